@@ -1,0 +1,1 @@
+"""Validated, frozen configuration, one file for each job."""

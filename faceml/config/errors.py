@@ -1,0 +1,111 @@
+"""pydantic's errors told in faceml's words: the dotted key, the value, and what is allowed."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Annotated, Any, Self, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from faceml.config.base import ConfigError
+
+Location = tuple[int | str, ...]
+
+
+class ValidationAsConfigError:
+    """Turn a `ValidationError` of the block into a `ConfigError` with one line for each mistake."""
+
+    def __init__(self, model: type[BaseModel], raw: Mapping[str, Any]) -> None:
+        self._model = model
+        self._raw = raw
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, ValidationError):
+            lines = [_describe(detail, self._model, self._raw) for detail in error.errors()]
+            raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+
+
+def key_path(location: Location, raw: Any) -> tuple[str, ...]:
+    """Return the keys a user wrote for a pydantic error location, leaving out the tags of unions.
+
+    pydantic puts the tag of a discriminated union into the location, as in
+    `weighting`, `fixed`, `lambda_landmarks`. A tag is no key of the raw data, yet equals what the section
+    says of itself under `kind` or `name`.
+    """
+    path: list[str] = []
+    for part in location:
+        if isinstance(raw, Mapping) and part not in raw and part in (raw.get("kind"), raw.get("name")):
+            continue
+        path.append(str(part))
+        if isinstance(raw, Mapping):
+            raw = raw.get(part)
+        elif isinstance(raw, Sequence) and isinstance(part, int) and part < len(raw):
+            raw = raw[part]
+    return tuple(path)
+
+
+def _describe(detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any]) -> str:
+    path = key_path(detail["loc"], raw)
+    key = ".".join(path)
+    if detail["type"] == "missing":
+        return f"Missing key: '{key}'. Add it to the YAML file or pass --set {key}=VALUE."
+    if detail["type"] == "extra_forbidden":
+        return _describe_unknown(path, detail["input"], model, raw)
+    if detail["type"] == "union_tag_not_found":
+        return f"Missing key: '{key}.{_discriminator(detail)}'. Say which kind of {key} is meant."
+    if detail["type"] == "union_tag_invalid":
+        tag, expected = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
+        return f"Bad value: '{key}.{_discriminator(detail)}' = {tag!r}: must be one of {expected}."
+    reason = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    subject = f"'{key}'" if key else "the configuration"
+    value = "" if isinstance(detail["input"], Mapping) else f" = {detail['input']!r}"
+    return f"Bad value: {subject}{value}: {reason}."
+
+
+def _discriminator(detail: ErrorDetails) -> str:
+    return str(detail["ctx"]["discriminator"]).strip("'")
+
+
+def _describe_unknown(
+    path: tuple[str, ...], value: Any, model: type[BaseModel], raw: Mapping[str, Any]
+) -> str:
+    *parent, name = path
+    allowed = _keys_allowed_at(model, raw, parent)
+    close = difflib.get_close_matches(name, allowed, n=1)
+    hint = f" Did you mean '{'.'.join([*parent, *close])}'?" if close else ""
+    where = f"under '{'.'.join(parent)}'" if parent else "at the top"
+    return f"Unknown key: '{'.'.join(path)}' (= {value!r}).{hint} Allowed {where}: {', '.join(allowed)}."
+
+
+def _keys_allowed_at(model: type[BaseModel], raw: Any, path: Sequence[str]) -> list[str]:
+    """List the keys of the section at `path`, following the union members that the raw data choose."""
+    section: Any = model
+    for part in path:
+        raw = raw.get(part) if isinstance(raw, Mapping) else None
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            section = section.model_fields[part].annotation
+        elif get_origin(section) is dict:
+            section = get_args(section)[1]
+        section = _chosen_member(section, raw)
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+
+
+def _chosen_member(annotation: Any, raw: Any) -> Any:
+    """Return the model of a union whose `kind` or `name` the raw section carries; other types as they are."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is dict or isinstance(annotation, type):
+        return annotation
+    models = [m for m in get_args(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
+    tag = (raw.get("kind") or raw.get("name")) if isinstance(raw, Mapping) else None
+    for member in models:
+        field = member.model_fields.get("kind") or member.model_fields.get("name")
+        if field is None or tag in get_args(field.annotation):
+            return member
+    return None

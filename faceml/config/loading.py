@@ -1,0 +1,144 @@
+"""YAML and `--set` overrides in, a validated configuration out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from faceml.config.base import Config, ConfigError, MustExist
+from faceml.config.errors import ValidationAsConfigError
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def load_config(model: type[AnyConfig], file: Path, overrides: Sequence[str] = ()) -> AnyConfig:
+    """Read a YAML file, apply overrides, validate the whole, and check that its inputs are there.
+
+    Args:
+        model: The job's configuration model.
+        file: YAML file.
+        overrides: `dotted.key=value` each, the value in YAML: `seed=1`, `data.augmentation.scale=[0.9,1.1]`.
+
+    Raises:
+        ConfigError: One line for each mistake, with the dotted key, the value, and what is allowed.
+    """
+    if not file.is_file():
+        raise ConfigError(f"--config {file}: no such file. Ready-made ones are in the folder configs/.")
+    with _YamlAsConfigError(f"--config {file}"):
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if not isinstance(raw, dict):
+        raise ConfigError(f"--config {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
+    config = parse_config(model, apply_overrides(raw, overrides))
+    check_inputs(config)
+    return config
+
+
+def parse_config(model: type[AnyConfig], raw: Mapping[str, Any]) -> AnyConfig:
+    """Validate plain values against a model.
+
+    Raises:
+        ConfigError: One line for each mistake.
+    """
+    with ValidationAsConfigError(model, raw):
+        return model.model_validate(raw)
+
+
+def dump_config(config: Config) -> str:
+    """Return a configuration as YAML that `load_config` reads back to an equal one."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return `raw` with every `dotted.key=value` set, sections being made as needed.
+
+    Raises:
+        ConfigError: An override without `=`, with a malformed value, or below a value that is no section.
+    """
+    assignments = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {override}: must have the form dotted.key=value.")
+        with _YamlAsConfigError(f"--set {override}"):
+            assignments[key] = yaml.safe_load(text)
+    return assign_keys(raw, assignments)
+
+
+def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of `raw` with dotted keys assigned.
+
+    Assigning another `kind` or `name` to a section starts it afresh, because the keys of the former kind mean
+    nothing to the new one: `weighting.kind=fixed` drops `weighting.learning_rate`. Those are assigned first.
+
+    Raises:
+        ConfigError: A key below a value that is no section.
+    """
+    result = _copy_sections(raw)
+    for key, value in sorted(assignments.items(), key=lambda item: not _chooses_kind(item[0])):
+        *sections, last = key.split(".")
+        section = result
+        for depth, name in enumerate(sections):
+            section[name] = {} if section.get(name) is None else section[name]
+            section = section[name]
+            if not isinstance(section, dict):
+                holder = ".".join(sections[: depth + 1])
+                raise ConfigError(
+                    f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, not a section."
+                )
+        if _chooses_kind(key) and section.get(last) != value:
+            section.clear()
+        section[last] = value
+    return result
+
+
+def check_inputs(config: BaseModel) -> None:
+    """Refuse a configuration whose input files or folders are not there.
+
+    Raises:
+        ConfigError: One line for each missing path, with its dotted key.
+    """
+    lines = [
+        f"Bad value: '{key}' = {str(path)!r}: no such {kind}."
+        for key, path, kind in _input_paths(config, "")
+        if not (path.is_dir() if kind == "folder" else path.is_file())
+    ]
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def _input_paths(config: BaseModel, prefix: str) -> Iterator[tuple[str, Path, str]]:
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from _input_paths(value, f"{prefix}{name}.")
+        for mark in field.metadata:
+            if isinstance(mark, MustExist) and value is not None:
+                yield prefix + name, value, mark.what
+
+
+def _chooses_kind(key: str) -> bool:
+    return key.rpartition(".")[2] in ("kind", "name")
+
+
+def _copy_sections(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy_sections(value) if isinstance(value, Mapping) else value for key, value in raw.items()}
+
+
+class _YamlAsConfigError:
+    """Turn malformed YAML inside the block into a `ConfigError` that says where it is."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, yaml.YAMLError):
+            message = " ".join(str(error).split())
+            raise ConfigError(f"{self._where}: malformed YAML: {message}") from error

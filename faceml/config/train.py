@@ -1,0 +1,135 @@
+"""Configuration of multitask training."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from faceml.config.base import (
+    Config,
+    Count,
+    CountOrZero,
+    Fraction,
+    InputFolder,
+    NonNegative,
+    OutputFolder,
+    Positive,
+    Seed,
+)
+from faceml.config.model import ModelConfig
+from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
+
+
+class SplitConfig(Config):
+    """One split: its landmark table and its images."""
+
+    table: InputFolder
+    """Landmark table from `faceml extract`."""
+    images: InputFolder | None = None
+    """The folder that was extracted; null reads the copies in the table's `image_jpeg`."""
+
+
+class AugmentationConfig(Config):
+    """What a training face may look like; pixels and landmarks move together."""
+
+    flip_probability: Fraction = 0.5
+    rotation_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 12.0
+    """Largest rotation to either side."""
+    translation: Fraction = 0.06
+    """Largest shift, as a fraction of the image's side."""
+    scale: tuple[Positive, Positive] = (0.9, 1.1)
+    """Smallest and largest zoom."""
+    brightness: Fraction = 0.2
+    contrast: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale: {list(self.scale)} has its smallest zoom after its largest; swap them")
+        return self
+
+
+class DataConfig(Config):
+    """What the network sees."""
+
+    train: SplitConfig
+    val: SplitConfig
+    num_landmarks: Literal[5, 10] = 5
+    image_size: Annotated[int, Field(strict=True, ge=32)] = 112
+    """Side of the square that images are scaled to, px."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    loader_processes: CountOrZero = 0
+    """Processes that decode for each training worker; 0 decodes in the worker itself."""
+
+
+class AdamWConfig(Config):
+    """AdamW (Loshchilov & Hutter 2019)."""
+
+    name: Literal["adamw"]
+    learning_rate: Positive = 3e-4
+    """Of the backbone."""
+    head_multiplier: Positive = 10.0
+    """Learning rate of projection and heads, in multiples of the backbone's."""
+    weight_decay: NonNegative = 0.05
+
+
+class SGDConfig(Config):
+    """Stochastic gradient descent with Nesterov momentum."""
+
+    name: Literal["sgd"]
+    learning_rate: Positive = 0.01
+    head_multiplier: Positive = 10.0
+    weight_decay: NonNegative = 5e-4
+    momentum: Fraction = 0.9
+
+
+OptimizerConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="name")]
+
+
+class LossConfig(Config):
+    """The task losses, before they are weighed."""
+
+    class_weights: Literal["none", "inverse_frequency"] = "none"
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+
+class TrainingConfig(Config):
+    """How long, how much at once, how often to look."""
+
+    epochs: Count = 20
+    batch_size_per_worker: Annotated[int, Field(strict=True, ge=2)] = 32
+    warmup_epochs: NonNegative = 1.0
+    """Learning rate rises linearly over these, then falls as a cosine to zero."""
+    log_every_steps: Count = 20
+    """Steps between two looks at the losses and at the gradient norm of each task."""
+
+
+class ScalingConfig(Config):
+    """Workers of Ray Train."""
+
+    num_train_workers: Count = 1
+    cpus_per_worker: Count = 1
+    """CPUs, and PyTorch threads, of each worker."""
+    use_gpu: bool = False
+    """One GPU for each worker."""
+
+
+class RunConfig(Config):
+    """Where results go."""
+
+    folder: OutputFolder
+    checkpoints_to_keep: Annotated[int, Field(strict=True, ge=2)] = 2
+    """The best and the latest are among them."""
+
+
+class TrainConfig(Config):
+    """`faceml train`: landmark tables become a multitask model."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    weighting: WeightingConfig = UncertaintyWeighting(kind="uncertainty")
+    optimizer: OptimizerConfig = AdamWConfig(name="adamw")
+    training: TrainingConfig = TrainingConfig()
+    scaling: ScalingConfig = ScalingConfig()
+    run: RunConfig
+    seed: Seed = 0

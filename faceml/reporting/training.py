@@ -1,0 +1,53 @@
+"""How a training went, as figures and as lines for the terminal."""
+
+from typing import Any
+
+from rich.table import Table
+
+WATCHED = ("train/loss_expression", "train/loss_landmarks", "val/accuracy", "val/landmark_mse")
+
+
+def best_record(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the record with the highest validation accuracy, the earliest of equals.
+
+    Never the lowest total: with learned weights it may fall without any task getting better.
+    """
+    return max(records, key=lambda record: (record["val/accuracy"], -record["epoch"]))
+
+
+def training_summary(records: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
+    """Return what `summary.json` holds: the best epoch's record, and the last one's.
+
+    Args:
+        records: Of all epochs, at least one.
+        wall_s: Seconds of the whole run.
+    """
+    best = best_record(records)
+    return {"epochs": len(records), "best": best, "last": records[-1], "wall_s": round(wall_s, 2)}
+
+
+def watched_figures(metrics: dict[str, float]) -> str:
+    """Return the metrics that a person watches, those that are there, on one line."""
+    return "  ".join(f"{name.rpartition('/')[2]} {metrics[name]:.4g}" for name in WATCHED if name in metrics)
+
+
+def epochs_table(records: list[dict[str, Any]]) -> Table:
+    """Return one row for each epoch: training losses, then validation metrics. The best one is bold."""
+    best = best_record(records)["epoch"]
+    table = Table(title="Losses in training, metrics in validation", title_justify="left")
+    columns = {
+        "epoch": ("epoch", "d"),
+        "expr. loss": ("train/loss_expression", ".3f"),
+        "lmk. loss": ("train/loss_landmarks", ".5f"),
+        "accuracy": ("val/accuracy", ".1%"),
+        "macro-F1": ("val/macro_f1", ".3f"),
+        "lmk. MSE": ("val/landmark_mse", ".5f"),
+        "NME": ("val/nme_interocular", ".1%"),
+        "img/s": ("train/images_per_second", ".0f"),
+    }
+    for title in columns:
+        table.add_column(title, justify="right")
+    for record in records:
+        cells = [format(record[name], form) for name, form in columns.values()]
+        table.add_row(*cells, style="bold" if record["epoch"] == best else "")
+    return table

@@ -1,0 +1,1 @@
+"""The training loop, its optimiser and schedule, and checkpoints."""

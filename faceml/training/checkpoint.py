@@ -1,0 +1,53 @@
+"""What a training leaves behind: a state to resume from, and a model to use."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from faceml.atomic import AtomicPath
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.models.multitask import MultitaskFaceModel
+from faceml.schema import LandmarkSet
+from faceml.training.observer import Metrics
+
+STATE_FILE = "training_state.pt"
+MODEL_FILE = "model.pt"
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values, whole or not at all; `read_state` reads them back."""
+    with AtomicPath(path) as partial:
+        torch.save(state, partial)
+
+
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what `write_state` wrote; nothing in the file is executed."""
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return state
+
+
+def model_checkpoint(
+    model: MultitaskFaceModel,
+    config: dict[str, Any],
+    preprocessing: Preprocessing,
+    landmark_set: LandmarkSet,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Return the content of `best_model.pt`: all that is needed to use a model, and how good it was.
+
+    Args:
+        model: Its `state_dict` becomes `model_state_dict`.
+        config: The resolved training configuration as plain values.
+        preprocessing: Of the images that the model expects.
+        landmark_set: Of the points that it predicts.
+        metrics: Of the epoch.
+    """
+    return {
+        "model_state_dict": model.state_dict(),
+        "config": config,
+        "preprocessing": preprocessing.fingerprint() | {"labels": list(EXPRESSIONS)},
+        "landmark_set": list(landmark_set.names),
+        "metrics": metrics,
+    }

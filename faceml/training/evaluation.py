@@ -1,0 +1,59 @@
+"""Measuring a network on faces it does not learn from."""
+
+from collections.abc import Iterable
+
+import torch
+from torchmetrics import MeanMetric
+
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.losses.expression import expression_cross_entropy
+from faceml.metrics.expression import expression_metrics
+from faceml.metrics.landmarks import LandmarkAgreement
+from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
+from faceml.schema import LandmarkSet
+from faceml.training.observer import Metrics
+
+
+class Evaluation:
+    """Evaluate a network; with several workers each brings its share, and all get the result of the whole.
+
+    Args:
+        preprocessing: As in training.
+        landmark_set: The network's points.
+        num_expressions: The network's classes.
+        device: Where the network is.
+    """
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        landmark_set: LandmarkSet,
+        num_expressions: int,
+        device: torch.device,
+    ) -> None:
+        self._preprocessing = preprocessing
+        self._device = device
+        self._expression = expression_metrics(num_expressions).to(device)
+        self._landmarks = LandmarkAgreement(landmark_set).to(device)
+        self._loss = MeanMetric().to(device)
+
+    @torch.no_grad()
+    def __call__(self, model: MultitaskFaceModel, batches: Iterable[FaceSample]) -> Metrics:
+        """Return accuracy, macro-F1 and loss of expressions, MSE and NME of landmarks by name.
+
+        The network is in evaluation mode afterwards.
+        """
+        model.eval()
+        for batch in batches:
+            faces = batch.to(self._device)
+            outputs: FaceOutputs = model(self._preprocessing.normalize(faces.image))
+            self._expression.update(outputs.logits, faces.label)
+            self._landmarks.update(outputs.landmarks, faces.landmarks, faces.has_landmarks)
+            self._loss.update(expression_cross_entropy(outputs.logits, faces.label), weight=len(faces.label))
+        values = (
+            self._expression.compute() | self._landmarks.compute() | {"loss_expression": self._loss.compute()}
+        )
+        for metric in (self._expression, self._landmarks, self._loss):
+            metric.reset()
+        return {name: float(value) for name, value in values.items() if value.ndim == 0}

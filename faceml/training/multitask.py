@@ -1,0 +1,144 @@
+"""Assembling multitask training from its configuration."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, DistributedSampler, Subset
+
+from faceml.config.base import ConfigError
+from faceml.config.train import DataConfig, TrainConfig
+from faceml.datasets.augmentation import build_augmentation
+from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.losses.expression import inverse_frequency_weights
+from faceml.losses.weighting import build_weighting
+from faceml.models.multitask import build_multitask_model
+from faceml.schema import LANDMARK_SETS
+from faceml.training.checkpoint import model_checkpoint
+from faceml.training.evaluation import Evaluation
+from faceml.training.loop import Trainer
+from faceml.training.objective import MultitaskObjective
+from faceml.training.observer import Metrics
+from faceml.training.optimizer import build_optimizer, build_schedule
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The two splits of a training."""
+
+    train: FaceDataset
+    val: FaceDataset
+
+
+def build_faces(config: DataConfig) -> Faces:
+    """Open both splits; only the training split is augmented.
+
+    Raises:
+        ConfigError: A table or its images cannot be used.
+    """
+    preprocessing = Preprocessing(config.image_size)
+    augmentation = build_augmentation(config.augmentation, LANDMARK_SETS[config.num_landmarks])
+    return Faces(
+        FaceDataset(
+            config.train.table, config.train.images, config.num_landmarks, preprocessing, augmentation
+        ),
+        FaceDataset(config.val.table, config.val.images, config.num_landmarks, preprocessing),
+    )
+
+
+def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
+    """Return the steps of one epoch, the last incomplete batch being left out.
+
+    Raises:
+        ConfigError: The training split does not fill one batch, or the validation split is empty.
+    """
+    batch = config.training.batch_size_per_worker * config.scaling.num_train_workers
+    if len(faces.train) < batch:
+        raise ConfigError(
+            f"training.batch_size_per_worker = {config.training.batch_size_per_worker}: one batch of all "
+            f"workers is {batch} images, data.train has {len(faces.train)}. Choose a smaller one."
+        )
+    if not len(faces.val):
+        raise ConfigError(f"data.val.table: {config.data.val.table} has no image that could be decoded.")
+    return len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker
+
+
+def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> Trainer:
+    """Build the training of one worker.
+
+    Args:
+        config: Of the whole training.
+        device: Of this worker.
+        rank: This worker's number, from 0 to `scaling.num_train_workers` - 1.
+
+    Raises:
+        ConfigError: Data or starting weights cannot be used.
+    """
+    torch.manual_seed(config.seed)
+    faces = build_faces(config.data)
+    steps = steps_per_epoch(config, faces)
+    preprocessing, landmark_set = (
+        Preprocessing(config.data.image_size),
+        LANDMARK_SETS[config.data.num_landmarks],
+    )
+    balanced = config.loss.class_weights == "inverse_frequency"
+    objective = MultitaskObjective(
+        build_multitask_model(config.model, config.data.num_landmarks, len(EXPRESSIONS)),
+        build_weighting(config.weighting),
+        preprocessing,
+        inverse_frequency_weights(faces.train.class_counts()) if balanced else None,
+        config.loss.label_smoothing,
+    ).to(device)
+    optimizer = build_optimizer(
+        config.optimizer,
+        objective.model,
+        objective.weighting,
+        0.0 if config.weighting.kind == "fixed" else config.weighting.learning_rate,
+    )
+    evaluation = Evaluation(preprocessing, landmark_set, len(EXPRESSIONS), device)
+    val_faces = _val_loader(config, faces.val, rank)
+
+    def checkpoint(metrics: Metrics) -> dict[str, Any]:
+        plain = config.model_dump(mode="json")
+        return model_checkpoint(objective.model, plain, preprocessing, landmark_set, metrics)
+
+    return Trainer(
+        objective,
+        optimizer,
+        build_schedule(
+            optimizer, round(config.training.warmup_epochs * steps), config.training.epochs * steps
+        ),
+        _train_loader(config, faces.train, rank),
+        partial(evaluation, objective.model, val_faces),
+        checkpoint,
+        config.training.log_every_steps,
+        config.seed,
+    )
+
+
+def _train_loader(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoader[FaceSample]:
+    sampler: DistributedSampler[FaceSample] = DistributedSampler(
+        faces, config.scaling.num_train_workers, rank, shuffle=True, seed=config.seed, drop_last=True
+    )
+    # Batch statistics of a last, nearly empty batch would be noise.
+    return _loader(config, faces, sampler=sampler, drop_last=True)
+
+
+def _val_loader(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoader[FaceSample]:
+    # Every worker has its own faces and none is counted twice, as a padding sampler would.
+    share = Subset(faces, range(rank, len(faces), config.scaling.num_train_workers))
+    return _loader(config, share)
+
+
+def _loader(config: TrainConfig, faces: Any, **options: Any) -> DataLoader[FaceSample]:
+    return DataLoader(
+        faces,
+        config.training.batch_size_per_worker,
+        num_workers=config.data.loader_processes,
+        persistent_workers=config.data.loader_processes > 0,
+        pin_memory=config.scaling.use_gpu,
+        **options,
+    )

@@ -1,0 +1,97 @@
+"""What multitask training minimises: from a batch of faces to one number, and the losses behind it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.losses.expression import expression_cross_entropy
+from faceml.losses.landmarks import masked_mse
+from faceml.losses.weighting import TaskWeighting
+from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
+
+
+class ObjectiveOutput(NamedTuple):
+    """The total, a scalar; the loss of each task, scalars; and what the network said."""
+
+    total: Tensor
+    losses: dict[str, Tensor]
+    outputs: FaceOutputs
+
+
+class MultitaskObjective(nn.Module):
+    """The network, its task losses and their weighting as one module, so that DDP sees every parameter.
+
+    Args:
+        model: The network.
+        weighting: Of the tasks `expression` and `landmarks`.
+        preprocessing: Normalises the images on the network's device.
+        class_weights: Of the expressions, float32 of shape (E,); None weighs all alike.
+        label_smoothing: In [0, 1).
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        model: MultitaskFaceModel,
+        weighting: TaskWeighting,
+        preprocessing: Preprocessing,
+        class_weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.weighting = weighting
+        self.preprocessing = preprocessing
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, batch: FaceSample) -> ObjectiveOutput:
+        """Return the weighted total of the task losses over a batch on the network's device."""
+        outputs: FaceOutputs = self.model(self.preprocessing.normalize(batch.image))
+        losses = {
+            "expression": expression_cross_entropy(
+                outputs.logits, batch.label, self.class_weights, self.label_smoothing
+            ),
+            "landmarks": masked_mse(
+                outputs.landmarks, batch.landmarks, batch.has_landmarks, rows_per_worker(batch.has_landmarks)
+            ),
+        }
+        return ObjectiveOutput(self.weighting(losses), losses, outputs)
+
+
+def rows_per_worker(has_landmarks: Tensor) -> Tensor:
+    """Return the mean over all workers of their rows with landmarks, a scalar; without workers, the count.
+
+    DDP averages gradients over workers. A squared error divided by each worker's own count would weigh rows
+    of a worker with few of them more; divided by this, the average is the mean over the global batch.
+    """
+    rows = has_landmarks.sum().float()
+    if dist.is_initialized():
+        dist.all_reduce(rows)
+        rows /= dist.get_world_size()
+    return rows
+
+
+def task_gradient_norms(losses: Mapping[str, Tensor], parameters: list[nn.Parameter]) -> dict[str, float]:
+    """Return the Euclidean norm of each task's own gradient, unweighted, over shared parameters.
+
+    The graph is kept for the training step's backward pass.
+
+    Args:
+        losses: Scalar loss of each task.
+        parameters: The shared ones, such as the backbone's.
+    """
+    return {
+        task: float(
+            torch.nn.utils.get_total_norm(
+                torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
+            )
+        )
+        for task, loss in losses.items()
+    }

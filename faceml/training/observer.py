@@ -1,0 +1,52 @@
+"""Who is told how a training goes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """Where a training is, in the middle of an epoch.
+
+    Attributes:
+        epoch: From 1.
+        step: Steps done in the whole training.
+        total_steps: Steps of the whole training.
+        metrics: Of this step: `train/loss`, `train/loss_expression`, …
+    """
+
+    epoch: int
+    step: int
+    total_steps: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The result of an epoch.
+
+    Attributes:
+        epoch: From 1.
+        metrics: Means over the epoch (`train/…`) and the evaluation at its end (`val/…`).
+        save: Writes the checkpoint of this moment into a folder.
+    """
+
+    epoch: int
+    metrics: Metrics
+    save: Callable[[Path], None]
+
+
+class TrainingObserver(Protocol):
+    """Is called by every worker at the same moments, so that it may synchronise them."""
+
+    def on_step(self, record: StepRecord) -> None:
+        """Hear of a step, every so many of them."""
+        ...
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Hear of the end of an epoch, and keep the checkpoint if it wants to."""
+        ...

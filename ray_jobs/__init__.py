@@ -1,0 +1,1 @@
+"""faceml at work on Ray: one module for each job, and the command line."""

@@ -1,0 +1,158 @@
+"""`faceml train`: Ray Train runs the multitask training on one or many workers."""
+
+import logging
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+from ray.util.queue import Queue
+from rich.console import Console
+
+from faceml.atomic import AtomicPath
+from faceml.config.loading import parse_config
+from faceml.config.train import TrainConfig
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.reporting.extraction import write_summary
+from faceml.reporting.progress import ProgressReport
+from faceml.reporting.training import epochs_table, training_summary, watched_figures
+from faceml.training.checkpoint import MODEL_FILE
+from faceml.training.multitask import build_faces, build_trainer, steps_per_epoch
+from faceml.training.observer import EpochRecord, StepRecord
+from faceml.training.run_folder import BEST_MODEL_FILE, RunFolder
+from ray_jobs.cluster import RayCluster, require_resources
+from ray_jobs.events import EventChannel
+from ray_jobs.run_folders import enter_run_folder
+
+logger = logging.getLogger(__name__)
+
+# A worker that dies is replaced this often, and the group goes on from the last checkpoint.
+MAX_WORKER_FAILURES = 3
+
+
+def run(config: TrainConfig) -> dict[str, Any]:
+    """Train, and return the content of `summary.json`.
+
+    An unfinished run in the same folder is continued from its last checkpoint.
+
+    Raises:
+        ConfigError: Data, folder or resources do not fit; found before any worker starts.
+    """
+    started_s = time.monotonic()
+    faces = build_faces(config.data)
+    total_steps = config.training.epochs * steps_per_epoch(config, faces)
+    counts = zip(EXPRESSIONS, faces.train.class_counts(), strict=True)
+    logger.info(
+        "%d training faces (%s), %d validation faces",
+        len(faces.train),
+        ", ".join(f"{name} {count}" for name, count in counts),
+        len(faces.val),
+    )
+    enter_run_folder(config.run.folder, config)
+    with (
+        RayCluster(),
+        RunFolder(config.run.folder) as run_folder,
+        ProgressReport("train", total_steps) as progress,
+        EventChannel(lambda event: _receive(event, run_folder, progress)) as events,
+    ):
+        require_resources(_resources(config), "scaling")
+        result = _torch_trainer(config, events.queue).fit()
+    _keep_best_model(result, config.run.folder)
+    summary = training_summary(run_folder.records, time.monotonic() - started_s)
+    write_summary(summary, config.run.folder)
+    return summary
+
+
+def _keep_best_model(result: ray.train.Result, run_folder: Path) -> None:
+    best = result.get_best_checkpoint("val/accuracy", "max")
+    if best is None:
+        raise RuntimeError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
+    with best.as_directory() as folder, AtomicPath(run_folder / BEST_MODEL_FILE) as partial:
+        shutil.copyfile(Path(folder) / MODEL_FILE, partial)
+
+
+def show(config: TrainConfig, console: Console) -> None:
+    """Print a table of the epochs."""
+    console.print(epochs_table(RunFolder(config.run.folder).records))
+
+
+def _resources(config: TrainConfig) -> dict[str, float]:
+    scaling = config.scaling
+    needed = {"CPU": float(scaling.num_train_workers * scaling.cpus_per_worker)}
+    return needed | ({"GPU": float(scaling.num_train_workers)} if scaling.use_gpu else {})
+
+
+def _torch_trainer(config: TrainConfig, events: Queue) -> ray.train.torch.TorchTrainer:
+    scaling = config.scaling
+    return ray.train.torch.TorchTrainer(
+        _train_worker,
+        train_loop_config={"config": config.model_dump(mode="json"), "events": events},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.num_train_workers,
+            use_gpu=scaling.use_gpu,
+            resources_per_worker={"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            storage_path=str(config.run.folder),
+            name="checkpoints",
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute="val/accuracy"
+            ),
+            failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
+        ),
+    )
+
+
+def _train_worker(settings: dict[str, Any]) -> None:
+    """Train as one of the workers of a group."""
+    config = parse_config(TrainConfig, settings["config"])
+    torch.set_num_threads(config.scaling.cpus_per_worker)
+    rank = ray.train.get_context().get_world_rank()
+    trainer = build_trainer(config, ray.train.torch.get_device(), rank)
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            trainer.resume(Path(folder))
+    trainer.fit(config.training.epochs, _RayTrainObserver(settings["events"], rank))
+
+
+class _RayTrainObserver:
+    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
+
+    def __init__(self, events: Queue, rank: int) -> None:
+        self._events = events
+        self._rank = rank
+
+    def on_step(self, record: StepRecord) -> None:
+        if self._rank == 0:
+            self._events.put_nowait(record)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        if self._rank != 0:
+            ray.train.report(record.metrics)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            record.save(Path(folder))
+            ray.train.report(record.metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        self._events.put_nowait((record.epoch, record.metrics))
+
+
+def _receive(
+    event: StepRecord | tuple[int, dict[str, float]], run_folder: RunFolder, progress: ProgressReport
+) -> None:
+    if isinstance(event, StepRecord):
+        progress.advance_to(event.step, f"epoch {event.epoch}  {watched_figures(event.metrics)}")
+    else:
+        epoch, metrics = event
+        run_folder.add(epoch, metrics)
+        logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("train")
