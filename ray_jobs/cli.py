@@ -77,3 +77,18 @@ def train(config: ConfigFile = Path("configs/multitask_affectnet.yaml"), overrid
     job.run(settings)
     job.show(settings, Console())
     _show_results(settings.run.folder)
+
+
+@app.command()
+def tune(config: ConfigFile = Path("configs/tune_multitask.yaml"), overrides: Overrides = None) -> None:
+    """Search learning rate, backbone and loss weighting.
+
+    Example: faceml tune --set num_trials=20 --set train.training.epochs=10
+    """
+    from faceml.config.loading import load_config
+    from faceml.config.tune import TuneConfig
+    from ray_jobs import tune as job
+
+    settings = load_config(TuneConfig, config, overrides or [])
+    job.show(job.run(settings), settings, Console())
+    _show_results(settings.run.folder)

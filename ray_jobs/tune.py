@@ -1,6 +1,7 @@
 """`faceml tune`: Ray Tune searches the settings of the multitask training."""
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,9 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from rich.console import Console
 
 from faceml.atomic import write_text
-from faceml.config.base import ConfigError
 from faceml.config.loading import assign_keys, dump_config, parse_config
 from faceml.config.train import TrainConfig
-from faceml.config.tune import Dimension, TuneConfig
+from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig
 from faceml.reporting.extraction import write_summary
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.tuning import Trial, leaderboard_table, ranked, shown
@@ -73,7 +73,7 @@ def check_search(config: TuneConfig) -> None:
         ConfigError: The training has no such key, or refuses the value.
     """
     for key, dimension in config.search.items():
-        values = [dimension.low, dimension.high] if "low" in dimension.model_fields_set else dimension.values
+        values = dimension.values if isinstance(dimension, Choice | Grid) else (dimension.low, dimension.high)
         for value in values:
             trial_config(config, {key: value}, config.run.folder)
 
@@ -86,3 +86,134 @@ def trial_config(config: TuneConfig, settings: dict[str, Any], folder: Path) -> 
     """
     raw = assign_keys(config.train.model_dump(mode="json"), settings | {"run.folder": str(folder)})
     return parse_config(TrainConfig, raw)
+
+
+def _search(config: TuneConfig) -> list[Trial]:
+    epochs = config.train.training.epochs
+    plain = config.model_dump(mode="json")
+    with ProgressReport("tune", _number_of_trials(config) * epochs) as progress:
+        results = ray.tune.Tuner(
+            ray.tune.with_resources(ray.tune.with_parameters(_run_trial, plain=plain), _resources(config)),
+            param_space={key: _space(dimension) for key, dimension in config.search.items()},
+            tune_config=ray.tune.TuneConfig(
+                metric=METRIC,
+                mode="max",
+                num_samples=config.num_trials,
+                search_alg=BasicVariantGenerator(random_state=config.seed),
+                scheduler=_scheduler(config),
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=ray.tune.RunConfig(
+                storage_path=str(config.run.folder),
+                name="trials",
+                verbose=0,
+                callbacks=[_Watch(progress, epochs)],
+            ),
+        ).fit()
+    return [_trial(results[number], epochs) for number in range(len(results))]
+
+
+def _run_trial(settings: dict[str, Any], plain: dict[str, Any]) -> None:
+    """Train one trial in this process; a group of workers for each would wait for each other's CPUs."""
+    config = parse_config(TuneConfig, plain)
+    alone = {"scaling.num_train_workers": 1, "scaling.cpus_per_worker": config.trial.cpus}
+    train = trial_config(config, settings | alone, config.run.folder)
+    torch.set_num_threads(config.trial.cpus)
+    device = torch.device("cuda" if config.trial.gpus else "cpu")
+    build_trainer(train, device).fit(train.training.epochs, _TuneObserver())
+
+
+class _TuneObserver:
+    """Report epochs to Ray Tune, which may stop the trial there."""
+
+    def on_step(self, record: StepRecord) -> None:
+        """Steps are too fine for a search."""
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        ray.tune.report({"epoch": record.epoch, **record.metrics})
+
+
+class _Watch(ray.tune.Callback):
+    """Tell the progress of a search: epochs done or saved, and the best trial so far."""
+
+    def __init__(self, progress: ProgressReport, max_epochs: int) -> None:
+        self._progress = progress
+        self._max_epochs = max_epochs
+        self._best = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune saves its callbacks with the search; a terminal cannot be saved."""
+        return {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_: Any
+    ) -> None:
+        self._best = max(self._best, result[METRIC])
+        self._progress.advance(1, f"best accuracy so far {self._best:.1%}")
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
+        done = trial.last_result.get("epoch", 0)
+        settings = ", ".join(f"{key} {shown(value)}" for key, value in trial.config.items())
+        accuracy = trial.last_result.get(METRIC, float("nan"))
+        logger.info("%s ended after epoch %d at accuracy %.1f %%: %s", trial, done, 100 * accuracy, settings)
+        self._progress.advance(self._max_epochs - done, f"best accuracy so far {self._best:.1%}")
+
+
+def _trial(result: ray.tune.Result, max_epochs: int) -> Trial:
+    frame = result.metrics_dataframe
+    records = [] if frame is None else frame.to_dict("records")
+    return Trial(
+        name=Path(result.path).name,
+        settings=dict(result.config or {}),
+        records=[
+            {
+                key: value
+                for key, value in record.items()
+                if key == "epoch" or key.startswith(("train/", "val/"))
+            }
+            for record in records
+        ],
+        max_epochs=max_epochs,
+        error=str(result.error).strip().splitlines()[-1] if result.error else None,
+    )
+
+
+def _space(dimension: Dimension) -> Any:
+    if isinstance(dimension, Grid):
+        return ray.tune.grid_search(list(dimension.values))
+    if isinstance(dimension, Choice):
+        return ray.tune.choice(list(dimension.values))
+    sample = ray.tune.loguniform if isinstance(dimension, LogUniform) else ray.tune.uniform
+    return sample(dimension.low, dimension.high)
+
+
+def _scheduler(config: TuneConfig) -> TrialScheduler:
+    if config.scheduler is None:
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
+    return ASHAScheduler(
+        time_attr="epoch",
+        max_t=config.train.training.epochs,
+        grace_period=min(config.scheduler.grace_epochs, config.train.training.epochs),
+        reduction_factor=config.scheduler.reduction_factor,
+    )
+
+
+def _number_of_trials(config: TuneConfig) -> int:
+    grids = [len(dimension.values) for dimension in config.search.values() if isinstance(dimension, Grid)]
+    return config.num_trials * math.prod(grids)
+
+
+def _resources(config: TuneConfig) -> dict[str, float]:
+    gpus = {"GPU": config.trial.gpus} if config.trial.gpus else {}
+    return {"CPU": float(config.trial.cpus)} | gpus
+
+
+def _trial_name(trial: RayTrial) -> str:
+    return f"trial_{trial.trial_id.rpartition('_')[2]}"
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("tune")

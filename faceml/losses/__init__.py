@@ -1,0 +1,1 @@
+"""Task losses and the ways to weigh them."""

@@ -1,0 +1,1 @@
+"""Networks: backbone, heads, and the two models made of them."""

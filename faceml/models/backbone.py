@@ -1,0 +1,167 @@
+"""The backbone: a torchvision ResNet without its classifier, and the weights that it starts from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
+
+from faceml.config.base import ConfigError
+from faceml.config.model import BackboneName
+
+PREFIX = "backbone."
+"""What the keys of a backbone start with inside the state dict of a whole model."""
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    construct: Callable[..., nn.Module]
+    feature_dim: int
+    imagenet: Any
+
+
+# Pinned by name instead of `DEFAULT`, so that an upgrade of torchvision does not change anyone's start.
+_ARCHITECTURES: dict[BackboneName, _Architecture] = {
+    "resnet18": _Architecture(resnet18, 512, ResNet18_Weights.IMAGENET1K_V1),
+    "resnet50": _Architecture(resnet50, 2048, ResNet50_Weights.IMAGENET1K_V2),
+}
+
+
+def feature_dim(name: BackboneName) -> int:
+    """Return the width of a backbone's pooled features."""
+    return _ARCHITECTURES[name].feature_dim
+
+
+def build_backbone(name: BackboneName) -> nn.Module:
+    """Build a randomly initialised ResNet that maps float32 of shape (B, 3, H, W) to features (B, D)."""
+    backbone = _ARCHITECTURES[name].construct(weights=None)
+    backbone.fc = nn.Identity()
+    return backbone
+
+
+def backbone_name(state: Mapping[str, Tensor]) -> BackboneName | None:
+    """Tell from names and shapes which backbone a state dict belongs to; None if to neither.
+
+    Args:
+        state: Tensors by their names inside the backbone, such as `layer1.0.conv1.weight`.
+    """
+    with torch.device("meta"):  # shapes without memory or initialisation
+        known = {name: _shapes(build_backbone(name).state_dict()) for name in get_args(BackboneName)}
+    return next((name for name, shapes in known.items() if shapes == _shapes(state)), None)
+
+
+def backbone_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Extract the backbone's tensors from a run's checkpoint or from a plain ResNet state dict.
+
+    Args:
+        checkpoint: Either a mapping with `model_state_dict`, of which the keys below `backbone.` are
+            taken, or a torchvision state dict, of which everything but the classifier `fc` is taken.
+
+    Returns:
+        Tensors by their names inside the backbone.
+    """
+    if "model_state_dict" in checkpoint:
+        model_state = checkpoint["model_state_dict"]
+        state = {key.removeprefix(PREFIX): model_state[key] for key in model_state if key.startswith(PREFIX)}
+    else:
+        state = {key: value for key, value in checkpoint.items() if not key.startswith("fc.")}
+    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def backbone_mismatch(backbone: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """Say why a state dict does not fit a backbone, or None if every tensor does.
+
+    Args:
+        backbone: From `build_backbone`.
+        state: From `backbone_state`.
+    """
+    found, expected = _shapes(state), _shapes(backbone.state_dict())
+    if found == expected:
+        return None
+    theirs, ours = backbone_name(state), backbone_name(backbone.state_dict())
+    return f"holds a {theirs}, model.backbone is {ours}" if theirs else _difference(found, expected)
+
+
+def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
+    """Give a backbone the weights that it starts from.
+
+    Args:
+        backbone: From `build_backbone`.
+        weights: `none` keeps the random start; `imagenet` takes torchvision's file from torch hub's cache
+            or downloads it; anything else is a file that `backbone_state` understands.
+
+    Raises:
+        ConfigError: There is no such file, it cannot be read or downloaded, or it does not fit.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        name = backbone_name(backbone.state_dict())
+        assert name is not None, "not a backbone from build_backbone"
+        imagenet = _ARCHITECTURES[name].imagenet
+        with _ReadingWeights(f"imagenet ({imagenet.url})"):
+            checkpoint = imagenet.get_state_dict(
+                progress=False, check_hash=True, weights_only=True, map_location="cpu"
+            )
+    else:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise ConfigError(_complaint(weights, "there is no such file"))
+        with _ReadingWeights(weights):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, Mapping):
+            raise ConfigError(_complaint(weights, f"holds a {type(checkpoint).__name__}, not a state dict"))
+    state = backbone_state(checkpoint)
+    mismatch = backbone_mismatch(backbone, state)
+    if mismatch:
+        raise ConfigError(_complaint(weights, mismatch))
+    backbone.load_state_dict(state)
+
+
+class _ReadingWeights:
+    """Turn any failure to read or download weights into a `ConfigError`: what to read was a setting."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A file that is no checkpoint can make the unpickler stumble over anything.
+        if isinstance(error, Exception):
+            reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
+            complaint = _complaint(self._source, f"cannot be read ({type(error).__name__}: {reason})")
+            raise ConfigError(complaint) from error
+
+
+def _complaint(source: str, reason: str) -> str:
+    return (
+        f"model.weights: {source}: {reason}. Choose none (random start), imagenet (torchvision's download) "
+        "or a file with a ResNet state dict."
+    )
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    # Files older than PyTorch 0.4.1 have no batch counters, and nothing in a ResNet reads them.
+    return {key: value.shape for key, value in state.items() if not key.endswith("num_batches_tracked")}
+
+
+def _difference(found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> str:
+    groups = {
+        "lacks": [key for key in expected if key not in found],
+        "has the unknown": [key for key in found if key not in expected],
+        "has other shapes of": [key for key in expected if key in found and found[key] != expected[key]],
+    }
+    return ", ".join(f"{what} {_first(keys)}" for what, keys in groups.items() if keys)
+
+
+def _first(keys: list[str], shown: int = 3) -> str:
+    rest = f" and {len(keys) - shown} more" if len(keys) > shown else ""
+    return ", ".join(keys[:shown]) + rest

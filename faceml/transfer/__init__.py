@@ -1,0 +1,1 @@
+"""Taking a pretrained backbone to face recognition."""

@@ -1,0 +1,43 @@
+"""Metrics over the shards of two workers equal the metrics over the whole."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, distributed
+from torch.multiprocessing.spawn import spawn
+
+from faceml.metrics.expression import expression_metrics
+from faceml.metrics.landmarks import LandmarkAgreement
+from faceml.schema import LANDMARK_SETS
+
+SHARDS = (slice(0, 9), slice(9, 11))  # uneven, and the second has no landmarks at all
+
+
+def measure(part: slice) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(11, 8, generator=generator), torch.randint(0, 8, (11,), generator=generator)
+    predicted, target = torch.rand(2, 11, 10, 2, generator=generator)
+    has_landmarks = torch.arange(11) < 8
+    expression, landmarks = expression_metrics(8), LandmarkAgreement(LANDMARK_SETS[10])
+    expression.update(logits[part], labels[part])
+    landmarks.update(predicted[part], target[part], has_landmarks[part])
+    return {**expression.compute(), **landmarks.compute()}
+
+
+def work(rank: int, folder: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    torch.save(measure(SHARDS[rank]), folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_metrics__on_every_worker_are_those_of_the_whole(rank: int, results: list[dict[str, Tensor]]) -> None:
+    torch.testing.assert_close(results[rank], measure(slice(0, 11)))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]:
+    folder = tmp_path_factory.mktemp("workers")
+    spawn(work, args=(folder,), nprocs=2)  # type: ignore[no-untyped-call]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]

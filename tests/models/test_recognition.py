@@ -1,0 +1,52 @@
+"""The network of recognition, and the way a pretrained backbone is carried into it."""
+
+from pathlib import Path
+
+import torch
+
+from faceml.config.model import ModelConfig
+from faceml.models.multitask import build_multitask_model
+from faceml.models.recognition import FaceResNet, build_face_resnet
+
+
+def test_transfer_snippet__runs_verbatim(tmp_path: Path) -> None:
+    config = ModelConfig()
+    pretrained = build_multitask_model(config, 10)
+    torch.save({"model_state_dict": pretrained.state_dict()}, tmp_path / "best_model.pt")
+
+    checkpoint = torch.load(tmp_path / "best_model.pt", weights_only=True)
+    model = FaceResNet(config)
+    # fmt: off
+    model.backbone.load_state_dict(
+        {k.replace('backbone.', ''): v for k, v in checkpoint['model_state_dict'].items() if 'backbone' in k}
+    )
+    # fmt: on
+
+    ours, theirs = model.backbone.state_dict(), pretrained.backbone.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_state_dict__only_the_backbone_is_called_backbone() -> None:
+    keys = FaceResNet(ModelConfig()).state_dict().keys()
+    assert {key.partition(".")[0] for key in keys} == {"backbone", "embedding_head"}
+    assert all(key.startswith("backbone.") for key in keys if "backbone" in key)
+
+
+def test_forward__gives_embeddings_of_both_signs() -> None:
+    torch.manual_seed(0)
+    embedding = FaceResNet(ModelConfig(embedding_dim=64))(torch.randn(8, 3, 48, 48))
+    assert embedding.shape == (8, 64)
+    assert 0.3 < (embedding > 0).float().mean() < 0.7
+    assert 0.3 < (embedding < 0).float().mean() < 0.7
+
+
+def test_build_face_resnet__starts_from_the_weights_of_a_file_where_the_constructor_does_not(
+    tmp_path: Path,
+) -> None:
+    pretrained = build_multitask_model(ModelConfig(), 5)
+    torch.save({"model_state_dict": pretrained.state_dict()}, tmp_path / "best_model.pt")
+    config = ModelConfig(weights=str(tmp_path / "best_model.pt"))
+    expected = pretrained.backbone.state_dict()["conv1.weight"]
+    assert torch.equal(build_face_resnet(config).state_dict()["backbone.conv1.weight"], expected)
+    assert not torch.equal(FaceResNet(config).state_dict()["backbone.conv1.weight"], expected)
