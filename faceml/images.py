@@ -1,6 +1,8 @@
 """Bytes to pixels: the one way in which extraction and training decode an image, and why it may fail."""
 
 import io
+import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -8,12 +10,17 @@ from typing import Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 RgbImage = npt.NDArray[np.uint8]
 """uint8 of shape (H, W, 3), colour order RGB."""
 
 DecodeFailure = Literal["empty_file", "undecodable", "too_large"]
+
+# All but stuffed bytes and restarts; a marker may be preceded by any number of FF (ITU T.81, B.1.1.2).
+JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+JPEG_END = b"\xd9"
+PNG_END = b"IEND\xae\x42\x60\x82"
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,10 @@ def decode_image(data: bytes, limits: DecodeLimits | None = None) -> RgbImage | 
         return "empty_file"
     if len(data) > limits.max_bytes:
         return "too_large"
-    size = _size_in_header(data)
-    if size is None or is_truncated(data):
+    pixels = _pixels_in_header(data)
+    if pixels is None or is_truncated(data):
         return "undecodable"
-    if size[0] * size[1] > limits.max_pixels:
+    if pixels > limits.max_pixels:
         return "too_large"
     image = None
     with suppress(cv2.error):
@@ -54,15 +61,11 @@ def decode_image(data: bytes, limits: DecodeLimits | None = None) -> RgbImage | 
 
 
 def is_truncated(data: bytes) -> bool:
-    """Say whether a JPEG lacks the end marker of its last scan, or a PNG its IEND chunk.
-
-    Inside a JPEG scan the byte FF is always followed by 00 or a restart marker, so that neither marker can
-    occur by chance (ITU T.81, B.1.1.5); an embedded thumbnail ends before the main scan starts.
-    """
+    """Say whether a JPEG lacks its end marker, or a PNG its IEND chunk; what follows does not matter."""
     if data.startswith(b"\xff\xd8"):
-        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+        return not _reaches_end_marker(data)
     if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-64:]
+        return PNG_END not in data
     return False
 
 
@@ -93,9 +96,26 @@ def difference_hash(image: RgbImage) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _size_in_header(data: bytes) -> tuple[int, int] | None:
-    size = None
-    broken = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
-    with suppress(*broken), Image.open(io.BytesIO(data)) as image:
-        size = image.size
-    return size
+def _reaches_end_marker(jpeg: bytes) -> bool:
+    """Walk from marker to marker, over segments by their length: a thumbnail in one has markers of its own.
+
+    After a start of scan the search passes over the coded data, where FF is always followed by 00 or by the
+    number of a restart (ITU T.81, B.1.1.5).
+    """
+    position = 2
+    while marker := JPEG_MARKER.search(jpeg, position):
+        if marker[1] == JPEG_END:
+            return True
+        position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return False
+
+
+def _pixels_in_header(data: bytes) -> int | None:
+    """Return the number of pixels that a header promises, None if it is no image's."""
+    with suppress(Image.DecompressionBombError):
+        pixels = None
+        broken = (OSError, ValueError, SyntaxError, RuntimeError, LookupError, EOFError)
+        with suppress(*broken), Image.open(io.BytesIO(data)) as image:
+            pixels = image.width * image.height
+        return pixels
+    return sys.maxsize  # Pillow refuses to open it, and does not say how many

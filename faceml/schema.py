@@ -112,7 +112,8 @@ def landmark_schema(
     if with_mesh:
         fields.append(pa.field("mesh", pa.list_(pa.float16(), MESH_POINTS * 3)))
     if with_image:
-        fields.append(pa.field("image_jpeg", pa.binary()))
+        # The 32-bit offsets of `binary` end at 2 GiB of images.
+        fields.append(pa.field("image_jpeg", pa.large_binary()))
     return pa.schema(fields, metadata=metadata)
 
 

@@ -44,8 +44,29 @@ class _MistakesOnOneLine:
             sys.exit(2)
 
 
-def _show_results(folder: Path) -> None:
-    print(f"Results: {folder}")  # noqa: T201 - the last line of stdout is for scripts
+def _console() -> Console:
+    """Return stdout as wide as the terminal; in a file or a job's log, wide enough for every table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def _show_results(place: Path) -> None:
+    print(f"Results: {place}")  # noqa: T201 - the last line of stdout is for scripts
+
+
+@app.command()
+def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides = None) -> None:
+    """Draw faces of people who do not exist, with exact landmarks.
+
+    Example: faceml synth --set output.root=faces --set splits.train=800
+    """
+    from faceml.config.loading import load_config
+    from faceml.config.synth import SynthConfig
+    from ray_jobs import synth as job
+
+    settings = load_config(SynthConfig, config, overrides or [])
+    job.run(settings)
+    _show_results(settings.output.root)
 
 
 @app.command()
@@ -59,8 +80,29 @@ def extract(config: ConfigFile = Path("configs/extract_landmarks.yaml"), overrid
     from ray_jobs import extract as job
 
     settings = load_config(ExtractConfig, config, overrides or [])
-    job.show(job.run(settings), settings, Console())
+    job.show(job.run(settings), settings, _console())
     _show_results(settings.run_folder)
+
+
+@app.command("export-json")
+def export_json(
+    table: Annotated[Path, typer.Option(help="Landmark table.")],
+    output: Annotated[Path, typer.Option(help="JSON file to write.")],
+    num_landmarks: Annotated[int, typer.Option(help="5 or 10.")] = 5,
+    images: Annotated[Path | None, typer.Option(help="Folder to put before each image's path.")] = None,
+) -> None:
+    """Write landmarks as JSON: {image_path: [[x1, y1], ...]}.
+
+    Example: faceml export-json --table tables/train --output landmarks.json
+    """
+    from faceml.datasets.seed_json import export_json as write_json
+    from faceml.schema import LANDMARK_SETS
+
+    if num_landmarks not in LANDMARK_SETS:
+        raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
+    count = write_json(table, output, num_landmarks, images)
+    print(f"{count} images with landmarks")  # noqa: T201
+    _show_results(output)
 
 
 @app.command()
@@ -75,7 +117,7 @@ def train(config: ConfigFile = Path("configs/multitask_affectnet.yaml"), overrid
 
     settings = load_config(TrainConfig, config, overrides or [])
     job.run(settings)
-    job.show(settings, Console())
+    job.show(settings, _console())
     _show_results(settings.run.folder)
 
 
@@ -90,5 +132,20 @@ def tune(config: ConfigFile = Path("configs/tune_multitask.yaml"), overrides: Ov
     from ray_jobs import tune as job
 
     settings = load_config(TuneConfig, config, overrides or [])
-    job.show(job.run(settings), settings, Console())
+    job.show(job.run(settings), settings, _console())
     _show_results(settings.run.folder)
+
+
+@app.command()
+def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = None) -> None:
+    """Go the whole way on synthetic faces: draw, extract, train, search, report.
+
+    Example: faceml demo --set run.folder=runs/demo2
+    """
+    from faceml.config.demo import DemoConfig
+    from faceml.config.loading import load_config
+    from ray_jobs import demo as job
+
+    settings = load_config(DemoConfig, config, overrides or [])
+    job.run(settings, _console())
+    _show_results(settings.run.folder / "report.html")

@@ -23,6 +23,8 @@ class RayCluster:
         if self._started:
             _quieten_ray()
             local = "RAY_ADDRESS" not in os.environ
+            # Ray Tune's newer output prints a table of its own whatever its verbosity.
+            os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
             if local:  # nothing preempts the nodes of one machine; the watcher is one more process to start
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
             # What workers have to say comes as results and exceptions; what else they print is in Ray's logs.

@@ -85,7 +85,7 @@ def trial_config(config: TuneConfig, settings: dict[str, Any], folder: Path) -> 
         ConfigError: The settings do not fit the training configuration.
     """
     raw = assign_keys(config.train.model_dump(mode="json"), settings | {"run.folder": str(folder)})
-    return parse_config(TrainConfig, raw)
+    return parse_config(TrainConfig, raw, "train")
 
 
 def _search(config: TuneConfig) -> list[Trial]:

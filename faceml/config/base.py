@@ -1,5 +1,6 @@
 """What every configuration shares: strict, frozen models and the types of their fields."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +33,9 @@ class MustExist:
 
 def _absolute(path: Path) -> Path:
     """Return `path` with `~` expanded and made absolute, so that workers elsewhere mean the same place."""
-    return path.expanduser().absolute()
+    with suppress(RuntimeError):  # `~name` of a user whom nobody knows; it will be missed as a path
+        path = path.expanduser()
+    return path.absolute()
 
 
 InputFolder = Annotated[Path, AfterValidator(_absolute), MustExist("folder")]

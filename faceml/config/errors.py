@@ -12,13 +12,24 @@ from faceml.config.base import ConfigError
 
 Location = tuple[int | str, ...]
 
+# For messages of pydantic that speak of Python's types; a list too short has items that are "missing".
+PLAIN_WORDS = {
+    "missing": "has too few items",
+    "dict_type": "must be a section of keys",
+    "model_type": "must be a section of keys",
+    "model_attributes_type": "must be a section of keys",
+    "path_type": "must be a path",
+    "tuple_type": "must be a list",
+}
+
 
 class ValidationAsConfigError:
     """Turn a `ValidationError` of the block into a `ConfigError` with one line for each mistake."""
 
-    def __init__(self, model: type[BaseModel], raw: Mapping[str, Any]) -> None:
+    def __init__(self, model: type[BaseModel], raw: Mapping[str, Any], section: str = "") -> None:
         self._model = model
         self._raw = raw
+        self._section = tuple(section.split(".")) if section else ()
 
     def __enter__(self) -> Self:
         return self
@@ -27,7 +38,7 @@ class ValidationAsConfigError:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, ValidationError):
-            lines = [_describe(detail, self._model, self._raw) for detail in error.errors()]
+            lines = [_describe(detail, self._model, self._raw, self._section) for detail in error.errors()]
             raise ConfigError("\n".join(dict.fromkeys(lines))) from error
 
 
@@ -36,33 +47,39 @@ def key_path(location: Location, raw: Any) -> tuple[str, ...]:
 
     pydantic puts the tag of a discriminated union into the location, as in
     `weighting`, `fixed`, `lambda_landmarks`. A tag is no key of the raw data, yet equals what the section
-    says of itself under `kind` or `name`.
+    says of itself under `kind` or `name`. What pydantic adds behind a plain value, such as the members of the
+    union that it is none of, is left out too.
     """
     path: list[str] = []
     for part in location:
-        if isinstance(raw, Mapping) and part not in raw and part in (raw.get("kind"), raw.get("name")):
-            continue
-        path.append(str(part))
         if isinstance(raw, Mapping):
+            if part not in raw and part in (raw.get("kind"), raw.get("name")):
+                continue
             raw = raw.get(part)
-        elif isinstance(raw, Sequence) and isinstance(part, int) and part < len(raw):
+        elif isinstance(raw, list) and isinstance(part, int) and part < len(raw):
             raw = raw[part]
+        else:
+            break
+        path.append(str(part))
     return tuple(path)
 
 
-def _describe(detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any]) -> str:
+def _describe(
+    detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any], section: tuple[str, ...]
+) -> str:
     path = key_path(detail["loc"], raw)
-    key = ".".join(path)
-    if detail["type"] == "missing":
+    key = ".".join(section + path)
+    if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
         return f"Missing key: '{key}'. Add it to the YAML file or pass --set {key}=VALUE."
     if detail["type"] == "extra_forbidden":
-        return _describe_unknown(path, detail["input"], model, raw)
+        return _describe_unknown(section, path, detail["input"], _keys_allowed_at(model, raw, path[:-1]))
     if detail["type"] == "union_tag_not_found":
         return f"Missing key: '{key}.{_discriminator(detail)}'. Say which kind of {key} is meant."
     if detail["type"] == "union_tag_invalid":
         tag, expected = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
         return f"Bad value: '{key}.{_discriminator(detail)}' = {tag!r}: must be one of {expected}."
-    reason = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    reason = PLAIN_WORDS.get(detail["type"], message)
     subject = f"'{key}'" if key else "the configuration"
     value = "" if isinstance(detail["input"], Mapping) else f" = {detail['input']!r}"
     return f"Bad value: {subject}{value}: {reason}."
@@ -73,14 +90,14 @@ def _discriminator(detail: ErrorDetails) -> str:
 
 
 def _describe_unknown(
-    path: tuple[str, ...], value: Any, model: type[BaseModel], raw: Mapping[str, Any]
+    section: tuple[str, ...], path: tuple[str, ...], value: Any, allowed: Sequence[str]
 ) -> str:
-    *parent, name = path
-    allowed = _keys_allowed_at(model, raw, parent)
+    *parent, name = section + path
     close = difflib.get_close_matches(name, allowed, n=1)
     hint = f" Did you mean '{'.'.join([*parent, *close])}'?" if close else ""
     where = f"under '{'.'.join(parent)}'" if parent else "at the top"
-    return f"Unknown key: '{'.'.join(path)}' (= {value!r}).{hint} Allowed {where}: {', '.join(allowed)}."
+    key = ".".join([*parent, name])
+    return f"Unknown key: '{key}' (= {value!r}).{hint} Allowed {where}: {', '.join(allowed)}."
 
 
 def _keys_allowed_at(model: type[BaseModel], raw: Any, path: Sequence[str]) -> list[str]:

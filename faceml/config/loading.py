@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -28,7 +28,7 @@ def load_config(model: type[AnyConfig], file: Path, overrides: Sequence[str] = (
     if not file.is_file():
         raise ConfigError(f"--config {file}: no such file. Ready-made ones are in the folder configs/.")
     with _YamlAsConfigError(f"--config {file}"):
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
     if not isinstance(raw, dict):
         raise ConfigError(f"--config {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
     config = parse_config(model, apply_overrides(raw, overrides))
@@ -36,13 +36,18 @@ def load_config(model: type[AnyConfig], file: Path, overrides: Sequence[str] = (
     return config
 
 
-def parse_config(model: type[AnyConfig], raw: Mapping[str, Any]) -> AnyConfig:
+def parse_config(model: type[AnyConfig], raw: Mapping[str, Any], section: str = "") -> AnyConfig:
     """Validate plain values against a model.
+
+    Args:
+        model: The configuration model.
+        raw: Values as YAML gives them.
+        section: Dotted key of the section that holds them, for the errors; empty if they are the whole.
 
     Raises:
         ConfigError: One line for each mistake.
     """
-    with ValidationAsConfigError(model, raw):
+    with ValidationAsConfigError(model, raw, section):
         return model.model_validate(raw)
 
 
@@ -78,20 +83,25 @@ def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
     """
     result = _copy_sections(raw)
     for key, value in sorted(assignments.items(), key=lambda item: not _chooses_kind(item[0])):
-        *sections, last = key.split(".")
-        section = result
-        for depth, name in enumerate(sections):
+        section, rest = result, key
+        while rest not in section and "." in rest:
+            name = _next_section(section, rest)
+            rest = rest.removeprefix(f"{name}.")
             section[name] = {} if section.get(name) is None else section[name]
             section = section[name]
             if not isinstance(section, dict):
-                holder = ".".join(sections[: depth + 1])
-                raise ConfigError(
-                    f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, not a section."
-                )
-        if _chooses_kind(key) and section.get(last) != value:
+                holder = key.removesuffix(f".{rest}")
+                raise ConfigError(f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, no section.")
+        if _chooses_kind(rest) and section.get(rest) != value:
             section.clear()
-        section[last] = value
+        section[rest] = value
     return result
+
+
+def _next_section(section: Mapping[str, Any], path: str) -> str:
+    """Return the section that a dotted path enters; its own name may have dots, as those in `search` do."""
+    with_dots = [name for name in section if path.startswith(f"{name}.")]
+    return max(with_dots, key=len, default=path.partition(".")[0])
 
 
 def check_inputs(config: BaseModel) -> None:
@@ -101,7 +111,7 @@ def check_inputs(config: BaseModel) -> None:
         ConfigError: One line for each missing path, with its dotted key.
     """
     lines = [
-        f"Bad value: '{key}' = {str(path)!r}: no such {kind}."
+        f"Bad value: '{key}' = {str(path)!r}: no such {kind}. Name one with --set {key}={kind.upper()}."
         for key, path, kind in _input_paths(config, "")
         if not (path.is_dir() if kind == "folder" else path.is_file())
     ]
@@ -114,9 +124,16 @@ def _input_paths(config: BaseModel, prefix: str) -> Iterator[tuple[str, Path, st
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from _input_paths(value, f"{prefix}{name}.")
-        for mark in field.metadata:
-            if isinstance(mark, MustExist) and value is not None:
+        for mark in [*field.metadata, *_marks_of_members(field.annotation)]:
+            if isinstance(mark, MustExist) and isinstance(value, Path):
                 yield prefix + name, value, mark.what
+
+
+def _marks_of_members(annotation: Any) -> Iterator[Any]:
+    """Yield the metadata of a union's members, such as those of the path in `InputFile | None`."""
+    for member in get_args(annotation):
+        if get_origin(member) is Annotated:
+            yield from get_args(member)[1:]
 
 
 def _chooses_kind(key: str) -> bool:

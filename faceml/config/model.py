@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from faceml.config.base import Config, Count
+from faceml.config.base import Config, Count, InputFile
 
 BackboneName = Literal["resnet18", "resnet50"]
 
@@ -12,7 +12,7 @@ class ModelConfig(Config):
 
     backbone: BackboneName = "resnet18"
     """torchvision ResNet without its classifier."""
-    weights: str = "none"
+    weights: Literal["none", "imagenet"] | InputFile = "none"
     """`none` (random start), `imagenet` (torchvision's download), or a file with a ResNet state dict."""
     embedding_dim: Count = 512
     """Width of the projection that all heads read."""

@@ -5,6 +5,7 @@ Shape letters: N faces, L landmarks, S side of the image, px.
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,7 +89,12 @@ class FaceDataset(Dataset[FaceSample]):
                 f"{images}: {self.image_ids[0]} of the table {table} is not there. Name the folder "
                 "that was extracted."
             )
-        self._read = _folder_reader(images, self.image_ids) if images else _table_reader(rows["image_jpeg"])
+        # Not closures: where processes are spawned, a dataset is pickled for its loaders.
+        self._read: ReadBytes = (
+            partial(_read_file, images, self.image_ids)
+            if images
+            else partial(_read_copy, rows["image_jpeg"].combine_chunks())
+        )
         self._preprocessing = preprocessing
         self._augmentation = augmentation
 
@@ -145,10 +151,10 @@ def _landmarks(column: pa.ChunkedArray, num_landmarks: int) -> Tensor:
     return torch.tensor(np.array(filled), dtype=torch.float32).reshape(-1, num_landmarks, 2)
 
 
-def _folder_reader(root: Path, image_ids: list[str]) -> ReadBytes:
-    return lambda index: (root / image_ids[index]).read_bytes()
+def _read_file(root: Path, image_ids: list[str], index: int) -> bytes:
+    return (root / image_ids[index]).read_bytes()
 
 
-def _table_reader(column: pa.ChunkedArray) -> ReadBytes:
-    copies = column.combine_chunks()
-    return lambda index: copies[index].as_py()
+def _read_copy(copies: pa.Array, index: int) -> bytes:
+    data: bytes = copies[index].as_py()
+    return data

@@ -12,9 +12,9 @@ def list_images(root: Path, extensions: Sequence[str]) -> list[str]:
 
     Args:
         root: The folder.
-        extensions: Lower-case endings with their dot, such as `.jpg`; files match in any case.
+        extensions: Endings with their dot, such as `.jpg`; upper and lower case are the same.
     """
-    return sorted(_walk(root, tuple(extensions)))
+    return sorted(_walk(root, tuple(extension.lower() for extension in extensions)))
 
 
 def _walk(root: Path, extensions: tuple[str, ...]) -> Iterator[str]:

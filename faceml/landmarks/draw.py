@@ -5,23 +5,43 @@ import numpy as np
 
 from faceml.images import RgbImage
 from faceml.landmarks.detector import Points
+from faceml.schema import LANDMARK_SETS, LandmarkSet
 
-POINT_RGB = (64, 255, 96)
+# Three colours so that left and right mixed up can be seen; sky blue and orange of the palette of Okabe & Ito
+# and white, which the colour-blind tell apart too.
+LEFT_RGB = (86, 180, 233)
+RIGHT_RGB = (255, 170, 0)
+MIDDLE_RGB = (255, 255, 255)
 OUTLINE_RGB = (16, 16, 16)
+
+SUBPIXEL_BITS = 4  # cv2.circle takes centres in sixteenths of a pixel
 
 
 def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
-    """Return a copy of an image with its landmarks drawn.
+    """Return a copy of an image with its landmarks drawn: the viewer's left blue, the right orange.
 
     Args:
         image: uint8 of shape (H, W, 3).
-        points: float32 of shape (L, 2), normalised.
+        points: float32 of shape (L, 2), normalised; L is that of a landmark set.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
-    radius = max(1, round(min(height, width) / 70))
-    for x, y in points:
-        centre = (round(float(x) * width - 0.5), round(float(y) * height - 0.5))
-        cv2.circle(canvas, centre, radius + 1, OUTLINE_RGB, -1, cv2.LINE_AA)
-        cv2.circle(canvas, centre, radius, POINT_RGB, -1, cv2.LINE_AA)
+    radius_px = max(1.5, min(height, width) / 55)
+    for (x, y), rgb in zip(points, point_colors(LANDMARK_SETS[len(points)]), strict=True):
+        # The centre of pixel 0 is at 0.5 in normalised coordinates, at 0 in OpenCV's.
+        centre = (_sixteenths(float(x) * width - 0.5), _sixteenths(float(y) * height - 0.5))
+        for radius, fill in ((radius_px + 1, OUTLINE_RGB), (radius_px, rgb)):
+            cv2.circle(canvas, centre, _sixteenths(radius), fill, -1, cv2.LINE_AA, SUBPIXEL_BITS)
     return canvas
+
+
+def point_colors(landmark_set: LandmarkSet) -> list[tuple[int, int, int]]:
+    """Return the colour of each point: of a pair that a flip swaps, the first is the left one."""
+    return [
+        MIDDLE_RGB if other == point else LEFT_RGB if point < other else RIGHT_RGB
+        for point, other in enumerate(landmark_set.flip_permutation)
+    ]
+
+
+def _sixteenths(value_px: float) -> int:
+    return round(value_px * 2**SUBPIXEL_BITS)

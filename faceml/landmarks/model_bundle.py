@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,7 +53,7 @@ def find_model_bundle(configured: Path | None = None, cache: Path | None = None)
         return _checked(packaged, "the landmark model of an installed package")
     with _DownloadAsConfigError(cached):
         _download(cached)
-    return _checked(cached, "the downloaded landmark model")
+    return cached
 
 
 def user_cache() -> Path:
@@ -93,9 +94,13 @@ def _download(target: Path) -> None:
     with (
         urllib.request.urlopen(BUNDLE_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
         AtomicPath(target) as partial,
-        partial.open("wb") as file,
     ):
-        shutil.copyfileobj(response, file)
+        with partial.open("wb") as file:
+            shutil.copyfileobj(response, file)
+        # Before it gets its name: a connection that is closed early looks like the end of the file.
+        found = file_sha256(partial)
+        if found != BUNDLE_SHA256:
+            raise OSError(f"{BUNDLE_URL} gave {partial.stat().st_size} bytes with SHA-256 {found[:12]}…")
 
 
 class _DownloadAsConfigError:
@@ -110,7 +115,7 @@ class _DownloadAsConfigError:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError | HTTPException):
             raise ConfigError(
                 f"landmarker.model_path: the landmark model could not be downloaded ({error}). "
                 f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {self._target}, or set "

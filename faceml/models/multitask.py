@@ -77,7 +77,7 @@ def build_multitask_model(
         ConfigError: The starting weights cannot be had or do not fit.
     """
     backbone = build_backbone(config.backbone)
-    load_backbone_weights(backbone, config.weights)
+    load_backbone_weights(backbone, str(config.weights))
     return MultitaskFaceModel(
         backbone, feature_dim(config.backbone), config.embedding_dim, num_expressions, num_landmarks
     )

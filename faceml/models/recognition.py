@@ -53,5 +53,5 @@ def build_face_resnet(config: ModelConfig) -> FaceResNet:
         ConfigError: The starting weights cannot be had or do not fit.
     """
     model = FaceResNet(config)
-    load_backbone_weights(model.backbone, config.weights)
+    load_backbone_weights(model.backbone, str(config.weights))
     return model

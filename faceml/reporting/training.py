@@ -48,6 +48,8 @@ def epochs_table(records: list[dict[str, Any]]) -> Table:
     for title in columns:
         table.add_column(title, justify="right")
     for record in records:
-        cells = [format(record[name], form) for name, form in columns.values()]
+        cells = [
+            "–" if record[name] is None else format(record[name], form) for name, form in columns.values()
+        ]
         table.add_row(*cells, style="bold" if record["epoch"] == best else "")
     return table

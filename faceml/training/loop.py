@@ -114,9 +114,11 @@ class Trainer:
                 _require_finite(record, epoch, step)
                 done = (epoch - 1) * steps + step + 1
                 observer.on_step(StepRecord(epoch, done, epochs * steps, record))
+        means = self._named_losses(mean_over_workers(loss_sums / steps), output)
+        _require_finite(means, epoch, steps - 1)
         seconds = time.perf_counter() - started_s
         return {
-            **self._named_losses(mean_over_workers(loss_sums / steps), output),
+            **means,
             **{name: float(np.mean([look[name] for look in looks])) for name in looks[0]},
             **{f"train/log_var_{t}": float(s) for t, s in self.objective.weighting.log_variances().items()},
             **{f"train/weight_{t}": w for t, w in self.objective.weighting.effective_weights().items()},

@@ -1,6 +1,7 @@
 """The folder of a run's results, written by one process as results come in."""
 
 import json
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,7 +40,9 @@ class RunFolder:
     def add(self, epoch: int, metrics: Metrics) -> None:
         """Add the record of an epoch; it replaces records from this epoch on, which a resume repeats."""
         kept = [record for record in self.records if record["epoch"] < epoch]
-        self.records = [*kept, {"epoch": epoch, **metrics}]
+        # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
+        values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self.records = [*kept, {"epoch": epoch, **values}]
         write_text(self.path / METRICS_FILE, "".join(json.dumps(record) + "\n" for record in self.records))
         for name, value in metrics.items():
             self._events.add_scalar(name, value, epoch)

@@ -1,0 +1,40 @@
+# make demo and make test need only Python 3.11, make and a package index.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install demo test lint types imports unit bench clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+		--constraint constraints.txt --editable '.[dev,landmark-model]'
+	touch $@
+
+demo: install
+	rm -rf runs/demo
+	$(BIN)/faceml demo --config configs/demo.yaml
+
+test: lint types imports unit
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/pytest
+
+bench: install
+	$(BIN)/python benchmarks/synthetic.py
+
+clean:
+	rm -rf $(VENV) runs/demo build *.egg-info

@@ -1,0 +1,91 @@
+"""Configuration of the demonstration: the whole way on synthetic faces."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from faceml.config.base import Config, OutputFolder
+from faceml.config.extract import ExtractConfig
+from faceml.config.loading import assign_keys, parse_config
+from faceml.config.synth import SynthConfig
+from faceml.config.train import TrainConfig
+from faceml.config.tune import TuneConfig
+
+Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
+
+
+class DemoRunConfig(Config):
+    """Where everything goes."""
+
+    folder: OutputFolder
+
+
+class DemoConfig(Config):
+    """`faceml demo`: synthetic faces, their landmarks, a trained model, a search.
+
+    Each stage has the settings of its own configuration, without the paths: those are the demo's.
+    """
+
+    run: DemoRunConfig
+    synth: Settings
+    extract: Settings
+    train: Settings
+    tune: Settings
+    """Of the search; its training has the settings under `train`, and those under `tune.train` over them."""
+
+
+class DemoStages(Config):
+    """The configuration of every stage, complete."""
+
+    synth: SynthConfig
+    extract: dict[str, ExtractConfig]
+    """One for each split."""
+    train: TrainConfig
+    tune: TuneConfig
+
+
+def build_stages(config: DemoConfig) -> DemoStages:
+    """Give every stage its paths below the demo's folder.
+
+    Raises:
+        ConfigError: A stage refuses a setting; the key is named with its section.
+    """
+    folder = config.run.folder
+    splits = {
+        split: {"table": str(folder / "tables" / split), "images": str(folder / "faces" / split)}
+        for split in ("train", "val")
+    }
+    extract = {
+        split: assign_keys(
+            config.extract,
+            {
+                "data.root": paths["images"],
+                "output.table": paths["table"],
+                "run.folder": str(folder / f"extract_{split}"),
+            },
+        )
+        for split, paths in splits.items()
+    }
+    data = {"data.train": splits["train"], "data.val": splits["val"]}
+    train = assign_keys(config.train, data | {"run.folder": str(folder / "train")})
+    tune = dict(config.tune)
+    searched = _dotted(tune.pop("train", {}))
+    tune_train = assign_keys(train, searched | {"run.folder": str(folder / "tune" / "best")})
+    return DemoStages(
+        synth=parse_config(
+            SynthConfig, assign_keys(config.synth, {"output.root": str(folder / "faces")}), "synth"
+        ),
+        extract={split: parse_config(ExtractConfig, raw, "extract") for split, raw in extract.items()},
+        train=parse_config(TrainConfig, train, "train"),
+        tune=parse_config(
+            TuneConfig, tune | {"train": tune_train, "run": {"folder": str(folder / "tune")}}, "tune"
+        ),
+    )
+
+
+def _dotted(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested section as dotted keys of its values."""
+    keys: dict[str, Any] = {}
+    for name, value in section.items():
+        keys |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return keys

@@ -1,0 +1,139 @@
+"""The whole way through real Ray: tables of real extraction, two workers, a search, a checkpoint to use."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from faceml.config.base import ConfigError
+from faceml.config.loading import load_config, parse_config
+from faceml.config.model import ModelConfig
+from faceml.config.train import TrainConfig
+from faceml.config.tune import TuneConfig
+from faceml.models.recognition import FaceResNet
+from ray_jobs import train, tune
+
+EPOCHS = 2
+
+
+def _train_settings(faces: Path, tables: Path, folder: Path, workers: int = 1) -> dict[str, Any]:
+    return {
+        "data": {
+            "train": {"table": str(tables / "train"), "images": str(faces / "train")},
+            "val": {"table": str(tables / "val"), "images": str(faces / "val")},
+            "image_size": 32,
+        },
+        "weighting": {"kind": "uncertainty"},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-3},
+        "training": {"epochs": EPOCHS, "batch_size_per_worker": 16 // workers, "log_every_steps": 2},
+        "scaling": {"num_train_workers": workers},
+        "run": {"folder": str(folder)},
+    }
+
+
+@pytest.fixture(scope="module")
+def run_folder(faces: Path, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training with two workers."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    train.run(parse_config(TrainConfig, _train_settings(faces, tables, folder, workers=2)))
+    return folder
+
+
+def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:
+    records = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in records] == [1, 2]
+    for record in records:
+        assert record["train/grad_norm_expression"] > 0
+        assert record["train/grad_norm_landmarks"] > 0
+        assert math.isfinite(record["val/nme_interocular"])
+    assert records[0]["train/log_var_landmarks"] != records[1]["train/log_var_landmarks"]
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert summary["best"]["val/accuracy"] == max(record["val/accuracy"] for record in records)
+    assert list(run_folder.glob("events.out.tfevents.*"))
+    assert len(list((run_folder / "checkpoints").glob("checkpoint_2*"))) == 2
+    load_config(TrainConfig, run_folder / "config.yaml")
+
+
+def test_train__best_model_serves_the_transfer_snippet_verbatim(run_folder: Path) -> None:
+    checkpoint = torch.load(run_folder / "best_model.pt", weights_only=True)
+    assert set(checkpoint) == {"model_state_dict", "config", "preprocessing", "landmark_set", "metrics"}
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert checkpoint["metrics"]["val/accuracy"] == summary["best"]["val/accuracy"]
+    assert checkpoint["landmark_set"][0] == "left_eye"
+    config = ModelConfig(backbone=checkpoint["config"]["model"]["backbone"])
+    backbone = {k.replace('backbone.', ''): v for k, v in checkpoint['model_state_dict'].items() if 'backbone' in k}  # fmt: skip  # noqa: E501
+    model = FaceResNet(config)
+    model.backbone.load_state_dict(backbone)
+    name, tensor = next(iter(backbone.items()))
+    assert torch.equal(model.backbone.state_dict()[name], tensor)
+
+
+def test_train__refuses_to_write_over_a_finished_run(faces: Path, tables: Path, run_folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
+        train.run(parse_config(TrainConfig, _train_settings(faces, tables, run_folder, workers=2)))
+
+
+def test_train__refuses_to_go_on_with_other_settings(faces: Path, tables: Path, tmp_path: Path) -> None:
+    settings = _train_settings(faces, tables, tmp_path)
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump(parse_config(TrainConfig, settings).model_dump(mode="json") | {"seed": 5})
+    )
+    with pytest.raises(ConfigError, match="unfinished run with another seed"):
+        train.run(parse_config(TrainConfig, settings))
+
+
+def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path: Path) -> None:
+    settings = _train_settings(faces, tables, tmp_path / "run")
+    settings["scaling"] = {"num_train_workers": 2, "cpus_per_worker": 3}
+    settings["training"]["batch_size_per_worker"] = 8
+    with pytest.raises(ConfigError, match="scaling: needs 6 CPU, the cluster has 2 CPU"):
+        train.run(parse_config(TrainConfig, settings))
+
+
+def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
+    faces: Path, tables: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "train": _train_settings(faces, tables, tmp_path / "unused"),
+        "search": {
+            "optimizer.learning_rate": {"kind": "loguniform", "low": 1e-4, "high": 1e-2},
+            "weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty"]},
+        },
+        "num_trials": 2,
+        "run": {"folder": str(tmp_path / "tune")},
+    }
+    trials = tune.run(parse_config(TuneConfig, settings))
+    assert sorted(trial.settings["weighting.kind"] for trial in trials) == ["fixed"] * 2 + ["uncertainty"] * 2
+    assert len({trial.settings["optimizer.learning_rate"] for trial in trials}) >= 2
+    accuracies = [trial.best_accuracy for trial in trials]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert all(trial.error is None and 1 <= len(trial.records) <= EPOCHS for trial in trials)
+    assert any(trial.outcome == "finished" for trial in trials)
+    best = load_config(TrainConfig, tmp_path / "tune" / "best_config.yaml")
+    assert best.optimizer.learning_rate == trials[0].settings["optimizer.learning_rate"]
+    assert best.weighting.kind == trials[0].settings["weighting.kind"]
+    assert train.run(best)["epochs"] == EPOCHS
+    assert (tmp_path / "tune" / "best" / "best_model.pt").is_file()
+
+
+def test_check_search__refuses_values_that_the_training_refuses(
+    faces: Path, tables: Path, tmp_path: Path
+) -> None:
+    def search(key: str, **dimension: Any) -> TuneConfig:
+        settings = {
+            "train": _train_settings(faces, tables, tmp_path / "unused"),
+            "search": {key: dimension},
+            "run": {"folder": str(tmp_path / "tune")},
+        }
+        return parse_config(TuneConfig, settings)
+
+    with pytest.raises(ConfigError, match=r"Unknown key: 'train\.optimizer\.lr'"):
+        tune.check_search(search("optimizer.lr", kind="choice", values=[1.0]))
+    with pytest.raises(ConfigError, match=r"'train\.model\.backbone' = 'resnet34'"):
+        tune.check_search(search("model.backbone", kind="choice", values=["resnet18", "resnet34"]))
+    with pytest.raises(ConfigError, match=r"'train\.loss\.label_smoothing' = 1\.5"):
+        tune.check_search(search("loss.label_smoothing", kind="uniform", low=0.0, high=1.5))
