@@ -62,9 +62,10 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
     """
     from faceml.config.loading import load_config
     from faceml.config.synth import SynthConfig
-    from ray_jobs import synth as job
 
     settings = load_config(SynthConfig, config, overrides or [])
+    from ray_jobs import synth as job
+
     job.run(settings)
     _show_results(settings.output.root)
 
@@ -77,9 +78,10 @@ def extract(config: ConfigFile = Path("configs/extract_landmarks.yaml"), overrid
     """
     from faceml.config.extract import ExtractConfig
     from faceml.config.loading import load_config
-    from ray_jobs import extract as job
 
     settings = load_config(ExtractConfig, config, overrides or [])
+    from ray_jobs import extract as job
+
     job.show(job.run(settings), settings, _console())
     _show_results(settings.run_folder)
 
@@ -91,7 +93,7 @@ def export_json(
     num_landmarks: Annotated[int, typer.Option(help="5 or 10.")] = 5,
     images: Annotated[Path | None, typer.Option(help="Folder to put before each image's path.")] = None,
 ) -> None:
-    """Write landmarks as JSON: {image_path: [[x1, y1], ...]}.
+    """Write landmarks as plain JSON: to each image path its list of points.
 
     Example: faceml export-json --table tables/train --output landmarks.json
     """
@@ -113,9 +115,10 @@ def train(config: ConfigFile = Path("configs/multitask_affectnet.yaml"), overrid
     """
     from faceml.config.loading import load_config
     from faceml.config.train import TrainConfig
-    from ray_jobs import train as job
 
     settings = load_config(TrainConfig, config, overrides or [])
+    from ray_jobs import train as job
+
     job.run(settings)
     job.show(settings, _console())
     _show_results(settings.run.folder)
@@ -129,9 +132,10 @@ def tune(config: ConfigFile = Path("configs/tune_multitask.yaml"), overrides: Ov
     """
     from faceml.config.loading import load_config
     from faceml.config.tune import TuneConfig
-    from ray_jobs import tune as job
 
     settings = load_config(TuneConfig, config, overrides or [])
+    from ray_jobs import tune as job
+
     job.show(job.run(settings), settings, _console())
     _show_results(settings.run.folder)
 
@@ -144,8 +148,9 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
     """
     from faceml.config.demo import DemoConfig
     from faceml.config.loading import load_config
-    from ray_jobs import demo as job
 
     settings = load_config(DemoConfig, config, overrides or [])
+    from ray_jobs import demo as job
+
     job.run(settings, _console())
     _show_results(settings.run.folder / "report.html")

@@ -9,6 +9,10 @@ from faceml.atomic import write_text
 from faceml.config.base import ConfigError
 from faceml.config.demo import DemoConfig, build_stages
 from faceml.config.loading import dump_config
+from faceml.reporting.extraction_report import extraction_chapter
+from faceml.reporting.html import REPORT_FILE, Report, write_report
+from faceml.reporting.training_report import training_chapter
+from faceml.reporting.tuning_report import tuning_chapter
 from ray_jobs import extract, synth, train, tune
 from ray_jobs.cluster import RayCluster
 
@@ -34,6 +38,16 @@ def run(config: DemoConfig, console: Console) -> None:
         train.show(stages.train, console)
         trials = tune.run(stages.tune)
         tune.show(trials, stages.tune, console)
+    chapters = [
+        extraction_chapter(stages.extract["train"].run_folder),
+        training_chapter(stages.train.run.folder),
+        tuning_chapter(stages.tune.run.folder, trials),
+    ]
+    answer = (
+        "Drawn faces of people who do not exist went the whole way: their landmarks were found, one network "
+        "learned expression and landmarks together, and a search compared settings of that training."
+    )
+    write_report(Report("From faces to a tuned model", answer, chapters), folder / REPORT_FILE)
     logger.info("Demo done in %.0f s", time.monotonic() - started_s)
 
 

@@ -4,7 +4,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,9 @@ from faceml.config.base import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config
 from faceml.datasets.folder import list_images
-from faceml.datasets.landmark_table import read_table, shard_files, write_shard
+from faceml.datasets.landmark_table import read_table, shard_files
 from faceml.datasets.shards import Shard, plan_shards
-from faceml.images import DecodeLimits
-from faceml.landmarks.extractor import EmbedOptions, LandmarkExtractor
-from faceml.landmarks.mediapipe_detector import MEDIAPIPE_VERSION, MediaPipeDetector
+from faceml.landmarks.mediapipe_detector import MEDIAPIPE_VERSION
 from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
 from faceml.native_log import NativeLogFilter
 from faceml.reporting.extraction import (
@@ -34,9 +31,12 @@ from faceml.reporting.extraction import (
     summarize_table,
     write_summary,
 )
+from faceml.reporting.extraction_report import extraction_chapter
+from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.schema import landmark_schema, read_metadata, table_metadata
 from ray_jobs.cluster import RayCluster, cluster_cpus
+from ray_jobs.extract_worker import ShardExtractor, ShardResult
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,9 @@ def run(config: ExtractConfig) -> ExtractionSummary:
         time.monotonic() - started_s,
     )
     write_summary(summary.as_json(), config.run_folder)
+    answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
+    report = Report(f"Landmarks of {config.data.root.name}", answer, [extraction_chapter(config.run_folder)])
+    write_report(report, config.run_folder / REPORT_FILE)
     return summary
 
 
@@ -127,15 +130,6 @@ def _extract(config: ExtractConfig, image_ids: Sequence[str], schema: pa.Schema)
     return last_s - first_s
 
 
-@dataclass(frozen=True)
-class ShardResult:
-    """What a detector says of a shard that it has written; times are seconds of the epoch."""
-
-    started_s: float
-    ended_s: float
-    by_status: dict[str, int]
-
-
 def _start_detectors(
     config: ExtractConfig, shards: Sequence[Shard], actors: int, schema: pa.Schema
 ) -> Iterator[ShardResult]:
@@ -162,32 +156,6 @@ def _shard_result(row: dict[str, Any]) -> ShardResult:
 
 # An error in form only: its remedy, small arguments by value, is not ours to apply to Ray Data's own.
 RAY_DATA_START_UP_LINES = ("has constructor arguments in the object store and max_restarts > 0",)
-
-
-class ShardExtractor:
-    """A detector actor: it writes whole shards itself and returns only counts.
-
-    Pixels and landmarks never travel between processes, and a shard is in the table exactly when it is done.
-    """
-
-    def __init__(self, config: ExtractConfig, schema: pa.Schema) -> None:
-        landmarker, output = config.landmarker, config.output
-        bundle = find_model_bundle(landmarker.model_path)
-        detector = MediaPipeDetector(bundle, landmarker.max_faces, landmarker.min_detection_confidence)
-        self._extractor = LandmarkExtractor(
-            detector.__enter__(),  # open as long as the actor lives; its process gives the memory back
-            DecodeLimits(config.data.max_bytes, config.data.max_pixels),
-            store_mesh=output.store_mesh,
-            embed=EmbedOptions(output.embed.max_side_px, output.embed.quality) if output.embed else None,
-        )
-        self._root, self._table, self._schema = config.data.root, output.table, schema
-
-    def __call__(self, shard: dict[str, Any]) -> dict[str, Any]:
-        """Extract and write one shard."""
-        started_s = time.time()
-        rows = [self._extractor.row(self._root, image_id) for image_id in shard["image_ids"]]
-        write_shard(rows, self._schema, self._table / shard["name"])
-        return asdict(ShardResult(started_s, time.time(), dict(Counter(row["status"] for row in rows))))
 
 
 def show(summary: ExtractionSummary, config: ExtractConfig, console: Console) -> None:

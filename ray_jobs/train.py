@@ -2,31 +2,31 @@
 
 import logging
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import ray.train.torch
-import torch
 from ray.util.queue import Queue
 from rich.console import Console
 
 from faceml.atomic import AtomicPath
-from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.reporting.extraction import write_summary
+from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.training import epochs_table, training_summary, watched_figures
+from faceml.reporting.training_report import training_chapter
 from faceml.training.checkpoint import MODEL_FILE
-from faceml.training.multitask import build_faces, build_trainer, steps_per_epoch
-from faceml.training.observer import EpochRecord, StepRecord
+from faceml.training.multitask import build_faces, steps_per_epoch
+from faceml.training.observer import StepRecord
 from faceml.training.run_folder import BEST_MODEL_FILE, RunFolder
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
 from ray_jobs.run_folders import enter_run_folder
+from ray_jobs.train_worker import train_worker
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,10 @@ def run(config: TrainConfig) -> dict[str, Any]:
     _keep_best_model(result, config.run.folder)
     summary = training_summary(run_folder.records, time.monotonic() - started_s)
     write_summary(summary, config.run.folder)
+    best = summary["best"]
+    answer = f"The best model names the expression of {best['val/accuracy']:.1%} of the validation faces."
+    chapters = [training_chapter(config.run.folder)]
+    write_report(Report("Multitask training", answer, chapters), config.run.folder / REPORT_FILE)
     return summary
 
 
@@ -89,7 +93,7 @@ def _resources(config: TrainConfig) -> dict[str, float]:
 def _torch_trainer(config: TrainConfig, events: Queue) -> ray.train.torch.TorchTrainer:
     scaling = config.scaling
     return ray.train.torch.TorchTrainer(
-        _train_worker,
+        train_worker,
         train_loop_config={"config": config.model_dump(mode="json"), "events": events},
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling.num_train_workers,
@@ -105,40 +109,6 @@ def _torch_trainer(config: TrainConfig, events: Queue) -> ray.train.torch.TorchT
             failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
         ),
     )
-
-
-def _train_worker(settings: dict[str, Any]) -> None:
-    """Train as one of the workers of a group."""
-    config = parse_config(TrainConfig, settings["config"])
-    torch.set_num_threads(config.scaling.cpus_per_worker)
-    rank = ray.train.get_context().get_world_rank()
-    trainer = build_trainer(config, ray.train.torch.get_device(), rank)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            trainer.resume(Path(folder))
-    trainer.fit(config.training.epochs, _RayTrainObserver(settings["events"], rank))
-
-
-class _RayTrainObserver:
-    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
-
-    def __init__(self, events: Queue, rank: int) -> None:
-        self._events = events
-        self._rank = rank
-
-    def on_step(self, record: StepRecord) -> None:
-        if self._rank == 0:
-            self._events.put_nowait(record)
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        if self._rank != 0:
-            ray.train.report(record.metrics)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            record.save(Path(folder))
-            ray.train.report(record.metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
-        self._events.put_nowait((record.epoch, record.metrics))
 
 
 def _receive(

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import ray.tune
-import torch
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 from rich.console import Console
 
 from faceml.atomic import write_text
-from faceml.config.loading import assign_keys, dump_config, parse_config
-from faceml.config.train import TrainConfig
-from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig
+from faceml.config.loading import dump_config
+from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig, build_trial_config
 from faceml.reporting.extraction import write_summary
+from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.tuning import Trial, leaderboard_table, ranked, shown
-from faceml.training.multitask import build_faces, build_trainer, steps_per_epoch
-from faceml.training.observer import EpochRecord, StepRecord
+from faceml.reporting.tuning_report import tuning_chapter
+from faceml.training.multitask import build_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.run_folders import enter_run_folder
+from ray_jobs.tune_worker import run_trial
 
 METRIC = "val/accuracy"
 BEST_CONFIG_FILE = "best_config.yaml"
@@ -48,7 +48,7 @@ def run(config: TuneConfig) -> list[Trial]:
     best = trials[0]
     if best.error:
         raise RuntimeError(f"All {len(trials)} trials failed; the best one with: {best.error}")
-    best_config = trial_config(config, best.settings, config.run.folder / "best")
+    best_config = build_trial_config(config, best.settings, config.run.folder / "best")
     write_text(config.run.folder / BEST_CONFIG_FILE, dump_config(best_config))
     summary = {
         "trials": [trial.as_json() for trial in trials],
@@ -56,6 +56,9 @@ def run(config: TuneConfig) -> list[Trial]:
         "wall_s": round(time.monotonic() - started_s, 2),
     }
     write_summary(summary, config.run.folder)
+    answer = f"The best of {len(trials)} trials reached {best.best_accuracy:.1%} validation accuracy."
+    chapters = [tuning_chapter(config.run.folder, trials)]
+    write_report(Report("Search", answer, chapters), config.run.folder / REPORT_FILE)
     return trials
 
 
@@ -75,17 +78,7 @@ def check_search(config: TuneConfig) -> None:
     for key, dimension in config.search.items():
         values = dimension.values if isinstance(dimension, Choice | Grid) else (dimension.low, dimension.high)
         for value in values:
-            trial_config(config, {key: value}, config.run.folder)
-
-
-def trial_config(config: TuneConfig, settings: dict[str, Any], folder: Path) -> TrainConfig:
-    """Return the training configuration of a trial: the common one with the trial's settings in it.
-
-    Raises:
-        ConfigError: The settings do not fit the training configuration.
-    """
-    raw = assign_keys(config.train.model_dump(mode="json"), settings | {"run.folder": str(folder)})
-    return parse_config(TrainConfig, raw, "train")
+            build_trial_config(config, {key: value}, config.run.folder)
 
 
 def _search(config: TuneConfig) -> list[Trial]:
@@ -93,7 +86,7 @@ def _search(config: TuneConfig) -> list[Trial]:
     plain = config.model_dump(mode="json")
     with ProgressReport("tune", _number_of_trials(config) * epochs) as progress:
         results = ray.tune.Tuner(
-            ray.tune.with_resources(ray.tune.with_parameters(_run_trial, plain=plain), _resources(config)),
+            ray.tune.with_resources(ray.tune.with_parameters(run_trial, plain=plain), _resources(config)),
             param_space={key: _space(dimension) for key, dimension in config.search.items()},
             tune_config=ray.tune.TuneConfig(
                 metric=METRIC,
@@ -112,26 +105,6 @@ def _search(config: TuneConfig) -> list[Trial]:
             ),
         ).fit()
     return [_trial(results[number], epochs) for number in range(len(results))]
-
-
-def _run_trial(settings: dict[str, Any], plain: dict[str, Any]) -> None:
-    """Train one trial in this process; a group of workers for each would wait for each other's CPUs."""
-    config = parse_config(TuneConfig, plain)
-    alone = {"scaling.num_train_workers": 1, "scaling.cpus_per_worker": config.trial.cpus}
-    train = trial_config(config, settings | alone, config.run.folder)
-    torch.set_num_threads(config.trial.cpus)
-    device = torch.device("cuda" if config.trial.gpus else "cpu")
-    build_trainer(train, device).fit(train.training.epochs, _TuneObserver())
-
-
-class _TuneObserver:
-    """Report epochs to Ray Tune, which may stop the trial there."""
-
-    def on_step(self, record: StepRecord) -> None:
-        """Steps are too fine for a search."""
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        ray.tune.report({"epoch": record.epoch, **record.metrics})
 
 
 class _Watch(ray.tune.Callback):

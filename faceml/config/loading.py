@@ -92,7 +92,7 @@ def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
             if not isinstance(section, dict):
                 holder = key.removesuffix(f".{rest}")
                 raise ConfigError(f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, no section.")
-        if _chooses_kind(rest) and section.get(rest) != value:
+        if section is not result and _chooses_kind(rest) and section.get(rest) != value:
             section.clear()
         section[rest] = value
     return result

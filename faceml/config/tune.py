@@ -1,10 +1,12 @@
 """Configuration of hyper-parameter search over multitask training."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from faceml.config.base import Config, Count, OutputFolder, Positive, Seed
+from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 
 
@@ -85,3 +87,13 @@ class TuneConfig(Config):
     trial: TrialResources = TrialResources()
     run: TuneRunConfig
     seed: Seed = 0
+
+
+def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: Path) -> TrainConfig:
+    """Return the training configuration of a trial: the common one with the trial's settings in it.
+
+    Raises:
+        ConfigError: The settings do not fit the training configuration.
+    """
+    raw = assign_keys(config.train.model_dump(mode="json"), settings | {"run.folder": str(folder)})
+    return parse_config(TrainConfig, raw, "train")

@@ -26,7 +26,7 @@ def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
-    radius_px = max(1.5, min(height, width) / 55)
+    radius_px = max(2.0, max(height, width) / 50)
     for (x, y), rgb in zip(points, point_colors(LANDMARK_SETS[len(points)]), strict=True):
         # The centre of pixel 0 is at 0.5 in normalised coordinates, at 0 in OpenCV's.
         centre = (_sixteenths(float(x) * width - 0.5), _sixteenths(float(y) * height - 0.5))
@@ -44,4 +44,4 @@ def point_colors(landmark_set: LandmarkSet) -> list[tuple[int, int, int]]:
 
 
 def _sixteenths(value_px: float) -> int:
-    return round(value_px * 2**SUBPIXEL_BITS)
+    return round(value_px * (1 << SUBPIXEL_BITS))

@@ -116,8 +116,9 @@ class _DownloadAsConfigError:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, OSError | HTTPException):
+            reason = " ".join(str(error).split())
             raise ConfigError(
-                f"landmarker.model_path: the landmark model could not be downloaded ({error}). "
+                f"landmarker.model_path: the landmark model could not be downloaded ({reason}). "
                 f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {self._target}, or set "
                 "landmarker.model_path to the file."
             ) from error

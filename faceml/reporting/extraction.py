@@ -45,6 +45,11 @@ class ExtractionSummary:
         """Name the folders whose detection rate is below `rate`."""
         return [name for name, (images, ok) in self.by_folder.items() if ok < rate * images]
 
+    def lowest_folders(self, most: int) -> list[tuple[str, int, int]]:
+        """Return name, images and images with landmarks of the folders with the lowest detection rates."""
+        counts = [(name, images, ok) for name, (images, ok) in self.by_folder.items()]
+        return sorted(counts, key=lambda folder: folder[2] / folder[1])[:most]
+
     def as_json(self) -> dict[str, Any]:
         """Return what `summary.json` holds."""
         return {
@@ -87,6 +92,18 @@ def write_summary(summary: dict[str, Any], folder: Path) -> None:
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
+def read_summary(folder: Path) -> ExtractionSummary:
+    """Read the `summary.json` of an extraction."""
+    stored = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return ExtractionSummary(
+        by_status={status: stored[status] for status in STATUSES if stored[status]},
+        by_folder={name: (counts["images"], counts["ok"]) for name, counts in stored["folders"].items()},
+        new_images=stored["new_images"],
+        images_per_second=stored["images_per_second"],
+        wall_s=stored["wall_s"],
+    )
+
+
 def status_table(summary: ExtractionSummary) -> Table:
     """Return the counts by status."""
     table = Table(title=f"{summary.images:,} images", title_justify="left")
@@ -100,15 +117,14 @@ def status_table(summary: ExtractionSummary) -> Table:
 
 def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> Table:
     """Return the detection rate by folder, the lowest first, at most `most` of them."""
-    worst = sorted(summary.by_folder.items(), key=lambda item: item[1][1] / item[1][0])
     table = Table(title="Detection rate by folder, lowest first", title_justify="left")
     table.add_column("folder")
     table.add_column("images", justify="right")
     table.add_column("with landmarks", justify="right")
     table.add_column("rate", justify="right")
-    for name, (images, ok) in worst[:most]:
+    for name, images, ok in summary.lowest_folders(most):
         style = "yellow" if ok < warn_below * images else ""
         table.add_row(name or ".", f"{images:,}", f"{ok:,}", f"{ok / images:.1%}", style=style)
-    if len(worst) > most:
-        table.caption = f"and {len(worst) - most} more folders"
+    if len(summary.by_folder) > most:
+        table.caption = f"and {len(summary.by_folder) - most} more folders"
     return table

@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import faceml
 from faceml.atomic import write_text
 
+REPORT_FILE = "report.html"
+
 
 @dataclass(frozen=True)
 class Headline:

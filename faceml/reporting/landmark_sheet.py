@@ -65,12 +65,13 @@ def landmark_tiles(
     points = landmark_column(num_landmarks)
     rows = read_table(table, ["folder", "status", points])
     chosen = _sample(rows["folder"].to_pylist(), rows["status"].to_pylist(), most, seed)
-    copies = None if images_root else read_table(table, ["image_jpeg"])["image_jpeg"]
-    tiles = []
-    for index, row in zip(chosen, rows.take(chosen).to_pylist(), strict=True):
-        data = copies[index].as_py() if images_root is None else _file_bytes(images_root / row["image_id"])
-        tiles.append(_tile(row, data, row[points], tile_px))
-    return tiles
+    sample = rows.take(chosen).to_pylist()
+    encoded = (
+        [_file_bytes(images_root / row["image_id"]) for row in sample]
+        if images_root
+        else read_table(table, ["image_jpeg"])["image_jpeg"].take(chosen).to_pylist()
+    )
+    return [_tile(row, data, row[points], tile_px) for row, data in zip(sample, encoded, strict=True)]
 
 
 def _sample(folders: list[str], statuses: list[str], most: int, seed: int) -> list[int]:

@@ -30,12 +30,16 @@ class Trial:
         return max((record["val/accuracy"] for record in self.records), default=-1.0)
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether the scheduler ended it before its last epoch."""
+        return self.error is None and len(self.records) < self.max_epochs
+
+    @property
     def outcome(self) -> str:
         """`failed`, `finished`, or after which epoch it was stopped."""
         if self.error:
             return f"failed: {self.error}"
-        done = len(self.records)
-        return "finished" if done == self.max_epochs else f"stopped after epoch {done}"
+        return f"stopped after epoch {len(self.records)}" if self.stopped_early else "finished"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `summary.json` holds of it."""
@@ -53,18 +57,31 @@ def ranked(trials: list[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: (trial.error is not None, -trial.best_accuracy))
 
 
+def leaderboard(trials: list[Trial]) -> tuple[list[str], list[list[str]]]:
+    """Return titles and cells of the leaderboard: a row for each trial, the best one first."""
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
+    rows = [
+        [
+            str(rank),
+            *(shown(trial.settings.get(key, "")) for key in keys),
+            f"{trial.best_accuracy:.1%}" if trial.records else "",
+            f"{len(trial.records)}/{trial.max_epochs}",
+            trial.outcome,
+        ]
+        for rank, trial in enumerate(ranked(trials), start=1)
+    ]
+    return ["rank", *keys, "accuracy", "epochs", "outcome"], rows
+
+
 def leaderboard_table(trials: list[Trial]) -> Table:
     """Return the trials, ranked, for the terminal."""
     table = Table(title="Leaderboard by validation accuracy", title_justify="left")
-    keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
-    for title in ("rank", *keys, "accuracy", "epochs", "outcome"):
+    titles, rows = leaderboard(trials)
+    for title in titles:
         table.add_column(title, justify="right" if title in ("rank", "accuracy", "epochs") else "left")
-    for rank, trial in enumerate(ranked(trials), start=1):
-        settings = [shown(trial.settings.get(key, "")) for key in keys]
-        accuracy = f"{trial.best_accuracy:.1%}" if trial.records else ""
-        epochs = f"{len(trial.records)}/{trial.max_epochs}"
-        style = "bold" if rank == 1 else "dim" if trial.outcome != "finished" else ""
-        table.add_row(str(rank), *settings, accuracy, epochs, trial.outcome, style=style)
+    for row, trial in zip(rows, ranked(trials), strict=True):
+        style = "bold" if row[0] == "1" else "dim" if trial.outcome != "finished" else ""
+        table.add_row(*row, style=style)
     return table
 
 

@@ -134,11 +134,11 @@ def _val_loader(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoade
 
 
 def _loader(config: TrainConfig, faces: Any, **options: Any) -> DataLoader[FaceSample]:
+    # Not persistent: processes that live on would draw other views than those of a resumed training.
     return DataLoader(
         faces,
         config.training.batch_size_per_worker,
         num_workers=config.data.loader_processes,
-        persistent_workers=config.data.loader_processes > 0,
         pin_memory=config.scaling.use_gpu,
         **options,
     )

@@ -9,8 +9,8 @@ from faceml.datasets.synthetic.expression import Expression
 from faceml.datasets.synthetic.geometry import Points, on_face, smooth
 from faceml.datasets.synthetic.person import Person
 
-# Height of the nose above the head's ellipsoid: at its tip, its base and its wings. On an adult the tip stands
-# about 20 mm in front of the cheeks, a third of the distance between the eyes.
+# Height of the nose above the head's ellipsoid: at its tip, its base and its wings. On an adult the tip
+# stands about 20 mm in front of the cheeks, a third of the distance between the eyes.
 NOSE_TIP_LIFT, NOSE_BASE_LIFT, NOSE_WING_LIFT = 0.34, 0.16, 0.12
 _MOUTH_LIFT = 0.06
 _X = np.linspace(-1.0, 1.0, 41)
@@ -129,8 +129,10 @@ def _eye(person: Person, expression: Expression, side: float) -> Eye:
         1.0 - max(expression.lid_raise, 0.0)
     )
     upper = person.eye_height * max(1.0 + 0.55 * expression.lid_raise - 0.45 * squint, 0.22)
-    lower = 0.55 * person.eye_height * float(
-        np.clip(1.0 - 0.85 * expression.cheek_raise + 0.25 * expression.lid_raise, 0.1, 1.4)
+    lower = (
+        0.55
+        * person.eye_height
+        * float(np.clip(1.0 - 0.85 * expression.cheek_raise + 0.25 * expression.lid_raise, 0.1, 1.4))
     )
     # The upper lid peaks nearer the nose than the lower one sags.
     upper_bell, lower_bell = (4.0 * t**0.9 * (1.0 - t**0.9)) ** 0.7, (4.0 * t**1.2 * (1.0 - t**1.2)) ** 0.75
@@ -177,12 +179,18 @@ def _mouth(person: Person, expression: Expression) -> Mouth:
     lifts = np.where(_X < 0.0, expression.corner_left, expression.corner_right)
     smile = np.maximum(lifts, 0.0)
     # A rounded mouth narrows more than a stretched one widens.
-    half_width = 0.5 * person.mouth_width * (1.0 + (0.16 if expression.mouth_stretch > 0 else 0.40) * expression.mouth_stretch)
+    half_width = (
+        0.5
+        * person.mouth_width
+        * (1.0 + (0.16 if expression.mouth_stretch > 0 else 0.40) * expression.mouth_stretch)
+    )
     pull = 0.03 * (expression.corner_right - expression.corner_left)
     x = _X * (half_width + 0.045 * smile * np.abs(_X)) + pull * (1.0 - _X**2)
     side = np.abs(_X)
     # The raised lip of disgust pulls the middle of the mouth up; an open jaw lowers the corners a little.
-    center_y = person.nose_length + person.mouth_drop - 0.035 * expression.upper_lip_raise + 0.012 * smile.mean()
+    center_y = (
+        person.nose_length + person.mouth_drop - 0.035 * expression.upper_lip_raise + 0.012 * smile.mean()
+    )
     corners = -0.15 * lifts * side**1.6 + 0.34 * gap_down * side**2
     line = center_y + corners
     bell = 1.0 - _X**2

@@ -3,6 +3,7 @@
 Shape letters: N points of a shape, S side of the canvas in pixels.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -54,8 +55,12 @@ class Canvas:
     def lines(self, lines: Sequence[Points] | Points, color: Color, width: float) -> None:
         """Draw lines, each of shape (N, 2), `width` of the image's side wide (one pixel at least)."""
         thickness = max(1, round(width * self._size))
-        vertices = [self._vertices(line) for line in lines]
-        cv2.polylines(self.image, vertices, False, self._balanced(color), thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+        vertices = (
+            [*self._vertices(lines)] if isinstance(lines, np.ndarray) else [*map(self._vertices, lines)]
+        )
+        cv2.polylines(
+            self.image, vertices, False, self._balanced(color), thickness, cv2.LINE_AA, _SUBPIXEL_BITS
+        )
 
     @contextmanager
     def clipped(self, shape: Points) -> Iterator[None]:
@@ -108,13 +113,15 @@ def place_texture(texture: RgbImage, to_image: npt.NDArray[np.float64], size_px:
     Returns:
         uint8 of shape (S, S, 3); outside of the texture its edge goes on.
     """
-    matrix = to_image * size_px
+    # Light and shade are smooth: half the canvas's resolution does, at a third of the cost.
+    half_px = math.ceil(size_px / 2)
+    matrix = to_image * half_px
     # Pixel centres are at half pixels: shift into that convention and out again.
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    return np.asarray(
-        cv2.warpAffine(texture, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        dtype=np.uint8,
+    placed = cv2.warpAffine(
+        texture, matrix, (half_px, half_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return enlarge(np.asarray(placed, dtype=np.uint8), size_px)
 
 
 def develop(image: RgbImage, size_px: int, blur: float, noise: float, noise_seed: int) -> RgbImage:
@@ -129,17 +136,17 @@ def develop(image: RgbImage, size_px: int, blur: float, noise: float, noise_seed
     """
     photograph = image
     if size_px < image.shape[0]:
-        photograph = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA)
+        photograph = np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
     if blur * size_px > 0.3:
-        photograph = cv2.GaussianBlur(photograph, (0, 0), blur * size_px)
+        photograph = np.asarray(cv2.GaussianBlur(photograph, (0, 0), blur * size_px), np.uint8)
     top, left = np.random.default_rng(noise_seed).integers(_GRAIN_SHIFT_PX, size=2)
     grain = _grain(size_px + _GRAIN_SHIFT_PX)[top : top + size_px, left : left + size_px]
     strength = noise / _GRAIN_DEVIATION
     return np.asarray(cv2.addWeighted(photograph, 1.0, grain, strength, -128.0 * strength), dtype=np.uint8)
 
 
-# Drawing a random number for each pixel takes as long as painting the face: one sheet of grain is cut anew for
-# each image instead.
+# Drawing a random number for each pixel takes as long as painting the face: one sheet of grain is cut anew
+# for each image instead.
 _GRAIN_SHIFT_PX = 64
 _GRAIN_DEVIATION = 32.0
 

@@ -28,19 +28,23 @@ def _paint_eye(sitting: Sitting, eye: Eye) -> None:
         radius = person.iris_radius
         canvas.fill(sitting.on_skin(ellipse(eye.iris, radius, radius)), scale(person.iris, 0.5))
         canvas.fill(sitting.on_skin(ellipse(eye.iris, 0.86 * radius, 0.86 * radius)), person.iris)
-        glow = eye.iris + (0.0, 0.32 * radius)
+        glow = eye.iris + np.array([0.0, 0.32 * radius])
         canvas.fill(sitting.on_skin(ellipse(glow, 0.6 * radius, 0.45 * radius)), scale(person.iris, 1.5), 0.5)
         canvas.fill(sitting.on_skin(ellipse(eye.iris, 0.42 * radius, 0.42 * radius, 20)), (16.0, 12.0, 14.0))
         shadow = stroke(eye.upper_lid, 0.05)
         canvas.fill(sitting.on_skin(shadow), (70.0, 56.0, 60.0), 0.38)
-        glint = eye.iris + (0.36 * radius * np.sign(scene.light_x), -0.36 * radius)
-        canvas.fill(sitting.on_skin(ellipse(glint, 0.24 * radius, 0.24 * radius, 14)), (255.0, 255.0, 255.0), 0.95)
+        glint = eye.iris + 0.36 * radius * np.array([np.sign(scene.light_x), -1.0])
+        canvas.fill(
+            sitting.on_skin(ellipse(glint, 0.24 * radius, 0.24 * radius, 14)), (255.0, 255.0, 255.0), 0.95
+        )
     # A lash line is thickest towards the outer corner, and ends in the corners that are the landmarks.
     t = np.linspace(0.0, 1.0, len(eye.upper_lid))
-    lash = stroke(eye.upper_lid, (0.010 + 0.018 * person.lash_strength) * (0.45 + 0.55 * t) * taper(len(t), end=0.5))
+    lash = stroke(
+        eye.upper_lid, (0.010 + 0.018 * person.lash_strength) * (0.45 + 0.55 * t) * taper(len(t), end=0.5)
+    )
     canvas.fill(sitting.on_skin(lash), mix(_LASH, dark_skin, 0.35 * (1.0 - person.lash_strength)))
     sitting.brush(eye.lower_lid, 0.009, dark_skin, 0.75)
-    sitting.brush(eye.lower_lid[3:] + (0.0, 0.075), 0.012, dark_skin, 0.22)
+    sitting.brush(eye.lower_lid[3:] + np.array([0.0, 0.075]), 0.012, dark_skin, 0.22)
 
 
 def paint_brows(sitting: Sitting) -> None:
@@ -60,7 +64,7 @@ def paint_brows(sitting: Sitting) -> None:
 
 
 def paint_nose(sitting: Sitting) -> None:
-    """Paint the lines of the nose: wings, nostrils, base, and one flank; its volume is in the skin's shading."""
+    """Paint the lines of the nose: wings, nostrils, base, a flank; the skin's shading gives it volume."""
     canvas, person, nose = sitting.canvas, sitting.person, sitting.face.nose
     dark, darker = scale(person.skin, 0.55), mix(scale(person.skin, 0.32), (70.0, 24.0, 20.0), 0.4)
     wing, wing_y, base_y = nose.half_width, nose.wing_y, nose.base[1]
@@ -68,11 +72,15 @@ def paint_nose(sitting: Sitting) -> None:
     flank = smooth([(shaded * 0.17, -0.12), (shaded * 0.10, 0.12), (shaded * 0.12, nose.tip[1] - 0.12)])
     sitting.brush(flank, 0.028, dark, 0.20, 0.1)
     for side in (-1.0, 1.0):
-        alar = smooth([(side * 0.80 * wing, wing_y - 0.09), (side * wing, wing_y), (side * 0.93 * wing, base_y - 0.03),
-                       (side * 0.70 * wing, base_y - 0.005)])  # fmt: skip
+        alar = smooth(
+            [(side * 0.80 * wing, wing_y - 0.09), (side * wing, wing_y), (side * 0.93 * wing, base_y - 0.03),
+             (side * 0.70 * wing, base_y - 0.005)]
+        )  # fmt: skip
         sitting.brush(alar, 0.017, dark, 0.75, NOSE_WING_LIFT)
-        nostril = smooth([(side * 0.24 * wing, base_y - 0.028), (side * 0.42 * wing, base_y - 0.058),
-                          (side * 0.68 * wing, base_y - 0.038), (side * 0.48 * wing, base_y - 0.018)], closed=True)  # fmt: skip
+        nostril = smooth(
+            [(side * 0.24 * wing, base_y - 0.028), (side * 0.42 * wing, base_y - 0.058),
+             (side * 0.68 * wing, base_y - 0.038), (side * 0.48 * wing, base_y - 0.018)], closed=True
+        )  # fmt: skip
         canvas.fill(sitting.on_skin(nostril, NOSE_BASE_LIFT), darker, 0.85)
         bulb = smooth([(side * 0.36 * wing, nose.tip[1] - 0.05), (side * 0.47 * wing, nose.tip[1] + 0.02),
                        (side * 0.38 * wing, nose.tip[1] + 0.08)])  # fmt: skip
@@ -108,7 +116,9 @@ def _paint_inside(sitting: Sitting, gap: float) -> None:
     with canvas.clipped(inside):
         canvas.fill(inside, (64.0, 20.0, 24.0))
         if gap > 0.12:
-            tongue = ellipse((0.0, mouth.lower_inner[len(mouth.lower_inner) // 2, 1] + 0.01), 0.24, 0.42 * gap)
+            tongue = ellipse(
+                (0.0, mouth.lower_inner[len(mouth.lower_inner) // 2, 1] + 0.01), 0.24, 0.42 * gap
+            )
             canvas.fill(sitting.head.project(on_mouth(tongue)), (176.0, 78.0, 80.0))
         # A smile shows the upper teeth; a wide open jaw hides most of them; clenched rows meet halfway.
         show = 0.11 if expression.teeth_clench <= 0.3 else 0.52 * gap
@@ -116,10 +126,11 @@ def _paint_inside(sitting: Sitting, gap: float) -> None:
         _fill_band(sitting, mouth.upper_inner, show, teeth)
         if expression.teeth_clench > 0.3:
             _fill_band(sitting, mouth.lower_inner, -0.44 * gap, scale(teeth, 0.94))
-            gaps = [
-                sitting.head.project(on_mouth(np.array([(x, mouth.upper_inner[:, 1].min() - 0.1), (x, mouth.lower_edge[:, 1].max())])))
-                for x in np.linspace(-0.36, 0.36, 9)
-            ]  # fmt: skip
+            top, bottom = mouth.upper_inner[:, 1].min() - 0.1, mouth.lower_edge[:, 1].max()
+            x = np.linspace(-0.36, 0.36, 9)
+            gaps = sitting.head.project(
+                on_mouth(np.stack([x, 0 * x + top, x, 0 * x + bottom], axis=1).reshape(-1, 2, 2))
+            )
             canvas.lines(gaps, scale(teeth, 0.72), 0.0015)
         canvas.fill(sitting.head.project(on_mouth(stroke(mouth.upper_inner, 0.03))), (50.0, 16.0, 20.0), 0.4)
 

@@ -70,8 +70,8 @@ def generate_faces(
 
     Args:
         root: Folder to fill; it must be missing or empty.
-        layout: `affectnet` has folders `0` to `7` of expressions, every image of another person; `identity` has
-            a folder for each person, who shows all kinds of expressions.
+        layout: `affectnet` has folders `0` to `7` of expressions, every image of another person; `identity`
+            has a folder for each person, who shows all kinds of expressions.
         splits: Number of images (`affectnet`) or of people (`identity`) in each split.
         images_per_person: Only for `identity`.
         image_size_px: Side of the square images.
@@ -88,11 +88,13 @@ def generate_faces(
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigError(
-            f"Bad value: 'output.root' = {str(root)!r}: holds files already. Name a new folder, or empty this one."
+            f"Bad value: 'output.root' = {str(root)!r}: holds files already. "
+            "Name a new folder, or empty this one."
         )
     if LANDMARK_FOLDER in splits:
         raise ConfigError(
-            f"Bad value: 'splits.{LANDMARK_FOLDER}': this folder holds the landmark tables. Name the split otherwise."
+            f"Bad value: 'splits.{LANDMARK_FOLDER}': this folder holds the landmark tables. "
+            "Give the split another name."
         )
     schema = landmark_schema(
         table_metadata(
@@ -104,7 +106,9 @@ def generate_faces(
     total = 0
     for split, count in splits.items():
         portraits = list_portraits(layout, split, count, images_per_person, seed)
-        write = partial(write_portrait, folder=root / split, image_size_px=image_size_px, jpeg_quality=jpeg_quality)
+        write = partial(
+            write_portrait, folder=root / split, image_size_px=image_size_px, jpeg_quality=jpeg_quality
+        )
         for folder in sorted({portrait.image_id.partition("/")[0] for portrait in portraits}):
             (root / split / folder).mkdir(parents=True)
         rows = []
@@ -117,14 +121,17 @@ def generate_faces(
     return total
 
 
-def list_portraits(layout: Layout, split: str, count: int, images_per_person: int, seed: int) -> list[Portrait]:
+def list_portraits(
+    layout: Layout, split: str, count: int, images_per_person: int, seed: int
+) -> list[Portrait]:
     """Return what a split consists of; see `generate_faces`."""
     # A name's checksum is the same in every process, unlike its hash().
     origin = (seed, zlib.crc32(split.encode()))
     if layout == "affectnet":
         labels = len(EXPRESSIONS)
         return [
-            Portrait(f"{i % labels}/{i:06d}.jpg", i % labels, (*origin, i, 0), (*origin, i, 1)) for i in range(count)
+            Portrait(f"{i % labels}/{i:06d}.jpg", i % labels, (*origin, i, 0), (*origin, i, 1))
+            for i in range(count)
         ]
     return [
         Portrait(f"{split}_{person:05d}/{i:04d}.jpg", None, (*origin, person, 0), (*origin, person, 1, i))

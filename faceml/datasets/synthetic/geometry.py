@@ -15,6 +15,9 @@ import numpy.typing as npt
 Points = npt.NDArray[np.float64]
 """float64 of shape (..., N, 2) or (..., N, 3), face units; projected, parts of the image's side."""
 
+PointList = Sequence[Sequence[float] | Points] | Points
+"""The same, or a list of points."""
+
 # The head between hairline and chin as an ellipsoid: half axes and centre height. An adult's head is about
 # 2.3 interocular distances wide at the cheekbones and, from the ears to the face, 1.15 deep.
 HEAD_HALF_WIDTH, HEAD_HALF_HEIGHT, HEAD_DEPTH, HEAD_CENTER_Y = 1.22, 2.15, 1.15, 0.15
@@ -40,16 +43,14 @@ def _spline_basis(num_controls: int, per_segment: int, closed: bool) -> npt.NDAr
     return basis
 
 
-def smooth(
-    controls: Sequence[Sequence[float]] | Points, *, closed: bool = False, per_segment: int = 6
-) -> Points:
+def smooth(controls: PointList, *, closed: bool = False, per_segment: int = 6) -> Points:
     """Return a smooth curve through control points of shape (..., K, D), as an array of shape (..., N, D)."""
     points = np.asarray(controls, dtype=np.float64)
     return np.asarray(_spline_basis(points.shape[-2], per_segment, closed) @ points)
 
 
 def stroke(center_line: Points, half_width: float | npt.NDArray[np.float64]) -> Points:
-    """Return the outline of a brush stroke along a line of shape (N, 2), its half width constant or per point."""
+    """Return the outline of a brush stroke along a line of shape (N, 2), of constant or varying width."""
     direction = np.empty_like(center_line)
     direction[1:-1] = center_line[2:] - center_line[:-2]
     direction[0], direction[-1] = center_line[1] - center_line[0], center_line[-1] - center_line[-2]
@@ -65,13 +66,20 @@ def taper(num_points: int, *, start: float = 0.0, end: float = 0.0) -> npt.NDArr
     return np.sin(np.pi * t) + (1.0 - np.sin(np.pi * t)) * (start + (end - start) * t)
 
 
-def ellipse(center: Sequence[float], radius_x: float, radius_y: float, num_points: int = 32) -> Points:
-    """Return an ellipse of shape (N, 2) with axes along x and y."""
+@lru_cache(maxsize=8)
+def _unit_circle(num_points: int) -> Points:
     angle = np.linspace(0.0, 2.0 * np.pi, num_points, endpoint=False)
-    return np.stack([center[0] + radius_x * np.cos(angle), center[1] + radius_y * np.sin(angle)], axis=1)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def at_depth(points: Sequence[Sequence[float]] | Points, depth: float | npt.NDArray[np.float64]) -> Points:
+def ellipse(
+    center: Sequence[float] | Points, radius_x: float, radius_y: float, num_points: int = 32
+) -> Points:
+    """Return an ellipse of shape (N, 2) with axes along x and y."""
+    return np.asarray(_unit_circle(num_points) * (radius_x, radius_y) + np.asarray(center))
+
+
+def at_depth(points: PointList, depth: float | npt.NDArray[np.float64]) -> Points:
     """Give points of shape (..., 2) a depth; returns shape (..., 3)."""
     flat = np.asarray(points, dtype=np.float64)
     placed = np.empty((*flat.shape[:-1], 3))
@@ -79,9 +87,7 @@ def at_depth(points: Sequence[Sequence[float]] | Points, depth: float | npt.NDAr
     return placed
 
 
-def on_face(
-    points: Sequence[Sequence[float]] | Points, lift: float = 0.0, half_width: float = HEAD_HALF_WIDTH
-) -> Points:
+def on_face(points: PointList, lift: float = 0.0, half_width: float = HEAD_HALF_WIDTH) -> Points:
     """Lay points of shape (..., 2) onto the head's ellipsoid, `lift` above it; returns shape (..., 3).
 
     What ends at the silhouette, as hair does, lies on an ellipsoid of the silhouette's `half_width`.

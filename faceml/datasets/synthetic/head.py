@@ -1,4 +1,4 @@
-"""Painting what is around the features: shoulders, neck, ears, the face's skin, beard, folds, freckles, glasses."""
+"""Painting what is around the features: shoulders, neck, ears, skin, beard, folds, freckles, glasses."""
 
 import numpy as np
 
@@ -26,16 +26,17 @@ def paint_body(sitting: Sitting) -> None:
         at_depth([(neck, 0.6 * person.face_length), (-neck, 0.6 * person.face_length)], _NECK_DEPTH)
     )
     throat = smooth(
-        [(-neck + 0.02, base - 0.5), (-neck - 0.06, base - 0.12), (0.0, base + 0.32), (neck + 0.06, base - 0.12),
-         (neck - 0.02, base - 0.5)]
+        [(-neck + 0.02, base - 0.5), (-neck - 0.06, base - 0.12), (0.0, base + 0.32),
+         (neck + 0.06, base - 0.12), (neck - 0.02, base - 0.5)]
     )  # fmt: skip
     outline = np.vstack([below_jaw, body.project(at_depth(throat, _NECK_DEPTH))])
     canvas.paint(outline, sitting.skin)
     with canvas.clipped(outline):
         shadow = scale(person.skin, 0.45)
-        for drop, alpha in ((0.42, 0.12), (0.32, 0.14), (0.22, 0.16), (0.12, 0.18)):
+        # Many faint copies of the jaw's outline, further and further down: a shadow with a soft edge.
+        for drop in np.linspace(0.46, 0.10, 8):
             shade = sitting.face.outline * (0.92, 1.0, 1.0) + (0.0, drop, -0.2)
-            canvas.fill(sitting.head.project(shade), shadow, alpha)
+            canvas.fill(sitting.head.project(shade), shadow, 0.09)
     collar = smooth([(-neck - 0.1, base - 0.14), (-0.5 * neck, base + 0.2), (0.0, base + 0.33),
                      (0.5 * neck, base + 0.2), (neck + 0.1, base - 0.14)])  # fmt: skip
     canvas.fill(body.project(at_depth(stroke(collar, 0.05), _NECK_DEPTH)), scale(clothes, 0.82))
@@ -46,23 +47,31 @@ def paint_ears(sitting: Sitting) -> None:
     person = sitting.person
     for side in (-1.0, 1.0):
         x, y = side * person.cheek_half_width, 0.22
-        shape = [(x - side * 0.1, y - 0.30), (x + side * 0.10, y - 0.36), (x + side * 0.19, y - 0.18),
-                 (x + side * 0.13, y + 0.12), (x + side * 0.04, y + 0.32), (x - side * 0.1, y + 0.25)]  # fmt: skip
+        shape = [
+            (x - side * 0.1, y - 0.30), (x + side * 0.10, y - 0.36), (x + side * 0.19, y - 0.18),
+            (x + side * 0.13, y + 0.12), (x + side * 0.04, y + 0.32), (x - side * 0.1, y + 0.25),
+        ]  # fmt: skip
         outline = sitting.head.project(at_depth(smooth(shape, closed=True), -0.1))
         sitting.canvas.paint(outline, sitting.skin)
-        inner = smooth([(x + side * 0.05, y - 0.24), (x + side * 0.11, y - 0.14), (x + side * 0.06, y + 0.08)])
-        sitting.canvas.fill(sitting.head.project(at_depth(stroke(inner, 0.03), -0.1)), scale(person.skin, 0.62), 0.55)
+        inner = smooth(
+            [(x + side * 0.05, y - 0.24), (x + side * 0.11, y - 0.14), (x + side * 0.06, y + 0.08)]
+        )
+        sitting.canvas.fill(
+            sitting.head.project(at_depth(stroke(inner, 0.03), -0.1)), scale(person.skin, 0.62), 0.55
+        )
 
 
 def paint_face(sitting: Sitting) -> None:
     """Paint the skin from crown to chin, with a soft edge, freckles and the folds of the expression."""
     canvas, person = sitting.canvas, sitting.person
     outline = sitting.head.project(sitting.face.outline)
-    canvas.fill(outline + (0.0, 0.004), scale(person.skin, 0.5), 0.5)
+    canvas.fill(outline + np.array([0.0, 0.004]), scale(person.skin, 0.5), 0.5)
     canvas.paint(outline, sitting.skin)
     if person.freckles:
         rng = np.random.default_rng(person.detail_seed)
-        places = np.column_stack([rng.normal(0.0, 0.5, person.freckles), rng.normal(0.42, 0.13, person.freckles)])
+        places = np.column_stack(
+            [rng.normal(0.0, 0.5, person.freckles), rng.normal(0.42, 0.13, person.freckles)]
+        )
         color = mix(person.skin, (140.0, 78.0, 44.0), 0.55)
         for x, y in places[np.abs(places[:, 0]) < 0.85]:
             canvas.fill(sitting.on_skin(ellipse((x, y), 0.016, 0.014, 8)), color, 0.55)
@@ -104,25 +113,30 @@ def paint_beard(sitting: Sitting) -> None:
     left, right = lips.upper_edge[0], lips.upper_edge[-1]
     base_y, middle = face.nose.base[1], len(lips.upper_edge) // 2
     moustache = smooth(
-        [(0.0, base_y + 0.09), (0.25, base_y + 0.11), (right[0] + 0.09, right[1] + 0.05), (right[0], right[1] + 0.10),
-         (0.2, lips.upper_edge[middle, 1] + 0.03), (0.0, lips.upper_edge[middle, 1] + 0.02),
-         (-0.2, lips.upper_edge[middle, 1] + 0.03), (left[0], left[1] + 0.10), (left[0] - 0.09, left[1] + 0.05),
-         (-0.25, base_y + 0.11)], closed=True
+        [(0.0, base_y + 0.09), (0.25, base_y + 0.11), (right[0] + 0.09, right[1] + 0.05),
+         (right[0], right[1] + 0.10), (0.2, lips.upper_edge[middle, 1] + 0.03),
+         (0.0, lips.upper_edge[middle, 1] + 0.02), (-0.2, lips.upper_edge[middle, 1] + 0.03),
+         (left[0], left[1] + 0.10), (left[0] - 0.09, left[1] + 0.05), (-0.25, base_y + 0.11)], closed=True
     )  # fmt: skip
     color = mix(person.hair, person.skin, 0.15)
-    alpha = 0.8 if person.beard != "stubble" else 0.22
-    if person.beard != "moustache":
-        beard = smooth(
-            [(person.cheek_half_width + 0.05, 0.28), (person.cheek_half_width - 0.14, 0.42), (0.80 * jaw, 0.92),
-             (right[0] + 0.16, right[1] - 0.06), (right[0] + 0.07, right[1] + 0.10), (0.22, lips.lower_edge[middle, 1] + 0.07),
-             (0.0, lips.lower_edge[middle, 1] + 0.055), (-0.22, lips.lower_edge[middle, 1] + 0.07),
-             (left[0] - 0.07, left[1] + 0.10), (left[0] - 0.16, left[1] - 0.06), (-0.80 * jaw, 0.92),
-             (0.14 - person.cheek_half_width, 0.42), (-person.cheek_half_width - 0.05, 0.28)]
-        )  # fmt: skip
-        below = face.outline[(face.outline[:, 1] > 0.3)]
-        hanging = np.vstack([on_face(beard), below[np.argsort(-np.arctan2(below[:, 0], below[:, 1]))][::-1]])
-        sitting.canvas.fill(sitting.head.project(hanging), color, alpha)
-    sitting.canvas.fill(sitting.on_skin(moustache, 0.07), color, alpha)
+    alpha = 0.55 if person.beard != "stubble" else 0.11
+    below_lips = lips.lower_edge[middle, 1]
+    cheeks = smooth(
+        [(person.cheek_half_width, 0.30), (person.cheek_half_width - 0.14, 0.42), (0.82 * jaw, 0.90),
+         (right[0] + 0.18, right[1] - 0.08), (right[0] + 0.07, right[1] + 0.10), (0.22, below_lips + 0.07),
+         (0.0, below_lips + 0.055), (-0.22, below_lips + 0.07), (left[0] - 0.07, left[1] + 0.10),
+         (left[0] - 0.18, left[1] - 0.08), (-0.82 * jaw, 0.90), (0.14 - person.cheek_half_width, 0.42),
+         (-person.cheek_half_width, 0.30)]
+    )  # fmt: skip
+    around = at_depth([(-1.8, 0.30), (-1.8, 3.0), (1.8, 3.0), (1.8, 0.30)], 0.0)
+    with sitting.canvas.clipped(sitting.head.project(sitting.face.outline)):
+        # Twice, the second time a little smaller, for a softer edge.
+        for shrink in (0.0, 0.03):
+            if person.beard != "moustache":
+                edge = on_face(cheeks + np.array([0.0, shrink]), half_width=person.cheek_half_width + 0.02)
+                sitting.canvas.fill(sitting.head.project(np.vstack([edge, around])), color, alpha)
+            narrow = moustache * (1.0 - shrink, 1.0) + np.array([0.0, 0.4 * shrink])
+            sitting.canvas.fill(sitting.on_skin(narrow, 0.07), color, alpha)
 
 
 def paint_glasses(sitting: Sitting) -> None:

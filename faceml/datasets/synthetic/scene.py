@@ -50,7 +50,7 @@ class Scene:
     roll_deg: float = 0.0
     center_x: float = 0.5
     center_y: float = 0.5
-    eye_distance: float = 0.225
+    eye_distance: float = 0.325
     light_x: float = -0.4
     light_y: float = -0.5
     contrast: float = 0.5
@@ -79,7 +79,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
         roll_deg=float(np.clip(rng.normal(0.0, 7.0), -20.0, 20.0)),
         center_x=rng.normal(0.5, 0.015),
         center_y=rng.normal(0.5, 0.012),
-        eye_distance=rng.uniform(0.205, 0.24),
+        eye_distance=rng.uniform(0.3, 0.35),
         light_x=rng.uniform(-1.0, 1.0),
         light_y=rng.uniform(-0.9, 0.1),
         contrast=rng.uniform(0.2, 0.8),

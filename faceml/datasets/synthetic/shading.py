@@ -3,6 +3,8 @@
 Shape letters: G side of a texture in pixels.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -95,17 +97,22 @@ def skin_texture(
     return _place(np.asarray(person.skin) * scene.balance * tint * warm, view, size_px)
 
 
-def hair_texture(color: Color, scene: Scene, view: View, light: Plane, crown_y: float, size_px: int) -> RgbImage:
+def hair_texture(
+    color: Color, scene: Scene, view: View, light: Plane, crown_y: float, size_px: int
+) -> RgbImage:
     """Return shaded hair with a band of shine on the whole canvas, uint8 of shape (size_px, size_px, 3)."""
     crown = view.turn @ np.array([0.45 * scene.light_x, crown_y, 0.3])
     x, y = (_AXIS + _LEFT - crown[0])[None, :], (_AXIS + _TOP - crown[1])[:, None]
     shine = np.exp(-(((y - 0.35 - 0.25 * x**2) / 0.16) ** 2) - (x / 0.7) ** 2)
     shade = light * (0.80 + 0.22 * np.exp(-(((y - 0.2) / 1.1) ** 2)))
-    texture = np.asarray(color) * scene.balance * shade[..., None] + 34.0 * (0.4 + 0.6 * scene.contrast) * shine[..., None]
+    texture = (
+        np.asarray(color) * scene.balance * shade[..., None]
+        + 34.0 * (0.4 + 0.6 * scene.contrast) * shine[..., None]
+    )
     return _place(texture, view, size_px)
 
 
-def _blobs(spots: list[tuple[float, ...]], view: View) -> Plane:
+def _blobs(spots: Sequence[tuple[float, ...]], view: View) -> Plane:
     """Sum Gaussian spots (x, y, lift, radius x, radius y, amount) that lie on the face."""
     table = np.array(spots)
     lying = np.vstack([on_face(row[None, :2], row[2]) for row in table]) @ view.turn.T

@@ -1,6 +1,5 @@
 """What every painter of a part of the portrait needs at hand."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from faceml.datasets.synthetic.anatomy import Face
 from faceml.datasets.synthetic.canvas import Canvas
 from faceml.datasets.synthetic.expression import Expression
-from faceml.datasets.synthetic.geometry import Points, on_face, stroke, taper
+from faceml.datasets.synthetic.geometry import PointList, Points, on_face, stroke, taper
 from faceml.datasets.synthetic.person import Color, Person
 from faceml.datasets.synthetic.scene import Scene, View
 from faceml.images import RgbImage
@@ -28,11 +27,13 @@ class Sitting:
     skin: RgbImage
     hair: RgbImage
 
-    def on_skin(self, points: Sequence[Sequence[float]] | Points, lift: float = 0.0) -> Points:
+    def on_skin(self, points: PointList, lift: float = 0.0) -> Points:
         """Project points of shape (N, 2) that lie on the face."""
         return self.head.project(on_face(points, lift))
 
-    def brush(self, line: Points, half_width: float, color: Color, alpha: float = 1.0, lift: float = 0.0) -> None:
+    def brush(
+        self, line: Points, half_width: float, color: Color, alpha: float = 1.0, lift: float = 0.0
+    ) -> None:
         """Paint a stroke that tapers at both ends along a line of shape (N, 2) on the face."""
         self.canvas.fill(self.on_skin(stroke(line, half_width * taper(len(line))), lift), color, alpha)
 

@@ -1,0 +1,136 @@
+"""What a report says of an extraction."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import yaml
+
+from faceml.config.extract import ExtractConfig
+from faceml.config.loading import parse_config
+from faceml.datasets.landmark_table import shard_files
+from faceml.images import encode_jpeg
+from faceml.metrics.intervals import wilson_interval
+from faceml.reporting.chart import svg
+from faceml.reporting.contact_sheet import contact_sheet
+from faceml.reporting.extraction import ExtractionSummary, read_summary
+from faceml.reporting.figures import detection_rate_figure
+from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
+from faceml.reporting.landmark_sheet import Tile, folder_name, landmark_tiles
+from faceml.reporting.numbers import INTERVAL, percent, percent_range
+from faceml.schema import read_metadata
+
+COLUMNS, ROWS = 4, 6
+"""Tiles of one sheet: four across a phone are large enough to judge."""
+TILE_PX = 160
+SHEET_QUALITY = 88
+NUM_LANDMARKS = 5
+MOST_FOLDERS = 24
+
+
+def extraction_chapter(run_folder: Path, title: str = "Landmarks") -> Chapter:
+    """Return what the run folder of an extraction and its landmark table have to say.
+
+    Args:
+        run_folder: With `config.yaml` and `summary.json`.
+        title: Of the chapter.
+    """
+    text = (run_folder / "config.yaml").read_text(encoding="utf-8")
+    config = parse_config(ExtractConfig, yaml.safe_load(text))
+    summary = read_summary(run_folder)
+    images = None if config.output.embed else config.data.root
+    tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
+    metadata = read_metadata(pq.read_schema(shard_files(config.output.table)[0]), str(config.output.table))
+    detector = json.loads(metadata["faceml.detector"])
+    return Chapter(
+        title=title,
+        headlines=_headlines(summary),
+        sections=[_detection(summary, config.min_detection_rate), _overlays(tiles)],
+        config=text,
+        facts=[
+            (f"{title}: detector", f"{detector['name']} {detector['version']}"),
+            (f"{title}: model SHA-256", detector["model_sha256"]),
+            (f"{title}: wall time", f"{summary.wall_s:,.0f} s"),
+        ],
+    )
+
+
+def _headlines(summary: ExtractionSummary) -> list[Headline]:
+    ok = summary.by_status.get("ok", 0)
+    interval = percent_range(wilson_interval(ok, summary.images))
+    return [
+        Headline("Images", f"{summary.images:,}", f"in folders: {len(summary.by_folder):,}"),
+        Headline(
+            "With landmarks",
+            percent(summary.detection_rate),
+            f"{ok:,} images; {INTERVAL} {interval}",
+        ),
+        Headline(
+            "Images per second",
+            f"{summary.images_per_second:,.1f}",
+            f"over the {summary.new_images:,} that this run looked at",
+        ),
+    ]
+
+
+def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
+    low = [folder_name(name) for name in summary.folders_below(warn_below)]
+    worst, total, ok = summary.lowest_folders(1)[0]
+    finding = (
+        f"Below {percent(warn_below, 0)}: {', '.join(low[:MOST_FOLDERS])}."
+        if low
+        else f"No folder is below {percent(warn_below, 0)}."
+    )
+    folders, shown = len(summary.by_folder), min(MOST_FOLDERS, len(summary.by_folder))
+    selection = f" The {shown} lowest of {folders:,} folders." if shown < folders else ""
+    return Section(
+        title="Where faces were found",
+        text=[f"{percent(summary.detection_rate)} of the images have landmarks. {finding}"],
+        pictures=[
+            Picture(
+                title="Images with landmarks, by folder",
+                data=svg(detection_rate_figure(summary, warn_below, MOST_FOLDERS)),
+                media_type="image/svg+xml",
+                alt=f"Bars of the detection rate of {shown} folders. The lowest is {folder_name(worst)} with "
+                f"{ok:,} of {total:,} images. {finding}",
+                caption="Shares of all images found, with 95 % Wilson intervals. The dotted line is the "
+                f"{percent(warn_below, 0)} below which a folder is warned about.{selection}",
+            )
+        ],
+        tables=[
+            DataTable(
+                title="Images by status",
+                header=["status", "images", "share"],
+                rows=[
+                    [status, f"{count:,}", percent(count / summary.images)]
+                    for status, count in summary.by_status.items()
+                ],
+            )
+        ],
+    )
+
+
+def _overlays(tiles: list[Tile]) -> Section:
+    size = COLUMNS * ROWS
+    sheets = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+    return Section(
+        title="What was found",
+        text=[
+            f"A random sample of {len(tiles)} images that takes turns among the folders. Points on the "
+            "viewer's left are blue, on the right orange, in the middle white. Images without landmarks come "
+            "last, framed."
+        ],
+        pictures=[
+            Picture(
+                title=f"Sample, sheet {number} of {len(sheets)}",
+                data=encode_jpeg(
+                    contact_sheet([t.image for t in sheet], [t.caption for t in sheet], COLUMNS, TILE_PX),
+                    SHEET_QUALITY,
+                ),
+                media_type="image/jpeg",
+                alt=f"{len(sheet)} images with the {NUM_LANDMARKS} landmarks found on each: "
+                + ", ".join(dict.fromkeys(tile.caption for tile in sheet)),
+            )
+            for number, sheet in enumerate(sheets, start=1)
+        ],
+    )

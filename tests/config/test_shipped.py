@@ -1,0 +1,87 @@
+"""The files in configs/: each is read by its job, and hides no option of it."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from faceml.config.base import Config
+from faceml.config.demo import DemoConfig, build_stages
+from faceml.config.extract import ExtractConfig
+from faceml.config.loading import assign_keys, parse_config
+from faceml.config.synth import SynthConfig
+from faceml.config.train import AdamWConfig, SGDConfig, TrainConfig
+from faceml.config.tune import TuneConfig
+from faceml.config.weighting import WeightingConfig
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+MODELS: dict[str, type[Config]] = {
+    "demo.yaml": DemoConfig,
+    "extract_landmarks.yaml": ExtractConfig,
+    "multitask_affectnet.yaml": TrainConfig,
+    "synth.yaml": SynthConfig,
+    "tune_multitask.yaml": TuneConfig,
+}
+
+
+def shipped(name: str) -> dict[str, Any]:
+    raw: dict[str, Any] = yaml.safe_load((CONFIGS / name).read_text(encoding="utf-8"))
+    return raw
+
+
+def keys(section: dict[str, Any], prefix: str = "") -> set[str]:
+    nested = [keys(value, f"{prefix}{name}.") for name, value in section.items() if isinstance(value, dict)]
+    return {prefix + name for name in section}.union(*nested)
+
+
+def test_configs__every_file_has_a_model() -> None:
+    assert {file.name for file in CONFIGS.iterdir()} == MODELS.keys()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_configs__every_file_is_read_by_its_job(name: str) -> None:
+    assert isinstance(parse_config(MODELS[name], shipped(name)), MODELS[name])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_configs__the_first_lines_say_what_for_and_the_exact_command(name: str) -> None:
+    first, second, *_ = (CONFIGS / name).read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# ")
+    assert f"--config configs/{name}" in second
+
+
+@pytest.mark.parametrize("name", ["extract_landmarks.yaml", "multitask_affectnet.yaml", "synth.yaml"])
+def test_configs__no_option_is_undocumented(name: str) -> None:
+    raw = shipped(name)
+    assert keys(raw) == keys(parse_config(MODELS[name], raw).model_dump(mode="json"))
+
+
+def test_configs__the_options_of_kinds_not_chosen_are_in_the_comments() -> None:
+    text = (CONFIGS / "multitask_affectnet.yaml").read_text(encoding="utf-8")
+    kinds: list[type[BaseModel]] = [AdamWConfig, SGDConfig, *get_args(get_args(WeightingConfig)[0])]
+    assert len(kinds) == 6
+    missing = [
+        f"{kind.__name__}.{field}" for kind in kinds for field in kind.model_fields if field not in text
+    ]
+    assert not missing
+    words = [value for kind in kinds for name in ("kind", "name") if name in kind.model_fields
+             for value in get_args(kind.model_fields[name].annotation)]  # fmt: skip
+    assert len(words) == 6
+    assert not [word for word in words if word not in text]
+
+
+def test_configs__the_searched_keys_are_keys_of_the_training() -> None:
+    raw = shipped("tune_multitask.yaml")
+    for key, dimension in raw["search"].items():
+        for value in dimension.get("values", [dimension.get("low")]):
+            parse_config(TrainConfig, assign_keys(raw["train"], {key: value}))
+
+
+def test_configs__the_demo_gives_every_stage_a_whole_configuration() -> None:
+    stages = build_stages(parse_config(DemoConfig, shipped("demo.yaml")))
+    assert stages.extract.keys() == {"train", "val"}
+    assert stages.train.data.train.table == stages.extract["train"].output.table
+    assert stages.extract["val"].data.root == stages.synth.output.root / "val"
+    assert stages.tune.train.model == stages.train.model

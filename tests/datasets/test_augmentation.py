@@ -1,0 +1,191 @@
+"""Pixels and landmarks move together."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from faceml.config.train import AugmentationConfig
+from faceml.datasets.augmentation import FILL_RGB, FaceAugmentation, build_augmentation, mirror
+from faceml.datasets.synthetic.expression import sample_expression
+from faceml.datasets.synthetic.person import sample_person
+from faceml.datasets.synthetic.render import render_face
+from faceml.datasets.synthetic.scene import sample_scene
+from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+from faceml.landmarks.points import select_points
+from faceml.schema import LANDMARK_SETS
+
+BLOB_SIGMA_PX = 2.0
+
+
+def blob(x: float, y: float, side: int) -> Tensor:
+    """A bright spot at normalised x and y on what fills uncovered corners, uint8 of shape (3, S, S)."""
+    centers = (np.arange(side) + 0.5) / side
+    distance_px = np.hypot(centers[None, :] - x, centers[:, None] - y) * side
+    spot = 110 * np.exp(-0.5 * (distance_px / BLOB_SIGMA_PX) ** 2)
+    return torch.from_numpy((np.array(FILL_RGB)[:, None, None] + spot).round().astype(np.uint8))
+
+
+def centroid(image: Tensor) -> tuple[float, float]:
+    """Where the spot is, in pixels from the image's top left corner."""
+    weight = (image.double() - torch.tensor(FILL_RGB)[:, None, None]).clamp(min=0).sum(dim=0)
+    centers = torch.arange(image.shape[-1]) + 0.5
+    return float((weight.sum(0) * centers).sum() / weight.sum()), float(
+        (weight.sum(1) * centers).sum() / weight.sum()
+    )
+
+
+coordinate = st.floats(0.05, 0.95)
+
+
+@given(data=st.data(), number=st.sampled_from([5, 10]), side=st.integers(96, 128))
+@settings(max_examples=150)
+def test_face_augmentation__a_point_stays_on_its_spot(data: st.DataObject, number: int, side: int) -> None:
+    landmark_set = LANDMARK_SETS[number]
+    flipped = data.draw(st.booleans())
+    augmentation = FaceAugmentation(
+        landmark_set,
+        flip_probability=float(flipped),
+        rotation_deg=data.draw(st.floats(0, 180)),
+        translation=data.draw(st.floats(0, 0.3)),
+        scale=(data.draw(st.floats(0.7, 1)), data.draw(st.floats(1, 1.5))),
+    )
+    points = torch.tensor(
+        data.draw(st.lists(st.tuples(coordinate, coordinate), min_size=number, max_size=number))
+    )
+    before = data.draw(st.integers(0, number - 1))
+    torch.manual_seed(data.draw(st.integers(0, 2**32)))
+    image, moved = augmentation(blob(float(points[before, 0]), float(points[before, 1]), side), points)
+    # In a mirror the left eye takes the place of the right one.
+    after = landmark_set.flip_permutation.index(before) if flipped else before
+    x, y = (moved[after] * side).tolist()
+    margin = 5 * BLOB_SIGMA_PX
+    assume(margin < x < side - margin and margin < y < side - margin)
+    found_x, found_y = centroid(image)
+    assert np.hypot(found_x - x, found_y - y) < 0.6
+
+
+def test_face_augmentation__names_stay_true_in_a_mirror() -> None:
+    for landmark_set in LANDMARK_SETS.values():
+        points = torch.full((len(landmark_set), 2), 0.5)
+        lefts = [
+            i for i, name in enumerate(landmark_set.names) if name.startswith(("left_eye", "mouth_left"))
+        ]
+        rights = [
+            i for i, name in enumerate(landmark_set.names) if name.startswith(("right_eye", "mouth_right"))
+        ]
+        points[lefts, 0], points[rights, 0] = 0.2, 0.7
+        _, mirrored = FaceAugmentation(landmark_set, flip_probability=1.0)(blob(0.5, 0.5, 32), points)
+        torch.testing.assert_close(mirrored[lefts, 0], torch.full((len(lefts),), 0.3))
+        torch.testing.assert_close(mirrored[rights, 0], torch.full((len(rights),), 0.8))
+
+
+def test_face_augmentation__mirrors_as_often_as_it_is_told() -> None:
+    augmentation = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.3)
+    torch.manual_seed(0)
+    image = blob(0.25, 0.5, 32)
+    flips = sum(centroid(augmentation(image, torch.zeros(5, 2))[0])[0] > 16 for _ in range(300))
+    assert 60 <= flips <= 120
+
+
+def test_face_augmentation__reaches_but_never_exceeds_its_ranges() -> None:
+    augmentation = FaceAugmentation(
+        LANDMARK_SETS[5], flip_probability=0.0, rotation_deg=20.0, translation=0.1, scale=(0.8, 1.25)
+    )
+    square = torch.tensor([[0.5, 0.5], [0.75, 0.5], [0.5, 0.75], [0.25, 0.5], [0.5, 0.25]])
+    torch.manual_seed(0)
+    views = torch.stack([augmentation(blob(0.5, 0.5, 100), square)[1] for _ in range(200)])
+    shifts = views[:, 0] - 0.5
+    arms = views[:, 1] - views[:, 0]
+    turns = torch.rad2deg(torch.atan2(arms[:, 1], arms[:, 0]))
+    zooms = arms.norm(dim=1) / 0.25
+    assert 0.09 < shifts.abs().max() < 0.1 + 1e-5
+    assert -20 <= turns.min() < -18
+    assert 18 < turns.max() <= 20
+    assert 0.8 - 1e-5 <= zooms.min() < 0.83
+    assert 1.2 < zooms.max() <= 1.25 + 1e-5
+
+
+def test_face_augmentation__light_changes_pixels_and_no_landmarks() -> None:
+    image, points = blob(0.3, 0.6, 64), torch.rand(5, 2)
+    augmentation = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0, brightness=0.4, contrast=0.4)
+    torch.manual_seed(1)
+    lit, same = augmentation(image, points)
+    torch.testing.assert_close(same, points)
+    assert not torch.equal(lit, image)
+    assert (lit.shape, lit.dtype) == (image.shape, torch.uint8)
+    brightest = int(lit.sum(0).argmax())
+    assert (brightest % 64, brightest // 64) == pytest.approx((0.3 * 64, 0.6 * 64), abs=1)
+
+
+def test_face_augmentation__without_ranges_changes_nothing() -> None:
+    image, points = blob(0.3, 0.6, 64), torch.rand(5, 2)
+    same_image, same_points = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0)(image, points)
+    assert torch.equal(same_image, image)
+    torch.testing.assert_close(same_points, points)
+
+
+def test_face_augmentation__missing_landmarks_stay_missing_and_do_not_spread() -> None:
+    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0, 0.2, (0.8, 1.2), 0.2, 0.2)
+    points = torch.rand(5, 2)
+    points[2] = torch.nan
+    for seed in range(5):
+        torch.manual_seed(seed)
+        _, moved = augmentation(blob(0.5, 0.5, 32), points)
+        assert moved.isnan().sum(dim=1).tolist() == [0, 0, 2, 0, 0]
+        assert type(moved) is Tensor
+        assert moved.dtype == torch.float32
+
+
+def test_face_augmentation__points_may_leave_the_picture() -> None:
+    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.0, scale=(2.0, 2.0))
+    _, moved = augmentation(blob(0.5, 0.5, 32), torch.tensor([[0.0, 1.0]] * 5))
+    torch.testing.assert_close(moved, torch.tensor([[-0.5, 1.5]] * 5))
+
+
+def test_face_augmentation__the_same_seed_gives_the_same_view() -> None:
+    augmentation = build_augmentation(AugmentationConfig(), LANDMARK_SETS[10])
+    image, points = blob(0.4, 0.4, 64), torch.rand(10, 2)
+    views = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        views.append(augmentation(image, points))
+    for one, other, third in zip(*views, strict=True):
+        assert torch.equal(one, other)
+        assert not torch.equal(one, third)
+
+
+def test_build_augmentation__takes_every_setting() -> None:
+    config = AugmentationConfig(
+        flip_probability=0.0, rotation_deg=0, translation=0, scale=(1, 1), brightness=0, contrast=0
+    )
+    image, points = blob(0.4, 0.4, 64), torch.rand(5, 2)
+    same_image, same_points = build_augmentation(config, LANDMARK_SETS[5])(image, points)
+    assert torch.equal(same_image, image)
+    torch.testing.assert_close(same_points, points)
+    changes = {"flip_probability": 1.0, "rotation_deg": 90.0, "translation": 0.5, "scale": (2, 3)}
+    for name, value in (changes | {"brightness": 0.9, "contrast": 0.9}).items():
+        changed = build_augmentation(config.model_copy(update={name: value}), LANDMARK_SETS[5])
+        torch.manual_seed(0)
+        assert not torch.equal(changed(image, points)[0], image), name
+
+
+@pytest.mark.parametrize("number", [5, 10])
+def test_mirror__agrees_with_what_mediapipe_finds_in_a_mirrored_face(
+    number: int, detector: MediaPipeDetector
+) -> None:
+    landmark_set = LANDMARK_SETS[number]
+    flip = torch.tensor(landmark_set.flip_permutation)
+    errors = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        image, _ = render_face(sample_person(rng), sample_expression(seed, rng), sample_scene(rng), 256)
+        found = torch.from_numpy(select_points(detector.detect(image)[0].mesh, landmark_set))
+        pixels, expected = mirror(torch.from_numpy(image).permute(2, 0, 1), found, flip)
+        again = select_points(detector.detect(pixels.permute(1, 2, 0).numpy())[0].mesh, landmark_set)
+        left, right = (expected[list(eye)].mean(0) for eye in (landmark_set.left_eye, landmark_set.right_eye))
+        assert left[0] < right[0]
+        errors.append(np.linalg.norm(again - expected.numpy(), axis=1).mean() / float((right - left).norm()))
+    assert np.mean(errors) < 0.04

@@ -1,0 +1,191 @@
+"""Table and images, joined."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from faceml.config.base import ConfigError
+from faceml.datasets.augmentation import FaceAugmentation
+from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.landmark_table import write_shard
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.images import RgbImage, encode_jpeg, shrink
+from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
+
+METADATA = table_metadata({"name": "test"}, {}, "0")
+# In no order, as shards come; two rows without a face, two without pixels.
+IMAGES = {
+    "7/é ö.jpg": "ok",
+    "happy/b.jpg": "ok",
+    "0/a.jpg": "ok",
+    "3/c.jpg": "no_face",
+    "3/b.jpg": "ok",
+    "5/z.jpg": "no_face",
+    "1/text.jpg": "undecodable",
+    "1/empty.jpg": "empty_file",
+    "2/empty.jpg": "empty_file",
+}
+SORTED = ["0/a.jpg", "3/b.jpg", "3/c.jpg", "5/z.jpg", "7/é ö.jpg", "happy/b.jpg"]
+
+
+def photo(seed: int, height: int = 90, width: int = 120) -> RgbImage:
+    coarse = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def points(seed: int, number: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.random.default_rng((seed, number)).random((number, 2), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`images`, and a `table` of two shards with copies of them."""
+    root = tmp_path_factory.mktemp("dataset")
+    rows: list[dict[str, Any]] = []
+    for seed, (image_id, status) in enumerate(IMAGES.items()):
+        row: dict[str, Any] = {"image_id": image_id, "folder": image_id.partition("/")[0], "status": status}
+        file = root / "images" / image_id
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if status in ("ok", "no_face"):
+            file.write_bytes(encode_jpeg(photo(seed), 97))
+            row["image_jpeg"] = encode_jpeg(shrink(photo(seed), 80), 97)
+        if status == "ok":
+            row |= {f"landmarks_{number}": points(seed, number).ravel() for number in (5, 10)}
+        rows.append(row)
+    schema = landmark_schema(METADATA, with_image=True)
+    write_shard(rows[:4], schema, root / "table" / "a.parquet")
+    write_shard(rows[4:], schema, root / "table" / "b.parquet")
+    return root
+
+
+def dataset(folder: Path, number: int = 5, *, copies: bool = False, **options: Any) -> FaceDataset:
+    return FaceDataset(
+        folder / "table", None if copies else folder / "images", number, Preprocessing(48), **options
+    )
+
+
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("number", [5, 10])
+def test_face_dataset__joins_labels_landmarks_and_pixels(number: int, copies: bool, folder: Path) -> None:
+    faces = dataset(folder, number, copies=copies)
+    assert faces.image_ids == SORTED
+    assert len(faces) == 6
+    assert faces.labels.tolist() == [0, 3, 3, 5, 7, 1]
+    assert faces.left_out == {"undecodable": 1, "empty_file": 2}
+    assert faces.class_counts() == [1, 1, 0, 2, 0, 1, 0, 1]
+    for index, image_id in enumerate(SORTED):
+        seed = list(IMAGES).index(image_id)
+        sample = faces[index]
+        assert (sample.image.shape, sample.image.dtype) == ((3, 48, 48), torch.uint8)
+        direct = np.asarray(Image.fromarray(photo(seed)).resize((48, 48), Image.Resampling.BILINEAR))
+        assert np.abs(sample.image.permute(1, 2, 0).numpy() - direct.astype(int)).mean() < 3
+        assert (sample.label.item(), sample.position.item()) == (faces.labels[index], index)
+        assert sample.label.dtype == torch.int64
+        detected = IMAGES[image_id] == "ok"
+        assert sample.has_landmarks.item() is detected
+        expected = points(seed, number) if detected else np.zeros((number, 2))
+        np.testing.assert_array_equal(sample.landmarks.numpy(), expected)
+
+
+def test_face_dataset__folder_and_copies_give_the_same_faces(folder: Path) -> None:
+    of_folder, of_copies = dataset(folder), dataset(folder, copies=True)
+    for one, other in ((of_folder[i], of_copies[i]) for i in range(len(SORTED))):
+        assert (one.image.int() - other.image.int()).abs().float().mean() < 3
+        for name in ("label", "landmarks", "has_landmarks", "position"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+
+
+def test_face_dataset__rows_without_landmarks_are_zeros_in_every_view(folder: Path) -> None:
+    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0, 0.2, (0.8, 1.2), 0.2, 0.2)
+    faces = dataset(folder, augmentation=augmentation)
+    for index in (2, 3):
+        sample = faces[index]
+        assert not sample.has_landmarks
+        assert torch.equal(sample.landmarks, torch.zeros(5, 2))
+
+
+def test_face_dataset__augmentation_is_that_of_the_seed(folder: Path) -> None:
+    faces = dataset(folder, augmentation=FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0))
+    views = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        views.append(faces[0])
+    assert torch.equal(views[0].image, views[1].image)
+    assert torch.equal(views[0].landmarks, views[1].landmarks)
+    assert not torch.equal(views[0].landmarks, views[2].landmarks)
+    flip = FaceAugmentation(LANDMARK_SETS[5], 1.0)
+    mirrored, original = dataset(folder, augmentation=flip)[0], dataset(folder)[0]
+    assert torch.equal(mirrored.image, original.image.flip(-1))
+    expected = torch.stack([1 - original.landmarks[:, 0], original.landmarks[:, 1]], 1)[[1, 0, 2, 4, 3]]
+    torch.testing.assert_close(mirrored.landmarks, expected)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_face_dataset__batches_through_a_loader(processes: int, folder: Path) -> None:
+    batch: FaceSample = next(iter(DataLoader(dataset(folder), 6, num_workers=processes)))
+    assert batch.image.shape == (6, 3, 48, 48)
+    assert batch.landmarks.shape == (6, 5, 2)
+    assert batch.has_landmarks.tolist() == [True, True, False, False, True, True]
+    assert batch.position.tolist() == list(range(6))
+    moved = batch.to(torch.device("meta"))
+    assert isinstance(moved, FaceSample)
+    assert all(values.device.type == "meta" for values in moved)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_face_dataset__can_be_sent_to_a_spawned_process(copies: bool, folder: Path) -> None:
+    faces = dataset(folder, copies=copies)
+    again = pickle.loads(pickle.dumps(faces))
+    assert torch.equal(again[4].image, faces[4].image)
+
+
+def test_face_dataset__decode_gives_the_source(folder: Path) -> None:
+    assert dataset(folder).decode(0).shape == (90, 120, 3)
+    assert dataset(folder, copies=True).decode(0).shape == (60, 80, 3)
+
+
+def test_face_dataset__a_folder_that_names_no_expression_is_refused(folder: Path, tmp_path: Path) -> None:
+    rows = [{"image_id": f"{name}/a.jpg", "folder": name, "status": "no_face"} for name in ("person_1", "0")]
+    write_shard(rows, landmark_schema(METADATA, with_image=True), tmp_path / "table" / "a.parquet")
+    with pytest.raises(
+        ConfigError, match=r"folder 'person_1' names no expression\. Folders are 0 to 7 or neutral"
+    ):
+        dataset(tmp_path, copies=True)
+
+
+def test_face_dataset__another_images_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path}: 0/a.jpg of the table .* is not there"):
+        FaceDataset(folder / "table", tmp_path, 5, Preprocessing(48))
+
+
+def test_face_dataset__a_table_without_copies_needs_the_folder(tmp_path: Path) -> None:
+    rows = [{"image_id": "0/a.jpg", "folder": "0", "status": "no_face"}]
+    write_shard(rows, landmark_schema(METADATA), tmp_path / "table" / "a.parquet")
+    with pytest.raises(ConfigError, match="has no column image_jpeg"):
+        dataset(tmp_path, copies=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"text"])
+def test_face_dataset__an_image_that_changed_is_named(content: bytes, tmp_path: Path) -> None:
+    rows = [{"image_id": "0/a.jpg", "folder": "0", "status": "no_face"}]
+    write_shard(rows, landmark_schema(METADATA), tmp_path / "table" / "a.parquet")
+    (tmp_path / "images" / "0").mkdir(parents=True)
+    (tmp_path / "images" / "0" / "a.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^0/a\.jpg: .*though the landmark table says otherwise"):
+        dataset(tmp_path)[0]
+
+
+def test_face_dataset__of_a_table_without_a_readable_image_is_empty(tmp_path: Path) -> None:
+    rows = [{"image_id": "0/a.jpg", "folder": "0", "status": "undecodable"}]
+    write_shard(rows, landmark_schema(METADATA), tmp_path / "table" / "a.parquet")
+    faces = dataset(tmp_path)
+    assert len(faces) == 0
+    assert faces.left_out == {"undecodable": 1}
+    assert faces.landmarks.shape == (0, 5, 2)
+    assert faces.class_counts() == [0] * 8

@@ -1,0 +1,18 @@
+"""A portrait whose landmarks are known, and files of every kind."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from faceml.datasets.synthetic.expression import sample_expression
+from faceml.datasets.synthetic.person import sample_person
+from faceml.datasets.synthetic.render import render_face
+from faceml.datasets.synthetic.scene import Scene
+from faceml.images import RgbImage
+
+
+@pytest.fixture(scope="session")
+def portrait() -> tuple[RgbImage, npt.NDArray[np.float32]]:
+    """A face turned a little to the viewer's right, 320 px, and its 10 points."""
+    rng = np.random.default_rng(3)
+    return render_face(sample_person(rng), sample_expression(0, rng), Scene(yaw_deg=10.0), 320)

@@ -1,0 +1,148 @@
+"""Every kind of file becomes a row, and rows become a table."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from faceml.datasets.landmark_table import read_table, write_shard
+from faceml.images import DecodeLimits, RgbImage, decode_image, difference_hash
+from faceml.landmarks.extractor import EmbedOptions, LandmarkExtractor
+from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+from faceml.schema import landmark_schema, table_metadata
+
+Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
+METADATA = table_metadata({"name": "mediapipe"}, {}, "0")
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def sixteen_bit(image: Image.Image) -> bytes:
+    gray = np.asarray(image.convert("L")).astype(np.uint16) * 257
+    return encoded(Image.fromarray(gray), "PNG")
+
+
+# What a file holds, and the status and number of faces of its row.
+FILES: dict[str, tuple[Callable[[Image.Image], bytes], str, int | None]] = {
+    "plain.jpg": (lambda face: encoded(face, "JPEG"), "ok", 1),
+    "Größe 1 – ün émotion.jpg": (lambda face: encoded(face, "JPEG"), "ok", 1),
+    "顔.PNG": (lambda face: encoded(face, "PNG"), "ok", 1),
+    "gray.jpg": (lambda face: encoded(face.convert("L"), "JPEG"), "ok", 1),
+    "cmyk.jpg": (lambda face: encoded(face.convert("CMYK"), "JPEG"), "ok", 1),
+    "16bit.png": (sixteen_bit, "ok", 1),
+    "a_png.jpg": (lambda face: encoded(face, "PNG"), "ok", 1),
+    "one_pixel.png": (lambda _: encoded(Image.new("RGB", (1, 1)), "PNG"), "no_face", 0),
+    "wall.webp": (lambda _: encoded(Image.new("RGB", (90, 60), "gray"), "WEBP"), "no_face", 0),
+    "empty.jpg": (lambda _: b"", "empty_file", None),
+    "text.jpg": (lambda _: b"This is no picture.\n", "undecodable", None),
+    "truncated.jpg": (lambda face: encoded(face, "JPEG")[:-3000], "undecodable", None),
+    "truncated.png": (lambda face: encoded(face, "PNG")[:-3000], "undecodable", None),
+    "huge.jpg": (lambda face: encoded(face.resize((800, 800)), "JPEG"), "too_large", None),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(portrait: Portrait, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("faces of a person")
+    (root / "3").mkdir()
+    for name, (content, _, _) in FILES.items():
+        (root / "3" / name).write_bytes(content(Image.fromarray(portrait[0])))
+    (root / "3" / "folder.jpg").mkdir()
+    (root / "3" / "dangling.jpg").symlink_to(root / "nowhere")
+    return root
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path, detector: MediaPipeDetector) -> dict[str, dict[str, Any]]:
+    extractor = LandmarkExtractor(
+        detector, DecodeLimits(max_pixels=500_000), store_mesh=True, embed=EmbedOptions(64, 95)
+    )
+    names = [*FILES, "folder.jpg", "dangling.jpg", "vanished.jpg"]
+    return {name: extractor.row(folder, f"3/{name}") for name in names}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_row__every_file_gets_its_status(name: str, rows: dict[str, dict[str, Any]], folder: Path) -> None:
+    row, (_, status, faces) = rows[name], FILES[name]
+    assert (row["image_id"], row["folder"]) == (f"3/{name}", "3")
+    assert row["status"] == status
+    assert row.get("num_faces") == faces
+    assert row["content_sha256"] == hashlib.sha256((folder / "3" / name).read_bytes()).digest()
+    assert ("width" in row) == ("dhash" in row) == ("image_jpeg" in row) == (status in ("ok", "no_face"))
+    assert ("landmarks_5" in row) == ("mesh" in row) == ("yaw_deg" in row) == (status == "ok")
+
+
+@pytest.mark.parametrize("name", ["folder.jpg", "dangling.jpg", "vanished.jpg"])
+def test_row__what_cannot_be_read_has_a_row_too(name: str, rows: dict[str, dict[str, Any]]) -> None:
+    assert rows[name] == {"image_id": f"3/{name}", "folder": "3", "status": "unreadable"}
+
+
+def test_row__landmarks_are_where_the_face_is_drawn_whatever_the_format(
+    rows: dict[str, dict[str, Any]], portrait: Portrait
+) -> None:
+    drawn = portrait[1]
+    for name, (_, status, _) in FILES.items():
+        if status == "ok":
+            error = np.abs(rows[name]["landmarks_10"].reshape(10, 2) - drawn).mean()
+            assert error < 0.02, name
+
+
+def test_row__says_the_size_of_the_source(
+    tmp_path: Path, portrait: Portrait, detector: MediaPipeDetector
+) -> None:
+    wide = Image.fromarray(portrait[0][40:280])
+    (tmp_path / "wide.png").write_bytes(encoded(wide, "PNG"))
+    row = LandmarkExtractor(detector).row(tmp_path, "wide.png")
+    assert (row["width"], row["height"]) == (320, 240)
+    expected = (portrait[1] * 320 - (0, 40)) / (320, 240)
+    assert np.abs(row["landmarks_10"].reshape(10, 2) - expected).mean() < 0.02, "divided by width and height"
+    assert row["dhash"] == difference_hash(np.asarray(wide))
+    assert "mesh" not in row
+    assert "image_jpeg" not in row
+
+
+def test_rows__come_back_from_a_table_as_they_were(rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    schema = landmark_schema(METADATA, with_mesh=True, with_image=True)
+    write_shard(list(rows.values()), schema, tmp_path / "table" / "part-0.parquet")
+    table = read_table(tmp_path / "table")
+    assert table.schema.equals(schema)
+    assert table.schema.metadata == schema.metadata
+    assert table.num_rows == len(rows)
+    for stored in table.to_pylist():
+        row = rows[stored["image_id"].removeprefix("3/")]
+        for column, value in stored.items():
+            if value is None:
+                assert column not in row
+            elif column in ("landmarks_5", "landmarks_10", "mesh"):
+                np.testing.assert_array_equal(np.array(value, dtype=row[column].dtype), row[column])
+            elif column in ("yaw_deg", "pitch_deg", "roll_deg"):
+                assert value == pytest.approx(row[column], rel=1e-6)
+            else:
+                assert value == row[column]
+    mesh = table["mesh"].to_pylist()[table["image_id"].to_pylist().index("3/plain.jpg")]
+    assert len(mesh) == 478 * 3
+    five = np.array(mesh).reshape(478, 3)[[4, 61, 291], :2]
+    np.testing.assert_allclose(five, rows["plain.jpg"]["landmarks_5"].reshape(5, 2)[2:], atol=5e-4)
+
+
+def test_row__the_embedded_copy_is_the_image_scaled_down(
+    rows: dict[str, dict[str, Any]], portrait: Portrait
+) -> None:
+    copy = decode_image(rows["plain.jpg"]["image_jpeg"])
+    assert isinstance(copy, np.ndarray)
+    assert copy.shape == (64, 64, 3)
+    small = portrait[0].reshape(64, 5, 64, 5, 3).mean(axis=(1, 3))
+    assert np.abs(copy - small).mean() < 6
+    wall = decode_image(rows["wall.webp"]["image_jpeg"])
+    assert isinstance(wall, np.ndarray)
+    assert wall.shape == (43, 64, 3)

@@ -1,0 +1,119 @@
+"""What the chapters of a report say, against the same recomputed."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from faceml.config.base import ConfigError
+from faceml.reporting.extraction_report import extraction_chapter
+from faceml.reporting.html import Chapter, Report, render_report
+from faceml.reporting.training_report import training_chapter
+from faceml.reporting.tuning import Trial
+from faceml.reporting.tuning_report import tuning_chapter
+
+
+def headlines(chapter: Chapter) -> dict[str, tuple[str, str]]:
+    plain = {ord("\N{NO-BREAK SPACE}"): " "}
+    return {h.label: (h.value.translate(plain), h.detail.translate(plain)) for h in chapter.headlines}
+
+
+def wilson(successes: int, trials: int) -> str:
+    z, share = 1.959964, successes / trials
+    centre, spread = (
+        share + z**2 / (2 * trials),
+        z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2),
+    )
+    low, high = ((centre + sign * spread) / (1 + z**2 / trials) for sign in (-1, 1))
+    return f"{100 * low:.1f}–{100 * high:.1f} %"
+
+
+def test_extraction_chapter__figures_are_the_tables(extraction_run: Path) -> None:
+    chapter = extraction_chapter(extraction_run, "Landmarks of train")
+    figures = headlines(chapter)
+    assert figures["Images"][0] == "13"
+    assert figures["With landmarks"] == ("76.9 %", f"10 images; 95 % interval {wilson(10, 13)}")
+    assert figures["Images per second"][0] == "6.5"
+    statuses = chapter.sections[0].tables[0].rows
+    assert [list(row)[:2] for row in statuses] == [["ok", "10"], ["no_face", "2"], ["undecodable", "1"]]
+    assert "surprise, contempt" in chapter.sections[0].text[0]
+    assert dict(chapter.facts)["Landmarks of train: detector"] == "drawn 1.2.3"
+
+
+def test_extraction_chapter__all_sampled_faces_are_on_sheets(extraction_run: Path) -> None:
+    pictures = extraction_chapter(extraction_run).sections[1].pictures
+    assert len(pictures) == 1
+    assert pictures[0].media_type == "image/jpeg"
+    assert pictures[0].alt.startswith("13 images")
+    assert "no_face: surprise" in pictures[0].alt
+
+
+def test_training_chapter__figures_are_the_best_epochs(training_run: Path) -> None:
+    chapter = training_chapter(training_run)
+    figures = headlines(chapter)
+    # The undecodable image of the thirteen is not among those that accuracy is measured on.
+    assert figures["Expression accuracy"] == (
+        "75.0 %",
+        f"95 % interval {wilson(9, 12)}; n = 12; epoch 2 of 3",
+    )
+    assert figures["Macro-F1"][0] == "0.375"
+    assert figures["Landmark MSE"][0] == "0.01"
+    assert figures["Landmark NME"][0] == "15.0 %"
+    assert "Always answering “neutral” would be right for 50.0" in chapter.sections[0].text[0]
+    assert [row[0] for row in chapter.sections[1].tables[0].rows][2] == "nose tip"
+    assert len(chapter.sections[2].pictures) == 3
+
+
+def test_training_chapter__fixed_weights_have_no_uncertainty(training_run: Path) -> None:
+    file = training_run / "metrics.jsonl"
+    file.write_text(re.sub(r'"train/log_var_\w+": [-\d.e]+, ', "", file.read_text()))
+    assert len(training_chapter(training_run).sections[2].pictures) == 2
+
+
+def test_training_chapter__landmarks_without_value_are_dashes(training_run: Path) -> None:
+    file = training_run / "metrics.jsonl"
+    file.write_text(re.sub(r'("val/(?:landmark_mse|nme_\w+)": )[\d.e-]+', r"\1null", file.read_text()))
+    figures = headlines(training_chapter(training_run))
+    assert (figures["Landmark MSE"][0], figures["Landmark NME"][0]) == ("–", "–")
+
+
+def test_tuning_chapter__figures_are_the_best_trials(tuning_run: Path, trials: list[Trial]) -> None:
+    chapter = tuning_chapter(tuning_run, trials)
+    figures = headlines(chapter)
+    assert figures["Best trial"] == ("75.0 %", f"expression accuracy; 95 % interval {wilson(9, 12)}; n = 12")
+    assert figures["Trials"] == ("4", "2 finished, 1 stopped early, 1 failed")
+    assert figures["Learning rate"][0] == "0.002"
+    assert figures["Weighting"][0] == "uncertainty"
+    # 50 % lies within 46.8 to 91.1 %, the interval of 9 of 12; 25 % does not.
+    assert "2 trials, this one included, lie within" in chapter.sections[0].text[0]
+    leaderboard = chapter.sections[0].tables[0]
+    assert [row[3] for row in leaderboard.rows] == ["75.0%", "50.0%", "25.0%", ""]
+    assert (set(leaderboard.highlighted), set(leaderboard.dimmed)) == ({0}, {2, 3})
+    assert len(chapter.sections[1].pictures) == 2
+
+
+def test_tuning_chapter__no_learning_rate_chart_where_none_was_searched(
+    tuning_run: Path, trials: list[Trial]
+) -> None:
+    for trial in trials:
+        del trial.settings["optimizer.learning_rate"]
+    assert len(tuning_chapter(tuning_run, trials).sections[1].pictures) == 1
+
+
+def test_render_report__of_all_chapters_describes_every_picture(
+    extraction_run: Path, tuning_run: Path, trials: list[Trial]
+) -> None:
+    chapters = [extraction_chapter(extraction_run), tuning_chapter(tuning_run, trials)]
+    page = render_report(Report("Faces", "An answer.", chapters))
+    alts = re.findall(r'<img src="data:[^"]+" alt="([^"]*)"', page)
+    assert len(alts) == page.count("<img") == 4
+    assert all(len(alt) > 40 for alt in alts)
+
+
+def test_extraction_chapter__without_its_table(extraction_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_bytes((extraction_run / "summary.json").read_bytes())
+    config = (extraction_run / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(config.replace("/table\n", "/elsewhere\n"))
+    with pytest.raises(ConfigError, match="elsewhere"):
+        extraction_chapter(tmp_path)

@@ -1,0 +1,44 @@
+"""Faces for trainings that take a second: small pictures with any landmarks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from faceml.datasets.landmark_table import write_shard
+from faceml.images import encode_jpeg
+from faceml.schema import landmark_schema, table_metadata
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums of several threads come in any order; and tests share the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tables` and `images` of the splits `train` (66 faces) and `val` (21), a few without landmarks."""
+    root, rng = tmp_path_factory.mktemp("faces"), np.random.default_rng(0)
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
+    for split, count in (("train", 66), ("val", 21)):
+        rows = []
+        for i in range(count):
+            label = i % 8
+            row: dict[str, Any] = {"image_id": f"{label}/{i:03d}.jpg", "folder": str(label)}
+            pixels = rng.normal(30 * label + 20, 20, (40, 40, 3)).clip(0, 255).astype(np.uint8)
+            file = root / "images" / split / row["image_id"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encode_jpeg(pixels, 90))
+            row["status"] = "ok" if i % 7 else "no_face"
+            if i % 7:
+                row |= {f"landmarks_{n}": rng.random(2 * n, dtype=np.float32) for n in (5, 10)}
+            rows.append(row)
+        write_shard(rows, schema, root / "tables" / split / "a.parquet")
+    return root

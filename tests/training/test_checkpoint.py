@@ -1,0 +1,59 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from faceml.config.model import ModelConfig
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.models.multitask import build_multitask_model
+from faceml.schema import LANDMARK_SETS
+from faceml.training.checkpoint import model_checkpoint, read_state, write_state
+
+
+def test_write_state__tensors_and_plain_values_come_back(tmp_path: Path) -> None:
+    state = {"weights": {"a": torch.arange(3.0)}, "epoch": 3, "names": ["x"], "rate": 1e-3, "none": None}
+    write_state(state, tmp_path / "new" / "state.pt")
+    found = read_state(tmp_path / "new" / "state.pt")
+    assert torch.equal(found.pop("weights")["a"], state.pop("weights")["a"])  # type: ignore[index]
+    assert found == state
+    assert list((tmp_path / "new").iterdir()) == [tmp_path / "new" / "state.pt"]
+
+
+def test_write_state__a_failure_keeps_the_old_file(tmp_path: Path) -> None:
+    write_state({"epoch": 1}, tmp_path / "state.pt")
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        write_state({"epoch": 2, "cannot be pickled": lambda: None}, tmp_path / "state.pt")
+    assert read_state(tmp_path / "state.pt") == {"epoch": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_read_state__executes_nothing(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "executed",)
+
+    torch.save({"epoch": Harmful()}, tmp_path / "state.pt")
+    with pytest.raises(pickle.UnpicklingError):
+        read_state(tmp_path / "state.pt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_model_checkpoint__has_all_that_is_needed_to_use_the_model(tmp_path: Path) -> None:
+    model = build_multitask_model(ModelConfig(), 10)
+    config = {"model": {"backbone": "resnet18"}, "data": {"scale": [0.9, 1.1]}}
+    checkpoint = model_checkpoint(
+        model, config, Preprocessing(64), LANDMARK_SETS[10], {"val/accuracy": 0.5, "val/nme": float("nan")}
+    )
+    write_state(checkpoint, tmp_path / "model.pt")
+    found = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert found.keys() == {"model_state_dict", "config", "preprocessing", "landmark_set", "metrics"}
+    assert found["config"] == config
+    assert found["landmark_set"] == list(LANDMARK_SETS[10].names)
+    assert found["preprocessing"]["image_size"] == 64
+    assert found["preprocessing"]["labels"][:2] == ["neutral", "happy"]
+    assert found["metrics"]["val/accuracy"] == 0.5
+    again = build_multitask_model(ModelConfig(), 10)
+    again.load_state_dict(found["model_state_dict"])
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(again.eval()(image).landmarks, model.eval()(image).landmarks)

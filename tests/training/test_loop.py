@@ -1,0 +1,236 @@
+"""Real trainings of a second each."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from faceml.config.loading import assign_keys, parse_config
+from faceml.config.train import TrainConfig
+from faceml.schema import LANDMARK_SETS
+from faceml.training.loop import Trainer, epoch_seed, mean_over_workers, world_size
+from faceml.training.multitask import build_trainer
+from faceml.training.observer import EpochRecord, StepRecord
+
+EPOCHS, STEPS = 2, 4
+
+
+class Notebook:
+    """Writes down what it hears, and keeps the checkpoint of every epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.steps: list[StepRecord] = []
+        self.epochs: list[EpochRecord] = []
+
+    def on_step(self, record: StepRecord) -> None:
+        self.steps.append(record)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+        record.save(self.folder / str(record.epoch))
+
+
+def config(faces: Path, **changes: Any) -> TrainConfig:
+    data = {
+        split: {"table": str(faces / "tables" / split), "images": str(faces / "images" / split)}
+        for split in ("train", "val")
+    }
+    raw = {
+        "data": {**data, "image_size": 32},
+        "weighting": {"kind": "uncertainty", "learning_rate": 0.05},
+        "training": {"epochs": EPOCHS, "batch_size_per_worker": 16, "log_every_steps": 2},
+        "run": {"folder": "/nowhere"},
+        "seed": 3,
+    }
+    dotted = {key.replace("__", "."): value for key, value in changes.items()}
+    return parse_config(TrainConfig, assign_keys(raw, dotted))
+
+
+def trained(settings: TrainConfig, folder: Path, epochs: int = EPOCHS, resume: Path | None = None) -> Trainer:
+    trainer = build_trainer(settings, torch.device("cpu"))
+    if resume:
+        trainer.resume(resume)
+    trainer.fit(epochs, Notebook(folder))
+    return trainer
+
+
+def assert_same_state(one: Path, other: Path) -> None:
+    for name in ("training_state.pt", "model.pt"):
+        first, second = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+        for state in (first, second):
+            for key in [key for key in state.get("metrics", {}) if "per_second" in key]:
+                del state["metrics"][key]
+        assert_equal(first, second)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Bit for bit, whatever it is made of."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, list):
+        for first, second in zip(one, other, strict=True):
+            assert_equal(first, second)
+    else:
+        assert one == other
+
+
+@pytest.fixture(scope="module")
+def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Notebook]:
+    """One uninterrupted training."""
+    torch.set_num_threads(1)
+    notebook = Notebook(tmp_path_factory.mktemp("run"))
+    trainer = build_trainer(config(faces), torch.device("cpu"))
+    trainer.fit(EPOCHS, notebook)
+    return trainer, notebook
+
+
+def test_fit__tells_of_every_second_step_and_every_epoch(run: tuple[Trainer, Notebook]) -> None:
+    _, notebook = run
+    assert [(r.epoch, r.step, r.total_steps) for r in notebook.steps] == [
+        (1, 1, 8),
+        (1, 3, 8),
+        (2, 5, 8),
+        (2, 7, 8),
+    ]
+    assert notebook.steps[0].metrics.keys() == {"train/loss", "train/loss_expression", "train/loss_landmarks"}
+    assert [record.epoch for record in notebook.epochs] == [1, 2]
+
+
+def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Notebook]) -> None:
+    for record in run[1].epochs:
+        expected = {
+            *("train/loss", "train/loss_expression", "train/loss_landmarks"),
+            *("train/grad_norm_expression", "train/grad_norm_landmarks"),
+            *("train/log_var_expression", "train/log_var_landmarks"),
+            *("train/weight_expression", "train/weight_landmarks"),
+            *("train/learning_rate", "train/images_per_second", "val/accuracy", "val/macro_f1"),
+            *("val/loss_expression", "val/landmark_mse", "val/nme_interocular"),
+        }
+        of_points = {f"val/nme_{name}" for name in LANDMARK_SETS[5].names}
+        assert record.metrics.keys() == expected | of_points
+        assert all(math.isfinite(value) for value in record.metrics.values())
+        for task in ("expression", "landmarks"):
+            assert record.metrics[f"train/grad_norm_{task}"] > 0
+            s, weight = (record.metrics[f"train/{name}_{task}"] for name in ("log_var", "weight"))
+            assert weight == pytest.approx(math.exp(-s))
+
+
+def test_fit__log_variances_move_towards_the_logarithm_of_their_loss(run: tuple[Trainer, Notebook]) -> None:
+    first, last = (record.metrics for record in run[1].epochs)
+    assert 0 > first["train/log_var_landmarks"] > last["train/log_var_landmarks"]
+    assert 0 < first["train/log_var_expression"] < last["train/log_var_expression"]
+
+
+def test_fit__the_learning_rate_ends_at_zero(run: tuple[Trainer, Notebook]) -> None:
+    assert run[1].epochs[0].metrics["train/learning_rate"] == pytest.approx(3e-4)
+    assert run[1].epochs[1].metrics["train/learning_rate"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_fit__learns(run: tuple[Trainer, Notebook]) -> None:
+    first, last = (record.metrics for record in run[1].epochs)
+    assert last["train/loss_expression"] < 0.9 * first["train/loss_expression"]
+
+
+def test_fit__the_same_seed_gives_the_same_parameters_and_another_seed_others(
+    run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
+) -> None:
+    trained(config(faces), tmp_path / "same", epochs=1)
+    assert_same_state(tmp_path / "same" / "1", run[1].folder / "1")
+    other = trained(config(faces, seed=4), tmp_path / "other", epochs=1).objective.state_dict()
+    same = torch.load(run[1].folder / "1" / "training_state.pt", weights_only=True)["objective"]
+    assert not torch.equal(other["model.expression_head.weight"], same["model.expression_head.weight"])
+
+
+def test_resume__goes_on_as_if_never_interrupted(
+    run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
+) -> None:
+    trained(config(faces), tmp_path, resume=run[1].folder / "1")
+    assert_same_state(tmp_path / "2", run[1].folder / "2")
+    assert not (tmp_path / "1").exists()
+
+
+def test_resume__goes_on_with_the_same_views_from_loader_processes(faces: Path, tmp_path: Path) -> None:
+    settings = config(faces, data__loader_processes=2)
+    trained(settings, tmp_path / "whole")
+    trained(settings, tmp_path / "resumed", resume=tmp_path / "whole" / "1")
+    assert_same_state(tmp_path / "resumed" / "2", tmp_path / "whole" / "2")
+
+
+def test_resume__a_finished_training_has_nothing_to_do(
+    run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
+) -> None:
+    trained(config(faces), tmp_path, resume=run[1].folder / "2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("log_every_steps", [1, 1000])
+def test_fit__a_loss_that_is_not_finite_ends_it_with_the_remedy(
+    log_every_steps: int, faces: Path, tmp_path: Path
+) -> None:
+    settings = config(
+        faces,
+        optimizer__name="sgd",
+        optimizer__learning_rate=1e30,
+        training__warmup_epochs=0.0,
+        training__log_every_steps=log_every_steps,
+    )
+    notebook = Notebook(tmp_path)
+    with pytest.raises(
+        FloatingPointError, match=r"train/loss.* is not finite in epoch 1, step \d+\. .*learning_rate"
+    ):
+        build_trainer(settings, torch.device("cpu")).fit(EPOCHS, notebook)
+    assert not notebook.epochs, "no checkpoint of a broken model"
+
+
+@pytest.mark.parametrize("kind", ["fixed", "uncertainty_revised"])
+def test_fit__works_with_other_weightings(kind: str, faces: Path, tmp_path: Path) -> None:
+    settings = config(
+        faces, weighting={"kind": kind}, loss__class_weights="inverse_frequency", data__num_landmarks=10
+    )
+    trainer = trained(settings, tmp_path, epochs=1)
+    found = torch.load(tmp_path / "1" / "model.pt", weights_only=True)
+    assert len(found["landmark_set"]) == 10
+    assert ("train/log_var_landmarks" in found["metrics"]) == (kind != "fixed")
+    assert "train/weight_expression" in found["metrics"]
+    assert trainer.objective.weighting.effective_weights().keys() == {"expression", "landmarks"}
+
+
+def test_save__the_model_file_is_that_of_the_design(run: tuple[Trainer, Notebook], faces: Path) -> None:
+    trainer, notebook = run
+    found = torch.load(notebook.folder / "2" / "model.pt", weights_only=True)
+    assert found.keys() == {"model_state_dict", "config", "preprocessing", "landmark_set", "metrics"}
+    assert parse_config(TrainConfig, yaml.safe_load(yaml.safe_dump(found["config"]))) == config(faces)
+    assert found["metrics"] == notebook.epochs[1].metrics
+    checkpoint, backbone = found, trainer.objective.model.backbone
+    state = {
+        k.replace("backbone.", ""): v for k, v in checkpoint["model_state_dict"].items() if "backbone" in k
+    }
+    assert_equal(state, dict(backbone.state_dict()))
+
+
+def test_save__a_frozen_moment_is_not_changed_by_later_training(run: tuple[Trainer, Notebook]) -> None:
+    early, late = (run[1].folder / epoch / "model.pt" for epoch in ("1", "2"))
+    weights = [
+        torch.load(file, weights_only=True)["model_state_dict"]["expression_head.weight"]
+        for file in (early, late)
+    ]
+    assert not torch.equal(*weights)
+
+
+def test_epoch_seed__differs_between_epochs_and_seeds() -> None:
+    seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(1, 21)}
+    assert len(seeds) == 400
+    assert epoch_seed(1, 2) == epoch_seed(1, 2)
+
+
+def test_world_size__alone_is_1() -> None:
+    assert world_size() == 1
+    assert torch.equal(mean_over_workers(torch.tensor([2.0, 3.0])), torch.tensor([2.0, 3.0]))

@@ -1,0 +1,125 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.optim import SGD, AdamW
+
+from faceml.config.model import ModelConfig
+from faceml.config.train import AdamWConfig, SGDConfig
+from faceml.losses.weighting import FixedWeighting, UncertaintyWeighting
+from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
+from faceml.training.optimizer import build_optimizer, build_schedule, parameter_groups, warmup_cosine
+
+TASKS = ("expression", "landmarks")
+
+
+@pytest.fixture(scope="module")
+def model() -> MultitaskFaceModel:
+    return build_multitask_model(ModelConfig(), 5)
+
+
+def by_parameter(groups: list[dict[str, object]]) -> dict[int, tuple[float, float]]:
+    """Learning rate and weight decay of each parameter, by its identity."""
+    found: dict[int, tuple[float, float]] = {}
+    for group in groups:
+        for parameter in group["params"]:  # type: ignore[attr-defined]
+            assert id(parameter) not in found, "in two groups"
+            found[id(parameter)] = (group["lr"], group["weight_decay"])  # type: ignore[assignment]
+    return found
+
+
+def test_parameter_groups__every_parameter_has_its_rate_and_decay(model: MultitaskFaceModel) -> None:
+    found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.5))
+    expected: dict[int, tuple[object, float]] = {}
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            rate = 0.01 if f"{prefix}.".startswith("backbone.") else 0.1
+            plain = isinstance(module, nn.Conv2d | nn.Linear) and name == "weight"
+            expected[id(parameter)] = (pytest.approx(rate), 0.5 if plain else 0.0)
+    assert dict(found) == expected
+    assert len(found) == len(list(model.parameters()))
+
+
+def test_parameter_groups__frozen_parameters_are_in_none() -> None:
+    model = build_multitask_model(ModelConfig(), 5)
+    model.backbone.requires_grad_(requires_grad=False)
+    found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.5))
+    assert found.keys() == {id(p) for p in model.parameters()} - {id(p) for p in model.backbone.parameters()}
+
+
+def test_parameter_groups__a_name_that_only_begins_alike_is_no_backbone() -> None:
+    module = nn.Module()
+    module.backbone, module.backbone_head = nn.Linear(2, 2), nn.Linear(2, 2)
+    found = by_parameter(parameter_groups(module, 1.0, 10.0, 0.0))
+    assert found[id(module.backbone.weight)][0] == 1.0
+    assert found[id(module.backbone_head.weight)][0] == 10.0
+
+
+def test_build_optimizer__log_variances_have_their_own_rate_and_no_decay(model: MultitaskFaceModel) -> None:
+    weighting = UncertaintyWeighting(TASKS)
+    optimizer = build_optimizer(AdamWConfig(name="adamw", learning_rate=1e-3), model, weighting, 0.25)
+    assert isinstance(optimizer, AdamW)
+    found = by_parameter(optimizer.param_groups)
+    assert [found.pop(id(s)) for s in weighting.parameters()] == [(0.25, 0.0)] * 2
+    assert found.keys() == {id(parameter) for parameter in model.parameters()}
+    assert {rate for rate, _ in found.values()} == {1e-3, 1e-2}
+    assert {decay for _, decay in found.values()} == {0.0, 0.05}
+
+
+def test_build_optimizer__fixed_weights_add_no_group(model: MultitaskFaceModel) -> None:
+    weighting = FixedWeighting({"expression": 1.0, "landmarks": 1.0})
+    found = by_parameter(build_optimizer(AdamWConfig(name="adamw"), model, weighting, 0.0).param_groups)
+    assert found.keys() == {id(parameter) for parameter in model.parameters()}
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_build_optimizer__sgd_has_nesterov_where_there_is_momentum(
+    momentum: float, model: MultitaskFaceModel
+) -> None:
+    config = SGDConfig(name="sgd", momentum=momentum, head_multiplier=2.0, weight_decay=0.125)
+    optimizer = build_optimizer(config, model, UncertaintyWeighting(TASKS), 0.25)
+    assert isinstance(optimizer, SGD)
+    for group in optimizer.param_groups:
+        assert group["momentum"] == momentum
+        assert group["nesterov"] is (momentum > 0)
+        assert group["lr"] in (0.01, 0.02, 0.25)
+        assert group["weight_decay"] in (0.0, 0.125)
+
+
+@given(warmup=st.integers(0, 50), after=st.integers(1, 200), step=st.integers(0, 400))
+def test_warmup_cosine__closed_form(warmup: int, after: int, step: int) -> None:
+    total = warmup + after
+    factor = warmup_cosine(warmup, total)(step)
+    if step < warmup:
+        assert factor == pytest.approx((step + 1) / warmup)
+    elif step < total:
+        assert factor == pytest.approx(math.cos(math.pi / 2 * (step - warmup) / after) ** 2)
+    else:
+        assert factor == pytest.approx(0.0, abs=1e-12)
+
+
+@given(warmup=st.integers(0, 30), total=st.integers(1, 60))
+def test_warmup_cosine__rises_then_falls_within_0_and_1(warmup: int, total: int) -> None:
+    factor = warmup_cosine(warmup, total)
+    values = [factor(step) for step in range(total)]
+    assert all(0 < value <= 1 for value in values)
+    assert values[:warmup] == sorted(values[:warmup])
+    assert values[warmup:] == sorted(values[warmup:], reverse=True)
+    if warmup < total:
+        assert max(values) == 1.0
+
+
+def test_build_schedule__scales_every_group_alike(model: MultitaskFaceModel) -> None:
+    optimizer = build_optimizer(AdamWConfig(name="adamw"), model, UncertaintyWeighting(TASKS), 0.25)
+    before = [group["lr"] for group in optimizer.param_groups]
+    schedule = build_schedule(optimizer, 4, 10)
+    for step in range(10):
+        assert [g["lr"] for g in optimizer.param_groups] == pytest.approx(
+            [rate * warmup_cosine(4, 10)(step) for rate in before]
+        )
+        optimizer.step()
+        schedule.step()
+    assert torch.tensor([group["lr"] for group in optimizer.param_groups]).abs().max() < 1e-12
