@@ -94,6 +94,7 @@ def _search(config: TuneConfig) -> list[Trial]:
                 num_samples=config.num_trials,
                 search_alg=BasicVariantGenerator(random_state=config.seed),
                 scheduler=_scheduler(config),
+                reuse_actors=True,  # a new process would import everything again for every trial
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),

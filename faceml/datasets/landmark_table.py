@@ -42,8 +42,9 @@ def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
     files = shard_files(folder)
     if not files:
         raise ConfigError(f"{folder}: no Parquet files. Make the table with `faceml extract`.")
-    schema = pq.read_schema(files[0])
-    read_metadata(schema, str(folder))
+    for file in files:
+        schema = pq.read_schema(file)
+        read_metadata(schema, str(file))
     wanted = None if columns is None else list(dict.fromkeys(["image_id", *columns]))
     missing = [name for name in wanted or () if name not in schema.names]
     if missing:

@@ -52,7 +52,7 @@ class LandmarkExtractor:
             root: Folder of faces.
             image_id: POSIX path below it.
         """
-        row: dict[str, Any] = {"image_id": image_id, "folder": image_id.partition("/")[0]}
+        row: dict[str, Any] = {"image_id": image_id, "folder": _first_folder(image_id)}
         data = _read(root / image_id)
         if data is None:
             return row | {"status": "unreadable"}
@@ -87,6 +87,12 @@ class LandmarkExtractor:
         if self._store_mesh:
             columns["mesh"] = face.mesh.astype(np.float16).ravel()
         return columns
+
+
+def _first_folder(image_id: str) -> str:
+    """Return the label or the person; empty for an image that lies in the root itself."""
+    folder, slash, _ = image_id.partition("/")
+    return folder if slash else ""
 
 
 def _read(path: Path) -> bytes | None:

@@ -66,6 +66,7 @@ class Trainer:
         while self._epochs_done < epochs:
             epoch = self._epochs_done + 1
             metrics = self._train_epoch(epoch, epochs, observer)
+            share_buffers(self.objective)
             metrics |= {f"val/{name}": value for name, value in self._evaluate().items()}
             self._epochs_done = epoch
             observer.on_epoch(EpochRecord(epoch, metrics, partial(self.save, metrics)))
@@ -146,6 +147,15 @@ def epoch_seed(seed: int, epoch: int) -> int:
     """Mix the training's seed, this worker's rank and the epoch into one seed."""
     rank = dist.get_rank() if dist.is_initialized() else 0
     return int(np.random.SeedSequence([seed, rank, epoch]).generate_state(1)[0])
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give all workers rank 0's buffers: batch norms have seen other faces on each since the last step.
+
+    Without it every worker would evaluate a slightly different network, none of them the one that is saved.
+    """
+    for buffer in module.buffers() if world_size() > 1 else ():
+        dist.broadcast(buffer, src=0)
 
 
 def mean_over_workers(values: Tensor) -> Tensor:

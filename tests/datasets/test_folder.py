@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from faceml.datasets.folder import list_images
@@ -44,3 +45,10 @@ def test_list_images__ends_in_spite_of_links_in_a_loop(tmp_path: Path) -> None:
 
 def test_list_images__of_an_empty_folder_is_empty(tmp_path: Path) -> None:
     assert list_images(tmp_path, ENDINGS) == []
+
+
+def test_list_images__a_name_that_is_not_utf8_is_listed_escaped(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
+    listed = list_images(tmp_path, [".jpg"])
+    assert listed == ["caf\\xe9.jpg"]
+    assert not (tmp_path / listed[0]).exists()

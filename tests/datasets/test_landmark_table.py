@@ -82,13 +82,15 @@ def test_read_table__an_empty_or_missing_folder_is_no_table(tmp_path: Path) -> N
 
 def test_read_table__refuses_a_table_that_means_something_else(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image_id": ["0/a.jpg"]}), tmp_path / "a.parquet")
-    with pytest.raises(ConfigError, match=f"{tmp_path}: not a landmark table"):
+    with pytest.raises(ConfigError, match=f"{tmp_path}/a.parquet: not a landmark table"):
         read_table(tmp_path)
     for key, value, reason in (
         ("faceml.schema_version", "0", "schema version 0"),
         ("faceml.landmark_sets", "{}", "the landmark set of 5 and 10 points"),
     ):
         schema = landmark_schema(METADATA | {key: value})
-        write_shard([row("0/a.jpg")], schema, tmp_path / "a.parquet")
-        with pytest.raises(ConfigError, match=f"{tmp_path}: {reason}"):
+        # Every shard is looked at: a right one before does not hide the wrong one.
+        write_shard([row("0/a.jpg")], landmark_schema(METADATA), tmp_path / "a.parquet")
+        write_shard([row("0/b.jpg")], schema, tmp_path / "b.parquet")
+        with pytest.raises(ConfigError, match=f"{tmp_path}/b.parquet: {reason}"):
             read_table(tmp_path)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from faceml.schema import landmark_schema, table_metadata
 
 
 def test_export_json__has_the_pairs_of_every_image_with_landmarks(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image_id": "0/é.jpg", "folder": "0", "status": "ok", "landmarks_5": [i / 16 for i in range(10)]},
         {"image_id": "0/a.jpg", "folder": "0", "status": "no_face"},
     ]

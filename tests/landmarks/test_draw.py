@@ -8,8 +8,8 @@ from faceml.schema import LANDMARK_SETS
 @pytest.mark.parametrize("number", [5, 10])
 def test_draw_landmarks__each_point_has_its_colour_where_it_is(number: int) -> None:
     image = np.full((240, 400, 3), 90, dtype=np.uint8)
-    points = np.random.default_rng(0).permutation(50)[:number]
-    points = ((np.stack([points % 10, points // 10], axis=1) + 0.5) / (10, 5)).astype(np.float32)
+    cells = np.random.default_rng(0).permutation(50)[:number]
+    points = ((np.stack([cells % 10, cells // 10], axis=1) + 0.5) / (10, 5)).astype(np.float32)
     drawn = draw_landmarks(image, points)
     assert (image == 90).all(), "the original is left alone"
     for name, (x, y) in zip(LANDMARK_SETS[number].names, points, strict=True):

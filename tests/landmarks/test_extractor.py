@@ -146,3 +146,10 @@ def test_row__the_embedded_copy_is_the_image_scaled_down(
     wall = decode_image(rows["wall.webp"]["image_jpeg"])
     assert isinstance(wall, np.ndarray)
     assert wall.shape == (43, 64, 3)
+
+
+def test_row__folder_of_an_image_in_the_root_is_empty(tmp_path: Path, detector: MediaPipeDetector) -> None:
+    (tmp_path / "alone.jpg").write_bytes(b"")
+    extractor = LandmarkExtractor(detector)
+    assert extractor.row(tmp_path, "alone.jpg")["folder"] == ""
+    assert extractor.row(tmp_path, "a/b/c.jpg")["folder"] == "a"
