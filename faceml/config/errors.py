@@ -38,8 +38,13 @@ class ValidationAsConfigError:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, ValidationError):
-            lines = [_describe(detail, self._model, self._raw, self._section) for detail in error.errors()]
-            raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+            told: dict[str, list[str]] = {}
+            for detail in error.errors():
+                subject, reason = _describe(detail, self._model, self._raw, self._section)
+                told.setdefault(subject, []).append(reason)
+            # A value that is none of a union's members has a reason for each of them.
+            lines = [f"{subject}{', or '.join(filter(None, reasons))}." for subject, reasons in told.items()]
+            raise ConfigError("\n".join(lines)) from error
 
 
 def key_path(location: Location, raw: Any) -> tuple[str, ...]:
@@ -66,23 +71,24 @@ def key_path(location: Location, raw: Any) -> tuple[str, ...]:
 
 def _describe(
     detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any], section: tuple[str, ...]
-) -> str:
+) -> tuple[str, str]:
+    """Return what the mistake is about, and what is wrong with it unless the first says all."""
     path = key_path(detail["loc"], raw)
     key = ".".join(section + path)
     if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
-        return f"Missing key: '{key}'. Add it to the YAML file or pass --set {key}=VALUE."
+        return f"Missing key: '{key}'. Add it to the YAML file or pass --set {key}=VALUE", ""
     if detail["type"] == "extra_forbidden":
-        return _describe_unknown(section, path, detail["input"], _keys_allowed_at(model, raw, path[:-1]))
+        return _describe_unknown(section, path, detail["input"], _keys_allowed_at(model, raw, path[:-1])), ""
     if detail["type"] == "union_tag_not_found":
-        return f"Missing key: '{key}.{_discriminator(detail)}'. Say which kind of {key} is meant."
+        return f"Missing key: '{key}.{_discriminator(detail)}'. Say which kind of {key} is meant", ""
     if detail["type"] == "union_tag_invalid":
         tag, expected = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
-        return f"Bad value: '{key}.{_discriminator(detail)}' = {tag!r}: must be one of {expected}."
+        return f"Bad value: '{key}.{_discriminator(detail)}' = {tag!r}: ", f"must be one of {expected}"
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     reason = PLAIN_WORDS.get(detail["type"], message)
     subject = f"'{key}'" if key else "the configuration"
     value = "" if isinstance(detail["input"], Mapping) else f" = {detail['input']!r}"
-    return f"Bad value: {subject}{value}: {reason}."
+    return f"Bad value: {subject}{value}: ", reason
 
 
 def _discriminator(detail: ErrorDetails) -> str:
@@ -97,7 +103,7 @@ def _describe_unknown(
     hint = f" Did you mean '{'.'.join([*parent, *close])}'?" if close else ""
     where = f"under '{'.'.join(parent)}'" if parent else "at the top"
     key = ".".join([*parent, name])
-    return f"Unknown key: '{key}' (= {value!r}).{hint} Allowed {where}: {', '.join(allowed)}."
+    return f"Unknown key: '{key}' (= {value!r}).{hint} Allowed {where}: {', '.join(allowed)}"
 
 
 def _keys_allowed_at(model: type[BaseModel], raw: Any, path: Sequence[str]) -> list[str]:
