@@ -22,14 +22,18 @@ class RayCluster:
         self._started = not ray.is_initialized()
         if self._started:
             _quieten_ray()
-            local = "RAY_ADDRESS" not in os.environ
+            address = os.environ.get("RAY_ADDRESS", "local")
+            local = address == "local"
             # Ray Tune's newer output prints a table of its own whatever its verbosity.
             os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
             if local:  # nothing preempts the nodes of one machine; the watcher is one more process to start
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
             # What workers have to say comes as results and exceptions; what else they print is in Ray's logs.
             ray.init(
-                include_dashboard=False if local else None, logging_level=logging.WARNING, log_to_driver=False
+                address,
+                include_dashboard=False if local else None,
+                logging_level=logging.WARNING,
+                log_to_driver=False,
             )
         return self
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,16 +24,18 @@ class EventChannel:
 
     def __enter__(self) -> Self:
         self.queue = Queue(actor_options={"num_cpus": 0})
-        self._thread = threading.Thread(target=self._poll, daemon=True)
-        self._thread.start()
+        self._executor = ThreadPoolExecutor(max_workers=1)
+        self._polling = self._executor.submit(self._poll)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.set()
-        self._thread.join()
+        self._executor.shutdown()
         self.queue.shutdown()
+        if kind is None:
+            self._polling.result()  # raises what went wrong in receiving, such as a full disk
 
     def _poll(self) -> None:
         while not self._closing.wait(POLL_INTERVAL_S):

@@ -56,7 +56,14 @@ def run(config: ExtractConfig) -> ExtractionSummary:
             f"data.root: no images below {config.data.root}. "
             f"data.extensions are {', '.join(config.data.extensions)}."
         )
-    pending = sorted(set(image_ids) - _rows_done(config.output.table, schema))
+    done = _rows_done(config.output.table, schema)
+    strangers = sorted(done - set(image_ids))
+    if strangers:
+        raise ConfigError(
+            f"output.table: {config.output.table} has {len(strangers)} images that are not below data.root "
+            f"{config.data.root}, such as {strangers[0]}. Choose another output.table."
+        )
+    pending = sorted(set(image_ids) - done)
     write_text(config.run_folder / "config.yaml", dump_config(config))
     busy_s = _extract(config, pending, schema) if pending else 0.0
     summary = summarize_table(

@@ -14,10 +14,11 @@ from rich.console import Console
 from faceml.atomic import AtomicPath
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
+from faceml.models.backbone import build_backbone_from
 from faceml.reporting.extraction import write_summary
 from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.progress import ProgressReport
-from faceml.reporting.training import epochs_table, training_summary, watched_figures
+from faceml.reporting.training import best_first, epochs_table, training_summary, watched_figures
 from faceml.reporting.training_report import training_chapter
 from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.multitask import build_faces, steps_per_epoch
@@ -52,15 +53,18 @@ def run(config: TrainConfig) -> dict[str, Any]:
         ", ".join(f"{name} {count}" for name, count in counts),
         len(faces.val),
     )
-    enter_run_folder(config.run.folder, config)
-    with (
-        RayCluster(),
-        RunFolder(config.run.folder) as run_folder,
-        ProgressReport("train", total_steps) as progress,
-        EventChannel(lambda event: _receive(event, run_folder, progress)) as events,
-    ):
+    for status, count in faces.train.left_out.items() | faces.val.left_out.items():
+        logger.warning("%d images are left out: %s", count, status)
+    build_backbone_from(config.model)
+    with RayCluster():
         require_resources(_resources(config), "scaling")
-        result = _torch_trainer(config, events.queue).fit()
+        enter_run_folder(config.run.folder, config)
+        with (
+            RunFolder(config.run.folder) as run_folder,
+            ProgressReport("train", total_steps) as progress,
+            EventChannel(lambda event: _receive(event, run_folder, progress)) as events,
+        ):
+            result = _torch_trainer(config, events.queue).fit()
     _keep_best_model(result, config.run.folder)
     summary = training_summary(run_folder.records, time.monotonic() - started_s)
     write_summary(summary, config.run.folder)
@@ -72,9 +76,9 @@ def run(config: TrainConfig) -> dict[str, Any]:
 
 
 def _keep_best_model(result: ray.train.Result, run_folder: Path) -> None:
-    best = result.get_best_checkpoint("val/accuracy", "max")
-    if best is None:
+    if not result.best_checkpoints:
         raise RuntimeError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
+    best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1]))
     with best.as_directory() as folder, AtomicPath(run_folder / BEST_MODEL_FILE) as partial:
         shutil.copyfile(Path(folder) / MODEL_FILE, partial)
 

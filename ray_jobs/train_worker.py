@@ -40,10 +40,12 @@ class _RayTrainObserver:
             self._events.put_nowait(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
+        reported = {"epoch": record.epoch, **record.metrics}
         if self._rank != 0:
-            ray.train.report(record.metrics)
+            ray.train.report(reported)
             return
+        # The record first: told twice it is replaced, but an epoch with a checkpoint is never trained again.
+        self._events.put_nowait((record.epoch, record.metrics))
         with tempfile.TemporaryDirectory() as folder:
             record.save(Path(folder))
-            ray.train.report(record.metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
-        self._events.put_nowait((record.epoch, record.metrics))
+            ray.train.report(reported, checkpoint=ray.train.Checkpoint.from_directory(folder))

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from rich.console import Console
 
 from faceml.atomic import write_text
-from faceml.config.loading import dump_config
+from faceml.config.base import ConfigError
+from faceml.config.loading import check_inputs, dump_config
 from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig, build_trial_config
+from faceml.models.backbone import build_backbone_from
 from faceml.reporting.extraction import write_summary
 from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.progress import ProgressReport
@@ -27,6 +30,9 @@ from ray_jobs.tune_worker import run_trial
 
 METRIC = "val/accuracy"
 BEST_CONFIG_FILE = "best_config.yaml"
+TRIALS_FOLDER = "trials"
+# A search over many choices has more combinations than are worth trying before it starts.
+MOST_COMBINATIONS_TRIED = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +47,13 @@ def run(config: TuneConfig) -> list[Trial]:
     started_s = time.monotonic()
     check_search(config)
     steps_per_epoch(config.train, build_faces(config.train.data))
-    enter_run_folder(config.run.folder, config)
+    if (config.run.folder / TRIALS_FOLDER).exists():
+        raise ConfigError(
+            f"run.folder: {config.run.folder} holds a search. Choose another folder or remove it."
+        )
     with RayCluster():
         require_resources(_resources(config), "trial")
+        enter_run_folder(config.run.folder, config)
         trials = ranked(_search(config))
     best = trials[0]
     if best.error:
@@ -70,15 +80,23 @@ def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
 
 
 def check_search(config: TuneConfig) -> None:
-    """Try every value that a search may choose, each by itself, on the training configuration.
+    """Try the values that a search may choose together, of a range its ends, on the training configuration.
 
     Raises:
-        ConfigError: The training has no such key, or refuses the value.
+        ConfigError: The training has no such key, or refuses a value or a starting weight.
     """
-    for key, dimension in config.search.items():
-        values = dimension.values if isinstance(dimension, Choice | Grid) else (dimension.low, dimension.high)
-        for value in values:
-            build_trial_config(config, {key: value}, config.run.folder)
+    values = [
+        dimension.values if isinstance(dimension, Choice | Grid) else (dimension.low, dimension.high)
+        for dimension in config.search.values()
+    ]
+    together = islice(product(*values), MOST_COMBINATIONS_TRIED)
+    tried = [
+        build_trial_config(config, dict(zip(config.search, chosen, strict=True)), config.run.folder)
+        for chosen in together
+    ]
+    for model in {trial.model for trial in tried}:
+        check_inputs(model, "train.model.")
+        build_backbone_from(model)
 
 
 def _search(config: TuneConfig) -> list[Trial]:
@@ -100,7 +118,7 @@ def _search(config: TuneConfig) -> list[Trial]:
             ),
             run_config=ray.tune.RunConfig(
                 storage_path=str(config.run.folder),
-                name="trials",
+                name=TRIALS_FOLDER,
                 verbose=0,
                 callbacks=[_Watch(progress, epochs)],
             ),

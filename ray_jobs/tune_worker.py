@@ -14,7 +14,11 @@ from faceml.training.observer import EpochRecord, StepRecord
 def run_trial(settings: dict[str, Any], plain: dict[str, Any]) -> None:
     """Train one trial in this process; a group of workers for each would wait for each other's CPUs."""
     config = parse_config(TuneConfig, plain)
-    alone = {"scaling.num_train_workers": 1, "scaling.cpus_per_worker": config.trial.cpus}
+    alone = {
+        "scaling.num_train_workers": 1,
+        "scaling.cpus_per_worker": config.trial.cpus,
+        "scaling.use_gpu": config.trial.gpus > 0,
+    }
     train = build_trial_config(config, settings | alone, config.run.folder)
     torch.set_num_threads(config.trial.cpus)
     device = torch.device("cuda" if config.trial.gpus else "cpu")

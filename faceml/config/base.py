@@ -29,6 +29,8 @@ class MustExist:
     """Mark a path as input: it has to be there before the job starts."""
 
     what: Literal["folder", "file"]
+    or_else: str = ""
+    """What may stand in its place, for the error."""
 
 
 def _absolute(path: Path) -> Path:
@@ -38,9 +40,10 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
-InputFolder = Annotated[Path, AfterValidator(_absolute), MustExist("folder")]
-InputFile = Annotated[Path, AfterValidator(_absolute), MustExist("file")]
-OutputFolder = Annotated[Path, AfterValidator(_absolute)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+InputFolder = Annotated[AbsolutePath, MustExist("folder")]
+InputFile = Annotated[AbsolutePath, MustExist("file")]
+OutputFolder = AbsolutePath
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]

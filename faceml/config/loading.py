@@ -104,29 +104,30 @@ def _next_section(section: Mapping[str, Any], path: str) -> str:
     return max(with_dots, key=len, default=path.partition(".")[0])
 
 
-def check_inputs(config: BaseModel) -> None:
+def check_inputs(config: BaseModel, prefix: str = "") -> None:
     """Refuse a configuration whose input files or folders are not there.
 
     Raises:
         ConfigError: One line for each missing path, with its dotted key.
     """
     lines = [
-        f"Bad value: '{key}' = {str(path)!r}: no such {kind}. Name one with --set {key}={kind.upper()}."
-        for key, path, kind in _input_paths(config, "")
-        if not (path.is_dir() if kind == "folder" else path.is_file())
+        f"Bad value: '{key}' = {str(path)!r}: no such {mark.what}. "
+        f"Name one with --set {key}={mark.what.upper()}{', or use ' + mark.or_else if mark.or_else else ''}."
+        for key, path, mark in _input_paths(config, prefix)
+        if not (path.is_dir() if mark.what == "folder" else path.is_file())
     ]
     if lines:
         raise ConfigError("\n".join(lines))
 
 
-def _input_paths(config: BaseModel, prefix: str) -> Iterator[tuple[str, Path, str]]:
+def _input_paths(config: BaseModel, prefix: str) -> Iterator[tuple[str, Path, MustExist]]:
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from _input_paths(value, f"{prefix}{name}.")
         for mark in [*field.metadata, *_marks_of_members(field.annotation)]:
             if isinstance(mark, MustExist) and isinstance(value, Path):
-                yield prefix + name, value, mark.what
+                yield prefix + name, value, mark
 
 
 def _marks_of_members(annotation: Any) -> Iterator[Any]:

@@ -1,10 +1,11 @@
 """The network: which backbone, which starting weights."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from faceml.config.base import Config, Count, InputFile
+from faceml.config.base import AbsolutePath, Config, Count, MustExist
 
 BackboneName = Literal["resnet18", "resnet50"]
+WeightsFile = Annotated[AbsolutePath, MustExist("file", or_else="none or imagenet")]
 
 
 class ModelConfig(Config):
@@ -12,7 +13,7 @@ class ModelConfig(Config):
 
     backbone: BackboneName = "resnet18"
     """torchvision ResNet without its classifier."""
-    weights: Literal["none", "imagenet"] | InputFile = "none"
+    weights: Literal["none", "imagenet"] | WeightsFile = "none"
     """`none` (random start), `imagenet` (torchvision's download), or a file with a ResNet state dict."""
     embedding_dim: Count = 512
     """Width of the projection that all heads read."""

@@ -102,6 +102,12 @@ class TrainingConfig(Config):
     log_every_steps: Count = 20
     """Steps between two looks at the losses and at the gradient norm of each task."""
 
+    @model_validator(mode="after")
+    def _warms_up_in_time(self) -> Self:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs:g} is longer than all {self.epochs} epochs")
+        return self
+
 
 class ScalingConfig(Config):
     """Workers of Ray Train."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from faceml.config.base import ConfigError
-from faceml.config.model import BackboneName
+from faceml.config.model import BackboneName, ModelConfig
 
 PREFIX = "backbone."
 """What the keys of a backbone start with inside the state dict of a whole model."""
@@ -165,3 +165,14 @@ def _difference(found: Mapping[str, torch.Size], expected: Mapping[str, torch.Si
 def _first(keys: list[str], shown: int = 3) -> str:
     rest = f" and {len(keys) - shown} more" if len(keys) > shown else ""
     return ", ".join(keys[:shown]) + rest
+
+
+def build_backbone_from(config: ModelConfig) -> nn.Module:
+    """Build a backbone with its starting weights, downloading them if need be.
+
+    Raises:
+        ConfigError: The starting weights cannot be had or do not fit.
+    """
+    backbone = build_backbone(config.backbone)
+    load_backbone_weights(backbone, str(config.weights))
+    return backbone

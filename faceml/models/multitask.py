@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from faceml.config.model import ModelConfig
-from faceml.models.backbone import build_backbone, feature_dim, load_backbone_weights
+from faceml.models.backbone import build_backbone_from, feature_dim
 from faceml.models.heads import ExpressionHead, LandmarkHead, ProjectionHead
 
 
@@ -76,8 +76,10 @@ def build_multitask_model(
     Raises:
         ConfigError: The starting weights cannot be had or do not fit.
     """
-    backbone = build_backbone(config.backbone)
-    load_backbone_weights(backbone, str(config.weights))
     return MultitaskFaceModel(
-        backbone, feature_dim(config.backbone), config.embedding_dim, num_expressions, num_landmarks
+        build_backbone_from(config),
+        feature_dim(config.backbone),
+        config.embedding_dim,
+        num_expressions,
+        num_landmarks,
     )

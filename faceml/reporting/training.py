@@ -7,12 +7,17 @@ from rich.table import Table
 WATCHED = ("train/loss_expression", "train/loss_landmarks", "val/accuracy", "val/landmark_mse")
 
 
-def best_record(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the record with the highest validation accuracy, the earliest of equals.
+def best_first(record: dict[str, Any]) -> tuple[float, int]:
+    """Return what the best of several epochs is the maximum of: validation accuracy, then the later epoch.
 
-    Never the lowest total: with learned weights it may fall without any task getting better.
+    Never the total: with learned weights it may fall without any task getting better.
     """
-    return max(records, key=lambda record: (record["val/accuracy"], -record["epoch"]))
+    return record["val/accuracy"], record["epoch"]
+
+
+def best_record(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the record of the best epoch."""
+    return max(records, key=best_first)
 
 
 def training_summary(records: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:

@@ -106,6 +106,7 @@ class Trainer:
             self._optimizer.zero_grad(set_to_none=True)
             output.total.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
+            learning_rate = float(self._optimizer.param_groups[0]["lr"])
             self._schedule.step()
             self.objective.weighting.clamp_()
             losses = torch.stack([output.total, *output.losses.values()]).detach()
@@ -123,7 +124,7 @@ class Trainer:
             **{name: float(np.mean([look[name] for look in looks])) for name in looks[0]},
             **{f"train/log_var_{t}": float(s) for t, s in self.objective.weighting.log_variances().items()},
             **{f"train/weight_{t}": w for t, w in self.objective.weighting.effective_weights().items()},
-            "train/learning_rate": float(self._optimizer.param_groups[0]["lr"]),
+            "train/learning_rate": learning_rate,
             "train/images_per_second": steps * len(faces.label) * world_size() / seconds,
         }
 

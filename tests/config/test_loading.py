@@ -416,3 +416,14 @@ def config_file(folder: Path, raw: dict[str, Any]) -> Path:
     raw = raw | ({"data": {"train": there, "val": there}} if "data" in raw else {})
     file.write_text(yaml.safe_dump(raw), encoding="utf-8")
     return file
+
+
+def test_train_config__warm_up_longer_than_the_training_is_refused() -> None:
+    split = {"table": "t", "images": "i"}
+    raw = {
+        "data": {"train": split, "val": split},
+        "training": {"epochs": 3, "warmup_epochs": 5},
+        "run": {"folder": "r"},
+    }
+    with pytest.raises(ConfigError, match="'training': warmup_epochs 5 is longer than all 3 epochs"):
+        parse_config(TrainConfig, raw)

@@ -102,6 +102,12 @@ def test_extract__refuses_a_table_of_other_settings_by_name(faces: Path, tmp_pat
         extract.run(_config(root, tmp_path / "table", landmarker={"max_faces": 2}))
 
 
+def test_extract__refuses_to_mix_two_folders_in_one_table(faces: Path, tmp_path: Path) -> None:
+    extract.run(_config(faces / "val", tmp_path / "table"))
+    with pytest.raises(ConfigError, match=r"output\.table: .* has 32 images that are not below data\.root"):
+        extract.run(_config(faces / "train" / "0", tmp_path / "table"))
+
+
 def test_extract__embeds_copies_that_are_images(faces: Path, tmp_path: Path) -> None:
     output = {"embed": {"max_side_px": 64, "quality": 90}, "store_mesh": True}
     extract.run(_config(faces / "val" / "3", tmp_path / "table", output=output))

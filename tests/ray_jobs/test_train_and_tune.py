@@ -92,6 +92,9 @@ def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path:
     settings["training"]["batch_size_per_worker"] = 8
     with pytest.raises(ConfigError, match="scaling: needs 6 CPU, the cluster has 2 CPU"):
         train.run(parse_config(TrainConfig, settings))
+    assert not (tmp_path / "run").exists(), (
+        "a refused run leaves nothing that the next one would stumble over"
+    )
 
 
 def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
@@ -118,6 +121,8 @@ def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
     assert best.weighting.kind == trials[0].settings["weighting.kind"]
     assert train.run(best)["epochs"] == EPOCHS
     assert (tmp_path / "tune" / "best" / "best_model.pt").is_file()
+    with pytest.raises(ConfigError, match=r"run\.folder: .* holds a search"):
+        tune.run(parse_config(TuneConfig, settings))
 
 
 def test_check_search__refuses_values_that_the_training_refuses(
@@ -131,6 +136,14 @@ def test_check_search__refuses_values_that_the_training_refuses(
         }
         return parse_config(TuneConfig, settings)
 
+    together = search("weighting.kind", kind="choice", values=["uncertainty", "fixed"])
+    rate = {"weighting.learning_rate": {"kind": "choice", "values": [0.1]}}
+    both = together.model_dump(mode="json")
+    both["search"] |= rate
+    with pytest.raises(ConfigError, match=r"Unknown key: 'train\.weighting\.learning_rate'"):
+        tune.check_search(parse_config(TuneConfig, both))
+    with pytest.raises(ConfigError, match=r"'train\.model\.weights' = '/nowhere\.pt': no such file"):
+        tune.check_search(search("model.weights", kind="grid", values=["none", "/nowhere.pt"]))
     with pytest.raises(ConfigError, match=r"Unknown key: 'train\.optimizer\.lr'"):
         tune.check_search(search("optimizer.lr", kind="choice", values=[1.0]))
     with pytest.raises(ConfigError, match=r"'train\.model\.backbone' = 'resnet34'"):

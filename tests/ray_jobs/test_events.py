@@ -1,0 +1,21 @@
+import pytest
+
+from ray_jobs.events import EventChannel
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def test_event_channel__brings_every_event_in_order() -> None:
+    received: list[int] = []
+    with EventChannel(received.append) as events:
+        for number in range(100):
+            events.queue.put_nowait(number)
+    assert received == list(range(100))
+
+
+def test_event_channel__raises_what_went_wrong_in_receiving() -> None:
+    def receive(event: int) -> None:
+        raise OSError(f"no space left for {event}")
+
+    with pytest.raises(OSError, match="no space left for 1"), EventChannel(receive) as events:
+        events.queue.put_nowait(1)
