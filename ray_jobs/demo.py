@@ -13,6 +13,7 @@ from faceml.reporting.extraction_report import extraction_chapter
 from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.training_report import training_chapter
 from faceml.reporting.tuning_report import tuning_chapter
+from faceml.training.run_folder import CONFIG_FILE
 from ray_jobs import extract, synth, train, tune
 from ray_jobs.cluster import RayCluster
 
@@ -29,7 +30,7 @@ def run(config: DemoConfig, console: Console) -> None:
     stages, folder = build_stages(config), config.run.folder
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"run.folder: {folder} is not empty. Choose another folder or remove it.")
-    write_text(folder / "config.yaml", dump_config(config))
+    write_text(folder / CONFIG_FILE, dump_config(config))
     synth.run(stages.synth)
     with RayCluster():
         for settings in stages.extract.values():

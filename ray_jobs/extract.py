@@ -29,12 +29,12 @@ from faceml.reporting.extraction import (
     folder_table,
     status_table,
     summarize_table,
-    write_summary,
 )
 from faceml.reporting.extraction_report import extraction_chapter
 from faceml.reporting.html import REPORT_FILE, Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.schema import landmark_schema, read_metadata, table_metadata
+from faceml.training.run_folder import CONFIG_FILE, write_summary
 from ray_jobs.cluster import RayCluster, cluster_cpus
 from ray_jobs.extract_worker import ShardExtractor, ShardResult
 
@@ -64,7 +64,7 @@ def run(config: ExtractConfig) -> ExtractionSummary:
             f"{config.data.root}, such as {strangers[0]}. Choose another output.table."
         )
     pending = sorted(set(image_ids) - done)
-    write_text(config.run_folder / "config.yaml", dump_config(config))
+    write_text(config.run_folder / CONFIG_FILE, dump_config(config))
     busy_s = _extract(config, pending, schema) if pending else 0.0
     summary = summarize_table(
         read_table(config.output.table, ["folder", "status"]),

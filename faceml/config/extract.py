@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from faceml.config.base import Config, Count, InputFile, InputFolder, OutputFolder
+from faceml.config.base import Config, Count, Fraction, InputFile, InputFolder, OutputFolder
 
 
 class ExtractDataConfig(Config):
@@ -28,7 +28,7 @@ class LandmarkerConfig(Config):
     """A `face_landmarker.task`; null looks in the cache, in installed packages, then downloads."""
     max_faces: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
     """Faces looked for in one image; the largest gives the landmarks."""
-    min_detection_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    min_detection_confidence: Fraction = 0.5
     """Score below which MediaPipe's face detector sees no face."""
     actors: Count | Literal["auto"] = "auto"
     """Detector processes; `auto` is one for each CPU of the cluster."""
@@ -68,7 +68,7 @@ class ExtractConfig(Config):
     landmarker: LandmarkerConfig = LandmarkerConfig()
     output: ExtractOutputConfig
     run: ExtractRunConfig = ExtractRunConfig()
-    min_detection_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
+    min_detection_rate: Fraction = 0.8
     """Folders below this rate are warned about."""
     report_faces: Count = 48
     """Faces on the overlay sheet of the report."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from faceml.config.base import Config, Count, OutputFolder, Positive, Seed
+from faceml.config.base import Config, Count, NonNegative, OutputFolder, Positive, Seed
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 
@@ -64,7 +64,7 @@ class TrialResources(Config):
     """What one trial holds while it runs; as many run at once as the machine has room for."""
 
     cpus: Count = 1
-    gpus: Annotated[float, Field(ge=0.0)] = 0.0
+    gpus: NonNegative = 0.0
     """A fraction shares a GPU between trials."""
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 from rich.table import Table
 
-from faceml.atomic import write_text
 from faceml.schema import STATUSES
+from faceml.training.run_folder import SUMMARY_FILE
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,9 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
     )
 
 
-def write_summary(summary: dict[str, Any], folder: Path) -> None:
-    """Write `summary.json`, what a script reads of a run."""
-    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-
-
 def read_summary(folder: Path) -> ExtractionSummary:
     """Read the `summary.json` of an extraction."""
-    stored = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    stored = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
     return ExtractionSummary(
         by_status={status: stored[status] for status in STATUSES if stored[status]},
         by_folder={name: (counts["images"], counts["ok"]) for name, counts in stored["folders"].items()},

@@ -53,3 +53,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the records of a run folder, in the order of their epochs; none if there are none yet."""
     file = path / METRICS_FILE
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def write_summary(summary: dict[str, Any], path: Path) -> None:
+    """Write `summary.json`, what a script reads of a run, into a run folder."""
+    write_text(path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")

@@ -14,9 +14,10 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.datasets.landmark_table import read_table, write_shard
-from faceml.reporting.extraction import summarize_table, write_summary
+from faceml.reporting.extraction import summarize_table
 from faceml.reporting.tuning import Trial
 from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.training.run_folder import write_summary
 
 STATUSES = {"0": ["ok"] * 6, "3": ["ok"] * 3 + ["no_face"], "7": ["ok", "no_face", "undecodable"]}
 """Of every image, by folder."""
