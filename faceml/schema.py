@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from faceml.config.base import ConfigError
@@ -86,7 +88,11 @@ def landmark_column(num_landmarks: int) -> str:
 
 
 def landmark_schema(
-    metadata: dict[str, str], *, with_mesh: bool = False, with_image: bool = False
+    metadata: dict[str, str],
+    *,
+    with_mesh: bool = False,
+    with_image: bool = False,
+    with_crop: bool = False,
 ) -> pa.Schema:
     """Return the Arrow schema of a landmark table.
 
@@ -94,6 +100,7 @@ def landmark_schema(
         metadata: From `table_metadata`.
         with_mesh: Add `mesh`, all 478 points as float16 x, y, z.
         with_image: Add `image_jpeg`, a re-encoded copy for training.
+        with_crop: Add `crop_box`, which part of the image the copy shows.
     """
     fields = [
         pa.field("image_id", pa.string(), nullable=False),
@@ -106,6 +113,8 @@ def landmark_schema(
         pa.field("yaw_deg", pa.float32()),
         pa.field("pitch_deg", pa.float32()),
         pa.field("roll_deg", pa.float32()),
+        pa.field("file_bytes", pa.int64()),
+        pa.field("modified_ns", pa.int64()),
         pa.field("content_sha256", pa.binary(32)),
         pa.field("dhash", pa.uint64()),
     ]
@@ -114,7 +123,24 @@ def landmark_schema(
     if with_image:
         # The 32-bit offsets of `binary` end at 2 GiB of images.
         fields.append(pa.field("image_jpeg", pa.large_binary()))
+    if with_crop:
+        fields.append(pa.field("crop_box", pa.list_(pa.float32(), 4)))
     return pa.schema(fields, metadata=metadata)
+
+
+def crop_landmarks(points: npt.NDArray[np.floating], box: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
+    """Normalise landmarks to a crop instead of the whole image.
+
+    Args:
+        points: Of shape (..., 2), fractions of the image's width and height.
+        box: Of shape (..., 4) or (4,): the crop's x0, y0, x1, y1 as such fractions; it may reach beyond the
+            image.
+
+    Returns:
+        Of shape (..., 2), fractions of the crop's width and height.
+    """
+    box = np.asarray(box)
+    return np.asarray((points - box[..., :2]) / (box[..., 2:] - box[..., :2]))
 
 
 def table_metadata(

@@ -71,8 +71,16 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
 
 
 @app.command()
-def extract(config: ConfigFile = Path("configs/extract_landmarks.yaml"), overrides: Overrides = None) -> None:
+def extract(
+    config: ConfigFile = Path("configs/extract_landmarks.yaml"),
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how much there is to do; do nothing.")
+    ] = False,
+) -> None:
     """Find the landmarks of every face in a folder.
+
+    The same command again goes on where it was interrupted and adds the images that are new.
 
     Example: faceml extract --set data.root=faces/train --set output.table=tables/train
     """
@@ -80,9 +88,14 @@ def extract(config: ConfigFile = Path("configs/extract_landmarks.yaml"), overrid
     from faceml.config.loading import load_config
 
     settings = load_config(ExtractConfig, config, overrides or [])
+    if dry_run:
+        from ray_jobs.extract_work import dry_run as say_what_there_is_to_do
+
+        say_what_there_is_to_do(settings, _console())
+        return
     from ray_jobs import extract as job
 
-    job.show(job.run(settings), settings, _console())
+    job.show(*job.run(settings), settings, _console())
     _show_results(settings.run_folder)
 
 

@@ -55,6 +55,12 @@ def cluster_cpus() -> int:
     return max(1, int(cluster_resources().get("CPU", 1)))
 
 
+def cluster_cpus_with_memory(bytes_each: int) -> int:
+    """Return the number of CPUs of the cluster that can be busy at once with so much memory each."""
+    memory = cluster_resources().get("memory", float("inf"))
+    return max(1, int(min(cluster_cpus(), memory // bytes_each)))
+
+
 def require_resources(needed: dict[str, float], setting: str) -> None:
     """Refuse work that the cluster can never place, instead of waiting for it.
 

@@ -10,10 +10,10 @@ from faceml.config.base import ConfigError
 from faceml.config.demo import DemoConfig, build_stages
 from faceml.config.loading import dump_config
 from faceml.reporting.extraction_report import extraction_chapter
-from faceml.reporting.html import REPORT_FILE, Report, write_report
+from faceml.reporting.html import Report, write_report
 from faceml.reporting.training_report import training_chapter
 from faceml.reporting.tuning_report import tuning_chapter
-from faceml.training.run_folder import CONFIG_FILE
+from faceml.run_files import CONFIG_FILE, REPORT_FILE
 from ray_jobs import extract, synth, train, tune
 from ray_jobs.cluster import RayCluster
 
@@ -34,7 +34,7 @@ def run(config: DemoConfig, console: Console) -> None:
     synth.run(stages.synth)
     with RayCluster():
         for settings in stages.extract.values():
-            extract.show(extract.run(settings), settings, console)
+            extract.show(*extract.run(settings), settings, console)
         train.run(stages.train)
         train.show(stages.train, console)
         trials = tune.run(stages.tune)

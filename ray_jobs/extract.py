@@ -1,47 +1,39 @@
 """`faceml extract`: Ray Data over detector actors, a folder of faces into a landmark table."""
 
+import json
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import ray
 from rich.console import Console
 
-import faceml
 from faceml.atomic import write_text
-from faceml.config.base import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config
-from faceml.datasets.folder import list_images
-from faceml.datasets.landmark_table import read_table, shard_files
-from faceml.datasets.shards import Shard, plan_shards
-from faceml.landmarks.mediapipe_detector import MEDIAPIPE_VERSION
-from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
-from faceml.native_log import NativeLogFilter
+from faceml.datasets.landmark_table import read_table, table_metadata_of
+from faceml.datasets.plan import PLAN_FILE, Difference
+from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.reporting.extraction import (
     ExtractionSummary,
     folder_table,
+    read_summary,
     status_table,
     summarize_table,
 )
-from faceml.reporting.extraction_report import extraction_chapter
-from faceml.reporting.html import REPORT_FILE, Report, write_report
-from faceml.reporting.progress import ProgressReport
-from faceml.schema import landmark_schema, read_metadata, table_metadata
-from faceml.training.run_folder import CONFIG_FILE, write_summary
-from ray_jobs.cluster import RayCluster, cluster_cpus
-from ray_jobs.extract_worker import ShardExtractor, ShardResult
+from faceml.reporting.extraction_speed import ExtractionSpeed
+from faceml.reporting.quality import ExtractionQuality, assess_quality, read_quality
+from faceml.reporting.quality_tables import quality_tables
+from faceml.run_files import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, write_summary
+from faceml.storage import StorageFolder
+from ray_jobs.extract_work import find_work, some, table_schema
 
 logger = logging.getLogger(__name__)
 
+Findings = tuple[ExtractionSummary, ExtractionQuality]
+RESULT_FILES = (SUMMARY_FILE, QUALITY_FILE, REPORT_FILE)
 
-def run(config: ExtractConfig) -> ExtractionSummary:
+
+def run(config: ExtractConfig) -> Findings:
     """Extract the landmarks of every image below `data.root` that the table does not have yet.
 
     Raises:
@@ -49,125 +41,80 @@ def run(config: ExtractConfig) -> ExtractionSummary:
     """
     started_s = time.monotonic()
     find_model_bundle(config.landmarker.model_path)
-    schema = table_schema(config)
-    image_ids = list_images(config.data.root, config.data.extensions)
-    if not image_ids:
-        raise ConfigError(
-            f"data.root: no images below {config.data.root}. "
-            f"data.extensions are {', '.join(config.data.extensions)}."
-        )
-    done = _rows_done(config.output.table, schema)
-    strangers = sorted(done - set(image_ids))
-    if strangers:
-        raise ConfigError(
-            f"output.table: {config.output.table} has {len(strangers)} images that are not below data.root "
-            f"{config.data.root}, such as {strangers[0]}. Choose another output.table."
-        )
-    pending = sorted(set(image_ids) - done)
+    for other in config.quality.other_tables:
+        table_metadata_of(other)  # refuses at the start what could not be read at the end
+    table, schema = StorageFolder(config.output.table), table_schema(config)
+    work = find_work(config, schema)
+    _say_what_changed(config, work)
+    quality = read_quality(config.run_folder)
+    if work.is_nothing and quality is not None and _is_concluded(config):
+        summary = read_summary(config.run_folder)
+        wall_s = time.monotonic() - started_s
+        return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
+    for result in RESULT_FILES:  # they are there when a run has come to its end
+        (config.run_folder / result).unlink(missing_ok=True)
     write_text(config.run_folder / CONFIG_FILE, dump_config(config))
-    busy_s = _extract(config, pending, schema) if pending else 0.0
-    summary = summarize_table(
-        read_table(config.output.table, ["folder", "status"]),
-        len(pending),
-        busy_s,
-        time.monotonic() - started_s,
+    for name in work.emptied:
+        table.delete(name)
+    speed = ExtractionSpeed()
+    if work.num_to_extract or work.stale:
+        from ray_jobs.extract_shards import make_shards
+
+        speed = make_shards(config, work, schema)
+    table.delete(PLAN_FILE)
+    table.sweep_partial()
+    return _conclude(config, speed, time.monotonic() - started_s)
+
+
+def _is_concluded(config: ExtractConfig) -> bool:
+    """Say whether the run folder already says all there is to say of the table."""
+    return (
+        not config.quality.other_tables  # they may have grown
+        and all((config.run_folder / name).is_file() for name in RESULT_FILES)
+        and (config.run_folder / CONFIG_FILE).read_text(encoding="utf-8") == dump_config(config)
     )
-    write_summary(summary.as_json(), config.run_folder)
+
+
+def _conclude(config: ExtractConfig, speed: ExtractionSpeed, wall_s: float) -> Findings:
+    """Write what the run folder says of the table."""
+    from faceml.reporting.extraction_report import extraction_chapter
+    from faceml.reporting.html import Report, write_report
+
+    counts = read_table(config.output.table, ["folder", "status"])
+    summary = summarize_table(counts, speed.images, speed.span_s, wall_s)
+    wanted = config.quality
+    quality = assess_quality(
+        config.output.table, wanted.other_tables, wanted.max_hash_distance, wanted.least_plausible
+    )
+    write_text(config.run_folder / QUALITY_FILE, json.dumps(quality.as_json(), indent=2) + "\n")
+    shares = {name: round(share, 4) for name, share in speed.shares().items()}
+    write_summary(summary.as_json() | {"time_shares": shares}, config.run_folder)
     answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
-    report = Report(f"Landmarks of {config.data.root.name}", answer, [extraction_chapter(config.run_folder)])
-    write_report(report, config.run_folder / REPORT_FILE)
-    return summary
+    name = config.data.root.rstrip("/").rpartition("/")[2]
+    chapter = extraction_chapter(config.run_folder, "Landmarks", quality)
+    write_report(Report(f"Landmarks of {name}", answer, [chapter]), config.run_folder / REPORT_FILE)
+    if speed.images:
+        logger.info("%s", speed.bottleneck())
+    return summary, quality
 
 
-def table_schema(config: ExtractConfig) -> pa.Schema:
-    """Return the schema of the table that a configuration makes; its metadata hold what shapes the rows."""
-    shaping = {
-        "data": config.data.model_dump(mode="json", include={"max_bytes", "max_pixels"}),
-        "landmarker": config.landmarker.model_dump(
-            mode="json", include={"max_faces", "min_detection_confidence"}
-        ),
-        "output": config.output.model_dump(mode="json", include={"store_mesh", "embed"}),
-    }
-    detector = {"name": "mediapipe", "version": MEDIAPIPE_VERSION, "model_sha256": BUNDLE_SHA256}
-    metadata = table_metadata(detector, shaping, faceml.__version__)
-    return landmark_schema(
-        metadata, with_mesh=config.output.store_mesh, with_image=config.output.embed is not None
-    )
-
-
-def _rows_done(table: Path, schema: pa.Schema) -> set[str]:
-    """Return the images that a table has, after checking that the same settings made it."""
-    files = shard_files(table)
-    if not files:
-        return set()
-    stored = read_metadata(pq.read_schema(files[0]), str(table))
-    wanted = read_metadata(schema, "the configuration")
-    differing = [
-        key.removeprefix("faceml.")
-        for key in ("faceml.detector", "faceml.extraction")
-        if stored[key] != wanted[key]
-    ]
-    if differing:
-        raise ConfigError(
-            f"output.table: {table} was made with another {' and '.join(differing)}; "
-            + "; ".join(
-                f"there {stored['faceml.' + name]}, here {wanted['faceml.' + name]}" for name in differing
-            )
-            + ". Choose another output.table."
+def _say_what_changed(config: ExtractConfig, work: Difference) -> None:
+    if work.vanished:
+        what = "dropped" if config.output.on_change == "re-extract" else "kept in the table"
+        logger.warning(
+            "%d images of the table are no longer there and %s: %s",
+            len(work.vanished),
+            what,
+            some(work.vanished),
         )
-    return set(read_table(table, ["image_id"])["image_id"].to_pylist())
 
 
-def _extract(config: ExtractConfig, image_ids: Sequence[str], schema: pa.Schema) -> float:
-    """Make the shards of `image_ids` on the cluster; return the seconds that detectors were at work."""
-    with RayCluster():
-        actors = cluster_cpus() if config.landmarker.actors == "auto" else config.landmarker.actors
-        shards = plan_shards(image_ids, config.output.images_per_shard, actors)
-        actors = min(actors, len(shards))
-        logger.info("Extracting %d images with %d detectors", len(image_ids), actors)
-        first_s, last_s, done, counts = float("inf"), 0.0, 0, Counter[str]()
-        results = _start_detectors(config, shards, actors, schema)
-        with ProgressReport("extract", len(image_ids)) as progress:
-            for result in results:
-                first_s, last_s = min(first_s, result.started_s), max(last_s, result.ended_s)
-                counts.update(result.by_status)
-                done += sum(result.by_status.values())
-                rate = done / (last_s - first_s)
-                progress.advance_to(done, f"{rate:.1f} images/s, {counts['ok'] / done:.1%} detected")
-    return last_s - first_s
-
-
-def _start_detectors(
-    config: ExtractConfig, shards: Sequence[Shard], actors: int, schema: pa.Schema
-) -> Iterator[ShardResult]:
-    """Start the actors, wait for the first shard, and return the results as they come."""
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    items = [{"name": shard.name, "image_ids": list(shard.image_ids)} for shard in shards]
-    results = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        ShardExtractor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
-        fn_constructor_kwargs={"config": config, "schema": schema},
-        compute=ray.data.ActorPoolStrategy(size=actors),
-        num_cpus=1,
-    )
-    rows = iter(results.iter_rows())
-    with NativeLogFilter(RAY_DATA_START_UP_LINES):
-        first = next(rows)
-    return map(_shard_result, chain([first], rows))
-
-
-def _shard_result(row: dict[str, Any]) -> ShardResult:
-    # Ray Data makes one column of the dicts, in which a status that one shard lacks is None.
-    by_status = {name: count for name, count in row["by_status"].items() if count}
-    return ShardResult(row["started_s"], row["ended_s"], by_status)
-
-
-# An error in form only: its remedy, small arguments by value, is not ours to apply to Ray Data's own.
-RAY_DATA_START_UP_LINES = ("has constructor arguments in the object store and max_restarts > 0",)
-
-
-def show(summary: ExtractionSummary, config: ExtractConfig, console: Console) -> None:
+def show(
+    summary: ExtractionSummary, quality: ExtractionQuality, config: ExtractConfig, console: Console
+) -> None:
     """Print the counts by status, the detection rate by folder, and what to worry about."""
     console.print(status_table(summary), folder_table(summary, config.min_detection_rate))
+    console.print(*quality_tables(quality))
     console.print(
         f"{summary.detection_rate:.1%} of {summary.images:,} images have landmarks; "
         f"{summary.new_images:,} new ones at {summary.images_per_second:.1f} images/s, "

@@ -1,50 +1,112 @@
 """The detector actor of an extraction: what runs on the workers, importing no more than that needs."""
 
+import json
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from faceml.config.extract import ExtractConfig
-from faceml.datasets.landmark_table import write_shard
-from faceml.images import DecodeLimits
-from faceml.landmarks.extractor import EmbedOptions, LandmarkExtractor
-from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+from faceml.config.extract import EmbedConfig, ExtractConfig
+from faceml.datasets.plan import read_planned_files
+from faceml.datasets.shard_maker import ShardMaker
+from faceml.landmarks.extractor_process import ExtractorProcess
 from faceml.landmarks.model_bundle import find_model_bundle
+from faceml.landmarks.rows import EmbedOptions, ExtractorSettings
+from faceml.storage import StorageFolder
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a detector says of a shard that it has written; times are seconds of the epoch."""
+    """What an actor says of a shard that it has written.
+
+    Attributes:
+        started_s: When it began, seconds of the epoch.
+        ended_s: When the shard was written.
+        decode_s: Of that time, spent on decoding.
+        detect_s: Spent in the detector.
+        write_s: Spent on writing the shard.
+        made: Rows made, by status.
+        changed: Names of some images that changed since their rows were made.
+        num_changed: How many those are in all.
+    """
 
     started_s: float
     ended_s: float
-    by_status: dict[str, int]
+    decode_s: float
+    detect_s: float
+    write_s: float
+    made: dict[str, int]
+    changed: list[str]
+    num_changed: int
 
 
 class ShardExtractor:
     """A detector actor: it writes whole shards itself and returns only counts.
 
-    Pixels and landmarks never travel between processes, and a shard is in the table exactly when it is done.
+    Pixels and landmarks never travel between actors, and a shard is in the table exactly when it is done.
     """
 
     def __init__(self, config: ExtractConfig, schema: pa.Schema) -> None:
-        landmarker, output = config.landmarker, config.output
-        bundle = find_model_bundle(landmarker.model_path)
-        detector = MediaPipeDetector(bundle, landmarker.max_faces, landmarker.min_detection_confidence)
-        self._extractor = LandmarkExtractor(
-            detector.__enter__(),  # open as long as the actor lives; its process gives the memory back
-            DecodeLimits(config.data.max_bytes, config.data.max_pixels),
-            store_mesh=output.store_mesh,
-            embed=EmbedOptions(output.embed.max_side_px, output.embed.quality) if output.embed else None,
+        landmarker = config.landmarker
+        # Open as long as the actor lives; the detector's process ends with it.
+        self._process = ExtractorProcess(
+            extractor_settings(config), landmarker.max_attempts, landmarker.images_per_process
+        ).__enter__()
+        self._table = StorageFolder(config.output.table)
+        self._shards = ShardMaker(
+            StorageFolder(config.data.root),
+            self._table,
+            schema,
+            follow_changes=config.output.on_change == "re-extract",
         )
-        self._root, self._table, self._schema = config.data.root, output.table, schema
 
-    def __call__(self, shard: dict[str, Any]) -> dict[str, Any]:
-        """Extract and write one shard."""
-        started_s = time.time()
-        rows = [self._extractor.row(self._root, image_id) for image_id in shard["image_ids"]]
-        write_shard(rows, self._schema, self._table / shard["name"])
-        return asdict(ShardResult(started_s, time.time(), dict(Counter(row["status"] for row in rows))))
+    def __call__(self, item: dict[str, Any]) -> dict[str, str]:
+        """Extract and write the shard that `item` names; return a `ShardResult` as JSON.
+
+        Ray Data makes one column of the dicts of many results, in which each would have the others' keys.
+        """
+        started_s, process = time.time(), self._process
+        decode_s, detect_s = process.decode_s, process.detect_s
+        changes = self._shards.make(
+            item["shard"], read_planned_files(self._table, item["shard"]), process.rows
+        )
+        ended_s = time.time()
+        result = ShardResult(
+            started_s=started_s,
+            ended_s=ended_s,
+            decode_s=process.decode_s - decode_s,
+            detect_s=process.detect_s - detect_s,
+            write_s=changes.write_s,
+            made=dict(changes.made),
+            changed=changes.changed,
+            num_changed=changes.num_changed,
+        )
+        return {"result": json.dumps(asdict(result))}
+
+
+def read_result(row: dict[str, str]) -> ShardResult:
+    """Return what an actor said of a shard."""
+    return ShardResult(**json.loads(row["result"]))
+
+
+def extractor_settings(config: ExtractConfig) -> ExtractorSettings:
+    """Return what a detector's process needs to know of a configuration."""
+    data, landmarker = config.data, config.landmarker
+    return ExtractorSettings(
+        root=data.root,
+        follow_links=data.follow_links,
+        model_path=find_model_bundle(landmarker.model_path),
+        max_faces=landmarker.max_faces,
+        min_detection_confidence=landmarker.min_detection_confidence,
+        max_bytes=data.max_bytes,
+        max_pixels=data.max_pixels,
+        reduce=landmarker.decode == "reduced",
+        store_mesh=config.output.store_mesh,
+        embed=_embed_options(config.output.embed) if config.output.embed else None,
+        timeout_s=landmarker.timeout_s,
+    )
+
+
+def _embed_options(embed: EmbedConfig) -> EmbedOptions:
+    return EmbedOptions(embed.size, embed.quality, embed.crop.margin if embed.crop else None)

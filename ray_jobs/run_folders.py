@@ -9,7 +9,7 @@ import yaml
 from faceml.atomic import write_text
 from faceml.config.base import Config, ConfigError
 from faceml.config.loading import dump_config
-from faceml.training.run_folder import CONFIG_FILE, SUMMARY_FILE
+from faceml.run_files import CONFIG_FILE, SUMMARY_FILE
 
 
 def enter_run_folder(folder: Path, config: Config) -> None:

@@ -15,14 +15,15 @@ from faceml.atomic import AtomicPath
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.models.backbone import build_backbone_from
-from faceml.reporting.html import REPORT_FILE, Report, write_report
+from faceml.reporting.html import Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.training import best_first, epochs_table, training_summary, watched_figures
 from faceml.reporting.training_report import training_chapter
+from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, write_summary
 from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.multitask import build_faces, steps_per_epoch
 from faceml.training.observer import StepRecord
-from faceml.training.run_folder import BEST_MODEL_FILE, RunFolder, write_summary
+from faceml.training.run_folder import RunFolder
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
 from ray_jobs.run_folders import enter_run_folder

@@ -18,12 +18,12 @@ from faceml.config.base import ConfigError
 from faceml.config.loading import check_inputs, dump_config
 from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig, build_trial_config
 from faceml.models.backbone import build_backbone_from
-from faceml.reporting.html import REPORT_FILE, Report, write_report
+from faceml.reporting.html import Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.tuning import Trial, leaderboard_table, ranked, shown
 from faceml.reporting.tuning_report import tuning_chapter
+from faceml.run_files import REPORT_FILE, write_summary
 from faceml.training.multitask import build_faces, steps_per_epoch
-from faceml.training.run_folder import write_summary
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.tune_worker import run_trial

@@ -1,8 +1,10 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from faceml.atomic import AtomicPath, write_text
+from faceml.atomic import PARTIAL_SUFFIX, AtomicPath, write_text
 
 
 def test_atomic_path__replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
@@ -35,6 +37,30 @@ def test_atomic_path__a_partial_file_does_not_match_a_glob_for_the_ending(tmp_pa
     with AtomicPath(tmp_path / "part-0.parquet") as partial:
         partial.touch()
         assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_atomic_path__partial_files_are_known_by_their_names(tmp_path: Path) -> None:
+    with AtomicPath(tmp_path / "table.parquet") as first, AtomicPath(tmp_path / "table.parquet") as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert first != second, "two writers of the same file must not share a partial one"
+        assert len(list(tmp_path.glob(f".*{PARTIAL_SUFFIX}"))) == 2
+    assert (tmp_path / "table.parquet").read_text() == "first"
+
+
+def test_atomic_path__bytes_that_cannot_be_synced_to_the_disk_do_not_get_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_size == len("new")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_text(tmp_path / "metrics.json", "old")
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(tmp_path / "metrics.json", "new")
+    assert (tmp_path / "metrics.json").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "metrics.json"]
 
 
 def test_write_text__is_utf8(tmp_path: Path) -> None:

@@ -1,10 +1,18 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from faceml.config.base import ConfigError
-from faceml.schema import LANDMARK_SETS, LandmarkSet, landmark_schema, read_metadata, table_metadata
+from faceml.schema import (
+    LANDMARK_SETS,
+    LandmarkSet,
+    crop_landmarks,
+    landmark_schema,
+    read_metadata,
+    table_metadata,
+)
 
 METADATA = table_metadata({"name": "test", "version": "1", "model_sha256": ""}, {"max_faces": 1}, "9.9")
 
@@ -38,12 +46,12 @@ def test_landmark_sets__are_those_of_the_design(number: int) -> None:
 
 def test_landmark_schema__has_the_columns_of_the_design() -> None:
     plain = landmark_schema(METADATA)
-    full = landmark_schema(METADATA, with_mesh=True, with_image=True)
+    full = landmark_schema(METADATA, with_mesh=True, with_image=True, with_crop=True)
     assert plain.names == [
         *("image_id", "folder", "status", "width", "height", "num_faces", "landmarks_5", "landmarks_10"),
-        *("yaw_deg", "pitch_deg", "roll_deg", "content_sha256", "dhash"),
+        *("yaw_deg", "pitch_deg", "roll_deg", "file_bytes", "modified_ns", "content_sha256", "dhash"),
     ]
-    assert full.names == [*plain.names, "mesh", "image_jpeg"]
+    assert full.names == [*plain.names, "mesh", "image_jpeg", "crop_box"]
     assert full.field("landmarks_10").type == pa.list_(pa.float32(), 20)
     assert full.field("mesh").type == pa.list_(pa.float16(), 1434)
     assert full.field("dhash").type == pa.uint64()
@@ -52,6 +60,12 @@ def test_landmark_schema__has_the_columns_of_the_design() -> None:
     )
     assert not plain.field("image_id").nullable
     assert plain.field("landmarks_5").nullable
+
+
+def test_crop_landmarks__corners_of_the_box_are_corners_of_the_crop() -> None:
+    box = np.array([0.25, -0.5, 0.75, 0.5])
+    points = np.array([[0.25, -0.5], [0.75, 0.5], [0.5, 0.0]])
+    np.testing.assert_allclose(crop_landmarks(points, box), [[0, 0], [1, 1], [0.5, 0.5]])
 
 
 def test_read_metadata__returns_what_table_metadata_made() -> None:

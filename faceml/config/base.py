@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -40,10 +41,32 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
+def _storage_uri(place: str) -> str:
+    """Return a URI as it is and a local path made absolute.
+
+    Raises:
+        ValueError: The URI carries a user name or a key.
+    """
+    scheme, separator, rest = place.partition("://")
+    if not separator:
+        return str(_absolute(Path(place)))
+    if scheme == "file":
+        return str(_absolute(Path(unquote(rest))))
+    if "@" in rest.partition("/")[0]:
+        raise ValueError(
+            "keys do not belong into a URI, which is written to config.yaml. Set them in the environment, "
+            "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    return place
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 InputFolder = Annotated[AbsolutePath, MustExist("folder")]
 InputFile = Annotated[AbsolutePath, MustExist("file")]
 OutputFolder = AbsolutePath
+StorageUri = Annotated[str, AfterValidator(_storage_uri)]
+"""A folder on any file system that pyarrow reaches: a local path, or a URI such as `s3://bucket/faces`."""
+InputStorage = Annotated[StorageUri, MustExist("folder")]
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]

@@ -62,6 +62,8 @@ def build_stages(config: DemoConfig) -> DemoStages:
                 "data.root": paths["images"],
                 "output.table": paths["table"],
                 "run.folder": str(folder / f"extract_{split}"),
+                # Images of the validation split that nearly equal one of the training split are listed.
+                "quality.other_tables": [splits["train"]["table"]] if split == "val" else [],
             },
         )
         for split, paths in splits.items()

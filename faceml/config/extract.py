@@ -5,20 +5,33 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from faceml.config.base import Config, Count, Fraction, InputFile, InputFolder, OutputFolder
+from faceml.config.base import (
+    Config,
+    Count,
+    CountOrZero,
+    Fraction,
+    InputFile,
+    InputStorage,
+    NonNegative,
+    OutputFolder,
+    Positive,
+    StorageUri,
+)
 
 
 class ExtractDataConfig(Config):
     """Which images."""
 
-    root: InputFolder
-    """Folder of faces; every image below it gets a row."""
+    root: InputStorage
+    """Folder of faces, a path or a URI such as `s3://bucket/faces`; every image below it gets a row."""
     extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
     """File name endings that count as images, upper or lower case."""
     max_bytes: Count = 64 * 2**20
     """Larger files get the status `too_large`."""
     max_pixels: Count = 64 * 10**6
     """Images whose header promises more pixels get the status `too_large`, undecoded."""
+    follow_links: bool = False
+    """Follow symbolic links that lead out of `root`. Without it such files get the status `unreadable`."""
 
 
 class LandmarkerConfig(Config):
@@ -31,22 +44,42 @@ class LandmarkerConfig(Config):
     min_detection_confidence: Fraction = 0.5
     """Score below which MediaPipe's face detector sees no face."""
     actors: Count | Literal["auto"] = "auto"
-    """Detector processes; `auto` is one for each CPU of the cluster."""
+    """Detector processes; `auto` is one for each CPU of the cluster that has memory for it."""
+    decode: Literal["reduced", "full"] = "reduced"
+    """`reduced` decodes large JPEGs at a fraction of their size while every face keeps enough pixels."""
+    timeout_s: Positive = 30.0
+    """An image that keeps its detector busy for longer is tried again, and in the end `timed_out`."""
+    max_attempts: Count = 2
+    """Times that an image may crash or hang the detector until it gets a row that says so."""
+    images_per_process: Count = 20_000
+    """A detector process is replaced by a new one after so many images."""
+
+
+class FaceCropConfig(Config):
+    """Cut the training copy to the face."""
+
+    margin: NonNegative = 0.25
+    """Added on each side, as a fraction of the longer side of the landmarks' box."""
 
 
 class EmbedConfig(Config):
     """A re-encoded copy of each image in the table, so that training needs nothing but the table."""
 
-    max_side_px: Count = 256
+    size: Count = 256
+    """Longest side in px; smaller images stay as they are."""
     quality: Annotated[int, Field(strict=True, ge=1, le=100)] = 95
+    crop: FaceCropConfig | None = None
+    """Null keeps the whole image. Images without a face are never cut."""
 
 
 class ExtractOutputConfig(Config):
     """Where the table goes and what is in it."""
 
-    table: OutputFolder
+    table: StorageUri
     """Folder of Parquet files. A table that is already there is completed: its rows are not made again."""
-    images_per_shard: Count = 256
+    on_change: Literal["report", "re-extract"] = "report"
+    """What to do about images that changed or vanished since: name them, or make the table follow."""
+    images_per_shard: Count = 1000
     """Rows of one Parquet file, at most."""
     store_mesh: bool = False
     """Keep all 478 points as float16."""
@@ -58,7 +91,18 @@ class ExtractRunConfig(Config):
     """Where the summary, the report and the resolved configuration go."""
 
     folder: OutputFolder | None = None
-    """Null puts them beside the table, in `<table>_run`."""
+    """Null puts them beside the table, in `<table>_run`; for a table that is not local, below `runs`."""
+
+
+class QualityConfig(Config):
+    """What the report looks for."""
+
+    other_tables: tuple[StorageUri, ...] = ()
+    """Tables of the other splits: images that nearly equal one of theirs are listed."""
+    max_hash_distance: Annotated[int, Field(strict=True, ge=0, le=8)] = 2
+    """Bits of 64 in which the perceptual hashes of near-duplicates differ, at most."""
+    least_plausible: CountOrZero = 24
+    """Least plausible landmark sets that the report draws."""
 
 
 class ExtractConfig(Config):
@@ -68,6 +112,7 @@ class ExtractConfig(Config):
     landmarker: LandmarkerConfig = LandmarkerConfig()
     output: ExtractOutputConfig
     run: ExtractRunConfig = ExtractRunConfig()
+    quality: QualityConfig = QualityConfig()
     min_detection_rate: Fraction = 0.8
     """Folders below this rate are warned about."""
     report_faces: Count = 48
@@ -76,4 +121,6 @@ class ExtractConfig(Config):
     @property
     def run_folder(self) -> Path:
         """Folder of the run's results."""
-        return self.run.folder or self.output.table.with_name(f"{self.output.table.name}_run")
+        table = Path(self.output.table)
+        beside = Path("runs").absolute() if "://" in self.output.table else table.parent
+        return self.run.folder or beside / f"{table.name}_run"

@@ -125,9 +125,12 @@ def _input_paths(config: BaseModel, prefix: str) -> Iterator[tuple[str, Path, Mu
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from _input_paths(value, f"{prefix}{name}.")
+        # A string of a union is another choice than a path; what is not on this machine is looked for when
+        # it is opened.
+        is_local = isinstance(value, str) and bool(field.metadata) and "://" not in value
         for mark in [*field.metadata, *_marks_of_members(field.annotation)]:
-            if isinstance(mark, MustExist) and isinstance(value, Path):
-                yield prefix + name, value, mark
+            if isinstance(mark, MustExist) and (is_local or isinstance(value, Path)):
+                yield prefix + name, Path(value), mark
 
 
 def _marks_of_members(annotation: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 Shape letters: N faces, L landmarks, S side of the image, px.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -19,10 +20,10 @@ from torch.utils.data import Dataset
 from faceml.config.base import ConfigError
 from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.labels import EXPRESSIONS, expression_label
-from faceml.datasets.landmark_table import read_table
+from faceml.datasets.landmark_table import read_table, table_metadata_of
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import RgbImage, decode_image
-from faceml.schema import landmark_column
+from faceml.schema import crop_landmarks, landmark_column
 
 ReadBytes = Callable[[int], bytes]
 
@@ -75,8 +76,7 @@ class FaceDataset(Dataset[FaceSample]):
         augmentation: FaceAugmentation | None = None,
     ) -> None:
         points = landmark_column(num_landmarks)
-        columns = ["folder", "status", points, *([] if images else ["image_jpeg"])]
-        rows = read_table(table, columns)
+        rows = read_table(table, ["folder", "status", points, *([] if images else _copy_columns(table))])
         decoded = pc.is_in(rows["status"], pa.array(["ok", "no_face"]))
         self.left_out = Counter(rows.filter(pc.invert(decoded))["status"].to_pylist())
         rows = rows.filter(decoded)
@@ -84,6 +84,8 @@ class FaceDataset(Dataset[FaceSample]):
         self.labels = torch.tensor(_labels(rows["folder"].to_pylist(), table), dtype=torch.int64)
         self.has_landmarks = torch.tensor(rows["status"].to_numpy() == "ok")
         self.landmarks = _landmarks(rows[points], num_landmarks)
+        if images is None and "crop_box" in rows.column_names:
+            self.landmarks = _in_crops(self.landmarks, rows["crop_box"])
         if images and self.image_ids and not (images / self.image_ids[0]).is_file():
             raise ConfigError(
                 f"{images}: {self.image_ids[0]} of the table {table} is not there. Name the folder "
@@ -149,6 +151,19 @@ def _landmarks(column: pa.ChunkedArray, num_landmarks: int) -> Tensor:
         np.full(2 * num_landmarks, np.nan) if points is None else points for points in column.to_pylist()
     ]
     return torch.tensor(np.array(filled), dtype=torch.float32).reshape(-1, num_landmarks, 2)
+
+
+def _copy_columns(table: Path) -> list[str]:
+    """Name the columns of the training copies, as the table's settings say."""
+    embed = json.loads(table_metadata_of(table)["faceml.extraction"]).get("output", {}).get("embed") or {}
+    return ["image_jpeg", *(["crop_box"] if embed.get("crop") else [])]
+
+
+def _in_crops(landmarks: Tensor, boxes: pa.ChunkedArray) -> Tensor:
+    """Normalise landmarks of shape (N, L, 2) to the faces cut out; a null box is the whole image."""
+    whole = [0.0, 0.0, 1.0, 1.0]
+    filled = np.array([box or whole for box in boxes.to_pylist()], dtype=np.float32).reshape(-1, 1, 4)
+    return torch.tensor(crop_landmarks(landmarks.numpy(), filled), dtype=torch.float32)
 
 
 def _read_file(root: Path, image_ids: list[str], index: int) -> bytes:

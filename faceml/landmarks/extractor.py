@@ -1,25 +1,33 @@
 """One image file to one row of the landmark table, whatever is in it."""
 
 import hashlib
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import time
 
 import numpy as np
+import numpy.typing as npt
 
-from faceml.images import DecodeLimits, RgbImage, decode_image, difference_hash, encode_jpeg, shrink
+from faceml.images import (
+    DecodedImage,
+    DecodeFailure,
+    DecodeLimits,
+    RgbImage,
+    crop,
+    decode_reduced,
+    difference_hash,
+    encode_jpeg,
+    shrink,
+)
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector
 from faceml.landmarks.points import select_points
-from faceml.schema import LANDMARK_SETS, landmark_column
+from faceml.landmarks.rows import EmbedOptions, Row, row_without_image
+from faceml.schema import LANDMARK_SETS, Status, landmark_column
+from faceml.storage import StoredFile
 
-
-@dataclass(frozen=True)
-class EmbedOptions:
-    """How the training copy of an image is encoded: longest side in px, JPEG quality from 1 to 100."""
-
-    max_side_px: int
-    quality: int
+# The face detector sees 128×128 px of an image whatever its size; the landmark network sees 256×256 px of a
+# box 1.5 times as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2).
+# More pixels than these change nothing but the time that decoding takes.
+DETECTION_SIDE_PX = 640
+FACE_SIDE_PX = 192
 
 
 class LandmarkExtractor:
@@ -28,8 +36,13 @@ class LandmarkExtractor:
     Args:
         detector: An opened detector.
         limits: What one file may cost.
+        reduce: Decode large JPEGs at a fraction of their size, as long as the largest face keeps 192 px.
         store_mesh: Add the column `mesh`.
         embed: Add the column `image_jpeg`, encoded so.
+
+    Attributes:
+        decode_s: Seconds spent on decoding so far.
+        detect_s: Seconds spent in the detector so far.
     """
 
     def __init__(
@@ -37,6 +50,7 @@ class LandmarkExtractor:
         detector: LandmarkDetector,
         limits: DecodeLimits | None = None,
         *,
+        reduce: bool = False,
         store_mesh: bool = False,
         embed: EmbedOptions | None = None,
     ) -> None:
@@ -44,38 +58,63 @@ class LandmarkExtractor:
         self._limits = limits or DecodeLimits()
         self._store_mesh = store_mesh
         self._embed = embed
+        size = embed.size if embed else 0
+        self._long_side_px = max(DETECTION_SIDE_PX, size) if reduce else None
+        self._face_side_px = max(FACE_SIDE_PX, size if embed and embed.crop_margin is not None else 0)
+        self.decode_s = self.detect_s = 0.0
 
-    def row(self, root: Path, image_id: str) -> dict[str, Any]:
+    def row(self, file: StoredFile, data: bytes | Status) -> Row:
         """Return the row of one image: its status, and all that is known of it.
 
         Args:
-            root: Folder of faces.
-            image_id: POSIX path below it.
+            file: As it was listed.
+            data: Its bytes, or why there are none.
         """
-        row: dict[str, Any] = {"image_id": image_id, "folder": _first_folder(image_id)}
-        data = _read(root / image_id)
-        if data is None:
-            return row | {"status": "unreadable"}
+        row = row_without_image(file, data) if isinstance(data, str) else row_without_image(file, "ok")
+        if isinstance(data, str):
+            return row
         row["content_sha256"] = hashlib.sha256(data).digest()
-        image = decode_image(data, self._limits)
-        if isinstance(image, str):
-            return row | {"status": image}
-        faces = self._detector.detect(image)
+        observed = self._observe(data)
+        if isinstance(observed, str):
+            return row | {"status": observed}
+        image, faces = observed
         row |= {
             "status": "ok" if faces else "no_face",
-            "width": image.shape[1],
-            "height": image.shape[0],
+            "width": image.width,
+            "height": image.height,
             "num_faces": len(faces),
-            "dhash": difference_hash(image),
+            "dhash": difference_hash(image.pixels),
         }
         if faces:
             row |= self._face_columns(faces[0])
         if self._embed:
-            row["image_jpeg"] = _training_copy(image, self._embed)
+            row |= _training_copy(image.pixels, faces, self._embed)
         return row
 
-    def _face_columns(self, face: FaceObservation) -> dict[str, Any]:
-        columns: dict[str, Any] = {
+    def _observe(self, data: bytes) -> tuple[DecodedImage, list[FaceObservation]] | DecodeFailure:
+        """Decode and detect, again with more pixels while there are more and the largest face needs them."""
+        long_side_px = self._long_side_px
+        while True:
+            started_s = time.perf_counter()
+            image = decode_reduced(data, self._limits, long_side_px)
+            decoded_s = time.perf_counter()
+            self.decode_s += decoded_s - started_s
+            if isinstance(image, str):
+                return image
+            faces = self._detector.detect(image.pixels)
+            self.detect_s += time.perf_counter() - decoded_s
+            shown_px = max(image.pixels.shape[:2])
+            if not faces or shown_px >= max(image.width, image.height):
+                return image, faces
+            box = _bounding_box(faces[0], image.pixels)
+            face_px = float(np.max(box[2:] - box[:2]))
+            if face_px >= self._face_side_px:
+                return image, faces
+            # OpenCV rounds up: at least one pixel more asks for the next larger size.
+            long_side_px = max(shown_px + 1, round(shown_px * self._face_side_px / max(face_px, 1.0)))
+
+    def _face_columns(self, face: FaceObservation) -> Row:
+        columns: Row = {
             landmark_column(number): select_points(face.mesh, points).ravel()
             for number, points in LANDMARK_SETS.items()
         }
@@ -89,18 +128,20 @@ class LandmarkExtractor:
         return columns
 
 
-def _first_folder(image_id: str) -> str:
-    """Return the label or the person; empty for an image that lies in the root itself."""
-    folder, slash, _ = image_id.partition("/")
-    return folder if slash else ""
+def _bounding_box(face: FaceObservation, image: RgbImage) -> npt.NDArray[np.float64]:
+    """Return x0, y0, x1, y1 of the mesh in px."""
+    points = face.mesh[:, :2].astype(np.float64) * (image.shape[1], image.shape[0])
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _read(path: Path) -> bytes | None:
-    data = None
-    with suppress(OSError):
-        data = path.read_bytes()
-    return data
-
-
-def _training_copy(image: RgbImage, embed: EmbedOptions) -> bytes:
-    return encode_jpeg(shrink(image, embed.max_side_px), embed.quality)
+def _training_copy(image: RgbImage, faces: list[FaceObservation], embed: EmbedOptions) -> Row:
+    if embed.crop_margin is None or not faces:
+        return {"image_jpeg": encode_jpeg(shrink(image, embed.size), embed.quality)}
+    box = _bounding_box(faces[0], image)
+    side = max(1, round(float(np.max(box[2:] - box[:2])) * (1 + 2 * embed.crop_margin)))
+    left, top = (round(float(middle) - side / 2) for middle in (box[:2] + box[2:]) / 2)
+    height, width = image.shape[:2]
+    return {
+        "image_jpeg": encode_jpeg(shrink(crop(image, left, top, side, side), embed.size), embed.quality),
+        "crop_box": [left / width, top / height, (left + side) / width, (top + side) / height],
+    }

@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 from rich.table import Table
 
+from faceml.metrics.intervals import wilson_interval
+from faceml.reporting.numbers import INTERVAL, percent, percent_range
+from faceml.run_files import SUMMARY_FILE
 from faceml.schema import STATUSES
-from faceml.training.run_folder import SUMMARY_FILE
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,14 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
         busy_s: Seconds from the first image's start to the last one's end.
         wall_s: Seconds of the whole run.
     """
-    folders, statuses = table["folder"].to_pylist(), table["status"].to_pylist()
-    images = Counter(folders)
-    ok = Counter(folder for folder, status in zip(folders, statuses, strict=True) if status == "ok")
+    counts = table.group_by(["folder", "status"]).aggregate([([], "count_all")]).to_pylist()
+    by_status, images, ok = Counter[str](), Counter[str](), Counter[str]()
+    for count in counts:
+        by_status[count["status"]] += count["count_all"]
+        images[count["folder"]] += count["count_all"]
+        ok[count["folder"]] += count["count_all"] if count["status"] == "ok" else 0
     return ExtractionSummary(
-        by_status=dict(Counter(statuses).most_common()),
+        by_status=dict(by_status.most_common()),
         by_folder={name: (images[name], ok[name]) for name in sorted(images)},
         new_images=new_images,
         images_per_second=new_images / busy_s if busy_s > 0 else 0.0,
@@ -111,15 +116,17 @@ def status_table(summary: ExtractionSummary) -> Table:
 
 
 def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> Table:
-    """Return the detection rate by folder, the lowest first, at most `most` of them."""
+    """Return the detection rate by folder with its 95 % interval, at most `most`, lowest first."""
     table = Table(title="Detection rate by folder, lowest first", title_justify="left")
     table.add_column("folder")
     table.add_column("images", justify="right")
     table.add_column("with landmarks", justify="right")
     table.add_column("rate", justify="right")
+    table.add_column(INTERVAL, justify="right")
     for name, images, ok in summary.lowest_folders(most):
         style = "yellow" if ok < warn_below * images else ""
-        table.add_row(name or ".", f"{images:,}", f"{ok:,}", f"{ok / images:.1%}", style=style)
+        interval = percent_range(wilson_interval(ok, images))
+        table.add_row(name or ".", f"{images:,}", f"{ok:,}", percent(ok / images), interval, style=style)
     if len(summary.by_folder) > most:
         table.caption = f"and {len(summary.by_folder) - most} more folders"
     return table

@@ -3,49 +3,49 @@
 import json
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import yaml
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
-from faceml.datasets.landmark_table import shard_files
-from faceml.images import encode_jpeg
+from faceml.datasets.landmark_table import table_metadata_of
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.chart import svg
-from faceml.reporting.contact_sheet import contact_sheet
 from faceml.reporting.extraction import ExtractionSummary, read_summary
 from faceml.reporting.figures import detection_rate_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.landmark_sheet import Tile, folder_name, landmark_tiles
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
-from faceml.schema import read_metadata
+from faceml.reporting.quality import ExtractionQuality, read_quality
+from faceml.reporting.quality_report import quality_sections
+from faceml.reporting.sheet_pictures import TILE_PX, sheet_pictures
+from faceml.run_files import CONFIG_FILE
 
-COLUMNS, ROWS = 4, 6
-"""Tiles of one sheet: four across a phone are large enough to judge."""
-TILE_PX = 160
-SHEET_QUALITY = 88
 NUM_LANDMARKS = 5
 MOST_FOLDERS = 24
 
 
-def extraction_chapter(run_folder: Path, title: str = "Landmarks") -> Chapter:
+def extraction_chapter(
+    run_folder: Path, title: str = "Landmarks", quality: ExtractionQuality | None = None
+) -> Chapter:
     """Return what the run folder of an extraction and its landmark table have to say.
 
     Args:
         run_folder: With `config.yaml` and `summary.json`.
         title: Of the chapter.
+        quality: Of the table; by default what the run folder's `quality.json` says, if it has one.
     """
-    text = (run_folder / "config.yaml").read_text(encoding="utf-8")
+    text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
     config = parse_config(ExtractConfig, yaml.safe_load(text))
     summary = read_summary(run_folder)
     images = None if config.output.embed else config.data.root
     tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
-    metadata = read_metadata(pq.read_schema(shard_files(config.output.table)[0]), str(config.output.table))
-    detector = json.loads(metadata["faceml.detector"])
+    detector = json.loads(table_metadata_of(config.output.table)["faceml.detector"])
+    quality = quality or read_quality(run_folder)
+    findings = quality_sections(quality, config.output.table, images) if quality else []
     return Chapter(
         title=title,
         headlines=_headlines(summary),
-        sections=[_detection(summary, config.min_detection_rate), _overlays(tiles)],
+        sections=[_detection(summary, config.min_detection_rate), _overlays(tiles), *findings],
         config=text,
         facts=[
             (f"{title}: detector", f"{detector['name']} {detector['version']}"),
@@ -111,8 +111,6 @@ def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
 
 
 def _overlays(tiles: list[Tile]) -> Section:
-    size = COLUMNS * ROWS
-    sheets = [tiles[start : start + size] for start in range(0, len(tiles), size)]
     return Section(
         title="What was found",
         text=[
@@ -120,17 +118,5 @@ def _overlays(tiles: list[Tile]) -> Section:
             "viewer's left are blue, on the right orange, in the middle white. Images without landmarks come "
             "last, framed."
         ],
-        pictures=[
-            Picture(
-                title=f"Sample, sheet {number} of {len(sheets)}",
-                data=encode_jpeg(
-                    contact_sheet([t.image for t in sheet], [t.caption for t in sheet], COLUMNS, TILE_PX),
-                    SHEET_QUALITY,
-                ),
-                media_type="image/jpeg",
-                alt=f"{len(sheet)} images with the {NUM_LANDMARKS} landmarks found on each: "
-                + ", ".join(dict.fromkeys(tile.caption for tile in sheet)),
-            )
-            for number, sheet in enumerate(sheets, start=1)
-        ],
+        pictures=sheet_pictures(tiles, "Sample", f"images with the {NUM_LANDMARKS} landmarks found on each"),
     )

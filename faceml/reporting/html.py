@@ -1,6 +1,7 @@
 """A report as one HTML file that needs nothing else: no network, no script, no other file."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import faceml
 from faceml.atomic import write_text
 
-REPORT_FILE = "report.html"
+NUMBER = re.compile(r"[+\-−]?\d[\d.,/–%°\s]*(e[+-]?\d+|of [\d,]+)?")
+"""A number, a range or a share; not a file name that begins with a digit."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class DataTable:
     def is_numeric(self, column: int) -> bool:
         """Say whether a column holds numbers, which stand at its right edge."""
         cells = [row[column] for row in self.rows if row[column]]
-        return bool(cells) and all(cell.lstrip("+-−")[:1].isdigit() for cell in cells)
+        return bool(cells) and all(NUMBER.fullmatch(cell) for cell in cells)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from faceml.reporting.figures import epochs_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL, percent, percent_range, significant
 from faceml.reporting.training import best_record
+from faceml.run_files import CONFIG_FILE, SUMMARY_FILE, read_metrics
 from faceml.schema import LANDMARK_SETS
-from faceml.training.run_folder import CONFIG_FILE, SUMMARY_FILE, read_metrics
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
 from faceml.reporting.training_report import ValidationFaces, count_validation_faces
 from faceml.reporting.tuning import Trial, leaderboard, ranked, shown
-from faceml.training.run_folder import CONFIG_FILE, SUMMARY_FILE
+from faceml.run_files import CONFIG_FILE, SUMMARY_FILE
 
 
 def tuning_chapter(run_folder: Path, trials: list[Trial], title: str = "Search") -> Chapter:

@@ -4,17 +4,13 @@ import json
 import math
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tensorboardX import SummaryWriter
 
 from faceml.atomic import write_text
+from faceml.run_files import METRICS_FILE, read_metrics
 from faceml.training.observer import Metrics
-
-CONFIG_FILE = "config.yaml"
-METRICS_FILE = "metrics.jsonl"
-SUMMARY_FILE = "summary.json"
-BEST_MODEL_FILE = "best_model.pt"
 
 
 class RunFolder:
@@ -47,14 +43,3 @@ class RunFolder:
         for name, value in metrics.items():
             self._events.add_scalar(name, value, epoch)
         self._events.flush()
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a run folder, in the order of their epochs; none if there are none yet."""
-    file = path / METRICS_FILE
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-
-
-def write_summary(summary: dict[str, Any], path: Path) -> None:
-    """Write `summary.json`, what a script reads of a run, into a run folder."""
-    write_text(path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")

@@ -82,6 +82,7 @@ def test_configs__the_searched_keys_are_keys_of_the_training() -> None:
 def test_configs__the_demo_gives_every_stage_a_whole_configuration() -> None:
     stages = build_stages(parse_config(DemoConfig, shipped("demo.yaml")))
     assert stages.extract.keys() == {"train", "val"}
-    assert stages.train.data.train.table == stages.extract["train"].output.table
-    assert stages.extract["val"].data.root == stages.synth.output.root / "val"
+    assert str(stages.train.data.train.table) == stages.extract["train"].output.table
+    assert stages.extract["val"].data.root == str(stages.synth.output.root / "val")
+    assert stages.extract["val"].quality.other_tables == (stages.extract["train"].output.table,)
     assert stages.tune.train.model == stages.train.model

@@ -189,3 +189,20 @@ def test_face_dataset__of_a_table_without_a_readable_image_is_empty(tmp_path: Pa
     assert faces.left_out == {"undecodable": 1}
     assert faces.landmarks.shape == (0, 5, 2)
     assert faces.class_counts() == [0] * 8
+
+
+def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copies(tmp_path: Path) -> None:
+    points = np.tile([0.5, 0.25], 5)
+    shared = {"folder": "0", "status": "ok", "landmarks_5": points, "landmarks_10": np.tile(points, 2)}
+    copies = [encode_jpeg(np.zeros((8, 8, 3), dtype=np.uint8), 90)] * 2
+    boxes = [[0.25, -0.25, 0.75, 0.75], None]
+    rows = [
+        shared | {"image_id": f"0/{name}.jpg", "image_jpeg": copy, "crop_box": box}
+        for name, copy, box in zip("ab", copies, boxes, strict=True)
+    ]
+    metadata = table_metadata({"name": "none"}, {"output": {"embed": {"crop": {"margin": 0.1}}}}, "0")
+    schema = landmark_schema(metadata, with_image=True, with_crop=True)
+    write_shard(rows, schema, tmp_path / "table" / "a.parquet")
+    faces = dataset(tmp_path, copies=True)
+    np.testing.assert_allclose(faces.landmarks[0], np.tile([0.5, 0.5], (5, 1)), atol=1e-6)
+    np.testing.assert_allclose(faces.landmarks[1], np.tile([0.5, 0.25], (5, 1)), atol=1e-6)

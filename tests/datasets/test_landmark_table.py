@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from faceml.config.base import ConfigError
-from faceml.datasets.landmark_table import read_table, shard_files, write_shard
+from faceml.datasets.landmark_table import read_table, shard_names, write_shard
 from faceml.schema import landmark_schema, table_metadata
+from faceml.storage import StorageFolder
 
 METADATA = table_metadata({"name": "test"}, {}, "0.0.1")
 SCHEMA = landmark_schema(METADATA)
@@ -58,7 +59,7 @@ def test_read_table__only_whole_shards_count(tmp_path: Path) -> None:
     (tmp_path / ".b.parquet.77.partial").write_bytes(b"PAR1 half")
     (tmp_path / ".c.parquet").write_bytes(b"PAR1 half")
     (tmp_path / "notes.txt").touch()
-    assert shard_files(tmp_path) == [tmp_path / "a.parquet"]
+    assert shard_names(StorageFolder(tmp_path)) == ["a.parquet"]
     assert read_table(tmp_path).num_rows == 1
 
 

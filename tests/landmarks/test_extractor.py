@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 
 from faceml.datasets.landmark_table import read_table, write_shard
+from faceml.datasets.synthetic.generate import generate_faces
 from faceml.images import DecodeLimits, RgbImage, decode_image, difference_hash
-from faceml.landmarks.extractor import EmbedOptions, LandmarkExtractor
+from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.schema import landmark_schema, table_metadata
+from faceml.landmarks.rows import EmbedOptions, Row
+from faceml.schema import crop_landmarks, landmark_schema, table_metadata
+from faceml.storage import StorageFolder, StoredFile
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 METADATA = table_metadata({"name": "mediapipe"}, {}, "0")
@@ -25,6 +28,13 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def row_of(extractor: LandmarkExtractor, root: Path, image_id: str) -> Row:
+    """Return the row of a file as it is read from its folder."""
+    path = root / image_id
+    size = path.stat().st_size if path.exists() else 0
+    return extractor.row(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
 
 
 def sixteen_bit(image: Image.Image) -> bytes:
@@ -68,7 +78,7 @@ def rows(folder: Path, detector: MediaPipeDetector) -> dict[str, dict[str, Any]]
         detector, DecodeLimits(max_pixels=500_000), store_mesh=True, embed=EmbedOptions(64, 95)
     )
     names = [*FILES, "folder.jpg", "dangling.jpg", "vanished.jpg"]
-    return {name: extractor.row(folder, f"3/{name}") for name in names}
+    return {name: row_of(extractor, folder, f"3/{name}") for name in names}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -84,7 +94,9 @@ def test_row__every_file_gets_its_status(name: str, rows: dict[str, dict[str, An
 
 @pytest.mark.parametrize("name", ["folder.jpg", "dangling.jpg", "vanished.jpg"])
 def test_row__what_cannot_be_read_has_a_row_too(name: str, rows: dict[str, dict[str, Any]]) -> None:
-    assert rows[name] == {"image_id": f"3/{name}", "folder": "3", "status": "unreadable"}
+    known = {"image_id": f"3/{name}", "folder": "3", "status": "unreadable"}
+    assert {column: rows[name][column] for column in known} == known
+    assert rows[name].keys() == known.keys() | {"file_bytes", "modified_ns"}
 
 
 def test_row__landmarks_are_where_the_face_is_drawn_whatever_the_format(
@@ -102,7 +114,7 @@ def test_row__says_the_size_of_the_source(
 ) -> None:
     wide = Image.fromarray(portrait[0][40:280])
     (tmp_path / "wide.png").write_bytes(encoded(wide, "PNG"))
-    row = LandmarkExtractor(detector).row(tmp_path, "wide.png")
+    row = row_of(LandmarkExtractor(detector), tmp_path, "wide.png")
     assert (row["width"], row["height"]) == (320, 240)
     expected = (portrait[1] * 320 - (0, 40)) / (320, 240)
     assert np.abs(row["landmarks_10"].reshape(10, 2) - expected).mean() < 0.02, "divided by width and height"
@@ -151,5 +163,57 @@ def test_row__the_embedded_copy_is_the_image_scaled_down(
 def test_row__folder_of_an_image_in_the_root_is_empty(tmp_path: Path, detector: MediaPipeDetector) -> None:
     (tmp_path / "alone.jpg").write_bytes(b"")
     extractor = LandmarkExtractor(detector)
-    assert extractor.row(tmp_path, "alone.jpg")["folder"] == ""
-    assert extractor.row(tmp_path, "a/b/c.jpg")["folder"] == "a"
+    assert row_of(extractor, tmp_path, "alone.jpg")["folder"] == ""
+    assert row_of(extractor, tmp_path, "a/b/c.jpg")["folder"] == "a"
+
+
+def test_row__a_copy_cut_to_the_face_goes_with_its_landmarks(
+    tmp_path: Path, portrait: Portrait, detector: MediaPipeDetector
+) -> None:
+    wide = np.full((320, 640, 3), 128, dtype=np.uint8)
+    wide[:, 320:] = portrait[0]
+    (tmp_path / "wide.png").write_bytes(encoded(Image.fromarray(wide), "PNG"))
+    extractor = LandmarkExtractor(detector, embed=EmbedOptions(size=1000, quality=95, crop_margin=0.1))
+    row = row_of(extractor, tmp_path, "wide.png")
+    copy = decode_image(row["image_jpeg"])
+    assert isinstance(copy, np.ndarray)
+    assert copy.shape[0] == copy.shape[1] < 320, "a square, not scaled up"
+    x0, y0, x1, y1 = np.round(np.array(row["crop_box"]) * (640, 320, 640, 320)).astype(int)
+    assert (x1 - x0, y1 - y0) == copy.shape[:2]
+    # Where the square lies inside the image it shows just that part of it.
+    shown = wide[max(y0, 0) : y1, max(x0, 0) : x1]
+    part = copy[max(0, -y0) :, max(0, -x0) :][: shown.shape[0], : shown.shape[1]]
+    assert np.abs(part.astype(int) - shown).mean() < 3
+    points = row["landmarks_10"].reshape(10, 2)
+    in_crop = crop_landmarks(points, np.array(row["crop_box"]))
+    assert in_crop.min() > 0
+    assert in_crop.max() < 1
+    np.testing.assert_allclose(in_crop * copy.shape[0] + (x0, y0), points * (640, 320), atol=0.01)
+
+
+def test_row__an_image_without_a_face_is_never_cut(tmp_path: Path, detector: MediaPipeDetector) -> None:
+    (tmp_path / "wall.png").write_bytes(encoded(Image.new("RGB", (90, 60), "gray"), "PNG"))
+    extractor = LandmarkExtractor(detector, embed=EmbedOptions(size=64, quality=95, crop_margin=0.1))
+    row = row_of(extractor, tmp_path, "wall.png")
+    assert "crop_box" not in row
+    assert Image.open(io.BytesIO(row["image_jpeg"])).size == (64, 43)
+
+
+@pytest.mark.parametrize("face_px", [1900, 500])
+def test_row__reduced_decoding_moves_no_landmark_far(
+    face_px: int, tmp_path: Path, detector: MediaPipeDetector
+) -> None:
+    generate_faces(tmp_path / "faces", "affectnet", {"train": 1}, image_size_px=1900, seed=2, processes=1)
+    (face,) = (tmp_path / "faces" / "train").rglob("*.jpg")
+    photo = Image.new("RGB", (3000, 2000), (120, 130, 110))
+    photo.paste(Image.open(face).resize((face_px, face_px), Image.Resampling.BOX), (600, 50))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: to be turned by 90 degrees
+    turned = photo.transpose(Image.Transpose.ROTATE_90)
+    (tmp_path / "photo.jpg").write_bytes(encoded(turned, "JPEG", quality=92, exif=exif))
+    full = row_of(LandmarkExtractor(detector), tmp_path, "photo.jpg")
+    reduced = row_of(LandmarkExtractor(detector, reduce=True), tmp_path, "photo.jpg")
+    assert (reduced["width"], reduced["height"]) == (full["width"], full["height"]) == (3000, 2000)
+    there, here = (row["landmarks_5"].reshape(5, 2) * (3000, 2000) for row in (full, reduced))
+    between_eyes = np.linalg.norm(there[0] - there[1])
+    assert np.linalg.norm(there - here, axis=1).mean() < 0.01 * between_eyes

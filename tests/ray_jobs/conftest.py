@@ -1,6 +1,6 @@
 """One Ray cluster and one folder of synthetic faces for all tests of jobs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.datasets.synthetic.generate import generate_faces
 from ray_jobs import extract
+from tests.extract_job import ExtractJob
 
 SPLITS = {"train": 64, "val": 32}
 
@@ -38,3 +39,17 @@ def tables(ray_cluster: None, faces: Path, tmp_path_factory: pytest.TempPathFact
         raw = {"data": {"root": str(faces / split)}, "output": {"table": str(root / split)}}
         extract.run(parse_config(ExtractConfig, raw))
     return root
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., ExtractJob]]:
+    """Start `faceml extract` with the given overrides; nothing of it outlives the test."""
+    jobs: list[ExtractJob] = []
+
+    def start_job(*settings: str, path: str = "") -> ExtractJob:
+        jobs.append(ExtractJob(*settings, path=path))
+        return jobs[-1]
+
+    yield start_job
+    for job in jobs:
+        job.stop()

@@ -13,7 +13,9 @@ from rich.console import Console
 from faceml.config.base import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
+from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.landmark_table import read_table
+from faceml.datasets.preprocessing import Preprocessing
 from ray_jobs import extract
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -62,7 +64,7 @@ def test_extract__gives_every_file_a_row_with_the_right_status(
     awkward: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     root, expected = awkward
-    summary = extract.run(_config(root, tmp_path / "table"))
+    summary, _ = extract.run(_config(root, tmp_path / "table"))
     rows = read_table(tmp_path / "table").to_pylist()
     assert {row["image_id"]: row["status"] for row in rows} == expected
     for row in rows:
@@ -82,23 +84,79 @@ def test_extract__gives_every_file_a_row_with_the_right_status(
 def test_extract__completes_a_table_and_repeats_nothing(faces: Path, tmp_path: Path) -> None:
     root, table = tmp_path / "faces", tmp_path / "table"
     shutil.copytree(faces / "val" / "0", root / "0")
-    first = extract.run(_config(root, table))
+    first, _ = extract.run(_config(root, table))
     before = {file.name: file.stat().st_mtime_ns for file in table.iterdir()}
-    again = extract.run(_config(root, table))
+    again, _ = extract.run(_config(root, table))
     assert again.new_images == 0
     assert {file.name: file.stat().st_mtime_ns for file in table.iterdir()} == before
     shutil.copytree(faces / "val" / "1", root / "1")
-    added = extract.run(_config(root, table))
+    added, _ = extract.run(_config(root, table))
     ids = read_table(table, [])["image_id"].to_pylist()
     assert added.new_images == added.images - first.images > 0
     assert ids == sorted(set(ids))
     assert len(ids) == added.images
 
 
+def test_extract__changed_and_vanished_images_are_told_or_followed(
+    faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, table = tmp_path / "faces", tmp_path / "table"
+    shutil.copytree(faces / "val" / "0", root / "0")
+    extract.run(_config(root, table))
+    before = read_table(table).to_pylist()
+    changed, vanished, *_ = sorted((root / "0").glob("*.jpg"))
+    changed.write_bytes(next((faces / "val" / "1").glob("*.jpg")).read_bytes())
+    vanished.unlink()
+    extract.run(_config(root, table))
+    assert (
+        f"1 images changed since, kept as they were; output.on_change: re-extract follows: 0/{changed.name}"
+        in caplog.text
+    )
+    assert (
+        f"1 images of the table are no longer there and kept in the table: 0/{vanished.name}" in caplog.text
+    )
+    assert read_table(table).to_pylist() == before
+    extract.run(_config(root, table, output={"on_change": "re-extract"}))
+    extract.run(_config(root, tmp_path / "fresh"))
+    assert read_table(table).to_pylist() == read_table(tmp_path / "fresh").to_pylist()
+
+
+def test_extract__a_complete_table_starts_nothing_and_reports_the_same(faces: Path, tmp_path: Path) -> None:
+    config = _config(faces / "val" / "2", tmp_path / "table")
+    _, quality = extract.run(config)
+    report = (tmp_path / "table_run" / "report.html").stat().st_mtime_ns
+    assert extract.run(config)[1] == quality
+    assert (tmp_path / "table_run" / "report.html").stat().st_mtime_ns == report
+
+
+def test_extract__faces_cut_out_are_all_that_training_needs(faces: Path, tmp_path: Path) -> None:
+    output = {"embed": {"size": 48, "crop": {"margin": 0.2}}}
+    extract.run(_config(faces / "val", tmp_path / "table", output=output))
+    dataset = FaceDataset(tmp_path / "table", None, 10, Preprocessing(48))
+    there = dataset.landmarks[dataset.has_landmarks]
+    assert len(there) > 20
+    # The face fills the copy but for the margin of 0.2 of its longer side on each side.
+    height = there[..., 1].amax(dim=1) - there[..., 1].amin(dim=1)
+    assert 0.3 < height.median() < 1 / 1.4
+    assert there.amin() > 0.2 / 1.4 - 0.02
+    assert there.amax() < 1.2 / 1.4 + 0.02
+
+
+def test_extract__refuses_other_tables_that_cannot_be_read_before_it_starts(
+    faces: Path, tmp_path: Path
+) -> None:
+    quality = {"other_tables": [str(tmp_path / "nowhere")]}
+    with pytest.raises(ConfigError, match="nowhere: no Parquet files"):
+        extract.run(_config(faces / "val", tmp_path / "table", quality=quality))
+    assert not (tmp_path / "table").exists()
+
+
 def test_extract__refuses_a_table_of_other_settings_by_name(faces: Path, tmp_path: Path) -> None:
     root = faces / "val" / "0"
     extract.run(_config(root, tmp_path / "table"))
-    with pytest.raises(ConfigError, match=r"output\.table: .* another extraction.*max_faces.*Choose another"):
+    with pytest.raises(
+        ConfigError, match=r"output\.table: .*: landmarker\.max_faces is 1 there and 2 here\. Choose another"
+    ):
         extract.run(_config(root, tmp_path / "table", landmarker={"max_faces": 2}))
 
 
@@ -109,7 +167,7 @@ def test_extract__refuses_to_mix_two_folders_in_one_table(faces: Path, tmp_path:
 
 
 def test_extract__embeds_copies_that_are_images(faces: Path, tmp_path: Path) -> None:
-    output = {"embed": {"max_side_px": 64, "quality": 90}, "store_mesh": True}
+    output = {"embed": {"size": 64, "quality": 90}, "store_mesh": True}
     extract.run(_config(faces / "val" / "3", tmp_path / "table", output=output))
     rows = read_table(tmp_path / "table").to_pylist()
     assert {Image.open(io.BytesIO(row["image_jpeg"])).size for row in rows} == {(64, 64)}
@@ -126,13 +184,13 @@ def test_show__warns_of_folders_with_a_low_detection_rate(
     awkward: tuple[Path, dict[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = _config(awkward[0], tmp_path / "table")
-    summary = extract.run(config)
+    summary, quality = extract.run(config)
     console = Console(record=True, width=100)
     with caplog.at_level(logging.WARNING):
-        extract.show(summary, config, console)
+        extract.show(summary, quality, config, console)
     # Folder 0 has 1 of 5, folder 1 all 3, folder 2 has 2 of 4.
     assert "below 80 % in 2 of 3 folders: 0, 2" in caplog.text
     text = console.export_text()
     assert "50.0% of 12 images have landmarks" in text
-    text = text[text.index("Detection rate by folder") :]
+    text = text[text.index("Detection rate by folder") :].replace("\N{NO-BREAK SPACE}", "")
     assert text.index("20.0%") < text.index("50.0%") < text.index("100.0%")

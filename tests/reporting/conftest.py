@@ -16,8 +16,8 @@ from faceml.config.tune import TuneConfig
 from faceml.datasets.landmark_table import read_table, write_shard
 from faceml.reporting.extraction import summarize_table
 from faceml.reporting.tuning import Trial
+from faceml.run_files import write_summary
 from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
-from faceml.training.run_folder import write_summary
 
 STATUSES = {"0": ["ok"] * 6, "3": ["ok"] * 3 + ["no_face"], "7": ["ok", "no_face", "undecodable"]}
 """Of every image, by folder."""
@@ -38,14 +38,17 @@ def extraction_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder, statuses in STATUSES.items():
         (root / "images" / folder).mkdir(parents=True)
         for number, status in enumerate(statuses):
-            row = {"image_id": f"{folder}/{number}.png", "folder": folder, "status": status}
+            row: dict[str, Any] = {"image_id": f"{folder}/{number}.png", "folder": folder, "status": status}
             file = root / "images" / row["image_id"]
             if status == "undecodable":
                 file.write_text("no image")
             else:
                 Image.new("RGB", (SIDE_PX, SIDE_PX), (128, 128, 128)).save(file)
+            if status != "undecodable":
+                row |= {"width": SIDE_PX, "height": SIDE_PX, "dhash": 0, "content_sha256": b"\0" * 32}
             points = {f"landmarks_{count}": landmarks(count) for count in LANDMARK_SETS}
-            rows.append(row | (points if status == "ok" else {}))
+            pose = {"yaw_deg": 5.0 * number, "pitch_deg": -20.0, "roll_deg": 40.0}
+            rows.append(row | (points | pose if status == "ok" else {}))
     detector = {"name": "drawn", "version": "1.2.3", "model_sha256": "ab" * 32}
     write_shard(rows, landmark_schema(table_metadata(detector, {}, "0")), root / "table" / "part.parquet")
     config = parse_config(

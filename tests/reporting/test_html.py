@@ -108,6 +108,8 @@ def test_render_report__works_in_both_colour_schemes_and_on_a_phone() -> None:
         (["1,200", "72.4 %"], True),
         (["−5", "+3", ""], True),
         (["3/8"], True),
+        (["12 of 2,409", "1e-4", "66.4–80.2 %"], True),
+        (["1/0042.jpg", "2/0043.jpg"], False),
         (["resnet18", "1"], False),
         ([""], False),
     ],

@@ -5,12 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from faceml.config.base import ConfigError
+from faceml.datasets.landmark_table import read_table, write_shard
+from faceml.images import encode_jpeg
 from faceml.landmarks.draw import point_colors
 from faceml.reporting.contact_sheet import GAP_PX, tile_origin
-from faceml.reporting.landmark_sheet import BLANK_RGB, MISSED_RGB, folder_name, landmark_sheet, landmark_tiles
-from faceml.schema import LANDMARK_SETS
+from faceml.reporting.landmark_sheet import (
+    BLANK_RGB,
+    MISSED_RGB,
+    chosen_tiles,
+    folder_name,
+    landmark_sheet,
+    landmark_tiles,
+)
+from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
 
 GRAY_RGB = (128, 128, 128)
 
@@ -76,6 +86,32 @@ def test_landmark_sheet__geometry(extraction_run: Path) -> None:
     root = extraction_run.parent
     sheet = landmark_sheet(root / "table", root / "images", 7, 5, columns=3, tile_px=32)
     assert sheet.shape == (tile_origin(9, 3, 32)[1], 3 * (32 + GAP_PX) + GAP_PX, 3)
+
+
+def test_landmark_tiles__what_crashed_the_detector_is_not_decoded_again(tmp_path: Path) -> None:
+    rows = [
+        {"image_id": f"{status}.png", "folder": "", "status": status} for status in ("crashed", "no_face")
+    ]
+    for row in rows:
+        Image.new("RGB", (40, 40), GRAY_RGB).save(tmp_path / row["image_id"])
+    write_shard(rows, landmark_schema(table_metadata({}, {}, "0")), tmp_path / "table" / "part.parquet")
+    crashed, missed = landmark_tiles(tmp_path / "table", tmp_path, 8, 5, tile_px=40)
+    assert [tile.caption for tile in (crashed, missed)] == ["crashed: .", "no_face: ."]
+    assert (tuple(crashed.image[20, 20]), tuple(missed.image[20, 20])) == (BLANK_RGB, GRAY_RGB)
+
+
+def test_chosen_tiles__on_a_copy_of_the_face_points_are_where_they_are_on_the_whole_image(
+    extraction_run: Path, tmp_path: Path
+) -> None:
+    rows = read_table(extraction_run.parent / "table").slice(0, 1).to_pylist()
+    gray = encode_jpeg(np.full((50, 50, 3), GRAY_RGB, dtype=np.uint8), 95)
+    rows[0] |= {"image_jpeg": gray, "crop_box": [0.1, 0.15, 0.6, 0.65]}
+    schema = landmark_schema(table_metadata({}, {}, "0"), with_image=True, with_crop=True)
+    write_shard(rows, schema, tmp_path / "part.parquet")
+    tile = chosen_tiles(tmp_path, None, [rows[0]["image_id"]], 5, 400)[0].image
+    for point, rgb in enumerate(point_colors(LANDMARK_SETS[5])):
+        x, y = (round(step * point / 0.5 * 400) for step in (0.08, 0.07))
+        assert tuple(tile[y, x]) == rgb
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from faceml.training.run_folder import METRICS_FILE, RunFolder, read_metrics
+from faceml.run_files import METRICS_FILE, read_metrics
+from faceml.training.run_folder import RunFolder
 
 
 def lines(folder: Path) -> list[dict[str, object]]:

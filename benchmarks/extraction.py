@@ -1,0 +1,167 @@
+"""How fast `faceml extract` is, against bare processes on all cores and against one loop in one process.
+
+In turns on the same synthetic faces; the last line is one JSON object. The ideal is as many processes as
+there are CPUs, each of which loops MediaPipe over its share, without Ray, and writes one Parquet file.
+
+    python benchmarks/extraction.py --images 5000 --rounds 3
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+IMAGE_SIZE_PX = 350
+Rates = dict[str, float]
+
+
+def bare_loop(root: Path, output: Path, share: int, shares: int) -> None:
+    """Loop MediaPipe over every `shares`-th image, write JSON or Parquet, and print start and end."""
+    import cv2
+    import mediapipe as mp
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    from faceml.landmarks.model_bundle import find_model_bundle
+
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(find_model_bundle())),
+        running_mode=vision.RunningMode.IMAGE,
+    )
+    names, points = [], []
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        started_s = time.time()
+        for path in sorted(root.rglob("*.jpg"))[share::shares]:
+            image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
+            faces = landmarker.detect(mp.Image(mp.ImageFormat.SRGB, image)).face_landmarks
+            names.append(path.relative_to(root).as_posix())
+            points.append(
+                [value for i in CORNERS for value in (faces[0][i].x, faces[0][i].y)] if faces else None
+            )
+    if output.suffix == ".json":
+        output.write_text(json.dumps(dict(zip(names, points, strict=True))))
+    else:
+        pq.write_table(pa.table({"image_id": names, "landmarks": points}), output)
+    print(started_s, time.time())
+
+
+CORNERS = (33, 133, 362, 263, 4, 2, 61, 291, 0, 17)
+
+
+def bare(root: Path, work: Path, processes: int, suffix: str) -> Rates:
+    """Run bare loops side by side."""
+    started_s = time.time()
+    running = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                __file__,
+                "--bare",
+                str(share),
+                str(processes),
+                str(root),
+                str(work / f"{share}{suffix}"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for share in range(processes)
+    ]
+    times = [[float(value) for value in process.communicate()[0].split()] for process in running]
+    wall_s = time.time() - started_s
+    images = sum(1 for _ in root.rglob("*.jpg"))
+    steady_s = max(end for _, end in times) - min(start for start, _ in times)
+    return {"steady": images / steady_s, "whole": images / wall_s}
+
+
+def extract(root: Path, work: Path) -> Rates:
+    """Run `faceml extract`, as a user does."""
+    started_s = time.time()
+    subprocess.run(
+        [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
+        + ["--set", f"data.root={root}", "--set", f"output.table={work / 'table'}"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wall_s = time.time() - started_s
+    summary = json.loads((work / "table_run" / "summary.json").read_text())
+    return {"steady": summary["images_per_second"], "whole": summary["images"] / wall_s}
+
+
+def measure(sides: dict[str, Callable[[Path], Rates]], rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Run each side once in every round; each time in an empty folder."""
+    rates: dict[str, dict[str, list[float]]] = {side: {"steady": [], "whole": []} for side in sides}
+    for _ in range(rounds):
+        for side, run in sides.items():
+            with tempfile.TemporaryDirectory() as work:
+                for name, rate in run(Path(work)).items():
+                    rates[side][name].append(rate)
+            print(side, {name: round(values[-1], 1) for name, values in rates[side].items()}, flush=True)
+    return rates
+
+
+def make_faces(folder: Path, images: int) -> Path:
+    """Draw the faces, unless they are there."""
+    from faceml.datasets.synthetic.generate import generate_faces
+
+    faces = folder / f"faces_{images}"
+    if not faces.is_dir():
+        partial = folder / f"faces_{images}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        generate_faces(partial, "affectnet", {"train": images}, image_size_px=IMAGE_SIZE_PX)
+        partial.rename(faces)
+    return faces / "train"
+
+
+def main() -> None:
+    """Measure in turns and compare medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
+    parser.add_argument("--seed-way", action="store_true", help="also one process, one loop, one JSON")
+    arguments = parser.parse_args()
+    root, cpus = make_faces(arguments.faces, arguments.images), os.cpu_count() or 1
+    sides: dict[str, Callable[[Path], Rates]] = {
+        "faceml": lambda work: extract(root, work),
+        "ideal": lambda work: bare(root, work, cpus, ".parquet"),
+    }
+    if arguments.seed_way:
+        sides["one_process"] = lambda work: bare(root, work, 1, ".json")
+    rates = measure(sides, arguments.rounds)
+    medians = {
+        side: {name: statistics.median(values) for name, values in by_name.items()}
+        for side, by_name in rates.items()
+    }
+    ours = medians["faceml"]
+    result = {
+        "name": "extraction",
+        "ratio": round(ours["steady"] / medians["ideal"]["steady"], 3),
+        "ratio_whole_job": round(ours["whole"] / medians["ideal"]["whole"], 3),
+        "images_per_second": medians,
+        "cpus": cpus,
+        "images": arguments.images,
+        "n": arguments.rounds,
+        "spread": {side: {name: sorted(values) for name, values in by.items()} for side, by in rates.items()},
+    }
+    if arguments.seed_way:
+        result["ratio_to_one_process"] = round(ours["whole"] / medians["one_process"]["whole"], 3)
+    print(json.dumps(result, default=float))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--bare"]:
+        bare_loop(Path(sys.argv[4]), Path(sys.argv[5]), int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,128 @@
+"""How the memory of an extraction grows with the number of images, and what a very long listing costs.
+
+Peak resident memory of the driver and of the largest worker with 2,000 and with 20,000 images, and of
+listing, comparing and planning 5 million simulated paths until the first shard could begin. The last line is
+one JSON object.
+
+    python benchmarks/extraction_memory.py
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from extraction import make_faces  # type: ignore[import-not-found]  # beside this file
+
+MARK = "FACEML_BENCHMARK"
+PATHS = 5_000_000
+
+
+def peak_memory(root: Path) -> dict[str, float]:
+    """Run `faceml extract` and return the peak resident memory of its processes in MiB, by kind."""
+    peaks: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as work:
+        job = subprocess.Popen(
+            [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
+            + ["--set", f"data.root={root}", "--set", f"output.table={work}/table"],
+            env=os.environ | {MARK: work},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        done = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(work, peaks, done))
+        watcher.start()
+        if job.wait() != 0:
+            raise SystemExit("faceml extract failed")
+        done.set()
+        watcher.join()
+    return {kind: round(peak / 1024, 1) for kind, peak in peaks.items()}
+
+
+KINDS = {
+    "driver": "ray_jobs.extract",
+    "detector": "faceml.landmarks.extractor_main",
+    "actor": "ShardExtractor",
+}
+
+
+def _watch(mark: str, peaks: dict[str, float], done: threading.Event) -> None:
+    """Keep for each kind of process the largest peak, in KiB, that the kernel tells of one of them."""
+    while not done.wait(0.5):
+        for folder in Path("/proc").glob("[0-9]*"):
+            command = _read(folder / "cmdline").replace(b"\0", b" ").decode()
+            for kind, name in KINDS.items():
+                if name in command and mark.encode() in _read(folder / "environ"):
+                    for line in _read(folder / "status").decode().splitlines():
+                        if line.startswith("VmHWM:"):
+                            peaks[kind] = max(peaks.get(kind, 0.0), float(line.split()[1]))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def plan_paths(paths: int) -> None:
+    """List, compare and plan so many simulated paths; print seconds and the peak memory in MiB."""
+    from faceml.config.extract import ExtractConfig
+    from faceml.config.loading import parse_config
+    from faceml.datasets.folder import image_table
+    from faceml.datasets.plan import compare, cut_into_shards, write_plan
+    from faceml.storage import StorageFolder, StoredFile
+    from ray_jobs.extract_work import table_schema
+
+    def simulated() -> Iterator[StoredFile]:
+        for number in range(paths):
+            yield StoredFile(
+                f"{number % 8}/{number * 7919 % paths:09}_face.jpg", 30_000 + number % 977, number
+            )
+
+    with tempfile.TemporaryDirectory() as work:
+        started_s = time.monotonic()
+        table = StorageFolder(f"{work}/table")
+        config = parse_config(ExtractConfig, {"data": {"root": work}, "output": {"table": table.uri}})
+        difference = compare(image_table(simulated(), config.data.extensions), table, follow_changes=False)
+        shards = cut_into_shards(difference.new, config.output.images_per_shard, 64)
+        write_plan(shards, table, table_schema(config))
+        seconds = time.monotonic() - started_s
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak_mib), "shards": len(shards)}))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
+    parser.add_argument("--images", type=int, nargs=2, default=[2000, 20_000])
+    parser.add_argument("--plan", type=int, help="only plan so many simulated paths")
+    arguments = parser.parse_args()
+    if arguments.plan:
+        plan_paths(arguments.plan)
+        return
+    planned = subprocess.run(
+        [sys.executable, __file__, "--plan", str(PATHS)], check=True, capture_output=True, text=True
+    )
+    few, many = (peak_memory(make_faces(arguments.faces, images)) for images in arguments.images)
+    result = {
+        "name": "extraction_memory",
+        "ratio": max(round(many[kind] / few[kind], 3) for kind in KINDS),
+        "images": arguments.images,
+        "peak_mib": [few, many],
+        "paths_5_million": json.loads(planned.stdout.splitlines()[-1]),
+        "n": 1,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""A landmark extractor that survives its images: the native detector runs in a process of its own.
+
+A detector that crashes or hangs takes its process with it. The image that it was at is tried again in a new
+process, and in the end gets a row that says what it does; the images before and after it are extracted.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+from types import TracebackType
+from typing import Any, Self
+
+from faceml.landmarks.rows import ExtractorSettings, Row, RowMade, StorageFailed, row_without_image
+from faceml.schema import Status
+from faceml.storage import StoredFile
+
+logger = logging.getLogger(__name__)
+
+MAX_LOST_IN_A_ROW = 20
+"""So many images one after the other that crash the detector say that something else is wrong."""
+
+
+class ExtractorProcess:
+    """Run `faceml.landmarks.extractor_main` in a child process and start it anew when needed.
+
+    Args:
+        settings: Of the extractor.
+        max_attempts: Times that an image may end the process until its row says so.
+        images_per_process: Images after which a new process takes over, for native memory that leaks.
+
+    Attributes:
+        decode_s: Seconds that the processes spent on decoding so far.
+        detect_s: Seconds that they spent in the detector so far.
+    """
+
+    def __init__(
+        self, settings: ExtractorSettings, max_attempts: int = 2, images_per_process: int = 20_000
+    ) -> None:
+        self._settings = settings
+        self._max_attempts = max_attempts
+        self._images_per_process = images_per_process
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._images_seen = 0
+        self.decode_s = self.detect_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._connected()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    @property
+    def pid(self) -> int:
+        """Number of the present process, 0 if there is none."""
+        return self._process.pid if self._process else 0
+
+    def rows(self, files: Sequence[StoredFile]) -> Iterator[Row]:
+        """Yield the row of each file, in their order.
+
+        Raises:
+            RuntimeError: The process does not start, the storage gives no answer, or image after image
+                crashes the detector.
+        """
+        position, attempts, lost = 0, 0, 0
+        while position < len(files):
+            room = self._images_per_process - self._images_seen
+            part = files[position : position + room]
+            end = position + len(part)
+            for row in self._rows_until_death(part):
+                attempts = lost = 0
+                position += 1
+                yield row
+            if position < end:
+                status = self._bury()
+                attempts += 1
+                logger.warning("%s: %s, attempt %d", files[position].path, status, attempts)
+                if attempts == self._max_attempts:
+                    attempts, lost = 0, lost + 1
+                    if lost == MAX_LOST_IN_A_ROW:
+                        raise RuntimeError(
+                            f"{lost} images in a row crash the detector, the last is {files[position].path}. "
+                            "Its messages are in the worker's log."
+                        )
+                    yield row_without_image(files[position], status)
+                    position += 1
+            elif self._images_seen >= self._images_per_process:
+                self._stop()
+
+    def _rows_until_death(self, files: Sequence[StoredFile]) -> Iterator[Row]:
+        """Yield rows until all are there or the process is dead."""
+        connection = self._connected()
+        self._last_sign_s = time.monotonic()
+        with suppress(ConnectionError):
+            connection.send(files)
+        for _ in files:
+            made: RowMade | StorageFailed | None = _receive(connection)
+            if made is None:
+                return
+            if isinstance(made, StorageFailed):
+                raise RuntimeError(f"{self._settings.root}: {made.message}")
+            self._last_sign_s = time.monotonic()
+            self._images_seen += 1
+            self.decode_s += made.decode_s
+            self.detect_s += made.detect_s
+            yield made.row
+
+    def _connected(self) -> "Connection[Any, Any]":
+        """Return the connection to a process that is ready, a new one if there is none."""
+        if self._connection is None:
+            self._connection, theirs = Pipe()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "faceml.landmarks.extractor_main", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    # What a submitted job imports from is known to this process alone.
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                )
+            with suppress(ConnectionError):
+                self._connection.send(self._settings)
+            self._images_seen = 0
+            if _receive(self._connection) != "ready":
+                self._stop()
+                raise RuntimeError("The detector's process does not start. Its messages are in the log.")
+        return self._connection
+
+    def _bury(self) -> Status:
+        """Clear up after a process that ended while at an image, and say how it ended."""
+        silent_s = time.monotonic() - self._last_sign_s
+        signalled = self._stop() < 0
+        return "timed_out" if silent_s >= self._settings.timeout_s and not signalled else "crashed"
+
+    def _stop(self) -> int:
+        """End the process, and return its exit status, negative if a signal ended it."""
+        if self._connection is not None:
+            self._connection.close()  # which tells the process to end, if it still listens
+            self._connection = None
+        status = 0
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
+            self._process.kill()
+            status = self._process.wait()
+            self._process = None
+        return status
+
+
+GRACE_S = 5.0
+"""Time for a process to close its detector."""
+
+
+def _receive(connection: "Connection[Any, Any]") -> Any:
+    """Return the next message, None if the other side is gone."""
+    with suppress(EOFError, ConnectionError):
+        return connection.recv()
+    return None

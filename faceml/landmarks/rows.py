@@ -1,0 +1,86 @@
+"""What an extractor and the process that runs it say to each other; importing no more than that needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faceml.schema import Status
+from faceml.storage import StoredFile
+
+Row = dict[str, Any]
+"""One image's columns of the landmark table; those without a value are left out."""
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """How the training copy of an image is encoded.
+
+    Attributes:
+        size: Longest side in px.
+        quality: JPEG quality from 1 to 100.
+        crop_margin: Cut to the face and so much more on each side, as a fraction of its longer side; None
+            keeps the whole image.
+    """
+
+    size: int
+    quality: int
+    crop_margin: float | None = None
+
+
+@dataclass(frozen=True)
+class ExtractorSettings:
+    """What one detector process needs to know.
+
+    Attributes:
+        root: Folder of the images, a path or URI.
+        follow_links: Whether symbolic links may lead out of it.
+        model_path: A verified `face_landmarker.task`.
+        max_faces: Most faces looked for in an image.
+        min_detection_confidence: Score from 0 to 1 below which there is no face.
+        max_bytes: Of one file.
+        max_pixels: Of one image, as its header promises them.
+        reduce: Decode large JPEGs at a fraction of their size while the face keeps enough pixels.
+        store_mesh: Add the column `mesh`.
+        embed: Add the column `image_jpeg`, encoded so.
+        timeout_s: Longest time that one image may take from its bytes to its row.
+    """
+
+    root: str
+    model_path: Path
+    follow_links: bool = False
+    max_faces: int = 1
+    min_detection_confidence: float = 0.5
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 64 * 10**6
+    reduce: bool = True
+    store_mesh: bool = False
+    embed: EmbedOptions | None = None
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class RowMade:
+    """A row, and the seconds that its image took in decoding and in the detector."""
+
+    row: Row
+    decode_s: float
+    detect_s: float
+
+
+@dataclass(frozen=True)
+class StorageFailed:
+    """The storage gives no answer: nothing that can be said of one image."""
+
+    message: str
+
+
+def row_without_image(file: StoredFile, status: Status) -> Row:
+    """Return the row of a file of which nothing is known but its listing and what became of it."""
+    folder, slash, _ = file.path.partition("/")
+    return {
+        "image_id": file.path,
+        "folder": folder if slash else "",  # the label or the person; none for an image in the root itself
+        "status": status,
+        "file_bytes": file.num_bytes,
+        "modified_ns": file.modified_ns,
+    }

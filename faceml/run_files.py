@@ -1,0 +1,25 @@
+"""The files of a run folder: their names, and reading and writing those that need nothing but this."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from faceml.atomic import write_text
+
+CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.jsonl"
+SUMMARY_FILE = "summary.json"
+BEST_MODEL_FILE = "best_model.pt"
+QUALITY_FILE = "quality.json"
+REPORT_FILE = "report.html"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a run folder, in the order of their epochs; none if there are none yet."""
+    file = path / METRICS_FILE
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def write_summary(summary: dict[str, Any], path: Path) -> None:
+    """Write `summary.json`, what a script reads of a run, into a run folder."""
+    write_text(path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")

@@ -1,0 +1,92 @@
+"""The part of an extraction that is done on Ray: shards in, shards out."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from faceml.config.extract import ExtractConfig
+from faceml.datasets.plan import Difference, cut_into_shards, write_plan
+from faceml.datasets.shard_maker import MOST_NAMED
+from faceml.native_log import NativeLogFilter
+from faceml.reporting.extraction_speed import ExtractionSpeed
+from faceml.reporting.progress import ProgressReport
+from faceml.storage import StorageFolder
+from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory
+from ray_jobs.extract_work import some
+from ray_jobs.extract_worker import ShardExtractor, ShardResult, read_result
+
+logger = logging.getLogger(__name__)
+
+
+def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> ExtractionSpeed:
+    """Make the shards that are missing or out of date on the cluster; return where the time went."""
+    with RayCluster():
+        cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
+        actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
+        new = cut_into_shards(work.new, config.output.images_per_shard, actors)
+        shards = work.stale | work.begun | new
+        write_plan(shards, StorageFolder(config.output.table), schema)
+        actors = min(actors, len(shards))
+        logger.info("Extracting %d images with %d detectors", work.num_to_extract, actors)
+        results = _start_detectors(config, list(shards), actors, schema)
+        return _watch(results, work, actors, config.output.on_change == "re-extract")
+
+
+DETECTOR_BYTES = 600 * 2**20
+"""Memory of a detector's process and of the actor that feeds it."""
+
+
+def _watch(
+    results: Iterator[ShardResult], work: Difference, actors: int, follows_changes: bool
+) -> ExtractionSpeed:
+    """Show progress while shards are made."""
+    first_s, last_s, counts = float("inf"), 0.0, Counter[str]()
+    decode_s = detect_s = write_s = busy_s = 0.0
+    changed, num_changed = list[str](), 0
+    with ProgressReport("extract", work.num_to_extract) as progress:
+        for result in results:
+            first_s, last_s = min(first_s, result.started_s), max(last_s, result.ended_s)
+            counts.update(result.made)
+            decode_s, detect_s = decode_s + result.decode_s, detect_s + result.detect_s
+            write_s, busy_s = write_s + result.write_s, busy_s + result.ended_s - result.started_s
+            changed, num_changed = [*changed, *result.changed][:MOST_NAMED], num_changed + result.num_changed
+            by_status = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+            progress.advance_to(
+                counts.total(), f"{counts.total() / (last_s - first_s):.1f} images/s, {by_status}"
+            )
+    if num_changed:
+        what = (
+            "extracted again"
+            if follows_changes
+            else "kept as they were; output.on_change: re-extract follows"
+        )
+        logger.warning("%d images changed since, %s: %s", num_changed, what, some(changed))
+    return ExtractionSpeed(counts.total(), last_s - first_s, actors, detect_s, decode_s, write_s, busy_s)
+
+
+def _start_detectors(
+    config: ExtractConfig, shards: Sequence[str], actors: int, schema: pa.Schema
+) -> Iterator[ShardResult]:
+    """Start the actors and return the results as they come."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    items = [{"shard": name} for name in shards]
+    results = ray.data.from_items(items, override_num_blocks=len(items)).map(
+        ShardExtractor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
+        fn_constructor_kwargs={"config": config, "schema": schema},
+        compute=ray.data.ActorPoolStrategy(size=actors),
+        num_cpus=1,
+    )
+    rows: Iterator[dict[str, Any]] = iter(results.iter_rows())
+    with NativeLogFilter(RAY_DATA_START_UP_LINES):
+        first = next(rows)
+    yield read_result(first)
+    yield from map(read_result, rows)
+
+
+# An error in form only: its remedy, small arguments by value, is not ours to apply to Ray Data's own.
+RAY_DATA_START_UP_LINES = ("has constructor arguments in the object store and max_restarts > 0",)

@@ -1,0 +1,82 @@
+"""`faceml extract` as a process of its own with a Ray of its own, of which anything can be killed."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+MARK = "FACEML_TEST_MARK"
+
+VICTIMS = {
+    "detector": re.compile(r"faceml\.landmarks\.extractor_main"),
+    "actor": re.compile(r"ray::.*ShardExtractor"),
+    "driver": re.compile(r"-m ray_jobs\.extract "),
+    "cluster": re.compile(r"gcs_server|raylet|ray::|dashboard|monitor"),
+}
+
+
+class ExtractJob:
+    """Start the job; every process that it starts bears a mark.
+
+    Args:
+        settings: Overrides, `dotted.key=value`.
+        path: Folder that goes before all others on the path of Python's modules.
+    """
+
+    def __init__(self, *settings: str, path: str = "") -> None:
+        self.mark = uuid.uuid4().hex
+        command = [sys.executable, "-m", "ray_jobs.extract"]
+        self.process = subprocess.Popen(
+            command + [part for setting in settings for part in ("--set", setting)],
+            cwd=REPOSITORY,
+            env=os.environ | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def processes(self) -> Iterator[tuple[int, str]]:
+        """Yield number and command line of everything that the job has started and that still runs."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            if self.mark.encode() in _read(folder / "environ"):
+                yield int(folder.name), _read(folder / "cmdline").replace(b"\0", b" ").decode()
+
+    def kill(self, victim: str, choose: random.Random) -> bool:
+        """Kill one of a kind, or the whole cluster; say whether there was any."""
+        numbers = sorted(pid for pid, command in self.processes() if VICTIMS[victim].search(command))
+        for pid in numbers if victim == "cluster" else choose.sample(numbers, min(1, len(numbers))):
+            _kill(pid)
+        return bool(numbers)
+
+    def finish(self, timeout_s: float = 120) -> str:
+        """Wait for the end and return what was printed."""
+        output, _ = self.process.communicate(timeout=timeout_s)
+        return output
+
+    def stop(self) -> None:
+        """Kill whatever is left."""
+        while left := [pid for pid, _ in self.processes()]:
+            for pid in left:
+                _kill(pid)
+            time.sleep(0.1)
+        self.process.wait()
+
+
+def _read(file: Path) -> bytes:
+    content = b""
+    with suppress(OSError):
+        content = file.read_bytes()
+    return content
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,40 @@
+"""Images that crash or hang the native detector, for real: in its process, and by their names."""
+
+from pathlib import Path
+
+SITE = """
+import sys
+
+if "faceml.landmarks.extractor_main" in sys.orig_argv:
+    import ctypes
+    import os
+    import signal
+    from pathlib import Path
+
+    from faceml.landmarks.extractor import LandmarkExtractor
+
+    extract = LandmarkExtractor.row
+    flaked = Path(__file__).with_name("flaked")
+
+    def row(self, file, data):
+        name = Path(file.path).stem
+        if name == "crash" or (name == "flaky" and not flaked.exists()):
+            flaked.touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if name == "hang":
+            ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock, as the worst native code does
+        if name == "raise":
+            raise RuntimeError("the detector does not like this image")
+        if name == "outage":
+            raise OSError("the store gives no answer")
+        return extract(self, file, data)
+
+    LandmarkExtractor.row = row
+"""
+
+
+def write_poison(folder: Path) -> Path:
+    """Write the module that Python imports when it starts with this folder on its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sitecustomize.py").write_text(SITE)
+    return folder

@@ -1,0 +1,45 @@
+"""Images and table in an object store, through a real S3 API."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pyarrow.fs as pafs
+
+from faceml.datasets.landmark_table import read_table
+from faceml.storage import StorageFolder
+from tests.extract_job import ExtractJob
+from tests.flaky_store import Fault, FlakyStore
+
+COLUMNS = ["status", "landmarks_5", "landmarks_10", "yaw_deg", "content_sha256", "dhash"]
+
+
+def test_extract__from_a_store_into_a_store_gives_the_table_of_a_folder(
+    s3_server: str, faces: Path, tables: Path, tmp_path: Path, start: Callable[..., ExtractJob]
+) -> None:
+    store = pafs.S3FileSystem(
+        endpoint_override=s3_server, scheme="http", region="us-east-1", allow_bucket_creation=True
+    )
+    store.create_dir("faces")
+    pafs.copy_files(str(faces / "val"), "faces/val", destination_filesystem=store)
+    number = count(1)
+
+    def fault_of(method: str, path: str) -> Fault | None:
+        turn = next(number)
+        return "slow_down" if turn % 9 == 0 else "drop" if turn % 11 == 0 else None
+
+    with FlakyStore(s3_server, fault_of) as flaky:
+        place = f"?endpoint_override={flaky.endpoint}&scheme=http&region=us-east-1"
+        job = start(
+            f"data.root=s3://faces/val{place}",
+            f"output.table=s3://faces/table{place}",
+            f"run.folder={tmp_path / 'run'}",
+        )
+        output = job.finish()
+        assert job.process.returncode == 0, output
+        assert len(flaky.requests) > 40
+    place = f"?endpoint_override={s3_server}&scheme=http&region=us-east-1"
+    rows = read_table(f"s3://faces/table{place}", COLUMNS)
+    assert rows.to_pylist() == read_table(tables / "val", COLUMNS).to_pylist()
+    assert all(name.startswith("part-") for name in StorageFolder(f"s3://faces/table{place}").files())
+    assert (tmp_path / "run" / "report.html").is_file()
