@@ -3,8 +3,8 @@
 It may crash or hang without harm to the process that started it, see `faceml.landmarks.extractor_process`.
 """
 
-import faulthandler
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -57,10 +57,10 @@ def _make_rows(
 ) -> None:
     for file, data in _contents(root, files, settings):
         decode_s, detect_s = extractor.decode_s, extractor.detect_s
-        # A watchdog in C: it ends the process even when native code holds the interpreter's lock.
-        faulthandler.dump_traceback_later(settings.timeout_s, exit=True)
+        # Nobody handles the alarm: it ends the process even when native code holds the interpreter's lock.
+        signal.setitimer(signal.ITIMER_REAL, settings.timeout_s)
         row = extractor.row(file, data)
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         parent.send(RowMade(row, extractor.decode_s - decode_s, extractor.detect_s - detect_s))
 
 

@@ -6,9 +6,9 @@ process, and in the end gets a row that says what it does; the images before and
 
 import logging
 import os
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
@@ -98,7 +98,6 @@ class ExtractorProcess:
     def _rows_until_death(self, files: Sequence[StoredFile]) -> Iterator[Row]:
         """Yield rows until all are there or the process is dead."""
         connection = self._connected()
-        self._last_sign_s = time.monotonic()
         with suppress(ConnectionError):
             connection.send(files)
         for _ in files:
@@ -107,7 +106,6 @@ class ExtractorProcess:
                 return
             if isinstance(made, StorageFailed):
                 raise RuntimeError(f"{self._settings.root}: {made.message}")
-            self._last_sign_s = time.monotonic()
             self._images_seen += 1
             self.decode_s += made.decode_s
             self.detect_s += made.detect_s
@@ -135,9 +133,7 @@ class ExtractorProcess:
 
     def _bury(self) -> Status:
         """Clear up after a process that ended while at an image, and say how it ended."""
-        silent_s = time.monotonic() - self._last_sign_s
-        signalled = self._stop() < 0
-        return "timed_out" if silent_s >= self._settings.timeout_s and not signalled else "crashed"
+        return "timed_out" if self._stop() == -signal.SIGALRM else "crashed"
 
     def _stop(self) -> int:
         """End the process, and return its exit status, negative if a signal ended it."""

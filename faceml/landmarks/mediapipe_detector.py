@@ -1,15 +1,19 @@
 """MediaPipe FaceMesh as a landmark detector; the one place that imports mediapipe."""
 
+import ctypes
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import mediapipe as mp
 import numpy as np
+import numpy.typing as npt
 from mediapipe.tasks.python import BaseOptions, vision
+from mediapipe.tasks.python.vision import face_landmarker
 
 from faceml.images import RgbImage
-from faceml.landmarks.detector import FaceObservation
+from faceml.landmarks.detector import FaceObservation, Points
 from faceml.landmarks.pose import head_pose
 from faceml.native_log import NativeLogFilter
 
@@ -59,12 +63,31 @@ class MediaPipeDetector:
     def detect(self, image: RgbImage) -> list[FaceObservation]:
         """Find faces in uint8 RGB of shape (H, W, 3), the largest first."""
         pixels = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        result = self._landmarker.detect(pixels)
-        faces = [
-            FaceObservation(
-                mesh=np.array([(point.x, point.y, point.z) for point in mesh], dtype=np.float32),
-                pose=head_pose(np.asarray(matrix)),
-            )
-            for mesh, matrix in zip(result.face_landmarks, result.facial_transformation_matrixes, strict=True)
+        faces = _detect_arrays(self._landmarker, pixels)
+        observations = [FaceObservation(mesh, head_pose(matrix)) for mesh, matrix in faces]
+        return sorted(observations, key=lambda face: face.area, reverse=True)
+
+
+def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.NDArray[np.float32]]]:
+    """Return for each face its mesh of shape (478, 3) and its transformation of shape (4, 4).
+
+    MediaPipe's own `detect` makes a Python object of each of the 478 points, which takes a twelfth of all the
+    time that an image of 350 px takes. A test holds both to be equal.
+    """
+    found = face_landmarker.MpFaceLandmarkerResultC()
+    with ExitStack() as cleanup:
+        landmarker._lib.MpFaceLandmarkerDetectImage(
+            landmarker._handle, image._image_ptr, None, ctypes.byref(found)
+        )
+        cleanup.callback(landmarker._lib.MpFaceLandmarkerCloseResult, ctypes.byref(found))
+        return [
+            (_as_mesh(found.face_landmarks[i]), found.facial_transformation_matrixes[i].to_numpy())
+            for i in range(found.face_landmarks_count)
         ]
-        return sorted(faces, key=lambda face: face.area, reverse=True)
+
+
+def _as_mesh(points: Any) -> Points:
+    """Copy x, y and z, with which the C structure of a point begins."""
+    count, size = points.landmarks_count, ctypes.sizeof(points.landmarks.contents)
+    raw = np.frombuffer(ctypes.string_at(points.landmarks, count * size), dtype=np.float32)
+    return raw.reshape(count, -1)[:, :3].copy()

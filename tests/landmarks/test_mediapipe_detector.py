@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mediapipe as mp
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,6 +12,7 @@ from faceml.images import RgbImage
 from faceml.landmarks.detector import FaceObservation, HeadPose
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.points import select_points
+from faceml.landmarks.pose import head_pose
 from faceml.schema import LANDMARK_SETS
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
@@ -20,6 +22,22 @@ TEN = LANDMARK_SETS[10]
 def only_face(detector: MediaPipeDetector, image: RgbImage) -> FaceObservation:
     (face,) = detector.detect(image)
     return face
+
+
+def test_detect__gives_the_points_and_matrix_of_mediapipe_s_own_result(
+    portrait: Portrait, model_bundle: Path
+) -> None:
+    options = mp.tasks.vision.FaceLandmarkerOptions(
+        base_options=mp.tasks.BaseOptions(model_asset_path=str(model_bundle)),
+        output_facial_transformation_matrixes=True,
+    )
+    with mp.tasks.vision.FaceLandmarker.create_from_options(options) as landmarker:
+        result = landmarker.detect(mp.Image(mp.ImageFormat.SRGB, portrait[0]))
+    expected = np.array([(point.x, point.y, point.z) for point in result.face_landmarks[0]], dtype=np.float32)
+    with MediaPipeDetector(model_bundle) as detector:
+        face = only_face(detector, portrait[0])
+    np.testing.assert_array_equal(face.mesh, expected)
+    assert face.pose == head_pose(result.facial_transformation_matrixes[0])
 
 
 def rotated(image: RgbImage, clockwise_deg: float) -> RgbImage:
