@@ -20,7 +20,7 @@ from faceml.config.base import ConfigError
 from faceml.images import DecodeLimits
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.rows import ExtractorSettings, RowMade, StorageFailed
+from faceml.landmarks.rows import ExtractorSettings, RowMade, RowsWanted, StorageFailed
 from faceml.storage import ReadFailure, StorageFolder, StoredFile
 
 REMOTE_READERS = 8
@@ -51,17 +51,23 @@ def main(descriptor: int) -> None:
 def _make_rows(
     extractor: LandmarkExtractor,
     root: StorageFolder,
-    files: Sequence[StoredFile],
+    wanted: RowsWanted,
     settings: ExtractorSettings,
     parent: Connection,
 ) -> None:
-    for file, data in _contents(root, files, settings):
+    made: list[RowMade] = []
+    for file, data in _contents(root, wanted.files, settings):
         decode_s, detect_s = extractor.decode_s, extractor.detect_s
         # Nobody handles the alarm: it ends the process even when native code holds the interpreter's lock.
         signal.setitimer(signal.ITIMER_REAL, settings.timeout_s)
         row = extractor.row(file, data)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        parent.send(RowMade(row, extractor.decode_s - decode_s, extractor.detect_s - detect_s))
+        made.append(RowMade(row, extractor.decode_s - decode_s, extractor.detect_s - detect_s))
+        if len(made) == wanted.rows_per_message:
+            parent.send(made)
+            made = []
+    if made:
+        parent.send(made)
 
 
 def _contents(

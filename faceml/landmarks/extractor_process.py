@@ -9,17 +9,28 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any, Self
 
-from faceml.landmarks.rows import ExtractorSettings, Row, RowMade, StorageFailed, row_without_image
+from faceml.landmarks.rows import (
+    ExtractorSettings,
+    Row,
+    RowMade,
+    RowsWanted,
+    StorageFailed,
+    row_without_image,
+)
 from faceml.schema import Status
 from faceml.storage import StoredFile
 
 logger = logging.getLogger(__name__)
+
+ROWS_PER_MESSAGE = 32
+"""Of images that have done nothing wrong; after a death they are made again, one at a time."""
 
 MAX_LOST_IN_A_ROW = 20
 """So many images one after the other that crash the detector say that something else is wrong."""
@@ -70,46 +81,56 @@ class ExtractorProcess:
             RuntimeError: The process does not start, the storage gives no answer, or image after image
                 crashes the detector.
         """
-        position, attempts, lost = 0, 0, 0
+        position, lost, suspects_end = 0, 0, 0
+        attempts = Counter[int]()
         while position < len(files):
+            is_suspect = position < suspects_end
+            rows_per_message = 1 if is_suspect or self._max_attempts == 1 else ROWS_PER_MESSAGE
             room = self._images_per_process - self._images_seen
-            part = files[position : position + room]
-            end = position + len(part)
-            for row in self._rows_until_death(part):
-                attempts = lost = 0
+            end = min(position + room, suspects_end if is_suspect else len(files))
+            for row in self._rows_until_death(RowsWanted(files[position:end], rows_per_message)):
+                lost = 0
                 position += 1
                 yield row
-            if position < end:
-                status = self._bury()
-                attempts += 1
-                logger.warning("%s: %s, attempt %d", files[position].path, status, attempts)
-                if attempts == self._max_attempts:
-                    attempts, lost = 0, lost + 1
-                    if lost == MAX_LOST_IN_A_ROW:
-                        raise RuntimeError(
-                            f"{lost} images in a row crash the detector, the last is {files[position].path}. "
-                            "Its messages are in the worker's log."
-                        )
-                    yield row_without_image(files[position], status)
-                    position += 1
-            elif self._images_seen >= self._images_per_process:
-                self._stop()
+            if position == end:
+                if self._images_seen >= self._images_per_process:
+                    self._stop()
+                continue
+            status = self._bury()
+            if rows_per_message > 1:  # one of these did it: from here on, an image at a time
+                suspects_end = min(position + rows_per_message, end)
+                logger.warning("%s or one of the next: %s", files[position].path, status)
+                continue
+            attempts[position] += 1
+            logger.warning("%s: %s, attempt %d", files[position].path, status, attempts[position])
+            if attempts[position] + is_suspect >= self._max_attempts:
+                lost += 1
+                if lost == MAX_LOST_IN_A_ROW:
+                    raise RuntimeError(
+                        f"{lost} images in a row crash the detector, the last is {files[position].path}. "
+                        "Its messages are in the worker's log."
+                    )
+                yield row_without_image(files[position], status)
+                position += 1
 
-    def _rows_until_death(self, files: Sequence[StoredFile]) -> Iterator[Row]:
+    def _rows_until_death(self, wanted: RowsWanted) -> Iterator[Row]:
         """Yield rows until all are there or the process is dead."""
         connection = self._connected()
         with suppress(ConnectionError):
-            connection.send(files)
-        for _ in files:
-            made: RowMade | StorageFailed | None = _receive(connection)
-            if made is None:
+            connection.send(wanted)
+        awaited = len(wanted.files)
+        while awaited:
+            message: list[RowMade] | StorageFailed | None = _receive(connection)
+            if message is None:
                 return
-            if isinstance(made, StorageFailed):
-                raise RuntimeError(f"{self._settings.root}: {made.message}")
-            self._images_seen += 1
-            self.decode_s += made.decode_s
-            self.detect_s += made.detect_s
-            yield made.row
+            if isinstance(message, StorageFailed):
+                raise RuntimeError(f"{self._settings.root}: {message.message}")
+            awaited -= len(message)
+            for made in message:
+                self._images_seen += 1
+                self.decode_s += made.decode_s
+                self.detect_s += made.detect_s
+                yield made.row
 
     def _connected(self) -> "Connection[Any, Any]":
         """Return the connection to a process that is ready, a new one if there is none."""

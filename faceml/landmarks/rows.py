@@ -1,5 +1,6 @@
 """What an extractor and the process that runs it say to each other; importing no more than that needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,14 @@ class ExtractorSettings:
     store_mesh: bool = False
     embed: EmbedOptions | None = None
     timeout_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class RowsWanted:
+    """Make rows of these images, and send so many at a time: each message wakes up the other process."""
+
+    files: Sequence[StoredFile]
+    rows_per_message: int
 
 
 @dataclass(frozen=True)
