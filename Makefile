@@ -35,6 +35,9 @@ unit: install
 
 bench: install
 	$(BIN)/python benchmarks/synthetic.py
+	$(BIN)/python benchmarks/extraction.py --seed-way
+	$(BIN)/python benchmarks/extraction_memory.py
+	$(BIN)/python benchmarks/large_photos.py
 
 clean:
 	rm -rf $(VENV) runs/demo build *.egg-info

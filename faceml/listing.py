@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import pyarrow.fs as pafs
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 
 EntryKind = Literal["file", "folder", "link_to_folder"]
 

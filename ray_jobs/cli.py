@@ -9,7 +9,7 @@ from typing import Annotated, Self
 import typer
 from rich.console import Console
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",

@@ -8,7 +8,7 @@ from typing import Self
 import ray
 import ray.data  # its import sets up the loggers that are quietened below
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 
 
 class RayCluster:

@@ -6,7 +6,7 @@ import time
 from rich.console import Console
 
 from faceml.atomic import write_text
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.demo import DemoConfig, build_stages
 from faceml.config.loading import dump_config
 from faceml.reporting.extraction_report import extraction_chapter

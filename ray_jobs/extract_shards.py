@@ -53,7 +53,7 @@ def _watch(
             first_s, last_s = min(first_s, result.started_s), max(last_s, result.ended_s)
             counts.update(result.made)
             decode_s, detect_s = decode_s + result.decode_s, detect_s + result.detect_s
-            write_s, busy_s = write_s + result.write_s, busy_s + result.ended_s - result.started_s
+            write_s, busy_s = write_s + result.write_s, busy_s + result.extracted_s - result.started_s
             changed, num_changed = [*changed, *result.changed][:MOST_NAMED], num_changed + result.num_changed
             by_status = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
             progress.advance_to(
@@ -78,8 +78,11 @@ def _start_detectors(
     results = ray.data.from_items(items, override_num_blocks=len(items)).map(
         ShardExtractor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
         fn_constructor_kwargs={"config": config, "schema": schema},
-        compute=ray.data.ActorPoolStrategy(size=actors),
+        compute=ray.data.ActorPoolStrategy(
+            size=actors, max_tasks_in_flight_per_actor=2, enable_true_multi_threading=True
+        ),
         num_cpus=1,
+        max_concurrency=2,
     )
     rows: Iterator[dict[str, Any]] = iter(results.iter_rows())
     with NativeLogFilter(RAY_DATA_START_UP_LINES):

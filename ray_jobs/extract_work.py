@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import faceml
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.datasets.folder import list_images
 from faceml.datasets.landmark_table import read_shard_schema, shard_names

@@ -2,7 +2,10 @@
 
 import json
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +15,8 @@ from faceml.datasets.plan import read_planned_files
 from faceml.datasets.shard_maker import ShardMaker
 from faceml.landmarks.extractor_process import ExtractorProcess
 from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.landmarks.rows import EmbedOptions, ExtractorSettings
-from faceml.storage import StorageFolder
+from faceml.landmarks.rows import EmbedOptions, ExtractorSettings, Row
+from faceml.storage import StorageFolder, StoredFile
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,10 @@ class ShardResult:
     """What an actor says of a shard that it has written.
 
     Attributes:
-        started_s: When it began, seconds of the epoch.
+        started_s: When its first image was begun, seconds of the epoch.
+        extracted_s: When its last image was done.
         ended_s: When the shard was written.
-        decode_s: Of that time, spent on decoding.
+        decode_s: Spent on decoding.
         detect_s: Spent in the detector.
         write_s: Spent on writing the shard.
         made: Rows made, by status.
@@ -32,6 +36,7 @@ class ShardResult:
     """
 
     started_s: float
+    extracted_s: float
     ended_s: float
     decode_s: float
     detect_s: float
@@ -45,6 +50,7 @@ class ShardExtractor:
     """A detector actor: it writes whole shards itself and returns only counts.
 
     Pixels and landmarks never travel between actors, and a shard is in the table exactly when it is done.
+    Two threads call it for a shard each: one is written while the detector is at the other.
     """
 
     def __init__(self, config: ExtractConfig, schema: pa.Schema) -> None:
@@ -53,6 +59,7 @@ class ShardExtractor:
         self._process = ExtractorProcess(
             extractor_settings(config), landmarker.max_attempts, landmarker.images_per_process
         ).__enter__()
+        self._turn = Lock()
         self._table = StorageFolder(config.output.table)
         self._shards = ShardMaker(
             StorageFolder(config.data.root),
@@ -66,23 +73,27 @@ class ShardExtractor:
 
         Ray Data makes one column of the dicts of many results, in which each would have the others' keys.
         """
-        started_s, process = time.time(), self._process
-        decode_s, detect_s = process.decode_s, process.detect_s
-        changes = self._shards.make(
-            item["shard"], read_planned_files(self._table, item["shard"]), process.rows
-        )
-        ended_s = time.time()
+        files = read_planned_files(self._table, item["shard"])
+        times = dict.fromkeys(("started_s", "extracted_s", "decode_s", "detect_s"), 0.0)
+        changes = self._shards.make(item["shard"], files, partial(self._rows, times=times))
         result = ShardResult(
-            started_s=started_s,
-            ended_s=ended_s,
-            decode_s=process.decode_s - decode_s,
-            detect_s=process.detect_s - detect_s,
+            **times,
+            ended_s=time.time(),
             write_s=changes.write_s,
             made=dict(changes.made),
             changed=changes.changed,
             num_changed=changes.num_changed,
         )
         return {"result": json.dumps(asdict(result))}
+
+    def _rows(self, files: Sequence[StoredFile], times: dict[str, float]) -> Iterator[Row]:
+        """Extract when it is this shard's turn, and note when that was."""
+        process = self._process
+        with self._turn:
+            decode_s, detect_s, started_s = process.decode_s, process.detect_s, time.time()
+            yield from process.rows(files)
+            times["started_s"], times["extracted_s"] = started_s, time.time()
+            times["decode_s"], times["detect_s"] = process.decode_s - decode_s, process.detect_s - detect_s
 
 
 def read_result(row: dict[str, str]) -> ShardResult:

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from faceml.atomic import write_text
-from faceml.config.base import Config, ConfigError
+from faceml.config.base import Config
+from faceml.config.config_error import ConfigError
 from faceml.config.loading import dump_config
 from faceml.run_files import CONFIG_FILE, SUMMARY_FILE
 

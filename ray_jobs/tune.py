@@ -14,7 +14,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from rich.console import Console
 
 from faceml.atomic import write_text
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.loading import check_inputs, dump_config
 from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig, build_trial_config
 from faceml.models.backbone import build_backbone_from

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.schema import (
     LANDMARK_SETS,
     LandmarkSet,

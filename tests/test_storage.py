@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from faceml import stores
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.storage import StorageFolder
 from tests.flaky_store import Fault, FlakyStore
 

@@ -9,10 +9,6 @@ from urllib.parse import unquote
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
-class ConfigError(ValueError):
-    """A user's mistake in a configuration, told in one line that names the setting and the remedy."""
-
-
 class Config(BaseModel):
     """Base of all configuration: unknown keys are refused, values never change once validated."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 
 Location = tuple[int | str, ...]
 

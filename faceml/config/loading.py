@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from faceml.config.base import Config, ConfigError, MustExist
+from faceml.config.base import Config, MustExist
+from faceml.config.config_error import ConfigError
 from faceml.config.errors import ValidationAsConfigError
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.labels import EXPRESSIONS, expression_label
 from faceml.datasets.landmark_table import read_table, table_metadata_of

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.schema import read_metadata
 from faceml.storage import StorageFolder
 

@@ -16,7 +16,7 @@ from typing import Self
 
 import cv2
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.images import DecodeLimits
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector

@@ -72,8 +72,8 @@ class MediaPipeDetector:
 def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.NDArray[np.float32]]]:
     """Return for each face its mesh of shape (478, 3) and its transformation of shape (4, 4).
 
-    MediaPipe's own `detect` makes a Python object of each of the 478 points, and passes every call to a thread
-    of its own: a tenth of all the time that an image of 350 px takes. A test holds both to be equal.
+    MediaPipe's own `detect` makes a Python object of each of the 478 points and passes every call to a
+    thread: a tenth of all the time that an image of 350 px takes. A test holds both to be equal.
     """
     found, message = face_landmarker.MpFaceLandmarkerResultC(), ctypes.c_char_p()
     library = landmarker._lib._lib

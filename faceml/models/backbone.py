@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.model import BackboneName, ModelConfig
 
 PREFIX = "backbone."

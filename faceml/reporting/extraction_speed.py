@@ -23,7 +23,7 @@ class ExtractionSpeed:
         detect_s: In the detector.
         decode_s: Decoding.
         write_s: Writing shards.
-        busy_s: At work on shards, in one of these or reading.
+        busy_s: Of detectors at images: decoding, in the detector or reading.
     """
 
     images: int = 0
@@ -44,13 +44,14 @@ class ExtractionSpeed:
         total_s = self.span_s * self.detectors
         if total_s <= 0:
             return {}
-        known_s = self.detect_s + self.decode_s + self.write_s
+        waited_s = max(0.0, total_s - self.busy_s)
+        write_s = min(self.write_s, waited_s)  # the rest was written while the detector was at the next shard
         return {
             "detect": self.detect_s / total_s,
             "decode": self.decode_s / total_s,
-            "write": self.write_s / total_s,
-            "read": max(0.0, self.busy_s - known_s) / total_s,
-            "idle": max(0.0, total_s - self.busy_s) / total_s,
+            "read": max(0.0, self.busy_s - self.detect_s - self.decode_s) / total_s,
+            "write": write_s / total_s,
+            "idle": (waited_s - write_s) / total_s,
         }
 
     def bottleneck(self) -> str:

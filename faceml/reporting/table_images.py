@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.landmark_table import read_shard_schema, shard_names
 from faceml.images import RgbImage, decode_reduced
 from faceml.schema import crop_landmarks

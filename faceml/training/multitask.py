@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.train import DataConfig, TrainConfig
 from faceml.datasets.augmentation import build_augmentation
 from faceml.datasets.face_dataset import FaceDataset, FaceSample

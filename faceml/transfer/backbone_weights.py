@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.models.backbone import backbone_mismatch, backbone_state
 from faceml.models.recognition import FaceResNet
 

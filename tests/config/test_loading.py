@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import apply_overrides, assign_keys, dump_config, load_config, parse_config
 from faceml.config.train import TrainConfig

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.landmark_table import write_shard

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.landmark_table import read_table, shard_names, write_shard
 from faceml.schema import landmark_schema, table_metadata
 from faceml.storage import StorageFolder

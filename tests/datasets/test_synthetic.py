@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.synthetic.anatomy import shape_face

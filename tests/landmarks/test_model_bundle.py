@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.landmarks import model_bundle
 from faceml.landmarks.model_bundle import BUNDLE_NAME, file_sha256, find_model_bundle, user_cache
 

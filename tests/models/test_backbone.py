@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.models import resnet18
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.model import BackboneName
 from faceml.models.backbone import (
     backbone_name,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.demo import DemoConfig
 from faceml.config.loading import parse_config
 from ray_jobs import demo

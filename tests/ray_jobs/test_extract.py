@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.datasets.face_dataset import FaceDataset

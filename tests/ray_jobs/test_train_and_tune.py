@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.loading import load_config, parse_config
 from faceml.config.model import ModelConfig
 from faceml.config.train import TrainConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.reporting.extraction_report import extraction_chapter
 from faceml.reporting.html import Chapter, Report, render_report
 from faceml.reporting.training_report import training_chapter

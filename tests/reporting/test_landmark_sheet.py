@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.landmark_table import read_table, write_shard
 from faceml.images import encode_jpeg
 from faceml.landmarks.draw import point_colors

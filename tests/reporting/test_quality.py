@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.landmark_table import write_shard
 from faceml.reporting.quality import BIN_DEG, MOST_DEG, QUALITY_FILE, assess_quality, read_quality
 from faceml.reporting.quality_tables import quality_tables

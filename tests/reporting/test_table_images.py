@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.landmark_table import write_shard
 from faceml.images import encode_jpeg
 from faceml.reporting.table_images import WHOLE_IMAGE, TableImage, read_images, read_rows

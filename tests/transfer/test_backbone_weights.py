@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.config.model import ModelConfig
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet

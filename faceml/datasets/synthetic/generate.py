@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from faceml import __version__
-from faceml.config.base import ConfigError
+from faceml.config.config_error import ConfigError
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.landmark_table import write_shard
 from faceml.datasets.synthetic.canvas import use_one_thread
