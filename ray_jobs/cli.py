@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
+from faceml.stopped import StoppedError
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
@@ -31,7 +32,7 @@ def main(*command: str) -> None:
 
 
 class _MistakesOnOneLine:
-    """End with exit status 2 and the plain message when the user's settings are wrong."""
+    """End with the plain message and exit status 2 for wrong settings, 1 for work that cannot go on."""
 
     def __enter__(self) -> Self:
         return self
@@ -39,9 +40,9 @@ class _MistakesOnOneLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, ConfigError):
+        if isinstance(error, ConfigError | StoppedError):
             print(error, file=sys.stderr)  # noqa: T201 - rich would wrap the line
-            sys.exit(2)
+            sys.exit(2 if isinstance(error, ConfigError) else 1)
 
 
 def _console() -> Console:

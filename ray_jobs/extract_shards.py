@@ -15,6 +15,7 @@ from faceml.datasets.shard_maker import MOST_NAMED
 from faceml.native_log import NativeLogFilter
 from faceml.reporting.extraction_speed import ExtractionSpeed
 from faceml.reporting.progress import ProgressReport
+from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
 from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory
 from ray_jobs.extract_work import some
@@ -44,12 +45,19 @@ DETECTOR_BYTES = 600 * 2**20
 def _watch(
     results: Iterator[ShardResult], work: Difference, actors: int, follows_changes: bool
 ) -> ExtractionSpeed:
-    """Show progress while shards are made."""
+    """Show progress while shards are made.
+
+    Raises:
+        StoppedError: A worker cannot go on.
+    """
     first_s, last_s, counts = float("inf"), 0.0, Counter[str]()
     decode_s = detect_s = write_s = busy_s = 0.0
     changed, num_changed = list[str](), 0
     with ProgressReport("extract", work.num_to_extract) as progress:
         for result in results:
+            if result.stopped:
+                reason = result.stopped.rstrip(".")
+                raise StoppedError(f"{reason}. The same command goes on from here.")
             first_s, last_s = min(first_s, result.started_s), max(last_s, result.ended_s)
             counts.update(result.made)
             decode_s, detect_s = decode_s + result.decode_s, detect_s + result.detect_s

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from faceml.config.extract import EmbedConfig, ExtractConfig
 from faceml.datasets.plan import read_planned_files
-from faceml.datasets.shard_maker import ShardMaker
+from faceml.datasets.shard_maker import ShardChanges, ShardMaker
 from faceml.landmarks.extractor_process import ExtractorProcess
 from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.landmarks.rows import EmbedOptions, ExtractorSettings, Row
+from faceml.stopped import StopNoted
 from faceml.storage import StorageFolder, StoredFile
 
 
@@ -33,6 +34,7 @@ class ShardResult:
         made: Rows made, by status.
         changed: Names of some images that changed since their rows were made.
         num_changed: How many those are in all.
+        stopped: Why the shard could not be made, if so.
     """
 
     started_s: float
@@ -44,6 +46,7 @@ class ShardResult:
     made: dict[str, int]
     changed: list[str]
     num_changed: int
+    stopped: str | None
 
 
 class ShardExtractor:
@@ -73,9 +76,11 @@ class ShardExtractor:
 
         Ray Data makes one column of the dicts of many results, in which each would have the others' keys.
         """
-        files = read_planned_files(self._table, item["shard"])
         times = dict.fromkeys(("started_s", "extracted_s", "decode_s", "detect_s"), 0.0)
-        changes = self._shards.make(item["shard"], files, partial(self._rows, times=times))
+        changes = ShardChanges()
+        with StopNoted() as stop:
+            files = read_planned_files(self._table, item["shard"])
+            changes = self._shards.make(item["shard"], files, partial(self._rows, times=times))
         result = ShardResult(
             **times,
             ended_s=time.time(),
@@ -83,6 +88,7 @@ class ShardExtractor:
             made=dict(changes.made),
             changed=changes.changed,
             num_changed=changes.num_changed,
+            stopped=stop.message,
         )
         return {"result": json.dumps(asdict(result))}
 

@@ -20,6 +20,7 @@ from faceml.reporting.progress import ProgressReport
 from faceml.reporting.training import best_first, epochs_table, training_summary, watched_figures
 from faceml.reporting.training_report import training_chapter
 from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, write_summary
+from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.multitask import build_faces, steps_per_epoch
 from faceml.training.observer import StepRecord
@@ -77,7 +78,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
 
 def _keep_best_model(result: ray.train.Result, run_folder: Path) -> None:
     if not result.best_checkpoints:
-        raise RuntimeError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
+        raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1]))
     with best.as_directory() as folder, AtomicPath(run_folder / BEST_MODEL_FILE) as partial:
         shutil.copyfile(Path(folder) / MODEL_FILE, partial)

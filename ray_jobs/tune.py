@@ -23,6 +23,7 @@ from faceml.reporting.progress import ProgressReport
 from faceml.reporting.tuning import Trial, leaderboard_table, ranked, shown
 from faceml.reporting.tuning_report import tuning_chapter
 from faceml.run_files import REPORT_FILE, write_summary
+from faceml.stopped import StoppedError
 from faceml.training.multitask import build_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.run_folders import enter_run_folder
@@ -57,7 +58,7 @@ def run(config: TuneConfig) -> list[Trial]:
         trials = ranked(_search(config))
     best = trials[0]
     if best.error:
-        raise RuntimeError(f"All {len(trials)} trials failed; the best one with: {best.error}")
+        raise StoppedError(f"All {len(trials)} trials failed; the best one with: {best.error}")
     best_config = build_trial_config(config, best.settings, config.run.folder / "best")
     write_text(config.run.folder / BEST_CONFIG_FILE, dump_config(best_config))
     summary = {

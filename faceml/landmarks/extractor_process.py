@@ -25,6 +25,7 @@ from faceml.landmarks.rows import (
     row_without_image,
 )
 from faceml.schema import Status
+from faceml.stopped import StoppedError
 from faceml.storage import StoredFile
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class ExtractorProcess:
         """Yield the row of each file, in their order.
 
         Raises:
-            RuntimeError: The process does not start, the storage gives no answer, or image after image
+            StoppedError: The process does not start, the storage gives no answer, or image after image
                 crashes the detector.
         """
         position, lost, suspects_end = 0, 0, 0
@@ -106,7 +107,7 @@ class ExtractorProcess:
             if attempts[position] + is_suspect >= self._max_attempts:
                 lost += 1
                 if lost == MAX_LOST_IN_A_ROW:
-                    raise RuntimeError(
+                    raise StoppedError(
                         f"{lost} images in a row crash the detector, the last is {files[position].path}. "
                         "Its messages are in the worker's log."
                     )
@@ -124,7 +125,7 @@ class ExtractorProcess:
             if message is None:
                 return
             if isinstance(message, StorageFailed):
-                raise RuntimeError(f"{self._settings.root}: {message.message}")
+                raise StoppedError(f"{self._settings.root}: {message.message}")
             awaited -= len(message)
             for made in message:
                 self._images_seen += 1
@@ -149,7 +150,7 @@ class ExtractorProcess:
             self._images_seen = 0
             if _receive(self._connection) != "ready":
                 self._stop()
-                raise RuntimeError("The detector's process does not start. Its messages are in the log.")
+                raise StoppedError("The detector's process does not start. Its messages are in the log.")
         return self._connection
 
     def _bury(self) -> Status:

@@ -93,3 +93,22 @@ def test_extract__a_poisonous_image_costs_itself_alone(
     assert found == {f"0/{number}.jpg": "ok" for number in range(8)} | poisoned
     summary = json.loads((tmp_path / "table_run" / "summary.json").read_text())
     assert (summary["crashed"], summary["timed_out"]) == (1, 1)
+
+
+def test_extract__a_store_without_an_answer_ends_the_job_with_one_line(
+    crowd: Path, tmp_path: Path, start: Callable[..., ExtractJob]
+) -> None:
+    root = tmp_path / "faces" / "0"
+    root.mkdir(parents=True)
+    for name, face in zip(("a", "b", "outage"), sorted(crowd.rglob("*.jpg")), strict=False):
+        shutil.copy(face, root / f"{name}.jpg")
+    poison = write_poison(tmp_path / "poison")
+    job = start(*settings_of(root.parent, tmp_path / "table"), path=str(poison))
+    output = job.finish()
+    assert job.process.returncode == 1
+    assert "Traceback" not in output
+    last = output.splitlines()[-1]
+    assert last == f"{root.parent}: the store gives no answer. The same command goes on from here."
+    again = start(*settings_of(root.parent, tmp_path / "table"))
+    assert "Results:" in again.finish()
+    assert [row["status"] for row in rows(tmp_path / "table")] == ["ok"] * 3
