@@ -195,7 +195,8 @@ def main() -> None:
         "spread": {side: {name: sorted(values) for name, values in by.items()} for side, by in rates.items()},
     }
     if arguments.seed_way:
-        result["ratio_to_one_process"] = round(ours["whole"] / medians["one_process"]["whole"], 3)
+        for name, rate in medians["one_process"].items():
+            result[f"ratio_to_one_process_{name}"] = round(ours[name] / rate, 3)
     print(json.dumps(result, default=float))
 
 

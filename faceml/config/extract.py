@@ -79,7 +79,7 @@ class ExtractOutputConfig(Config):
     """Folder of Parquet files. A table that is already there is completed: its rows are not made again."""
     on_change: Literal["report", "re-extract"] = "report"
     """What to do about images that changed or vanished since: name them, or make the table follow."""
-    images_per_shard: Count = 1000
+    images_per_shard: Count = 500
     """Rows of one Parquet file, at most."""
     store_mesh: bool = False
     """Keep all 478 points as float16."""

@@ -65,8 +65,8 @@ class MediaPipeDetector:
         """Find faces in uint8 RGB of shape (H, W, 3), the largest first."""
         pixels = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         faces = _detect_arrays(self._landmarker, pixels)
-        observations = [FaceObservation(mesh, head_pose(matrix)) for mesh, matrix in faces]
-        return sorted(observations, key=lambda face: face.area, reverse=True)
+        found = [FaceObservation(mesh, head_pose(matrix)) for mesh, matrix in faces]
+        return sorted(found, key=lambda face: face.area, reverse=True) if len(found) > 1 else found
 
 
 def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.NDArray[np.float32]]]:

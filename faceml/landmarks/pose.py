@@ -13,15 +13,14 @@ def head_pose(matrix: npt.NDArray[np.floating]) -> HeadPose:
 
     Args:
         matrix: float of shape (4, 4), canonical face to camera space: x to the viewer's right, y up, z
-            towards the viewer. Its rotation may be scaled.
+            towards the viewer. Its rotation may be scaled, in all directions alike.
 
     Returns:
         Angles of R = Ry(yaw) · Rx(-pitch) · Rz(-roll).
     """
-    rotation = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
-    forward = rotation[:, 2]
+    (_, _, right, _), (across, up_across, up, _), (_, _, ahead, _), _ = matrix.tolist()
     return HeadPose(
-        yaw_deg=math.degrees(math.atan2(forward[0], forward[2])),
-        pitch_deg=math.degrees(math.asin(float(np.clip(forward[1], -1.0, 1.0)))),
-        roll_deg=math.degrees(math.atan2(-rotation[1, 0], rotation[1, 1])),
+        yaw_deg=math.degrees(math.atan2(right, ahead)),
+        pitch_deg=math.degrees(math.atan2(up, math.hypot(right, ahead))),
+        roll_deg=math.degrees(math.atan2(-across, up_across)),
     )
