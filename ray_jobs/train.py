@@ -4,7 +4,8 @@ import logging
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import ray.train
 import ray.train.torch
@@ -28,7 +29,7 @@ from faceml.training.run_folder import RunFolder
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
 from ray_jobs.run_folders import enter_run_folder
-from ray_jobs.train_worker import train_worker
+from ray_jobs.train_worker import Stop, train_worker
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
 
     Raises:
         ConfigError: Data, folder or resources do not fit; found before any worker starts.
+        StoppedError: A gradient is not finite, or a checkpoint could not be written.
     """
     started_s = time.monotonic()
     faces = build_faces(config.data)
@@ -61,9 +63,10 @@ def run(config: TrainConfig) -> dict[str, Any]:
         require_resources(_resources(config), "scaling")
         enter_run_folder(config.run.folder, config)
         with (
+            _ToldReason() as reason,
             RunFolder(config.run.folder) as run_folder,
             ProgressReport("train", total_steps) as progress,
-            EventChannel(lambda event: _receive(event, run_folder, progress)) as events,
+            EventChannel(lambda event: _receive(event, run_folder, progress, reason)) as events,
         ):
             result = _torch_trainer(config, events.queue).fit()
     _keep_best_model(result, config.run.folder)
@@ -116,11 +119,33 @@ def _torch_trainer(config: TrainConfig, events: Queue) -> ray.train.torch.TorchT
     )
 
 
+class _ToldReason:
+    """Raise what a worker said of its end, in place of what Ray Train makes of it."""
+
+    def __init__(self) -> None:
+        self.stop: Stop | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.stop is not None and (error is None or isinstance(error, ray.train.TrainingFailedError)):
+            raise StoppedError(self.stop.message) from None
+
+
 def _receive(
-    event: StepRecord | tuple[int, dict[str, float]], run_folder: RunFolder, progress: ProgressReport
+    event: StepRecord | Stop | tuple[int, dict[str, float]],
+    run_folder: RunFolder,
+    progress: ProgressReport,
+    reason: _ToldReason,
 ) -> None:
     if isinstance(event, StepRecord):
+        reason.stop = None  # a worker that was replaced goes on
         progress.advance_to(event.step, f"epoch {event.epoch}  {watched_figures(event.metrics)}")
+    elif isinstance(event, Stop):
+        reason.stop = event
     else:
         epoch, metrics = event
         run_folder.add(epoch, metrics)

@@ -1,8 +1,10 @@
 """One worker of a multitask training: what runs in each process of Ray Train's group."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import ray.train
 import ray.train.torch
@@ -11,8 +13,10 @@ from ray.util.queue import Queue
 
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
+from faceml.stopped import StoppedError
 from faceml.training.multitask import build_trainer
-from faceml.training.observer import EpochRecord, StepRecord
+from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.run_folder import write_broken_step
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -25,15 +29,38 @@ def train_worker(settings: dict[str, Any]) -> None:
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
-    trainer.fit(config.training.epochs, _RayTrainObserver(settings["events"], rank))
+    observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
+    with observer:
+        trainer.fit(config.training.epochs, observer)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why the training cannot go on."""
+
+    message: str
 
 
 class _RayTrainObserver:
-    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
+    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events.
 
-    def __init__(self, events: Queue, rank: int) -> None:
+    As a context it tells of what stops the training: to Ray Train all errors are a worker's death.
+    """
+
+    def __init__(self, events: Queue, rank: int, run_folder: Path) -> None:
         self._events = events
         self._rank = rank
+        self._run_folder = run_folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, StoppedError | OSError) and self._rank == 0:
+            self._events.put(Stop(" ".join(str(error).split())))
+        return isinstance(error, StoppedError)  # on all workers at the same moment; they end in peace
 
     def on_step(self, record: StepRecord) -> None:
         if self._rank == 0:
@@ -49,3 +76,6 @@ class _RayTrainObserver:
         with tempfile.TemporaryDirectory() as folder:
             record.save(Path(folder))
             ray.train.report(reported, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+    def on_broken_step(self, record: BrokenStep) -> None:
+        write_broken_step(record, self._rank, self._run_folder)

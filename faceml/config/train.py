@@ -70,6 +70,8 @@ class AdamWConfig(Config):
     head_multiplier: Positive = 10.0
     """Learning rate of projection and heads, in multiples of the backbone's."""
     weight_decay: NonNegative = 0.05
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Learning rate of each stage of the backbone, as a multiple of the next one's."""
 
 
 class SGDConfig(Config):
@@ -79,6 +81,7 @@ class SGDConfig(Config):
     learning_rate: Positive = 0.01
     head_multiplier: Positive = 10.0
     weight_decay: NonNegative = 5e-4
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     momentum: Fraction = 0.9
 
 
@@ -97,8 +100,22 @@ class TrainingConfig(Config):
 
     epochs: Count = 20
     batch_size_per_worker: Annotated[int, Field(strict=True, ge=2)] = 32
+    accumulate_batches: Count = 1
+    """Batches of each worker whose gradients make one step: as one large batch, but for batch norms."""
     warmup_epochs: NonNegative = 1.0
     """Learning rate rises linearly over these, then falls as a cosine to zero."""
+    freeze_backbone_epochs: CountOrZero = 0
+    """Epochs in which only the heads learn."""
+    patience_epochs: Count | None = None
+    """Ends after so many epochs without a better validation accuracy; null: never."""
+    max_grad_norm: Positive | None = None
+    """A longer gradient is scaled down to this length; null: never."""
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """The exponential moving average of the weights is evaluated and kept in their stead; null: none."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of forward and backward pass; fp16 needs a GPU."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """A gradient with NaN or infinity stops the training or is left out; its images are named either way."""
     log_every_steps: Count = 20
     """Steps between two looks at the losses and at the gradient norm of each task."""
 
@@ -139,3 +156,9 @@ class TrainConfig(Config):
     scaling: ScalingConfig = ScalingConfig()
     run: RunConfig
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_the_hardware(self) -> Self:
+        if self.training.precision == "fp16" and not self.scaling.use_gpu:
+            raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
+        return self

@@ -1,10 +1,11 @@
 """The training loop: epochs of steps and an evaluation after each, told to an observer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,9 +17,40 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, DistributedSampler
 
 from faceml.datasets.face_dataset import FaceSample
+from faceml.models.multitask import MultitaskFaceModel
+from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
+from faceml.training.ema import AveragedWeights
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput, task_gradient_norms
-from faceml.training.observer import EpochRecord, Metrics, StepRecord, TrainingObserver
+from faceml.training.observer import BrokenStep, EpochRecord, Metrics, StepRecord, TrainingObserver
+from faceml.training.step import Precision, TrainingStep
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """How a training goes, beside its data, network and optimiser.
+
+    Attributes:
+        seed: Of the whole training.
+        log_every_steps: Steps between two looks at losses and gradient norms.
+        accumulate_batches: Batches whose gradients make one step.
+        freeze_backbone_epochs: Epochs in which the backbone stays as it is; its learning rate is 0 in them.
+        patience_epochs: Epochs without a better validation accuracy after which it ends; None: never.
+        max_grad_norm: A longer gradient is scaled down to this length.
+        ema_decay: Of the average of the weights, which is evaluated and kept in their stead.
+        precision: Of forward and backward pass.
+        on_nonfinite: What happens when a gradient has NaN or infinity: `stop`, or `skip` the step.
+    """
+
+    seed: int = 0
+    log_every_steps: int = 20
+    accumulate_batches: int = 1
+    freeze_backbone_epochs: int = 0
+    patience_epochs: int | None = None
+    max_grad_norm: float | None = None
+    ema_decay: float | None = None
+    precision: Precision = "fp32"
+    on_nonfinite: Literal["stop", "skip"] = "stop"
 
 
 class Trainer:
@@ -30,12 +62,12 @@ class Trainer:
     Args:
         objective: On its device.
         optimizer: Over the objective's parameters.
-        schedule: Stepped once a batch.
+        schedule: Stepped once an update.
         train_faces: Batches of this worker; the sampler is told the epoch.
-        evaluate: Returns the metrics of the validation split, without the prefix `val/`.
-        model_checkpoint: Returns the content of the model file, given the epoch's metrics.
-        log_every_steps: Steps between two looks at losses and gradient norms.
-        seed: Of the whole training.
+        image_ids: Of the training faces, by their position.
+        evaluate: Returns the metrics of a network on the validation split, without the prefix `val/`.
+        model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
+        options: The rest.
     """
 
     def __init__(
@@ -44,31 +76,51 @@ class Trainer:
         optimizer: Optimizer,
         schedule: LRScheduler,
         train_faces: DataLoader[FaceSample],
-        evaluate: Callable[[], Metrics],
-        model_checkpoint: Callable[[Metrics], dict[str, Any]],
-        log_every_steps: int,
-        seed: int,
+        image_ids: Sequence[str],
+        evaluate: Callable[[MultitaskFaceModel], Metrics],
+        model_checkpoint: Callable[[MultitaskFaceModel, Metrics], dict[str, Any]],
+        options: TrainerOptions,
     ) -> None:
         self.objective = objective
-        self._module: nn.Module = DistributedDataParallel(objective) if world_size() > 1 else objective
+        module: nn.Module = DistributedDataParallel(objective) if world_size() > 1 else objective
+        self._step = TrainingStep(module, objective, optimizer, options.precision, options.max_grad_norm)
         self._optimizer = optimizer
         self._schedule = schedule
         self._train_faces = train_faces
+        self._image_ids = image_ids
         self._evaluate = evaluate
         self._model_checkpoint = model_checkpoint
-        self._log_every_steps = log_every_steps
-        self._seed = seed
+        self._options = options
+        self._average = AveragedWeights(objective.model, options.ema_decay) if options.ema_decay else None
         self._device = next(objective.parameters()).device
-        self._epochs_done = 0
+        self._epochs_done = self._best_epoch = 0
+        self._best_accuracy = -1.0
+
+    @property
+    def model(self) -> MultitaskFaceModel:
+        """The network that is evaluated and kept: the one that learns, or its average."""
+        return self._average.model if self._average else self.objective.model
+
+    @property
+    def has_stopped_early(self) -> bool:
+        """Whether validation accuracy has not improved for as long as patience goes."""
+        patience = self._options.patience_epochs
+        return patience is not None and self._epochs_done - self._best_epoch >= patience
 
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
-        """Train until `epochs` are done in all, those before a resume included."""
-        while self._epochs_done < epochs:
+        """Train until `epochs` are done in all, those before a resume included, or patience is at its end.
+
+        Raises:
+            StoppedError: A gradient is not finite.
+        """
+        while self._epochs_done < epochs and not self.has_stopped_early:
             epoch = self._epochs_done + 1
             metrics = self._train_epoch(epoch, epochs, observer)
             share_buffers(self.objective)
-            metrics |= {f"val/{name}": value for name, value in self._evaluate().items()}
+            metrics |= {f"val/{name}": value for name, value in self._evaluate(self.model).items()}
             self._epochs_done = epoch
+            if metrics["val/accuracy"] > self._best_accuracy:
+                self._best_epoch, self._best_accuracy = epoch, metrics["val/accuracy"]
             observer.on_epoch(EpochRecord(epoch, metrics, partial(self.save, metrics)))
 
     def save(self, metrics: Metrics, folder: Path) -> None:
@@ -77,10 +129,14 @@ class Trainer:
             "objective": self.objective.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "scaler": self._step.scaler.state_dict(),
+            "average": self._average.state_dict() if self._average else None,
             "epochs_done": self._epochs_done,
+            "best_epoch": self._best_epoch,
+            "best_accuracy": self._best_accuracy,
         }
         write_state(state, folder / STATE_FILE)
-        write_state(self._model_checkpoint(metrics), folder / MODEL_FILE)
+        write_state(self._model_checkpoint(self.model, metrics), folder / MODEL_FILE)
 
     def resume(self, folder: Path) -> None:
         """Go back to the moment at which `save` wrote into a folder."""
@@ -88,55 +144,99 @@ class Trainer:
         self.objective.load_state_dict(state["objective"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
+        self._step.scaler.load_state_dict(state["scaler"])
+        if self._average:
+            self._average.load_state_dict(state["average"])
         self._epochs_done = state["epochs_done"]
+        self._best_epoch, self._best_accuracy = state["best_epoch"], state["best_accuracy"]
 
     def _train_epoch(self, epoch: int, epochs: int, observer: TrainingObserver) -> Metrics:
-        self._module.train()
-        torch.manual_seed(epoch_seed(self._seed, epoch))
+        self.objective.train()
+        if epoch <= self._options.freeze_backbone_epochs:
+            self.objective.model.backbone.eval()  # its batch norms stay as they are, as its weights do
+        torch.manual_seed(epoch_seed(self._options.seed, epoch))
         if isinstance(self._train_faces.sampler, DistributedSampler):
             self._train_faces.sampler.set_epoch(epoch)
-        steps, started_s = len(self._train_faces), time.perf_counter()
-        loss_sums, looks = torch.zeros(3, device=self._device), []
-        for step, batch in enumerate(self._train_faces):
-            faces = batch.to(self._device)
-            output: ObjectiveOutput = self._module(faces)
-            looking = step % self._log_every_steps == 0
-            if looking:
-                looks.append(self._gradient_norms(output))
-            self._optimizer.zero_grad(set_to_none=True)
-            output.total.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
+        accumulate = self._options.accumulate_batches
+        steps, started_s = len(self._train_faces) // accumulate, time.perf_counter()
+        sums, looks = torch.zeros(len(STEP_FIGURES), device=self._device), list[Metrics]()
+        done = broken = faces = 0
+        for step, batches in enumerate(_groups(self._train_faces, accumulate)):
+            looking = step % self._options.log_every_steps == 0
             learning_rate = float(self._optimizer.param_groups[0]["lr"])
+            result = self._step(
+                [batch.to(self._device) for batch in batches],
+                (lambda output: looks.append(self._gradient_norms(output))) if looking else None,
+            )
             self._schedule.step()
             self.objective.weighting.clamp_()
-            losses = torch.stack([output.total, *output.losses.values()]).detach()
-            loss_sums += losses
-            if looking:
-                record = self._named_losses(losses, output)
-                _require_finite(record, epoch, step)
-                done = (epoch - 1) * steps + step + 1
-                observer.on_step(StepRecord(epoch, done, epochs * steps, record))
-        means = self._named_losses(mean_over_workers(loss_sums / steps), output)
-        _require_finite(means, epoch, steps - 1)
+            if self._average and result.is_done:
+                self._average.update()
+            faces += sum(len(batch.label) for batch in batches)
+            values = torch.cat([result.losses, result.grad_norm.reshape(1)])
+            if result.is_broken:
+                broken += 1
+                self._tell_broken(observer, epoch, step, batches, named(values))
+            elif result.is_done:
+                done, sums = done + 1, sums + values
+            if looking and not result.is_broken:
+                steps_done = (epoch - 1) * steps + step + 1
+                observer.on_step(StepRecord(epoch, steps_done, epochs * steps, named(values)))
+        if not done:
+            raise StoppedError(f"No step of epoch {epoch} had a finite gradient. {REMEDY}")
+        means = named(mean_over_workers(sums / done))
         seconds = time.perf_counter() - started_s
+        weighting = self.objective.weighting
         return {
             **means,
             **{name: float(np.mean([look[name] for look in looks])) for name in looks[0]},
-            **{f"train/log_var_{t}": float(s) for t, s in self.objective.weighting.log_variances().items()},
-            **{f"train/weight_{t}": w for t, w in self.objective.weighting.effective_weights().items()},
+            **{f"train/log_var_{t}": float(s) for t, s in weighting.log_variances().items()},
+            **{f"train/weight_{t}": w for t, w in weighting.effective_weights().items()},
             "train/learning_rate": learning_rate,
-            "train/images_per_second": steps * len(faces.label) * world_size() / seconds,
+            "train/images_per_second": faces * world_size() / seconds,
+            "train/broken_steps": float(broken),
         }
+
+    def _tell_broken(
+        self,
+        observer: TrainingObserver,
+        epoch: int,
+        step: int,
+        batches: Sequence[FaceSample],
+        told: Metrics,
+    ) -> None:
+        """Tell of a step whose gradient is not finite, which all workers know of at the same moment."""
+        images = [self._image_ids[position] for batch in batches for position in batch.position.tolist()]
+        observer.on_broken_step(BrokenStep(epoch, step + 1, images, told))
+        if self._options.on_nonfinite == "stop":
+            raise StoppedError(
+                f"A gradient is not finite in epoch {epoch}, step {step + 1}. {REMEDY} "
+                "training.on_nonfinite: skip leaves such steps out."
+            )
 
     def _gradient_norms(self, output: ObjectiveOutput) -> Metrics:
         shared = [p for p in self.objective.model.backbone.parameters() if p.requires_grad]
         norms = task_gradient_norms(output.losses, shared)
         return {f"train/grad_norm_{task}": norm for task, norm in norms.items()}
 
-    @staticmethod
-    def _named_losses(values: Tensor, output: ObjectiveOutput) -> Metrics:
-        names = ["train/loss", *(f"train/loss_{task}" for task in output.losses)]
-        return dict(zip(names, values.tolist(), strict=True))
+
+def named(values: Tensor) -> Metrics:
+    """Name the figures of a step: the total, each task's loss, the norm of the gradient."""
+    return dict(zip(STEP_FIGURES, values.tolist(), strict=True))
+
+
+REMEDY = "Lower optimizer.learning_rate, lengthen training.warmup_epochs or set training.max_grad_norm."
+STEP_FIGURES = ("train/loss", "train/loss_expression", "train/loss_landmarks", "train/grad_norm")
+
+
+def _groups(batches: Iterable[FaceSample], size: int) -> Iterator[list[FaceSample]]:
+    """Yield so many batches at a time; what is left at the end does not make a step."""
+    group = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
 
 
 def world_size() -> int:
@@ -164,12 +264,3 @@ def mean_over_workers(values: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(values)
     return values / world_size()
-
-
-def _require_finite(losses: Metrics, epoch: int, step: int) -> None:
-    broken = [name for name, value in losses.items() if not np.isfinite(value)]
-    if broken:
-        raise FloatingPointError(
-            f"{', '.join(broken)} is not finite in epoch {epoch}, step {step}. "
-            "Lower optimizer.learning_rate, or lengthen training.warmup_epochs."
-        )

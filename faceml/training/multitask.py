@@ -15,11 +15,11 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.expression import inverse_frequency_weights
 from faceml.losses.weighting import build_weighting
-from faceml.models.multitask import build_multitask_model
+from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint
 from faceml.training.evaluation import Evaluation
-from faceml.training.loop import Trainer
+from faceml.training.loop import Trainer, TrainerOptions
 from faceml.training.objective import MultitaskObjective
 from faceml.training.observer import Metrics
 from faceml.training.optimizer import build_optimizer, build_schedule
@@ -50,20 +50,22 @@ def build_faces(config: DataConfig) -> Faces:
 
 
 def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
-    """Return the steps of one epoch, the last incomplete batch being left out.
+    """Return the steps of one epoch, what is left at its end and fills none being left out.
 
     Raises:
         ConfigError: The training split does not fill one batch, or the validation split is empty.
     """
-    batch = config.training.batch_size_per_worker * config.scaling.num_train_workers
-    if len(faces.train) < batch:
+    training = config.training
+    batches = len(faces.train) // config.scaling.num_train_workers // training.batch_size_per_worker
+    if batches < training.accumulate_batches:
+        step = config.scaling.num_train_workers * training.batch_size_per_worker * training.accumulate_batches
         raise ConfigError(
-            f"training.batch_size_per_worker = {config.training.batch_size_per_worker}: one batch of all "
-            f"workers is {batch} images, data.train has {len(faces.train)}. Choose a smaller one."
+            f"training.batch_size_per_worker = {training.batch_size_per_worker}: one step of all workers is "
+            f"{step} images, data.train has {len(faces.train)}. Choose a smaller one."
         )
     if not len(faces.val):
         raise ConfigError(f"data.val.table: {config.data.val.table} has no image that could be decoded.")
-    return len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker
+    return batches // training.accumulate_batches
 
 
 def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> Trainer:
@@ -101,21 +103,30 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
     evaluation = Evaluation(preprocessing, landmark_set, len(EXPRESSIONS), device)
     val_faces = _val_loader(config, faces.val, rank)
 
-    def checkpoint(metrics: Metrics) -> dict[str, Any]:
+    def checkpoint(model: MultitaskFaceModel, metrics: Metrics) -> dict[str, Any]:
         plain = config.model_dump(mode="json")
-        return model_checkpoint(objective.model, plain, preprocessing, landmark_set, metrics)
+        return model_checkpoint(model, plain, preprocessing, landmark_set, metrics)
 
+    training = config.training
+    schedule = build_schedule(
+        optimizer,
+        round(training.warmup_epochs * steps),
+        training.epochs * steps,
+        training.freeze_backbone_epochs * steps,
+    )
+    options = TrainerOptions(
+        config.seed,
+        **training.model_dump(exclude={"epochs", "batch_size_per_worker", "warmup_epochs"}),
+    )
     return Trainer(
         objective,
         optimizer,
-        build_schedule(
-            optimizer, round(config.training.warmup_epochs * steps), config.training.epochs * steps
-        ),
+        schedule,
         _train_loader(config, faces.train, rank),
-        partial(evaluation, objective.model, val_faces),
+        faces.train.image_ids,
+        partial(evaluation, batches=val_faces),
         checkpoint,
-        config.training.log_every_steps,
-        config.seed,
+        options,
     )
 
 

@@ -51,16 +51,21 @@ class MultitaskObjective(nn.Module):
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.label_smoothing = label_smoothing
 
-    def forward(self, batch: FaceSample) -> ObjectiveOutput:
-        """Return the weighted total of the task losses over a batch on the network's device."""
+    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+        """Return the weighted total of the task losses over a batch on the network's device.
+
+        Args:
+            batch: Of this worker.
+            landmark_rows: What squared errors of landmarks are divided by; None counts
+                them with `rows_per_worker`.
+        """
+        rows = rows_per_worker(batch.has_landmarks) if landmark_rows is None else landmark_rows
         outputs: FaceOutputs = self.model(self.preprocessing.normalize(batch.image))
         losses = {
             "expression": expression_cross_entropy(
                 outputs.logits, batch.label, self.class_weights, self.label_smoothing
             ),
-            "landmarks": masked_mse(
-                outputs.landmarks, batch.landmarks, batch.has_landmarks, rows_per_worker(batch.has_landmarks)
-            ),
+            "landmarks": masked_mse(outputs.landmarks, batch.landmarks, batch.has_landmarks, rows),
         }
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
 

@@ -40,6 +40,23 @@ class EpochRecord:
     save: Callable[[Path], None]
 
 
+@dataclass(frozen=True)
+class BrokenStep:
+    """A step whose gradient is not finite, so that the parameters were left as they were.
+
+    Attributes:
+        epoch: From 1.
+        step: Of the epoch, from 1.
+        image_ids: Of this worker's faces.
+        metrics: The losses, `train/loss`, …, NaN and infinities among them, and `train/grad_norm`.
+    """
+
+    epoch: int
+    step: int
+    image_ids: list[str]
+    metrics: Metrics
+
+
 class TrainingObserver(Protocol):
     """Is called by every worker at the same moments, so that it may synchronise them."""
 
@@ -49,4 +66,8 @@ class TrainingObserver(Protocol):
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Hear of the end of an epoch, and keep the checkpoint if it wants to."""
+        ...
+
+    def on_broken_step(self, record: BrokenStep) -> None:
+        """Hear of a step that was left out, on each worker with its own faces, and keep what it tells."""
         ...

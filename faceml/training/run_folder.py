@@ -9,8 +9,28 @@ from typing import Self
 from tensorboardX import SummaryWriter
 
 from faceml.atomic import write_text
-from faceml.run_files import METRICS_FILE, read_metrics
-from faceml.training.observer import Metrics
+from faceml.run_files import BROKEN_STEPS_FOLDER, METRICS_FILE, read_metrics
+from faceml.training.observer import BrokenStep, Metrics
+
+
+def write_broken_step(record: BrokenStep, rank: int, folder: Path) -> Path:
+    """Write the faces and losses of a step whose gradient is not finite, and return the file.
+
+    Args:
+        record: Of one worker.
+        rank: Of that worker.
+        folder: Of the run, on storage that all workers share.
+    """
+    content = {
+        "epoch": record.epoch,
+        "step": record.step,
+        "rank": rank,
+        "metrics": {name: str(value) for name, value in record.metrics.items()},  # JSON has no NaN
+        "image_ids": record.image_ids,
+    }
+    file = folder / BROKEN_STEPS_FOLDER / f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
+    write_text(file, json.dumps(content, indent=2) + "\n")
+    return file
 
 
 class RunFolder:

@@ -67,7 +67,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "optimizer={name: adamw, momentum: 0.9}",
             "Unknown key: 'optimizer.momentum' (= 0.9). "
-            "Allowed under 'optimizer': name, learning_rate, head_multiplier, weight_decay.",
+            "Allowed under 'optimizer': name, learning_rate, head_multiplier, weight_decay, layer_decay.",
         ),
         ("training.epochs=1.5", "Bad value: 'training.epochs' = 1.5: must be a valid integer."),
         ("training.epochs='3'", "Bad value: 'training.epochs' = '3': must be a valid integer."),

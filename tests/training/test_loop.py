@@ -12,10 +12,13 @@ from torch.multiprocessing.spawn import spawn
 
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
+from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.landmark_table import read_table
 from faceml.schema import LANDMARK_SETS
+from faceml.stopped import StoppedError
 from faceml.training.loop import Trainer, epoch_seed, mean_over_workers, share_buffers, world_size
 from faceml.training.multitask import build_trainer
-from faceml.training.observer import EpochRecord, StepRecord
+from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 
 EPOCHS, STEPS = 2, 4
 
@@ -27,6 +30,7 @@ class Notebook:
         self.folder = folder
         self.steps: list[StepRecord] = []
         self.epochs: list[EpochRecord] = []
+        self.broken: list[BrokenStep] = []
 
     def on_step(self, record: StepRecord) -> None:
         self.steps.append(record)
@@ -34,6 +38,9 @@ class Notebook:
     def on_epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
         record.save(self.folder / str(record.epoch))
+
+    def on_broken_step(self, record: BrokenStep) -> None:
+        self.broken.append(record)
 
 
 def config(faces: Path, **changes: Any) -> TrainConfig:
@@ -102,7 +109,8 @@ def test_fit__tells_of_every_second_step_and_every_epoch(run: tuple[Trainer, Not
         (2, 5, 8),
         (2, 7, 8),
     ]
-    assert notebook.steps[0].metrics.keys() == {"train/loss", "train/loss_expression", "train/loss_landmarks"}
+    figures = {"train/loss", "train/loss_expression", "train/loss_landmarks", "train/grad_norm"}
+    assert notebook.steps[0].metrics.keys() == figures
     assert [record.epoch for record in notebook.epochs] == [1, 2]
 
 
@@ -113,12 +121,14 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
             *("train/grad_norm_expression", "train/grad_norm_landmarks"),
             *("train/log_var_expression", "train/log_var_landmarks"),
             *("train/weight_expression", "train/weight_landmarks"),
+            *("train/grad_norm", "train/broken_steps"),
             *("train/learning_rate", "train/images_per_second", "val/accuracy", "val/macro_f1"),
             *("val/loss_expression", "val/landmark_mse", "val/nme_interocular"),
         }
         of_points = {f"val/nme_{name}" for name in LANDMARK_SETS[5].names}
         assert record.metrics.keys() == expected | of_points
         assert all(math.isfinite(value) for value in record.metrics.values())
+        assert record.metrics["train/broken_steps"] == 0
         for task in ("expression", "landmarks"):
             assert record.metrics[f"train/grad_norm_{task}"] > 0
             s, weight = (record.metrics[f"train/{name}_{task}"] for name in ("log_var", "weight"))
@@ -174,23 +184,88 @@ def test_resume__a_finished_training_has_nothing_to_do(
     assert not list(tmp_path.iterdir())
 
 
+BREAKING = {"optimizer__name": "sgd", "optimizer__learning_rate": 1e30, "training__warmup_epochs": 0.0}
+
+
 @pytest.mark.parametrize("log_every_steps", [1, 1000])
-def test_fit__a_loss_that_is_not_finite_ends_it_with_the_remedy(
+def test_fit__a_gradient_that_is_not_finite_stops_it_with_the_remedy_and_names_the_faces(
     log_every_steps: int, faces: Path, tmp_path: Path
 ) -> None:
-    settings = config(
-        faces,
-        optimizer__name="sgd",
-        optimizer__learning_rate=1e30,
-        training__warmup_epochs=0.0,
-        training__log_every_steps=log_every_steps,
-    )
-    notebook = Notebook(tmp_path)
-    with pytest.raises(
-        FloatingPointError, match=r"train/loss.* is not finite in epoch 1, step \d+\. .*learning_rate"
-    ):
-        build_trainer(settings, torch.device("cpu")).fit(EPOCHS, notebook)
+    settings = config(faces, **BREAKING, training__log_every_steps=log_every_steps)
+    notebook, trainer = Notebook(tmp_path), build_trainer(settings, torch.device("cpu"))
+    with pytest.raises(StoppedError, match=r"in epoch 1, step \d+\. Lower optimizer.learning_rate"):
+        trainer.fit(EPOCHS, notebook)
     assert not notebook.epochs, "no checkpoint of a broken model"
+    (broken,) = notebook.broken
+    assert broken.epoch == 1
+    assert broken.step > 1
+    assert len(set(broken.image_ids)) == 16
+    assert set(broken.image_ids) <= set(trained_faces(faces))
+    assert not math.isfinite(broken.metrics["train/grad_norm"])
+    assert all(p.isfinite().all() for p in trainer.objective.parameters()), "the step was left out"
+
+
+def trained_faces(faces: Path) -> list[str]:
+    images: list[str] = read_table(faces / "tables" / "train")["image_id"].to_pylist()
+    return images
+
+
+def test_fit__a_poisoned_face_is_skipped_if_asked_and_the_others_learned(faces: Path, tmp_path: Path) -> None:
+    settings = config(faces, training__on_nonfinite="skip")
+    trainer, notebook = build_trainer(settings, torch.device("cpu")), Notebook(tmp_path)
+    dataset = trainer._train_faces.dataset
+    assert isinstance(dataset, FaceDataset)
+    poisoned = int(dataset.has_landmarks.nonzero()[5])
+    dataset.landmarks[poisoned] = float("inf")
+    trainer.fit(EPOCHS, notebook)
+    assert [record.epoch for record in notebook.broken] in ([1, 2], [1], [2])
+    assert all(dataset.image_ids[poisoned] in record.image_ids for record in notebook.broken)
+    for record in notebook.epochs:
+        assert record.metrics["train/broken_steps"] == sum(b.epoch == record.epoch for b in notebook.broken)
+        assert math.isfinite(record.metrics["train/loss"])
+
+
+def test_fit__a_frozen_backbone_stays_bit_for_bit_and_then_learns(faces: Path, tmp_path: Path) -> None:
+    settings = config(faces, training__freeze_backbone_epochs=1)
+    start = build_trainer(settings, torch.device("cpu")).objective.model.backbone.state_dict()
+    trained(settings, tmp_path)
+    first, second = (
+        torch.load(tmp_path / epoch / "model.pt", weights_only=True)["model_state_dict"]
+        for epoch in ("1", "2")
+    )
+    assert all(torch.equal(first[f"backbone.{name}"], tensor) for name, tensor in start.items())
+    assert not torch.equal(second["backbone.conv1.weight"], start["conv1.weight"])
+    assert not torch.equal(first["expression_head.weight"], second["expression_head.weight"])
+
+
+def test_fit__ends_when_patience_does_and_a_resume_knows_it(faces: Path, tmp_path: Path) -> None:
+    settings = config(
+        faces, optimizer__name="sgd", optimizer__learning_rate=1e-12, training__patience_epochs=1
+    )
+    trainer = trained(settings, tmp_path, epochs=5)
+    assert trainer.has_stopped_early
+    done = sorted(int(folder.name) for folder in tmp_path.iterdir())
+    assert done == list(range(1, len(done) + 1))
+    assert 2 <= len(done) < 5
+    accuracies = [
+        torch.load(tmp_path / str(epoch) / "model.pt", weights_only=True)["metrics"]["val/accuracy"]
+        for epoch in done
+    ]
+    assert accuracies[-1] <= max(accuracies[:-1])
+    trained(settings, tmp_path / "again", epochs=5, resume=tmp_path / str(done[-1]))
+    assert not (tmp_path / "again").exists()
+
+
+def test_fit__the_average_is_what_is_evaluated_and_kept_and_resumed(faces: Path, tmp_path: Path) -> None:
+    settings = config(faces, training__ema_decay=0.9, training__accumulate_batches=2)
+    trainer = trained(settings, tmp_path / "whole")
+    kept = torch.load(tmp_path / "whole" / "2" / "model.pt", weights_only=True)
+    state = kept["model_state_dict"]
+    assert_equal(state, dict(trainer.model.state_dict()))
+    assert not torch.equal(state["expression_head.weight"], trainer.objective.model.expression_head.weight)
+    assert trainer._evaluate(trainer.model)["accuracy"] == kept["metrics"]["val/accuracy"]
+    trained(settings, tmp_path / "resumed", resume=tmp_path / "whole" / "1")
+    assert_same_state(tmp_path / "resumed" / "2", tmp_path / "whole" / "2")
 
 
 @pytest.mark.parametrize("kind", ["fixed", "uncertainty_revised"])

@@ -123,3 +123,32 @@ def test_build_schedule__scales_every_group_alike(model: MultitaskFaceModel) -> 
         optimizer.step()
         schedule.step()
     assert torch.tensor([group["lr"] for group in optimizer.param_groups]).abs().max() < 1e-12
+
+
+def test_parameter_groups__each_stage_of_the_backbone_learns_slower_than_the_next(
+    model: MultitaskFaceModel,
+) -> None:
+    found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.0, layer_decay=0.5))
+    depths = {"conv1.": 4, "bn1.": 4, "layer1.": 3, "layer2.": 2, "layer3.": 1, "layer4.": 0}
+    for name, parameter in model.backbone.named_parameters():
+        (depth,) = [depth for stage, depth in depths.items() if name.startswith(stage)]
+        assert found[id(parameter)][0] == pytest.approx(0.01 * 0.5**depth), name
+    assert found[id(model.expression_head.weight)][0] == pytest.approx(0.1)
+
+
+def test_build_schedule__keeps_the_backbone_where_it_is_at_first() -> None:
+    model = build_multitask_model(ModelConfig(), 5)
+    optimizer = build_optimizer(AdamWConfig(name="adamw"), model, UncertaintyWeighting(TASKS), 0.25)
+    schedule = build_schedule(optimizer, warmup_steps=1, total_steps=10, frozen_steps=3)
+    before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
+    factor = warmup_cosine(1, 10)
+    for step in range(5):
+        for group in optimizer.param_groups:
+            frozen = group["name"].startswith("backbone.") and step < 3
+            assert group["lr"] == pytest.approx(0.0 if frozen else group["initial_lr"] * factor(step))
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+        schedule.step()
+        same = all(torch.equal(tensor, before[name]) for name, tensor in model.backbone.state_dict().items())
+        assert same == (step < 3)

@@ -1,0 +1,116 @@
+"""One update of the parameters from one or several batches."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from faceml.datasets.face_dataset import FaceSample
+from faceml.training.objective import MultitaskObjective, ObjectiveOutput, rows_per_worker
+
+Precision = Literal["fp32", "bf16", "fp16"]
+AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What an update was made of.
+
+    Attributes:
+        losses: float32 of shape (1 + tasks,): the total, then each task's loss, means over the batches.
+        grad_norm: Scalar, the Euclidean norm of the whole gradient before clipping.
+        is_done: Whether the parameters were changed; not if the norm is not finite.
+        is_broken: Whether the norm is not finite for another reason than too large a scale of the loss.
+        output: Of the last batch.
+    """
+
+    losses: Tensor
+    grad_norm: Tensor
+    is_done: bool
+    is_broken: bool
+    output: ObjectiveOutput
+
+
+class TrainingStep:
+    """Accumulate gradients, clip them, and let the optimiser go a step.
+
+    The mean over the batches is that of one large batch: batches are equally large, and squared errors of
+    landmarks are divided by the number of faces that have any in all of them.
+
+    Args:
+        module: The objective, wrapped for several workers or not.
+        objective: The same, unwrapped.
+        optimizer: Over its parameters.
+        precision: Of forward and backward pass; parameters, losses and updates stay in float32. fp16 scales
+            the loss and needs a GPU (Micikevicius et al. 2018, "Mixed precision training").
+        max_grad_norm: A longer gradient is scaled down to this length; None leaves it.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        objective: MultitaskObjective,
+        optimizer: Optimizer,
+        precision: Precision = "fp32",
+        max_grad_norm: float | None = None,
+    ) -> None:
+        self._module = module
+        self._objective = objective
+        self._optimizer = optimizer
+        self._device = next(objective.parameters()).device
+        self._dtype = AUTOCAST_DTYPES.get(precision)
+        self._max_grad_norm = max_grad_norm
+        self.scaler = torch.amp.GradScaler(self._device.type, enabled=precision == "fp16")
+
+    def __call__(
+        self, batches: Sequence[FaceSample], look: Callable[[ObjectiveOutput], None] | None = None
+    ) -> StepResult:
+        """Update the parameters from batches on the device, unless a gradient is not finite.
+
+        Args:
+            batches: Equally large.
+            look: Sees the last batch's output before its graph is gone.
+        """
+        self._optimizer.zero_grad(set_to_none=True)
+        rows = rows_per_worker(torch.stack([batch.has_landmarks.sum() for batch in batches])) / len(batches)
+        losses = torch.zeros((), device=self._device)
+        for number, batch in enumerate(batches):
+            is_last = number == len(batches) - 1
+            with self._exchange_of_gradients(is_last):
+                output = self.forward(batch, rows)
+                if look is not None and is_last:
+                    look(output)
+                self.scaler.scale(output.total / len(batches)).backward()  # type: ignore[no-untyped-call]
+            losses = losses + torch.stack([output.total, *output.losses.values()]).detach() / len(batches)
+        self.scaler.unscale_(self._optimizer)
+        norm, is_finite = self._gradient_norm()
+        if is_finite or self.scaler.is_enabled():  # the scaler leaves a step out itself, and scales less
+            self.scaler.step(self._optimizer)
+        self.scaler.update()
+        overflows = self.scaler.is_enabled() and bool(torch.isfinite(losses).all())
+        return StepResult(losses, norm, is_finite, not is_finite and not overflows, output)
+
+    def _gradient_norm(self) -> tuple[Tensor, bool]:
+        """Return the gradient's norm and whether it is finite; clip the gradient if it is too long."""
+        parameters = [p for p in self._objective.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self._max_grad_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
+        return norm, bool(torch.isfinite(norm))
+
+    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+        """Return the losses of a batch in this precision."""
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+            output: ObjectiveOutput = self._module(batch, landmark_rows)
+        return output
+
+    def _exchange_of_gradients(self, is_last: bool) -> AbstractContextManager[None]:
+        """Let workers exchange gradients at the last batch only."""
+        if isinstance(self._module, DistributedDataParallel) and not is_last:
+            return self._module.no_sync()
+        return nullcontext()

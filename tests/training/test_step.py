@@ -1,0 +1,163 @@
+"""A step of several workers, and one of several batches, is a step of one worker with one large batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD
+
+from faceml.config.model import ModelConfig
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.losses.weighting import UncertaintyWeighting
+from faceml.models.multitask import build_multitask_model
+from faceml.training.objective import MultitaskObjective, ObjectiveOutput
+from faceml.training.step import TrainingStep
+
+STEPS, FACES, SIDE_PX = 3, 8, 32
+TASKS = ("expression", "landmarks")
+
+
+def objective() -> MultitaskObjective:
+    """The same one each time; its batch norms know what they know, so that faces do not touch each other."""
+    torch.manual_seed(11)
+    made = MultitaskObjective(
+        build_multitask_model(ModelConfig(), 5), UncertaintyWeighting(TASKS), Preprocessing(SIDE_PX)
+    )
+    made.train()
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout):
+            module.eval()
+    return made
+
+
+def large_batches() -> list[FaceSample]:
+    """Faces of some steps; the first half of each batch has many more landmarks than the second."""
+    generator = torch.Generator().manual_seed(5)
+    has_landmarks = torch.tensor([True] * (FACES // 2) + [True] + [False] * (FACES // 2 - 1))
+    return [
+        FaceSample(
+            torch.randint(256, (FACES, 3, SIDE_PX, SIDE_PX), dtype=torch.uint8, generator=generator),
+            torch.randint(8, (FACES,), generator=generator),
+            torch.rand(FACES, 5, 2, generator=generator),
+            has_landmarks,
+            torch.arange(FACES),
+        )
+        for _ in range(STEPS)
+    ]
+
+
+def half(batch: FaceSample, number: int) -> FaceSample:
+    return FaceSample(*(values.chunk(2)[number] for values in batch))
+
+
+def updated(step: TrainingStep, batches: Sequence[Sequence[FaceSample]]) -> list[Tensor]:
+    return [step(group).losses for group in batches]
+
+
+def step_of(made: MultitaskObjective, module: nn.Module | None = None, **options: Any) -> TrainingStep:
+    return TrainingStep(module or made, made, SGD(made.parameters(), 0.05, momentum=0.9), **options)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[MultitaskObjective, list[Tensor]]:
+    """One worker, one large batch a step."""
+    made = objective()
+    return made, updated(step_of(made), [[batch] for batch in large_batches()])
+
+
+def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Sums in another order differ in the last bits of float32."""
+    start = objective().state_dict()
+    assert not torch.allclose(expected["model.backbone.conv1.weight"], start["model.backbone.conv1.weight"])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_training_step__of_two_batches_is_that_of_one_large_batch(
+    whole: tuple[MultitaskObjective, list[Tensor]],
+) -> None:
+    made = objective()
+    losses = updated(step_of(made), [[half(batch, 0), half(batch, 1)] for batch in large_batches()])
+    assert_close(dict(made.state_dict()), dict(whole[0].state_dict()))
+    torch.testing.assert_close(losses, whole[1], rtol=1e-4, atol=1e-6)
+
+
+def worker(rank: int, folder: Path, accumulate: bool) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    made = objective()
+    own = [half(batch, rank) for batch in large_batches()]
+    groups = [[half(batch, 0), half(batch, 1)] if accumulate else [batch] for batch in own]
+    losses = updated(step_of(made, DistributedDataParallel(made)), groups)
+    torch.save({"losses": losses, "state": dict(made.state_dict())}, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_training_step__of_two_workers_is_that_of_one_with_the_whole_batch(
+    accumulate: bool, whole: tuple[MultitaskObjective, list[Tensor]], tmp_path: Path
+) -> None:
+    spawn(worker, args=(tmp_path, accumulate), nprocs=2)  # type: ignore[no-untyped-call]
+    found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for each in found:
+        assert_close(each["state"], dict(whole[0].state_dict()))
+    means = [(one + other) / 2 for one, other in zip(found[0]["losses"], found[1]["losses"], strict=True)]
+    torch.testing.assert_close(means, whole[1], rtol=1e-4, atol=1e-6)
+
+
+def test_training_step__tells_the_norm_of_the_whole_gradient(
+    whole: tuple[MultitaskObjective, list[Tensor]],
+) -> None:
+    made, batch = objective(), large_batches()[0]
+    made(batch).total.backward()
+    squares = [p.grad.double().square().sum() for p in made.parameters() if p.grad is not None]
+    result = step_of(objective())([batch])
+    assert float(result.grad_norm) == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-5)
+    torch.testing.assert_close(result.losses, whole[1][0])
+
+
+def test_training_step__a_longer_gradient_is_cut_to_the_length_wanted() -> None:
+    made, batch = objective(), large_batches()[0]
+    before = [p.detach().clone() for p in made.parameters()]
+    TrainingStep(made, made, SGD(made.parameters(), 1.0), max_grad_norm=0.25)([batch])
+    moved = [(p.detach() - q).double().square().sum() for p, q in zip(made.parameters(), before, strict=True)]
+    assert float(torch.stack(moved).sum().sqrt()) == pytest.approx(0.25, rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_training_step__a_gradient_that_is_not_finite_changes_nothing(value: float) -> None:
+    made, batch = objective(), large_batches()[0]
+    batch.landmarks[0, 0, 0] = value
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    result = step_of(made)([batch])
+    assert (result.is_done, result.is_broken) == (False, True)
+    torch.testing.assert_close(dict(made.state_dict()), before, rtol=0, atol=0)
+
+
+def test_training_step__shows_the_output_before_its_graph_is_gone() -> None:
+    made, seen = objective(), list[float]()
+
+    def look(output: ObjectiveOutput) -> None:
+        (gradient,) = torch.autograd.grad(
+            output.losses["expression"], [made.model.backbone.conv1.weight], retain_graph=True
+        )
+        seen.append(float(gradient.norm()))
+
+    step_of(made)([large_batches()[0]], look)
+    assert len(seen) == 1
+    assert seen[0] > 0
+
+
+def test_training_step__bf16_is_near_fp32_and_keeps_parameters_in_float32(
+    whole: tuple[MultitaskObjective, list[Tensor]],
+) -> None:
+    made = objective()
+    result = step_of(made, precision="bf16")([large_batches()[0]])
+    assert result.output.outputs.logits.dtype == torch.bfloat16
+    assert {p.dtype for p in made.parameters()} == {torch.float32}
+    torch.testing.assert_close(result.losses, whole[1][0], rtol=0.05, atol=0.02)
