@@ -12,9 +12,9 @@ Floats = npt.NDArray[np.float64]
 Shapes = npt.NDArray[np.complex128]
 """Of shape (N, L): landmarks as complex numbers x + iy, centred and of size 1."""
 
-MOST_FITTED = 50_000
-"""A model of a thousand times as many faces as it has parameters is as good as any larger one."""
-FACES_AT_ONCE = 1 << 18
+MOST_FITTED = 10_000
+"""Of 10 landmarks the model has some 350 parameters: more faces make it no better, only larger in memory."""
+FACES_AT_ONCE = 1 << 13
 FITTED_SHARE = 0.9
 """Of the faces that the model is fitted to, those most like the others: one in ten may be wrong."""
 CONCENTRATION_STEPS = 3  # more change the order no further; Rousseeuw & Van Driessen advise few as well

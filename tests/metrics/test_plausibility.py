@@ -123,4 +123,4 @@ def test_implausibility__of_many_faces_is_fitted_to_some_and_told_for_all() -> N
     assert time.perf_counter() - started_s < 10
     assert scores.argmax() == len(points) - 1
     few = implausibility(points[:40_000], pose_deg[:40_000])
-    assert np.corrcoef(scores[:40_000], few)[0, 1] > 0.999
+    assert np.corrcoef(scores[:40_000], few)[0, 1] > 0.99, "fitted to one face in twelve or in four"
