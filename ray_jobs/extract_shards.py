@@ -87,10 +87,12 @@ def _start_detectors(
         ShardExtractor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
         fn_constructor_kwargs={"config": config, "schema": schema},
         compute=ray.data.ActorPoolStrategy(
-            size=actors, max_tasks_in_flight_per_actor=2, enable_true_multi_threading=True
+            size=actors,
+            max_tasks_in_flight_per_actor=2,
+            max_concurrent_calls_per_actor=2,
+            enable_true_multi_threading=True,
         ),
         num_cpus=1,
-        max_concurrency=2,
     )
     rows: Iterator[dict[str, Any]] = iter(results.iter_rows())
     with NativeLogFilter(RAY_DATA_START_UP_LINES):

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +29,7 @@ class ProgressReport:
         self._done = 0
         self._console = console or Console(stderr=True)
         self._last_line_s = time.monotonic()
+        self._first: tuple[int, float] | None = None
         self._task: TaskID | None = None
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
@@ -52,12 +54,21 @@ class ProgressReport:
 
     def advance_to(self, done: int, note: str = "") -> None:
         """Say that `done` units are done, with a short note such as the figures that a person watches."""
-        self._done = done
+        self._done, now_s = done, time.monotonic()
+        self._first = self._first or (done, now_s)
         if self._task is not None:
             self._bar.update(self._task, completed=done, note=note)
-        elif done >= self._total or time.monotonic() - self._last_line_s >= LINE_INTERVAL_S:
-            self._last_line_s = time.monotonic()
-            logger.info("%s %d/%d %s", self._what, done, self._total, note)
+        elif done >= self._total or now_s - self._last_line_s >= LINE_INTERVAL_S:
+            self._last_line_s = now_s
+            logger.info("%s %d/%d%s %s", self._what, done, self._total, self._time_left(now_s), note)
+
+    def _time_left(self, now_s: float) -> str:
+        """Return how long the rest takes at the mean speed so far, empty if that is not known."""
+        done, since_s = self._first or (0, now_s)
+        if self._done <= done or self._done >= self._total:
+            return ""
+        left_s = (self._total - self._done) * (now_s - since_s) / (self._done - done)
+        return f", {timedelta(seconds=round(left_s))} left,"
 
     def advance(self, units: int, note: str = "") -> None:
         """Say that `units` more are done."""
