@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any, cast
 
 import pyarrow as pa
 import ray
@@ -34,8 +35,9 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
         write_plan(shards, StorageFolder(config.output.table), schema)
         actors = min(actors, len(shards))
         logger.info("Extracting %d images with %d detectors", work.num_to_extract, actors)
-        results = _start_detectors(config, list(shards), actors, schema)
-        return _watch(results, work, actors, config.output.on_change == "re-extract")
+        # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
+        with closing(_start_detectors(config, list(shards), actors, schema)) as results:
+            return _watch(results, work, actors, config.output.on_change == "re-extract")
 
 
 DETECTOR_BYTES = 600 * 2**20
@@ -79,7 +81,7 @@ def _watch(
 
 def _start_detectors(
     config: ExtractConfig, shards: Sequence[str], actors: int, schema: pa.Schema
-) -> Iterator[ShardResult]:
+) -> Generator[ShardResult]:
     """Start the actors and return the results as they come."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"shard": name} for name in shards]
@@ -94,11 +96,11 @@ def _start_detectors(
         ),
         num_cpus=1,
     )
-    rows: Iterator[dict[str, Any]] = iter(results.iter_rows())
-    with NativeLogFilter(RAY_DATA_START_UP_LINES):
-        first = next(rows)
-    yield read_result(first)
-    yield from map(read_result, rows)
+    with closing(cast("Generator[dict[str, Any]]", iter(results.iter_rows()))) as rows:
+        with NativeLogFilter(RAY_DATA_START_UP_LINES):
+            first = next(rows)
+        yield read_result(first)
+        yield from map(read_result, rows)
 
 
 # An error in form only: its remedy, small arguments by value, is not ours to apply to Ray Data's own.

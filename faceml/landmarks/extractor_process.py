@@ -37,6 +37,10 @@ MAX_LOST_IN_A_ROW = 20
 """So many images one after the other that crash the detector say that something else is wrong."""
 
 
+MOST_STARTS = 3
+"""A process may be killed while it starts; one that dies each time has another reason."""
+
+
 class ExtractorProcess:
     """Run `faceml.landmarks.extractor_main` in a child process and start it anew when needed.
 
@@ -135,23 +139,31 @@ class ExtractorProcess:
 
     def _connected(self) -> "Connection[Any, Any]":
         """Return the connection to a process that is ready, a new one if there is none."""
+        for _ in range(MOST_STARTS):
+            if self._connection is not None or self._has_started():
+                break
         if self._connection is None:
-            self._connection, theirs = Pipe()
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "faceml.landmarks.extractor_main", str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    # What a submitted job imports from is known to this process alone.
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                )
-            with suppress(ConnectionError):
-                self._connection.send(self._settings)
-            self._images_seen = 0
-            if _receive(self._connection) != "ready":
-                self._stop()
-                raise StoppedError("The detector's process does not start. Its messages are in the log.")
+            raise StoppedError("The detector's process does not start. Its messages are in the worker's log.")
         return self._connection
+
+    def _has_started(self) -> bool:
+        """Start a process, and say whether it is ready for images."""
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "faceml.landmarks.extractor_main", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                # What a submitted job imports from is known to this process alone.
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        with suppress(ConnectionError):
+            self._connection.send(self._settings)
+        self._images_seen = 0
+        if _receive(self._connection) == "ready":
+            return True
+        self._stop()
+        return False
 
     def _bury(self) -> Status:
         """Clear up after a process that ended while at an image, and say how it ended."""

@@ -136,6 +136,32 @@ def test_extractor_process__leaves_no_process_behind(settings: ExtractorSettings
     assert not Path(f"/proc/{pid}").exists()
 
 
+KILLED_AT_ITS_START = """
+import os, signal, sys
+from pathlib import Path
+
+if "faceml.landmarks.extractor_main" in sys.orig_argv:
+    mark = Path(__file__).with_name("killed")
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_extractor_process__one_that_is_killed_while_it_starts_is_replaced(
+    lay_out: Callable[..., Listing],
+    settings: ExtractorSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(KILLED_AT_ITS_START)
+    monkeypatch.syspath_prepend(str(site))
+    with ExtractorProcess(settings) as process:
+        assert statuses(list(process.rows(lay_out("a")))) == {"a": "ok"}
+    assert (site / "killed").exists()
+
+
 def test_extractor_process__says_when_the_process_does_not_start(
     settings: ExtractorSettings, tmp_path: Path
 ) -> None:
