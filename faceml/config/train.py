@@ -56,6 +56,8 @@ class DataConfig(Config):
     num_landmarks: Literal[5, 10] = 5
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
     """Side of the square that images are scaled to, px."""
+    sampling: Literal["natural", "balanced", "sqrt"] = "natural"
+    """How often each expression is drawn: as it comes, equally often, or by the square root of its faces."""
     augmentation: AugmentationConfig = AugmentationConfig()
     loader_processes: CountOrZero = 0
     """Processes that decode for each training worker; 0 decodes in the worker itself."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Sampler
 
 Sampling = Literal["natural", "balanced", "sqrt"]
@@ -18,8 +19,8 @@ class ExpressionSampler(Sampler[int]):
     `natural` draws every face once. `balanced` gives every class that has faces the same share of the draws,
     `sqrt` a share in proportion to the square root of its faces. A class goes through its faces in shuffled
     order and begins again, shuffled anew, when all were seen: two faces of a class differ by at most one
-    draw. Shares are rounded down; the draws left over go to classes by their fractions, at random, so that
-    every share is exact in expectation to within one draw.
+    draw. Shares are rounded down; the draws left over go to classes at random, by their fractions, so that
+    every share is exact to within one draw.
 
     Worker r gets draws r, r + W, r + 2W, … of the one order that all W workers compute from the seed and the
     epoch; the last N mod W draws are left out, so that all have the same number.
@@ -55,7 +56,7 @@ class ExpressionSampler(Sampler[int]):
         end = len(self) * self.num_replicas
         return iter(self._draws()[self.rank : end : self.num_replicas].tolist())
 
-    def _draws(self) -> np.ndarray:
+    def _draws(self) -> npt.NDArray[np.int64]:
         rng = np.random.default_rng([self.seed, self.epoch])
         if self.sampling == "natural" or not len(self.labels):
             return rng.permutation(len(self.labels))
@@ -67,10 +68,11 @@ class ExpressionSampler(Sampler[int]):
         if left:
             fractions = (exact - draws) + 1e-12
             draws[rng.choice(len(classes), left, replace=False, p=fractions / fractions.sum())] += 1
-        chosen = []
+        chosen: list[int] = []
         for label, number in zip(classes, draws, strict=True):
             faces = np.flatnonzero(self.labels == label)
             rounds = -(-int(number) // len(faces))
             passes = [rng.permutation(faces) for _ in range(rounds)]
-            chosen.extend(np.concatenate([*passes, faces[:0]])[:number].tolist())
+            in_turn = np.concatenate([*passes, faces[:0]])  # of a class that gets no draw there is no pass
+            chosen.extend(in_turn[:number].tolist())
         return rng.permutation(np.asarray(chosen, dtype=np.int64))

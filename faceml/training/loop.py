@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader
 
 from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.sampling import ExpressionSampler
 from faceml.models.multitask import MultitaskFaceModel
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
@@ -155,7 +156,7 @@ class Trainer:
         if epoch <= self._options.freeze_backbone_epochs:
             self.objective.model.backbone.eval()  # its batch norms stay as they are, as its weights do
         torch.manual_seed(epoch_seed(self._options.seed, epoch))
-        if isinstance(self._train_faces.sampler, DistributedSampler):
+        if isinstance(self._train_faces.sampler, ExpressionSampler):
             self._train_faces.sampler.set_epoch(epoch)
         accumulate = self._options.accumulate_batches
         steps, started_s = len(self._train_faces) // accumulate, time.perf_counter()

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, DistributedSampler, Subset
+from torch.utils.data import DataLoader, Subset
 
 from faceml.config.config_error import ConfigError
 from faceml.config.train import DataConfig, TrainConfig
@@ -13,6 +13,7 @@ from faceml.datasets.augmentation import build_augmentation
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets.sampling import ExpressionSampler
 from faceml.losses.expression import inverse_frequency_weights
 from faceml.losses.weighting import build_weighting
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
@@ -131,8 +132,8 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
 
 
 def _train_loader(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoader[FaceSample]:
-    sampler: DistributedSampler[FaceSample] = DistributedSampler(
-        faces, config.scaling.num_train_workers, rank, shuffle=True, seed=config.seed, drop_last=True
+    sampler = ExpressionSampler(
+        faces.labels.tolist(), config.data.sampling, config.scaling.num_train_workers, rank, config.seed
     )
     # Batch statistics of a last, nearly empty batch would be noise.
     return _loader(config, faces, sampler=sampler, drop_last=True)

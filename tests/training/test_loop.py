@@ -268,6 +268,14 @@ def test_fit__the_average_is_what_is_evaluated_and_kept_and_resumed(faces: Path,
     assert_same_state(tmp_path / "resumed" / "2", tmp_path / "whole" / "2")
 
 
+def test_fit__sampling_draws_rare_expressions_as_often_as_frequent_ones(faces: Path) -> None:
+    trainer = build_trainer(config(faces, data__sampling="balanced"), torch.device("cpu"))
+    drawn = torch.cat([batch.label for batch in trainer._train_faces])
+    counts = torch.bincount(drawn, minlength=8)
+    assert len(drawn) == STEPS * 16
+    assert counts.max() - counts.min() <= 2
+
+
 @pytest.mark.parametrize("kind", ["fixed", "uncertainty_revised"])
 def test_fit__works_with_other_weightings(kind: str, faces: Path, tmp_path: Path) -> None:
     settings = config(
