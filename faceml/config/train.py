@@ -15,6 +15,7 @@ from faceml.config.base import (
     Positive,
     Seed,
 )
+from faceml.config.loss import LossConfig
 from faceml.config.model import ModelConfig
 from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
 
@@ -88,13 +89,6 @@ class SGDConfig(Config):
 
 
 OptimizerConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="name")]
-
-
-class LossConfig(Config):
-    """The task losses, before they are weighed."""
-
-    class_weights: Literal["none", "inverse_frequency"] = "none"
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
 
 class TrainingConfig(Config):

@@ -14,7 +14,8 @@ from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.sampling import ExpressionSampler
-from faceml.losses.expression import inverse_frequency_weights
+from faceml.losses.expression import build_class_weights
+from faceml.losses.landmarks import build_landmark_loss
 from faceml.losses.weighting import build_weighting
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.schema import LANDMARK_SETS
@@ -87,13 +88,14 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
         Preprocessing(config.data.image_size),
         LANDMARK_SETS[config.data.num_landmarks],
     )
-    balanced = config.loss.class_weights == "inverse_frequency"
     objective = MultitaskObjective(
         build_multitask_model(config.model, config.data.num_landmarks, len(EXPRESSIONS)),
         build_weighting(config.weighting),
         preprocessing,
-        inverse_frequency_weights(faces.train.class_counts()) if balanced else None,
+        build_class_weights(config.loss, faces.train.class_counts()),
         config.loss.label_smoothing,
+        config.loss.focal_gamma,
+        build_landmark_loss(config.loss.landmarks),
     ).to(device)
     optimizer = build_optimizer(
         config.optimizer,

@@ -1,6 +1,6 @@
 """What multitask training minimises: from a batch of faces to one number, and the losses behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -32,6 +32,8 @@ class MultitaskObjective(nn.Module):
         preprocessing: Normalises the images on the network's device.
         class_weights: Of the expressions, float32 of shape (E,); None weighs all alike.
         label_smoothing: In [0, 1).
+        focal_gamma: As in `expression_cross_entropy`.
+        landmark_loss: With the arguments of `masked_mse`.
     """
 
     class_weights: Tensor | None
@@ -43,6 +45,8 @@ class MultitaskObjective(nn.Module):
         preprocessing: Preprocessing,
         class_weights: Tensor | None = None,
         label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+        landmark_loss: Callable[..., Tensor] = masked_mse,
     ) -> None:
         super().__init__()
         self.model = model
@@ -50,22 +54,24 @@ class MultitaskObjective(nn.Module):
         self.preprocessing = preprocessing
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
+        self.landmark_loss = landmark_loss
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
         """Return the weighted total of the task losses over a batch on the network's device.
 
         Args:
             batch: Of this worker.
-            landmark_rows: What squared errors of landmarks are divided by; None counts
+            landmark_rows: What the penalties of landmarks are divided by; None counts
                 them with `rows_per_worker`.
         """
         rows = rows_per_worker(batch.has_landmarks) if landmark_rows is None else landmark_rows
         outputs: FaceOutputs = self.model(self.preprocessing.normalize(batch.image))
         losses = {
             "expression": expression_cross_entropy(
-                outputs.logits, batch.label, self.class_weights, self.label_smoothing
+                outputs.logits, batch.label, self.class_weights, self.label_smoothing, self.focal_gamma
             ),
-            "landmarks": masked_mse(outputs.landmarks, batch.landmarks, batch.has_landmarks, rows),
+            "landmarks": self.landmark_loss(outputs.landmarks, batch.landmarks, batch.has_landmarks, rows),
         }
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
 

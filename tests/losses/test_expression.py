@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.losses.expression import expression_cross_entropy, inverse_frequency_weights
+from faceml.config.loss import LossConfig
+from faceml.losses.expression import (
+    build_class_weights,
+    effective_number_weights,
+    expression_cross_entropy,
+    inverse_frequency_weights,
+)
 
 
 def by_hand(logits: torch.Tensor, labels: torch.Tensor, weights: np.ndarray, smoothing: float) -> float:
@@ -59,3 +65,48 @@ def test_inverse_frequency_weights__a_class_without_samples_gets_0() -> None:
 def test_inverse_frequency_weights__no_samples_at_all_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one labelled sample"):
         inverse_frequency_weights([0, 0])
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_expression_cross_entropy__focal_multiplies_each_image_by_its_formula(
+    gamma: float, smoothing: float
+) -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 1, 3, 2, 0])
+    loss = expression_cross_entropy(logits, labels, None, smoothing, gamma).item()
+    z = logits.double().numpy()
+    p = (np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))[range(6), labels.numpy()]
+    alone = [by_hand(logits[i : i + 1], labels[i : i + 1], np.ones(4), smoothing) for i in range(6)]
+    assert loss == pytest.approx(((1 - p) ** gamma * alone).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_expression_cross_entropy__focal_of_a_certain_face_has_finite_gradients(gamma: float) -> None:
+    logits = torch.tensor([[200.0, -200.0], [-200.0, 200.0]], requires_grad=True)
+    expression_cross_entropy(logits, torch.tensor([0, 0]), focal_gamma=gamma).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad[1].abs().sum() > 0.5
+
+
+def test_effective_number_weights__are_the_geometric_series_of_the_paper() -> None:
+    counts, beta = [5, 500, 20], 0.99
+    effective = [sum(beta**i for i in range(count)) for count in counts]
+    weights = effective_number_weights(counts, beta).double().numpy()
+    np.testing.assert_allclose(weights * effective, (weights * effective)[0], rtol=1e-6)
+    assert (weights * counts).sum() / sum(counts) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_effective_number_weights__go_from_alike_to_inverse_frequency() -> None:
+    counts = [3, 0, 40]
+    assert effective_number_weights(counts, 0.0).tolist() == [1.0, 0.0, 1.0]
+    near = effective_number_weights(counts, 1 - 1e-9)
+    torch.testing.assert_close(near, inverse_frequency_weights(counts), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["inverse_frequency", "effective_number"])
+def test_build_class_weights__without_samples_is_an_error(kind: str) -> None:
+    with pytest.raises(ValueError, match="at least one labelled sample"):
+        build_class_weights(LossConfig.model_validate({"class_weights": kind}), [0, 0])
+    assert build_class_weights(LossConfig(), [0, 0]) is None

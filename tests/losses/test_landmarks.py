@@ -1,13 +1,18 @@
 """The masked loss of landmarks: rows without landmarks count as if they were not there."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from torch import Tensor
 
-from faceml.losses.landmarks import masked_mse
+from faceml.config.loss import LandmarkLossConfig
+from faceml.losses.landmarks import build_landmark_loss, masked_mse
 
 masks = st.lists(st.booleans(), min_size=1, max_size=8)
 
@@ -58,4 +63,62 @@ def test_masked_mse__mean_over_workers_with_a_normalizer_is_the_loss_of_the_glob
     losses = [masked_mse(predicted[s], target[s], has_landmarks[s], rows_per_worker) for s in shards]
     torch.testing.assert_close(
         torch.stack(losses).mean(), masked_mse(predicted, target, has_landmarks), rtol=1e-5, atol=1e-8
+    )
+
+
+def loss_of(kind: str, **settings: float) -> Callable[..., Tensor]:
+    config: LandmarkLossConfig = TypeAdapter(LandmarkLossConfig).validate_python({"kind": kind, **settings})
+    return build_landmark_loss(config)
+
+
+def penalty_by_hand(kind: str, error: float) -> float:
+    """Of one coordinate, from the papers, with beta 0.1, width 0.2, curvature 0.05."""
+    size = abs(error)
+    if kind == "mse":
+        return size**2
+    if kind == "smooth_l1":
+        return size**2 / 0.2 if size < 0.1 else size - 0.05
+    offset = 0.2 - 0.2 * math.log(1 + 0.2 / 0.05)
+    return 0.2 * math.log(1 + size / 0.05) if size < 0.2 else size - offset
+
+
+KINDS: dict[str, dict[str, float]] = {
+    "mse": {},
+    "smooth_l1": {"beta": 0.1},
+    "wing": {"width": 0.2, "curvature": 0.05},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(mask=masks, seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_build_landmark_loss__is_the_mean_of_the_papers_penalty_over_rows_with_landmarks(
+    kind: str, mask: list[bool], seed: int
+) -> None:
+    predicted, target, has_landmarks = batch(mask, seed)
+    loss = loss_of(kind, **KINDS[kind])(predicted, target, has_landmarks)
+    loss.backward()
+    errors = (predicted - target).detach().double().numpy()[np.flatnonzero(mask)].ravel()
+    expected = np.mean([penalty_by_hand(kind, error) for error in errors]) if errors.size else 0.0
+    assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    assert predicted.grad is not None
+    assert torch.isfinite(predicted.grad).all()
+    assert not predicted.grad[~has_landmarks].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_build_landmark_loss__no_error_costs_nothing_and_pulls_nowhere(kind: str) -> None:
+    predicted = torch.full((2, 5, 2), 0.3, requires_grad=True)
+    loss = loss_of(kind)(predicted, predicted.detach().clone(), torch.tensor([True, True]))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert predicted.grad is not None
+    assert not predicted.grad.any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_build_landmark_loss__half_precision_is_computed_in_float32(kind: str) -> None:
+    predicted = torch.rand(3, 5, 2).bfloat16()
+    assert (
+        loss_of(kind)(predicted, torch.rand(3, 5, 2), torch.ones(3, dtype=torch.bool)).dtype == torch.float32
     )
