@@ -158,3 +158,12 @@ class TrainConfig(Config):
         if self.training.precision == "fp16" and not self.scaling.use_gpu:
             raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
         return self
+
+    @model_validator(mode="after")
+    def _weighs_whole_steps(self) -> Self:
+        if self.weighting.kind == "famo" and self.training.accumulate_batches > 1:
+            raise ValueError(
+                "weighting.kind: famo weighs by the losses of a whole step, and "
+                f"training.accumulate_batches: {self.training.accumulate_batches} divides steps. Set it to 1"
+            )
+        return self

@@ -25,6 +25,7 @@ from faceml.training.ema import AveragedWeights
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput, task_gradient_norms
 from faceml.training.observer import BrokenStep, EpochRecord, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
+from faceml.training.workers import mean_over_workers, share_buffers, world_size
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class Trainer:
         means = named(mean_over_workers(sums / done))
         seconds = time.perf_counter() - started_s
         weighting = self.objective.weighting
-        return {
+        figures = {
             **means,
             **{name: float(np.mean([look[name] for look in looks])) for name in looks[0]},
             **{f"train/log_var_{t}": float(s) for t, s in weighting.log_variances().items()},
@@ -197,6 +198,8 @@ class Trainer:
             "train/images_per_second": faces * world_size() / seconds,
             "train/broken_steps": float(broken),
         }
+        weighting.after_epoch({task: means[f"train/loss_{task}"] for task in weighting.tasks})
+        return figures
 
     def _tell_broken(
         self,
@@ -240,28 +243,7 @@ def _groups(batches: Iterable[FaceSample], size: int) -> Iterator[list[FaceSampl
             group = []
 
 
-def world_size() -> int:
-    """Return the number of workers that train together; 1 without a process group."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
 def epoch_seed(seed: int, epoch: int) -> int:
     """Mix the training's seed, this worker's rank and the epoch into one seed."""
     rank = dist.get_rank() if dist.is_initialized() else 0
     return int(np.random.SeedSequence([seed, rank, epoch]).generate_state(1)[0])
-
-
-def share_buffers(module: nn.Module) -> None:
-    """Give all workers rank 0's buffers: batch norms have seen other faces on each since the last step.
-
-    Without it every worker would evaluate a slightly different network, none of them the one that is saved.
-    """
-    for buffer in module.buffers() if world_size() > 1 else ():
-        dist.broadcast(buffer, src=0)
-
-
-def mean_over_workers(values: Tensor) -> Tensor:
-    """Return the mean of a tensor over all workers."""
-    if world_size() > 1:
-        dist.all_reduce(values)
-    return values / world_size()

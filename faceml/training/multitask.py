@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Subset
 
 from faceml.config.config_error import ConfigError
 from faceml.config.train import DataConfig, TrainConfig
+from faceml.config.weighting import LearnedWeighting
 from faceml.datasets.augmentation import build_augmentation
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.labels import EXPRESSIONS
@@ -90,7 +91,7 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
     )
     objective = MultitaskObjective(
         build_multitask_model(config.model, config.data.num_landmarks, len(EXPRESSIONS)),
-        build_weighting(config.weighting),
+        build_weighting(config.weighting, config.seed),
         preprocessing,
         build_class_weights(config.loss, faces.train.class_counts()),
         config.loss.label_smoothing,
@@ -101,7 +102,7 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
         config.optimizer,
         objective.model,
         objective.weighting,
-        0.0 if config.weighting.kind == "fixed" else config.weighting.learning_rate,
+        config.weighting.learning_rate if isinstance(config.weighting, LearnedWeighting) else 0.0,
     )
     evaluation = Evaluation(preprocessing, landmark_set, len(EXPRESSIONS), device)
     val_faces = _val_loader(config, faces.val, rank)

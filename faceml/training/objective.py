@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from faceml.datasets.face_dataset import FaceSample
@@ -13,6 +12,7 @@ from faceml.losses.expression import expression_cross_entropy
 from faceml.losses.landmarks import masked_mse
 from faceml.losses.weighting import TaskWeighting
 from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
+from faceml.training.workers import mean_over_workers
 
 
 class ObjectiveOutput(NamedTuple):
@@ -73,7 +73,15 @@ class MultitaskObjective(nn.Module):
             ),
             "landmarks": self.landmark_loss(outputs.landmarks, batch.landmarks, batch.has_landmarks, rows),
         }
+        if self.training and self.weighting.needs_losses and torch.is_grad_enabled():
+            self.weighting.see_losses(shared_losses(losses))
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
+
+
+def shared_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean of each loss over all workers, cut from the graph."""
+    means = mean_over_workers(torch.stack([loss.float() for loss in losses.values()]))
+    return dict(zip(losses, means, strict=True))
 
 
 def rows_per_worker(has_landmarks: Tensor) -> Tensor:
@@ -82,11 +90,7 @@ def rows_per_worker(has_landmarks: Tensor) -> Tensor:
     DDP averages gradients over workers. A squared error divided by each worker's own count would weigh rows
     of a worker with few of them more; divided by this, the average is the mean over the global batch.
     """
-    rows = has_landmarks.sum().float()
-    if dist.is_initialized():
-        dist.all_reduce(rows)
-        rows /= dist.get_world_size()
-    return rows
+    return mean_over_workers(has_landmarks.sum().float())
 
 
 def task_gradient_norms(losses: Mapping[str, Tensor], parameters: list[nn.Parameter]) -> dict[str, float]:

@@ -11,7 +11,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from faceml.datasets.face_dataset import FaceSample
-from faceml.training.objective import MultitaskObjective, ObjectiveOutput, rows_per_worker
+from faceml.training.conflicts import ConflictFreeBackward
+from faceml.training.objective import (
+    MultitaskObjective,
+    ObjectiveOutput,
+    rows_per_worker,
+    shared_losses,
+)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -65,6 +71,12 @@ class TrainingStep:
         self._device = next(objective.parameters()).device
         self._dtype = AUTOCAST_DTYPES.get(precision)
         self._max_grad_norm = max_grad_norm
+        shared = [p for p in objective.model.backbone.parameters() if p.requires_grad]
+        of_backbone = {id(p) for p in shared}
+        others = [p for p in objective.parameters() if p.requires_grad and id(p) not in of_backbone]
+        self._conflict_free = (
+            ConflictFreeBackward(shared, others) if objective.weighting.projects_conflicts else None
+        )
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=precision == "fp16")
 
     def __call__(
@@ -76,6 +88,8 @@ class TrainingStep:
             batches: Equally large.
             look: Sees the last batch's output before its graph is gone.
         """
+        weighting = self._objective.weighting
+        weighting.before_step()
         self._optimizer.zero_grad(set_to_none=True)
         rows = rows_per_worker(torch.stack([batch.has_landmarks.sum() for batch in batches])) / len(batches)
         losses = torch.zeros((), device=self._device)
@@ -85,15 +99,39 @@ class TrainingStep:
                 output = self.forward(batch, rows)
                 if look is not None and is_last:
                     look(output)
-                self.scaler.scale(output.total / len(batches)).backward()  # type: ignore[no-untyped-call]
+                self._backward(output, len(batches))
             losses = losses + torch.stack([output.total, *output.losses.values()]).detach() / len(batches)
+        if self._conflict_free:
+            self._conflict_free.finish()
         self.scaler.unscale_(self._optimizer)
         norm, is_finite = self._gradient_norm()
         if is_finite or self.scaler.is_enabled():  # the scaler leaves a step out itself, and scales less
             self.scaler.step(self._optimizer)
         self.scaler.update()
+        if weighting.needs_losses and is_finite:
+            weighting.after_step(self._losses_again(batches[-1], rows))
         overflows = self.scaler.is_enabled() and bool(torch.isfinite(losses).all())
         return StepResult(losses, norm, is_finite, not is_finite and not overflows, output)
+
+    def _backward(self, output: ObjectiveOutput, num_batches: int) -> None:
+        """Add the gradients of one of so many batches."""
+        if self._conflict_free is None:
+            self.scaler.scale(output.total / num_batches).backward()  # type: ignore[no-untyped-call]
+            return
+        weighting = self._objective.weighting
+        self._conflict_free.add(
+            {
+                task: self.scaler.scale(weighting.factor(task) * loss / num_batches)
+                for task, loss in output.losses.items()
+            }
+        )
+
+    @torch.no_grad()
+    def _losses_again(self, batch: FaceSample, rows: Tensor) -> dict[str, Tensor]:
+        """Return the losses of a batch as they are now, means over all workers."""
+        with self._autocast():
+            output: ObjectiveOutput = self._objective(batch, rows)
+        return shared_losses(output.losses)
 
     def _gradient_norm(self) -> tuple[Tensor, bool]:
         """Return the gradient's norm and whether it is finite; clip the gradient if it is too long."""
@@ -105,12 +143,16 @@ class TrainingStep:
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
         """Return the losses of a batch in this precision."""
-        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+        with self._autocast():
             output: ObjectiveOutput = self._module(batch, landmark_rows)
         return output
 
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None)
+
     def _exchange_of_gradients(self, is_last: bool) -> AbstractContextManager[None]:
-        """Let workers exchange gradients at the last batch only."""
-        if isinstance(self._module, DistributedDataParallel) and not is_last:
+        """Let workers exchange gradients at the last batch only, and not at all where each task's are."""
+        by_hand = not is_last or self._conflict_free is not None
+        if isinstance(self._module, DistributedDataParallel) and by_hand:
             return self._module.no_sync()
         return nullcontext()

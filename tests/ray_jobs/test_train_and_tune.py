@@ -137,6 +137,9 @@ def test_check_search__refuses_values_that_the_training_refuses(
         return parse_config(TuneConfig, settings)
 
     together = search("weighting.kind", kind="choice", values=["uncertainty", "fixed"])
+    kinds = ["fixed", "uncertainty_kendall", "uncertainty_revised", "dwa", "rlw", "famo", "pcgrad"]
+    tune.check_search(search("weighting.kind", kind="grid", values=["uncertainty", *kinds]))
+    tune.check_search(search("loss.landmarks.kind", kind="grid", values=["mse", "smooth_l1", "wing"]))
     rate = {"weighting.learning_rate": {"kind": "choice", "values": [0.1]}}
     both = together.model_dump(mode="json")
     both["search"] |= rate

@@ -16,9 +16,10 @@ from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.landmark_table import read_table
 from faceml.schema import LANDMARK_SETS
 from faceml.stopped import StoppedError
-from faceml.training.loop import Trainer, epoch_seed, mean_over_workers, share_buffers, world_size
+from faceml.training.loop import Trainer, epoch_seed
 from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.workers import mean_over_workers, share_buffers, world_size
 
 EPOCHS, STEPS = 2, 4
 
@@ -274,6 +275,15 @@ def test_fit__sampling_draws_rare_expressions_as_often_as_frequent_ones(faces: P
     counts = torch.bincount(drawn, minlength=8)
     assert len(drawn) == STEPS * 16
     assert counts.max() - counts.min() <= 2
+
+
+@pytest.mark.parametrize("kind", ["dwa", "rlw", "famo", "pcgrad"])
+def test_fit__of_any_weighting_resumed_is_as_uninterrupted(kind: str, faces: Path, tmp_path: Path) -> None:
+    settings = config(faces, weighting={"kind": kind}, training__epochs=4)
+    trained(settings, tmp_path / "whole", 4)
+    trained(settings, tmp_path / "part", 3)
+    trained(settings, tmp_path / "rest", 4, resume=tmp_path / "part" / "3")
+    assert_same_state(tmp_path / "whole" / "4", tmp_path / "rest" / "4")
 
 
 @pytest.mark.parametrize("kind", ["fixed", "uncertainty_revised"])

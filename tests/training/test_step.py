@@ -1,6 +1,6 @@
 """A step of several workers, and one of several batches, is a step of one worker with one large batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,12 @@ from torch.optim import SGD
 from faceml.config.model import ModelConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.losses.weighting import UncertaintyWeighting
+from faceml.losses.weighting import (
+    ConflictFreeWeighting,
+    FastAdaptiveWeighting,
+    TaskWeighting,
+    UncertaintyWeighting,
+)
 from faceml.models.multitask import build_multitask_model
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
 from faceml.training.step import TrainingStep
@@ -23,11 +28,13 @@ STEPS, FACES, SIDE_PX = 3, 8, 32
 TASKS = ("expression", "landmarks")
 
 
-def objective() -> MultitaskObjective:
+def objective(weighting: TaskWeighting | None = None) -> MultitaskObjective:
     """The same one each time; its batch norms know what they know, so that faces do not touch each other."""
     torch.manual_seed(11)
     made = MultitaskObjective(
-        build_multitask_model(ModelConfig(), 5), UncertaintyWeighting(TASKS), Preprocessing(SIDE_PX)
+        build_multitask_model(ModelConfig(), 5),
+        weighting or UncertaintyWeighting(TASKS),
+        Preprocessing(SIDE_PX),
     )
     made.train()
     for module in made.modules():
@@ -87,10 +94,32 @@ def test_training_step__of_two_batches_is_that_of_one_large_batch(
     torch.testing.assert_close(losses, whole[1], rtol=1e-4, atol=1e-6)
 
 
-def worker(rank: int, folder: Path, accumulate: bool) -> None:
+def conflict_free() -> TaskWeighting:
+    return ConflictFreeWeighting({"expression": 1.0, "landmarks": 4.0})
+
+
+def fast_adaptive() -> TaskWeighting:
+    return FastAdaptiveWeighting(TASKS)
+
+
+@pytest.mark.parametrize("weighting", [conflict_free, fast_adaptive])
+def test_training_step__other_weightings_on_two_workers_are_as_on_one(
+    weighting: Callable[[], TaskWeighting], tmp_path: Path
+) -> None:
+    made = objective(weighting())
+    updated(step_of(made), [[batch] for batch in large_batches()])
+    spawn(worker, args=(tmp_path, False, weighting), nprocs=2)  # type: ignore[no-untyped-call]
+    for rank in (0, 1):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert_close(found["state"], dict(made.state_dict()))
+
+
+def worker(
+    rank: int, folder: Path, accumulate: bool, weighting: Callable[[], TaskWeighting] | None = None
+) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    made = objective()
+    made = objective(weighting() if weighting else None)
     own = [half(batch, rank) for batch in large_batches()]
     groups = [[half(batch, 0), half(batch, 1)] if accumulate else [batch] for batch in own]
     losses = updated(step_of(made, DistributedDataParallel(made)), groups)

@@ -1,82 +1,18 @@
-"""How the task losses become one total: constants, or weights learned as the uncertainty of each task.
+"""Weights learned as the uncertainty of each task.
 
-The learned kinds hold s = log σ² of every task, σ² being the task's observation noise: unlike σ², it may take
-any value. Left to itself, s goes where the total is lowest for the task's present loss L; each kind states
-that optimum.
+All kinds hold s = log σ² of every task, σ² being the task's observation noise: unlike σ², it may take any
+value. Left to itself, s goes where the total is lowest for the task's present loss L; each kind states that
+optimum.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from faceml.config.weighting import WeightingConfig
-
-
-class TaskWeighting(nn.Module, ABC):
-    """Form total = Σ factor(task)·L_task + penalty(task) over a set of named tasks.
-
-    Args:
-        tasks: Their names.
-    """
-
-    def __init__(self, tasks: Collection[str]) -> None:
-        super().__init__()
-        self.tasks = frozenset(tasks)
-
-    @abstractmethod
-    def factor(self, task: str) -> Tensor | float:
-        """Return what the loss of `task` is multiplied by."""
-
-    @abstractmethod
-    def penalty(self, task: str) -> Tensor | float:
-        """Return what `task` adds to the total whatever its loss."""
-
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the total, a scalar; `losses` has one scalar for each task.
-
-        Raises:
-            ValueError: A task without a loss, or a loss without a task.
-        """
-        if losses.keys() != self.tasks:
-            raise ValueError(f"losses of {sorted(losses)} given, {sorted(self.tasks)} are weighted")
-        terms = [self.factor(task) * loss + self.penalty(task) for task, loss in losses.items()]
-        return torch.stack(terms).sum()
-
-    @torch.no_grad()
-    def effective_weights(self) -> dict[str, float]:
-        """Return the factor of each task as it is now, for the log."""
-        return {task: float(self.factor(task)) for task in sorted(self.tasks)}
-
-    def log_variances(self) -> dict[str, Tensor]:
-        """Return s = log σ² of each task as it is now, for the log; empty if nothing is learned."""
-        return {}
-
-    def clamp_(self) -> None:
-        """Bring learned values back into their range; call it after every optimiser step."""
-
-
-class FixedWeighting(TaskWeighting):
-    """Weigh each task by a constant: total = Σ λ·L.
-
-    Args:
-        lambdas: λ of each task.
-    """
-
-    def __init__(self, lambdas: Mapping[str, float]) -> None:
-        super().__init__(lambdas)
-        self.lambdas = dict(lambdas)
-
-    def factor(self, task: str) -> float:
-        """Return λ."""
-        return self.lambdas[task]
-
-    def penalty(self, task: str) -> float:
-        """Return 0."""
-        return 0.0
+from faceml.losses.weighting.base import TaskWeighting
 
 
 class _LearnedWeighting(TaskWeighting):
@@ -171,14 +107,3 @@ class RevisedWeighting(_LearnedWeighting):
     def penalty(self, task: str) -> Tensor:
         """Return ln(1 + exp(s))."""
         return functional.softplus(self.log_var(task))
-
-
-def build_weighting(config: WeightingConfig) -> TaskWeighting:
-    """Build the weighting of the tasks `expression` (classification) and `landmarks` (regression)."""
-    if config.kind == "fixed":
-        return FixedWeighting({"expression": config.lambda_expression, "landmarks": config.lambda_landmarks})
-    start, limit = config.initial_log_var, config.max_abs_log_var
-    if config.kind == "uncertainty_kendall":
-        return KendallWeighting(["expression"], ["landmarks"], start, limit)
-    weighting = UncertaintyWeighting if config.kind == "uncertainty" else RevisedWeighting
-    return weighting(["expression", "landmarks"], start, limit)

@@ -1,0 +1,76 @@
+"""Gradients of several tasks that do not work against each other.
+
+Shape letters: K tasks, P parameters.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from faceml.training.workers import mean_over_workers, world_size
+
+Gradients = list[Tensor]
+"""One for each of P parameters, in its shape."""
+
+
+def project_conflicts(gradients: Sequence[Gradients]) -> list[Gradients]:
+    """Take from each task's gradient its component against any other's (Yu et al. 2020, Algorithm 1).
+
+    Where g_i·g_j < 0, g_i becomes g_i - (g_i·g_j / |g_j|²)·g_j, g_j being the other's as it came. With two
+    tasks, as in faceml, the order in which others are gone through, random in the paper, makes no difference.
+
+    Args:
+        gradients: Of K tasks, over the same P parameters.
+    """
+    projected = []
+    for own, gradient in enumerate(gradients):
+        current = gradient
+        for other in (g for number, g in enumerate(gradients) if number != own):
+            product, length = _dot(current, other), _dot(other, other)
+            share = torch.where(product < 0, product / length, 0.0)
+            current = [part - share * against for part, against in zip(current, other, strict=True)]
+        projected.append(current)
+    return projected
+
+
+class ConflictFreeBackward:
+    """A backward pass that gathers each task's gradient, and in the end their conflict-free sum.
+
+    Args:
+        shared: Parameters that all tasks have in common; only there is anything projected.
+        others: The rest, each of one task.
+    """
+
+    def __init__(self, shared: Sequence[nn.Parameter], others: Sequence[nn.Parameter]) -> None:
+        self._parameters = [*shared, *others]
+        self._num_shared = len(shared)
+        self._gathered: dict[str, Gradients] = {}
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Add the gradients of a batch's weighted task losses."""
+        last = list(losses)[-1]
+        for task, loss in losses.items():
+            found = torch.autograd.grad(
+                loss, self._parameters, retain_graph=task != last, materialize_grads=True
+            )
+            so_far = self._gathered.get(task)
+            self._gathered[task] = (
+                list(found) if so_far is None else [a + b for a, b in zip(so_far, found, strict=True)]
+            )
+
+    def finish(self) -> None:
+        """Average each task's gradient over the workers, project, and give parameters their gradient."""
+        for gradients in self._gathered.values() if world_size() > 1 else ():
+            means = mean_over_workers(nn.utils.parameters_to_vector(gradients))
+            nn.utils.vector_to_parameters(means, gradients)
+        tasks = list(self._gathered.values())
+        projected = project_conflicts([gradients[: self._num_shared] for gradients in tasks])
+        whole = [[*shared, *own[self._num_shared :]] for shared, own in zip(projected, tasks, strict=True)]
+        for parameter, *gradients in zip(self._parameters, *whole, strict=True):
+            parameter.grad = torch.stack(gradients).sum(dim=0)
+        self._gathered = {}
+
+
+def _dot(one: Gradients, other: Gradients) -> Tensor:
+    return torch.stack([(a * b).sum() for a, b in zip(one, other, strict=True)]).sum()
