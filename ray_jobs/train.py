@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ from faceml.atomic import AtomicPath
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.models.backbone import build_backbone_from
+from faceml.reporting.doctor import Doctor
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.training import best_first, epochs_table, training_summary, watched_figures
@@ -66,7 +68,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
             _ToldReason() as reason,
             RunFolder(config.run.folder) as run_folder,
             ProgressReport("train", total_steps) as progress,
-            EventChannel(lambda event: _receive(event, run_folder, progress, reason)) as events,
+            EventChannel(_Receiver(run_folder, progress, reason, Doctor(config.weighting))) as events,
         ):
             result = _torch_trainer(config, events.queue).fit()
     _keep_best_model(result, config.run.folder)
@@ -135,21 +137,27 @@ class _ToldReason:
             raise StoppedError(self.stop.message) from None
 
 
-def _receive(
-    event: StepRecord | Stop | tuple[int, dict[str, float]],
-    run_folder: RunFolder,
-    progress: ProgressReport,
-    reason: _ToldReason,
-) -> None:
-    if isinstance(event, StepRecord):
-        reason.stop = None  # a worker that was replaced goes on
-        progress.advance_to(event.step, f"epoch {event.epoch}  {watched_figures(event.metrics)}")
-    elif isinstance(event, Stop):
-        reason.stop = event
-    else:
-        epoch, metrics = event
-        run_folder.add(epoch, metrics)
-        logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+@dataclass(frozen=True)
+class _Receiver:
+    """Take what workers tell: into the run folder, the progress bar, the log."""
+
+    run_folder: RunFolder
+    progress: ProgressReport
+    reason: _ToldReason
+    doctor: Doctor
+
+    def __call__(self, event: StepRecord | Stop | tuple[int, dict[str, float]]) -> None:
+        if isinstance(event, StepRecord):
+            self.reason.stop = None  # a worker that was replaced goes on
+            self.progress.advance_to(event.step, f"epoch {event.epoch}  {watched_figures(event.metrics)}")
+        elif isinstance(event, Stop):
+            self.reason.stop = event
+        else:
+            epoch, metrics = event
+            self.run_folder.add(epoch, metrics)
+            logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+            for finding in self.doctor.news(self.run_folder.records):
+                logger.info("%s", finding)
 
 
 if __name__ == "__main__":

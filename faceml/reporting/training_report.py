@@ -15,6 +15,7 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.chart import svg
+from faceml.reporting.doctor import diagnose, unsteady
 from faceml.reporting.figures import epochs_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL, percent, percent_range, significant
@@ -213,7 +214,11 @@ def _balance(records: list[dict[str, Any]], config: TrainConfig) -> Section:
         )
     return Section(
         title="How the two tasks share the network",
-        text=[f"Weighting: {config.weighting.kind}."],
+        text=[
+            f"Weighting: {config.weighting.kind}.",
+            *(finding.text for finding in diagnose(records, config.weighting)),
+            *([moving] if (moving := unsteady(records, config.weighting)) else []),
+        ],
         pictures=pictures,
     )
 

@@ -22,7 +22,7 @@ from faceml.models.multitask import MultitaskFaceModel
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
-from faceml.training.objective import MultitaskObjective, ObjectiveOutput, task_gradient_norms
+from faceml.training.objective import MultitaskObjective, ObjectiveOutput, task_gradients
 from faceml.training.observer import BrokenStep, EpochRecord, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
 from faceml.training.workers import mean_over_workers, share_buffers, world_size
@@ -191,7 +191,7 @@ class Trainer:
         weighting = self.objective.weighting
         figures = {
             **means,
-            **{name: float(np.mean([look[name] for look in looks])) for name in looks[0]},
+            **{name: _mean_of_finite([look[name] for look in looks]) for name in looks[0]},
             **{f"train/log_var_{t}": float(s) for t, s in weighting.log_variances().items()},
             **{f"train/weight_{t}": w for t, w in weighting.effective_weights().items()},
             "train/learning_rate": learning_rate,
@@ -220,8 +220,9 @@ class Trainer:
 
     def _gradient_norms(self, output: ObjectiveOutput) -> Metrics:
         shared = [p for p in self.objective.model.backbone.parameters() if p.requires_grad]
-        norms = task_gradient_norms(output.losses, shared)
-        return {f"train/grad_norm_{task}": norm for task, norm in norms.items()}
+        gradients = task_gradients(output.losses, shared)
+        norms = {f"train/grad_norm_{task}": norm for task, norm in gradients.norms.items()}
+        return norms | {"train/grad_cosine": gradients.cosine}
 
 
 def named(values: Tensor) -> Metrics:
@@ -231,6 +232,12 @@ def named(values: Tensor) -> Metrics:
 
 REMEDY = "Lower optimizer.learning_rate, lengthen training.warmup_epochs or set training.max_grad_norm."
 STEP_FIGURES = ("train/loss", "train/loss_expression", "train/loss_landmarks", "train/grad_norm")
+
+
+def _mean_of_finite(values: Sequence[float]) -> float:
+    """Return the mean; a broken step has gradients that are not finite, one without landmarks no cosine."""
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
 
 
 def _groups(batches: Iterable[FaceSample], size: int) -> Iterator[list[FaceSample]]:

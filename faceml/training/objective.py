@@ -93,20 +93,29 @@ def rows_per_worker(has_landmarks: Tensor) -> Tensor:
     return mean_over_workers(has_landmarks.sum().float())
 
 
-def task_gradient_norms(losses: Mapping[str, Tensor], parameters: list[nn.Parameter]) -> dict[str, float]:
-    """Return the Euclidean norm of each task's own gradient, unweighted, over shared parameters.
+class TaskGradients(NamedTuple):
+    """The Euclidean norm of each task's own gradient, and the cosine between those of two tasks."""
 
-    The graph is kept for the training step's backward pass.
+    norms: dict[str, float]
+    cosine: float
+
+
+def task_gradients(losses: Mapping[str, Tensor], parameters: list[nn.Parameter]) -> TaskGradients:
+    """Look at the gradient of each of two tasks, unweighted, over shared parameters.
+
+    The graph is kept for the training step's backward pass. Without a gradient, as from a batch without
+    landmarks, the cosine is NaN.
 
     Args:
         losses: Scalar loss of each task.
         parameters: The shared ones, such as the backbone's.
     """
-    return {
-        task: float(
-            torch.nn.utils.get_total_norm(
-                torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
-            )
+    one, other = (
+        nn.utils.parameters_to_vector(
+            torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
         )
-        for task, loss in losses.items()
-    }
+        for loss in losses.values()
+    )
+    norms = torch.stack([one.norm(), other.norm()])
+    cosine = float(one @ other / norms.prod())
+    return TaskGradients(dict(zip(losses, norms.tolist(), strict=True)), cosine)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from faceml.config.config_error import ConfigError
 from faceml.reporting.extraction_report import extraction_chapter
@@ -68,6 +69,8 @@ def test_training_chapter__figures_are_the_best_epochs(training_run: Path) -> No
 def test_training_chapter__fixed_weights_have_no_uncertainty(training_run: Path) -> None:
     file = training_run / "metrics.jsonl"
     file.write_text(re.sub(r'"train/log_var_\w+": [-\d.e]+, ', "", file.read_text()))
+    config = yaml.safe_load((training_run / "config.yaml").read_text()) | {"weighting": {"kind": "fixed"}}
+    (training_run / "config.yaml").write_text(yaml.safe_dump(config))
     assert len(training_chapter(training_run).sections[2].pictures) == 2
 
 

@@ -122,7 +122,7 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
             *("train/grad_norm_expression", "train/grad_norm_landmarks"),
             *("train/log_var_expression", "train/log_var_landmarks"),
             *("train/weight_expression", "train/weight_landmarks"),
-            *("train/grad_norm", "train/broken_steps"),
+            *("train/grad_norm", "train/grad_cosine", "train/broken_steps"),
             *("train/learning_rate", "train/images_per_second", "val/accuracy", "val/macro_f1"),
             *("val/loss_expression", "val/landmark_mse", "val/nme_interocular"),
         }

@@ -13,7 +13,7 @@ from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.weighting import FixedWeighting, KendallWeighting, TaskWeighting, UncertaintyWeighting
 from faceml.models.multitask import MultitaskFaceModel
-from faceml.training.objective import MultitaskObjective, rows_per_worker, task_gradient_norms
+from faceml.training.objective import MultitaskObjective, rows_per_worker, task_gradients
 
 TASKS = ("expression", "landmarks")
 HAS_LANDMARKS = [True, False, True, True, True, False, False, False]
@@ -89,11 +89,11 @@ def test_multitask_objective__class_weights_move_with_it_but_are_not_in_its_stat
     assert weighted.state_dict().keys() == objective(UncertaintyWeighting(TASKS)).state_dict().keys()
 
 
-def test_task_gradient_norms__are_those_of_each_task_alone() -> None:
+def test_task_gradients__are_those_of_each_task_alone() -> None:
     model = objective(FixedWeighting({"expression": 5.0, "landmarks": 7.0}))
     shared = list(model.model.backbone.parameters())
     total, losses, _ = model(batch())
-    norms = task_gradient_norms(losses, shared)
+    norms, cosine = task_gradients(losses, shared)
     total.backward()  # the graph is still there
     combined = [parameter.grad.clone() for parameter in shared if parameter.grad is not None]
     separate = []
@@ -107,12 +107,18 @@ def test_task_gradient_norms__are_those_of_each_task_alone() -> None:
         assert norms[task] == pytest.approx(expected, rel=1e-4)
     for whole, expression, landmarks in zip(combined, *separate, strict=True):
         torch.testing.assert_close(whole, 5 * expression + 7 * landmarks, rtol=1e-3, atol=1e-6)
+    one, other = (torch.cat([g.flatten() for g in gradients]).double().numpy() for gradients in separate)
+    expected = one @ other / np.sqrt((one @ one) * (other @ other))
+    assert 0.001 < abs(expected) < 1
+    assert cosine == pytest.approx(expected, rel=1e-3)
 
 
-def test_task_gradient_norms__of_a_task_without_influence_is_0() -> None:
+def test_task_gradients__of_a_task_without_influence_is_0() -> None:
     shared, other = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     losses = {"reaches": (shared * torch.tensor([3.0, 4.0, 0.0])).sum(), "misses": other.sum()}
-    assert task_gradient_norms(losses, [shared]) == {"reaches": pytest.approx(5.0), "misses": 0.0}
+    norms, cosine = task_gradients(losses, [shared])
+    assert norms == {"reaches": pytest.approx(5.0), "misses": 0.0}
+    assert np.isnan(cosine)
 
 
 def test_rows_per_worker__alone_is_the_count() -> None:
