@@ -12,6 +12,7 @@ SUMMARY_FILE = "summary.json"
 BEST_MODEL_FILE = "best_model.pt"
 QUALITY_FILE = "quality.json"
 REPORT_FILE = "report.html"
+CONFUSION = "val/confusion_matrix"
 BROKEN_STEPS_FOLDER = "broken_steps"
 
 

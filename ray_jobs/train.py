@@ -16,17 +16,26 @@ from rich.console import Console
 from faceml.atomic import AtomicPath
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
+from faceml.metrics.confusion import ConfusionMatrix
 from faceml.models.backbone import build_backbone_from
+from faceml.reporting.classes import classes_table, scores_line
 from faceml.reporting.doctor import Doctor
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.progress import ProgressReport
-from faceml.reporting.training import best_first, epochs_table, training_summary, watched_figures
+from faceml.reporting.training import (
+    best_first,
+    best_record,
+    confusion_of,
+    epochs_table,
+    training_summary,
+    watched_figures,
+)
 from faceml.reporting.training_report import training_chapter
-from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, write_summary
+from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, read_metrics, write_summary
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.multitask import build_faces, steps_per_epoch
-from faceml.training.observer import StepRecord
+from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
@@ -90,8 +99,14 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path) -> None:
 
 
 def show(config: TrainConfig, console: Console) -> None:
-    """Print a table of the epochs."""
-    console.print(epochs_table(RunFolder(config.run.folder).records))
+    """Print a table of the epochs, and one of the expressions in the best of them."""
+    records = read_metrics(config.run.folder)
+    console.print(epochs_table(records))
+    best = best_record(records)
+    confusion = confusion_of(best)
+    title = f"Validation faces of each expression, epoch {best['epoch']}"
+    console.print(classes_table(confusion, EXPRESSIONS, title))
+    console.print(scores_line(confusion))
 
 
 def _resources(config: TrainConfig) -> dict[str, float]:
@@ -146,15 +161,15 @@ class _Receiver:
     reason: _ToldReason
     doctor: Doctor
 
-    def __call__(self, event: StepRecord | Stop | tuple[int, dict[str, float]]) -> None:
+    def __call__(self, event: StepRecord | Stop | tuple[int, Metrics, ConfusionMatrix]) -> None:
         if isinstance(event, StepRecord):
             self.reason.stop = None  # a worker that was replaced goes on
             self.progress.advance_to(event.step, f"epoch {event.epoch}  {watched_figures(event.metrics)}")
         elif isinstance(event, Stop):
             self.reason.stop = event
         else:
-            epoch, metrics = event
-            self.run_folder.add(epoch, metrics)
+            epoch, metrics, confusion = event
+            self.run_folder.add(epoch, metrics, confusion)
             logger.info("epoch %d  %s", epoch, watched_figures(metrics))
             for finding in self.doctor.news(self.run_folder.records):
                 logger.info("%s", finding)

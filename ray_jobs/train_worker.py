@@ -72,7 +72,7 @@ class _RayTrainObserver:
             ray.train.report(reported)
             return
         # The record first: told twice it is replaced, but an epoch with a checkpoint is never trained again.
-        self._events.put_nowait((record.epoch, record.metrics))
+        self._events.put_nowait((record.epoch, record.metrics, record.confusion))
         with tempfile.TemporaryDirectory() as folder:
             record.save(Path(folder))
             ray.train.report(reported, checkpoint=ray.train.Checkpoint.from_directory(folder))

@@ -1,12 +1,14 @@
 """Numbers as a report writes them."""
 
+import math
+
 PERCENT = "\N{NO-BREAK SPACE}%"
 INTERVAL = f"95{PERCENT} interval"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share from 0 to 1 as percent."""
-    return "–" if share is None else f"{100 * share:.{digits}f}{PERCENT}"
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}{PERCENT}"
 
 
 def percent_range(limits: tuple[float, float]) -> str:

@@ -1,8 +1,13 @@
 """How a training went, as figures and as lines for the terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from rich.table import Table
+
+from faceml.metrics.confusion import ConfusionMatrix
+from faceml.run_files import CONFUSION
 
 WATCHED = ("train/loss_expression", "train/loss_landmarks", "val/accuracy", "val/landmark_mse")
 
@@ -18,6 +23,11 @@ def best_first(record: dict[str, Any]) -> tuple[float, int]:
 def best_record(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the record of the best epoch."""
     return max(records, key=best_first)
+
+
+def confusion_of(record: Mapping[str, Any]) -> ConfusionMatrix:
+    """Return the confusions that a record holds."""
+    return ConfusionMatrix(np.array(record[CONFUSION], dtype=np.int64))
 
 
 def training_summary(records: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.chart import svg
+from faceml.reporting.classes import classes_data_table, confusion_figure
 from faceml.reporting.doctor import diagnose, unsteady
 from faceml.reporting.figures import epochs_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL, percent, percent_range, significant
-from faceml.reporting.training import best_record
+from faceml.reporting.training import best_record, confusion_of
 from faceml.run_files import CONFIG_FILE, SUMMARY_FILE, read_metrics
 from faceml.schema import LANDMARK_SETS
 
@@ -77,6 +78,7 @@ def training_chapter(run_folder: Path, title: str = "Training") -> Chapter:
 
 def _headlines(best: Mapping[str, Any], epochs: int, faces: ValidationFaces) -> list[Headline]:
     accuracy = best["val/accuracy"]
+    low, high = confusion_of(best).macro_f1_interval()
     return [
         Headline(
             "Expression accuracy",
@@ -84,7 +86,11 @@ def _headlines(best: Mapping[str, Any], epochs: int, faces: ValidationFaces) -> 
             f"{INTERVAL} {percent_range(faces.interval(accuracy))}; "
             f"n = {faces.total:,}; epoch {best['epoch']} of {epochs}",
         ),
-        Headline("Macro-F1", f"{best['val/macro_f1']:.3f}", "every expression counts alike"),
+        Headline(
+            "Macro-F1",
+            f"{best['val/macro_f1']:.3f}",
+            f"{INTERVAL} {low:.3f}–{high:.3f}; every expression counts alike",
+        ),
         Headline("Landmark MSE", significant(best["val/landmark_mse"]), "of coordinates from 0 to 1"),
         Headline("Landmark NME", percent(best["val/nme_interocular"]), "of the distance between the eyes"),
     ]
@@ -92,6 +98,7 @@ def _headlines(best: Mapping[str, Any], epochs: int, faces: ValidationFaces) -> 
 
 def _accuracy(records: list[dict[str, Any]], faces: ValidationFaces) -> Section:
     best = best_record(records)
+    confusion = confusion_of(best)
     accuracy, (expression, share) = best["val/accuracy"], faces.majority
     low, high = faces.interval(accuracy)
     return Section(
@@ -125,7 +132,17 @@ def _accuracy(records: list[dict[str, Any]], faces: ValidationFaces) -> Section:
                 "When the two part, the network learns the training images by heart.",
                 best_epoch=best["epoch"],
             ),
+            Picture(
+                "Confusions",
+                svg(confusion_figure(confusion, EXPRESSIONS)),
+                "image/svg+xml",
+                "Counts of validation images by true and by predicted expression; the table below has the "
+                "share that is right of each.",
+                "Rows are true expressions, columns what the network says; the darker, the larger a row's "
+                "share.",
+            ),
         ],
+        tables=[classes_data_table(confusion, EXPRESSIONS, f"Each expression in epoch {best['epoch']}")],
         notes=[
             "The best epoch is chosen on these same validation images, so that its accuracy is somewhat "
             "optimistic for new ones; the interval covers the chance of the draw, not that choice."

@@ -1,6 +1,7 @@
 """Measuring a network on faces it does not learn from."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torchmetrics import MeanMetric
@@ -8,11 +9,19 @@ from torchmetrics import MeanMetric
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.expression import expression_cross_entropy
+from faceml.metrics.confusion import ConfusionMatrix
 from faceml.metrics.expression import expression_metrics
 from faceml.metrics.landmarks import LandmarkAgreement
 from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
 from faceml.schema import LandmarkSet
 from faceml.training.observer import Metrics
+
+
+class EvaluationResult(NamedTuple):
+    """Figures by name, and how often each expression was taken for which."""
+
+    metrics: Metrics
+    confusion: ConfusionMatrix
 
 
 class Evaluation:
@@ -39,15 +48,27 @@ class Evaluation:
         self._loss = MeanMetric().to(device)
 
     @torch.no_grad()
-    def __call__(self, model: MultitaskFaceModel, batches: Iterable[FaceSample]) -> Metrics:
+    def __call__(
+        self,
+        model: MultitaskFaceModel,
+        batches: Iterable[FaceSample],
+        see: Callable[[FaceSample, FaceOutputs], None] | None = None,
+    ) -> EvaluationResult:
         """Return accuracy, macro-F1 and loss of expressions, MSE and NME of landmarks by name.
 
         The network is in evaluation mode afterwards.
+
+        Args:
+            model: The network.
+            batches: This worker's.
+            see: Is shown each batch, on the device, with what the network says of it.
         """
         model.eval()
         for batch in batches:
             faces = batch.to(self._device)
             outputs: FaceOutputs = model(self._preprocessing.normalize(faces.image))
+            if see is not None:
+                see(faces, outputs)
             self._expression.update(outputs.logits, faces.label)
             self._landmarks.update(outputs.landmarks, faces.landmarks, faces.has_landmarks)
             self._loss.update(expression_cross_entropy(outputs.logits, faces.label), weight=len(faces.label))
@@ -56,4 +77,5 @@ class Evaluation:
         )
         for metric in (self._expression, self._landmarks, self._loss):
             metric.reset()
-        return {name: float(value) for name, value in values.items() if value.ndim == 0}
+        confusion = ConfusionMatrix(values.pop("confusion_matrix").cpu().numpy())
+        return EvaluationResult({name: float(value) for name, value in values.items()}, confusion)

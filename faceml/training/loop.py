@@ -22,6 +22,7 @@ from faceml.models.multitask import MultitaskFaceModel
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
+from faceml.training.evaluation import EvaluationResult
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput, task_gradients
 from faceml.training.observer import BrokenStep, EpochRecord, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
@@ -67,7 +68,8 @@ class Trainer:
         schedule: Stepped once an update.
         train_faces: Batches of this worker; the sampler is told the epoch.
         image_ids: Of the training faces, by their position.
-        evaluate: Returns the metrics of a network on the validation split, without the prefix `val/`.
+        evaluate: Returns the metrics of a network on the validation split, without the prefix `val/`,
+            and its confusions.
         model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
         options: The rest.
     """
@@ -79,7 +81,7 @@ class Trainer:
         schedule: LRScheduler,
         train_faces: DataLoader[FaceSample],
         image_ids: Sequence[str],
-        evaluate: Callable[[MultitaskFaceModel], Metrics],
+        evaluate: Callable[[MultitaskFaceModel], EvaluationResult],
         model_checkpoint: Callable[[MultitaskFaceModel, Metrics], dict[str, Any]],
         options: TrainerOptions,
     ) -> None:
@@ -119,11 +121,12 @@ class Trainer:
             epoch = self._epochs_done + 1
             metrics = self._train_epoch(epoch, epochs, observer)
             share_buffers(self.objective)
-            metrics |= {f"val/{name}": value for name, value in self._evaluate(self.model).items()}
+            found = self._evaluate(self.model)
+            metrics |= {f"val/{name}": value for name, value in found.metrics.items()}
             self._epochs_done = epoch
             if metrics["val/accuracy"] > self._best_accuracy:
                 self._best_epoch, self._best_accuracy = epoch, metrics["val/accuracy"]
-            observer.on_epoch(EpochRecord(epoch, metrics, partial(self.save, metrics)))
+            observer.on_epoch(EpochRecord(epoch, metrics, found.confusion, partial(self.save, metrics)))
 
     def save(self, metrics: Metrics, folder: Path) -> None:
         """Write the state to resume from and the model to use into a folder."""

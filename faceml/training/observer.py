@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from faceml.metrics.confusion import ConfusionMatrix
+
 Metrics = dict[str, float]
 
 
@@ -32,11 +34,13 @@ class EpochRecord:
     Attributes:
         epoch: From 1.
         metrics: Means over the epoch (`train/…`) and the evaluation at its end (`val/…`).
+        confusion: Of the expressions in that evaluation.
         save: Writes the checkpoint of this moment into a folder.
     """
 
     epoch: int
     metrics: Metrics
+    confusion: ConfusionMatrix
     save: Callable[[Path], None]
 
 

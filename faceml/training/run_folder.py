@@ -9,7 +9,8 @@ from typing import Self
 from tensorboardX import SummaryWriter
 
 from faceml.atomic import write_text
-from faceml.run_files import BROKEN_STEPS_FOLDER, METRICS_FILE, read_metrics
+from faceml.metrics.confusion import ConfusionMatrix
+from faceml.run_files import BROKEN_STEPS_FOLDER, CONFUSION, METRICS_FILE, read_metrics
 from faceml.training.observer import BrokenStep, Metrics
 
 
@@ -53,12 +54,12 @@ class RunFolder:
     ) -> None:
         self._events.close()
 
-    def add(self, epoch: int, metrics: Metrics) -> None:
+    def add(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> None:
         """Add the record of an epoch; it replaces records from this epoch on, which a resume repeats."""
         kept = [record for record in self.records if record["epoch"] < epoch]
         # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
         values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self.records = [*kept, {"epoch": epoch, **values}]
+        self.records = [*kept, {"epoch": epoch, **values, CONFUSION: confusion.counts.tolist()}]
         write_text(self.path / METRICS_FILE, "".join(json.dumps(record) + "\n" for record in self.records))
         for name, value in metrics.items():
             self._events.add_scalar(name, value, epoch)

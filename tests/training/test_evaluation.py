@@ -50,7 +50,7 @@ def test_evaluation__agrees_with_the_definitions_over_uneven_batches() -> None:
                    preprocessing)  # fmt: skip
     model.logits[:4, :4] += 6 * torch.eye(4)
     evaluation = Evaluation(preprocessing, landmark_set, 8, torch.device("cpu"))
-    found = evaluation(model.train(), iter(batches))  # type: ignore[arg-type]
+    found, confusion = evaluation(model.train(), iter(batches))  # type: ignore[arg-type]
 
     labels, predicted = whole.label.numpy(), model.logits.argmax(1).numpy()
     f1 = []
@@ -69,14 +69,17 @@ def test_evaluation__agrees_with_the_definitions_over_uneven_batches() -> None:
     assert found["landmark_mse"] == pytest.approx(((guess - truth) ** 2).mean(), rel=1e-5)
     assert found["nme_interocular"] == pytest.approx(nme, rel=1e-5)
     assert all(isinstance(value, float) for value in found.values())
-    assert evaluation(model, batches) == found, "every call starts afresh"  # type: ignore[arg-type]
+    expected = np.zeros((8, 8), dtype=int)
+    np.add.at(expected, (labels, predicted), 1)
+    np.testing.assert_array_equal(confusion.counts, expected)
+    assert evaluation(model, batches).metrics == found, "every call starts afresh"  # type: ignore[arg-type]
 
 
 def test_evaluation__without_any_landmarks_their_metrics_are_nan() -> None:
     whole, _ = samples(torch.zeros(FACES, dtype=torch.bool), [FACES])
     model = Memory(torch.randn(FACES, 8), torch.rand(FACES, 10, 2), Preprocessing(4))
     evaluation = Evaluation(Preprocessing(4), LANDMARK_SETS[10], 8, torch.device("cpu"))
-    found = evaluation(model, [whole])  # type: ignore[arg-type]
+    found = evaluation(model, [whole]).metrics  # type: ignore[arg-type]
     assert math.isnan(found["landmark_mse"])
     assert math.isnan(found["nme_interocular"])
     assert 0 <= found["accuracy"] <= 1

@@ -264,7 +264,7 @@ def test_fit__the_average_is_what_is_evaluated_and_kept_and_resumed(faces: Path,
     state = kept["model_state_dict"]
     assert_equal(state, dict(trainer.model.state_dict()))
     assert not torch.equal(state["expression_head.weight"], trainer.objective.model.expression_head.weight)
-    assert trainer._evaluate(trainer.model)["accuracy"] == kept["metrics"]["val/accuracy"]
+    assert trainer._evaluate(trainer.model).metrics["accuracy"] == kept["metrics"]["val/accuracy"]
     trained(settings, tmp_path / "resumed", resume=tmp_path / "whole" / "1")
     assert_same_state(tmp_path / "resumed" / "2", tmp_path / "whole" / "2")
 

@@ -1,0 +1,102 @@
+"""What a confusion matrix says: scores of each class, accuracy and macro-F1, with intervals.
+
+Shape letters: E classes, N images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from faceml.metrics.intervals import wilson_interval
+
+Interval = tuple[float, float]
+BOOTSTRAP_ROUNDS = 2000
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is recognised.
+
+    Attributes:
+        images: That are of this class.
+        recall: Share of them that were named so; NaN without any.
+        recall_interval: Its Wilson interval.
+        precision: Share of those named so that are; NaN if none was.
+        f1: Harmonic mean of the two, 2·hits / (images + named so); NaN without either.
+    """
+
+    images: int
+    recall: float
+    recall_interval: Interval
+    precision: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix:
+    """Counts of N images by true class and predicted class.
+
+    Attributes:
+        counts: int64 of shape (E, E); rows are true classes, columns predictions.
+    """
+
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def images(self) -> int:
+        """N."""
+        return int(self.counts.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images on the diagonal."""
+        return float(np.trace(self.counts) / self.images)
+
+    def accuracy_interval(self, confidence: float = 0.95) -> Interval:
+        """Return the Wilson interval of the accuracy."""
+        return wilson_interval(int(np.trace(self.counts)), self.images, confidence)
+
+    @property
+    def macro_f1(self) -> float:
+        """F1 averaged over the classes that occur among the true or the predicted ones."""
+        return float(_macro_f1(self.counts))
+
+    def macro_f1_interval(self, confidence: float = 0.95, seed: int = 0) -> Interval:
+        """Return the bootstrap percentile interval of macro-F1 (Efron 1979), over 2,000 draws of N images.
+
+        Drawing images anew is drawing the cells of the matrix anew, each as often as it has images.
+        """
+        rng = np.random.default_rng(seed)
+        shares = self.counts.ravel() / self.images
+        drawn = rng.multinomial(self.images, shares, BOOTSTRAP_ROUNDS).reshape(-1, *self.counts.shape)
+        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+        low, high = np.quantile(_macro_f1(drawn), tails)
+        return float(low), float(high)
+
+    def class_scores(self, confidence: float = 0.95) -> list[ClassScore]:
+        """Return the scores of each class."""
+        hits, true, named = np.diagonal(self.counts), self.counts.sum(axis=1), self.counts.sum(axis=0)
+        return [
+            ClassScore(
+                images=int(images),
+                recall=_share(hit, images),
+                recall_interval=wilson_interval(int(hit), int(images), confidence),
+                precision=_share(hit, said),
+                f1=_share(2 * hit, images + said),
+            )
+            for hit, images, said in zip(hits, true, named, strict=True)
+        ]
+
+
+def _share(part: np.int64, whole: np.int64) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _macro_f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return macro-F1 of matrices of shape (..., E, E)."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    sizes = counts.sum(axis=-1) + counts.sum(axis=-2)
+    f1 = np.divide(2 * hits, sizes, out=np.zeros(hits.shape), where=sizes > 0)
+    mean: npt.NDArray[np.float64] = f1.sum(axis=-1) / (sizes > 0).sum(axis=-1)
+    return mean
