@@ -13,6 +13,7 @@ BEST_MODEL_FILE = "best_model.pt"
 QUALITY_FILE = "quality.json"
 REPORT_FILE = "report.html"
 CONFUSION = "val/confusion_matrix"
+PREDICTIONS_FILE = "predictions.parquet"
 BROKEN_STEPS_FOLDER = "broken_steps"
 
 
@@ -20,6 +21,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the records of a run folder, in the order of their epochs; none if there are none yet."""
     file = path / METRICS_FILE
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def write_config(text: str, path: Path) -> None:
+    """Write `config.yaml`, the resolved configuration, into a run folder."""
+    write_text(path / CONFIG_FILE, text)
 
 
 def write_summary(summary: dict[str, Any], path: Path) -> None:

@@ -143,6 +143,22 @@ def train(config: ConfigFile = Path("configs/multitask_affectnet.yaml"), overrid
 
 
 @app.command()
+def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
+    """Say how good a trained model is on a split.
+
+    Example: faceml evaluate --set model=RUN/best_model.pt --set data.table=tables/val
+    """
+    from faceml.config.evaluate import EvaluateConfig
+    from faceml.config.loading import load_config
+
+    settings = load_config(EvaluateConfig, config, overrides or [])
+    from ray_jobs import evaluate as job
+
+    job.show(job.run(settings), _console())
+    _show_results(settings.run.folder)
+
+
+@app.command()
 def tune(config: ConfigFile = Path("configs/tune_multitask.yaml"), overrides: Overrides = None) -> None:
     """Search learning rate, backbone and loss weighting.
 

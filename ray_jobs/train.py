@@ -67,8 +67,8 @@ def run(config: TrainConfig) -> dict[str, Any]:
         ", ".join(f"{name} {count}" for name, count in counts),
         len(faces.val),
     )
-    for status, count in faces.train.left_out.items() | faces.val.left_out.items():
-        logger.warning("%d images are left out: %s", count, status)
+    for split in (faces.train, faces.val):
+        split.log_left_out()
     build_backbone_from(config.model)
     with RayCluster():
         require_resources(_resources(config), "scaling")

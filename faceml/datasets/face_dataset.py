@@ -4,7 +4,7 @@ Shape letters: N faces, L landmarks, S side of the image, px.
 """
 
 import json
-from collections import Counter
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,11 @@ from faceml.datasets.landmark_table import read_table, table_metadata_of
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import RgbImage, decode_image
 from faceml.schema import crop_landmarks, landmark_column
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+"""Images left out, on a line of the log."""
 
 ReadBytes = Callable[[int], bytes]
 
@@ -54,7 +59,8 @@ class FaceDataset(Dataset[FaceSample]):
     """Faces in the order of their `image_id`.
 
     Every image that could be decoded belongs to it; those in which no face was found have an expression
-    but no landmarks. Rows without pixels are left out and counted in `left_out`.
+    but no landmarks. Rows without pixels are left out; `left_out` has the names of the
+    images by status.
 
     Args:
         table: Landmark table with labelled folders.
@@ -75,10 +81,11 @@ class FaceDataset(Dataset[FaceSample]):
         preprocessing: Preprocessing,
         augmentation: FaceAugmentation | None = None,
     ) -> None:
+        self.table = table
         points = landmark_column(num_landmarks)
         rows = read_table(table, ["folder", "status", points, *([] if images else _copy_columns(table))])
         decoded = pc.is_in(rows["status"], pa.array(["ok", "no_face"]))
-        self.left_out = Counter(rows.filter(pc.invert(decoded))["status"].to_pylist())
+        self.left_out = _by_status(rows.filter(pc.invert(decoded)))
         rows = rows.filter(decoded)
         self.image_ids: list[str] = rows["image_id"].to_pylist()
         self.labels = torch.tensor(_labels(rows["folder"].to_pylist(), table), dtype=torch.int64)
@@ -129,9 +136,22 @@ class FaceDataset(Dataset[FaceSample]):
             )
         return image
 
+    def log_left_out(self) -> None:
+        """Name the images that are left out."""
+        for status, images in self.left_out.items():
+            named = ", ".join(images[:MOST_NAMED]) + (", …" if len(images) > MOST_NAMED else "")
+            logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, named)
+
     def class_counts(self) -> list[int]:
         """Count the faces of each expression."""
         return torch.bincount(self.labels, minlength=len(EXPRESSIONS)).tolist()
+
+
+def _by_status(rows: pa.Table) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for status, image_id in zip(rows["status"].to_pylist(), rows["image_id"].to_pylist(), strict=True):
+        found.setdefault(status, []).append(image_id)
+    return found
 
 
 def _labels(folders: list[str], table: Path) -> list[int]:

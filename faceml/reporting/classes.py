@@ -11,7 +11,7 @@ from faceml.reporting.chart import INK, styled
 from faceml.reporting.html import DataTable
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
 
-HEADER = ["images", "recall", f"{INTERVAL} interval", "precision", "F1"]
+HEADER = ["images", "recall", INTERVAL, "precision", "F1"]
 
 
 def class_rows(confusion: ConfusionMatrix, names: Sequence[str]) -> list[list[str]]:

@@ -28,6 +28,17 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     return state
 
 
+def contract(preprocessing: Preprocessing, landmark_set: LandmarkSet) -> dict[str, Any]:
+    """Return what a network and its user have to agree on, as plain values.
+
+    The preprocessing's fingerprint, `labels` in the order of the logits, `landmark_set` in that of points.
+    """
+    return preprocessing.fingerprint() | {
+        "labels": list(EXPRESSIONS),
+        "landmark_set": list(landmark_set.names),
+    }
+
+
 def model_checkpoint(
     model: MultitaskFaceModel,
     config: dict[str, Any],
@@ -44,10 +55,11 @@ def model_checkpoint(
         landmark_set: Of the points that it predicts.
         metrics: Of the epoch.
     """
+    agreed = contract(preprocessing, landmark_set)
     return {
         "model_state_dict": model.state_dict(),
         "config": config,
-        "preprocessing": preprocessing.fingerprint() | {"labels": list(EXPRESSIONS)},
-        "landmark_set": list(landmark_set.names),
+        "preprocessing": {name: value for name, value in agreed.items() if name != "landmark_set"},
+        "landmark_set": agreed["landmark_set"],
         "metrics": metrics,
     }

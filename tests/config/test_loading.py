@@ -107,7 +107,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "weighting.kind=learned",
             "Bad value: 'weighting.kind' = 'learned': must be one of 'fixed', 'uncertainty', "
-            "'uncertainty_kendall', 'uncertainty_revised'.",
+            "'uncertainty_kendall', 'uncertainty_revised', 'pcgrad', 'dwa', 'rlw', 'famo'.",
         ),
         ("data.augmentation.scale=1.1", "Bad value: 'data.augmentation.scale' = 1.1: must be a list."),
         ("data.augmentation.scale=[1]", "Bad value: 'data.augmentation.scale' = [1]: has too few items."),

@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from faceml.config.base import Config
 from faceml.config.demo import DemoConfig, build_stages
+from faceml.config.evaluate import EvaluateConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, parse_config
+from faceml.config.loss import LandmarkLossConfig
 from faceml.config.synth import SynthConfig
 from faceml.config.train import AdamWConfig, SGDConfig, TrainConfig
 from faceml.config.tune import TuneConfig
@@ -19,6 +21,7 @@ from faceml.config.weighting import WeightingConfig
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, type[Config]] = {
     "demo.yaml": DemoConfig,
+    "evaluate.yaml": EvaluateConfig,
     "extract_landmarks.yaml": ExtractConfig,
     "multitask_affectnet.yaml": TrainConfig,
     "synth.yaml": SynthConfig,
@@ -52,7 +55,9 @@ def test_configs__the_first_lines_say_what_for_and_the_exact_command(name: str) 
     assert f"--config configs/{name}" in second
 
 
-@pytest.mark.parametrize("name", ["extract_landmarks.yaml", "multitask_affectnet.yaml", "synth.yaml"])
+@pytest.mark.parametrize(
+    "name", ["evaluate.yaml", "extract_landmarks.yaml", "multitask_affectnet.yaml", "synth.yaml"]
+)
 def test_configs__no_option_is_undocumented(name: str) -> None:
     raw = shipped(name)
     assert keys(raw) == keys(parse_config(MODELS[name], raw).model_dump(mode="json"))
@@ -61,14 +66,15 @@ def test_configs__no_option_is_undocumented(name: str) -> None:
 def test_configs__the_options_of_kinds_not_chosen_are_in_the_comments() -> None:
     text = (CONFIGS / "multitask_affectnet.yaml").read_text(encoding="utf-8")
     kinds: list[type[BaseModel]] = [AdamWConfig, SGDConfig, *get_args(get_args(WeightingConfig)[0])]
-    assert len(kinds) == 6
+    kinds += get_args(get_args(LandmarkLossConfig)[0])
+    assert len(kinds) == 13
     missing = [
         f"{kind.__name__}.{field}" for kind in kinds for field in kind.model_fields if field not in text
     ]
     assert not missing
     words = [value for kind in kinds for name in ("kind", "name") if name in kind.model_fields
              for value in get_args(kind.model_fields[name].annotation)]  # fmt: skip
-    assert len(words) == 6
+    assert len(words) == 13
     assert not [word for word in words if word not in text]
 
 

@@ -1,0 +1,95 @@
+"""`faceml evaluate`: a trained model on any split. Needs no Ray."""
+
+import logging
+import time
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch.utils.data import DataLoader
+
+from faceml.config.config_error import ConfigError
+from faceml.config.evaluate import EvaluateConfig
+from faceml.config.loading import dump_config
+from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.models.multitask import FaceOutputs
+from faceml.reporting.classes import classes_table, scores_line
+from faceml.reporting.evaluation_report import evaluation_chapter
+from faceml.reporting.html import Report, write_report
+from faceml.reporting.numbers import percent
+from faceml.reporting.progress import ProgressReport
+from faceml.run_files import PREDICTIONS_FILE, REPORT_FILE, write_config, write_summary
+from faceml.training.evaluation import Evaluation, EvaluationResult
+from faceml.training.predictions import Predictions
+from faceml.training.trained_model import load_trained_model
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: EvaluateConfig) -> EvaluationResult:
+    """Evaluate, and write the results.
+
+    Raises:
+        ConfigError: The model or the split cannot be used.
+    """
+    started_s = time.monotonic()
+    if config.use_gpu and not torch.cuda.is_available():
+        raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
+    device = torch.device("cuda" if config.use_gpu else "cpu")
+    trained = load_trained_model(config.model)
+    faces = FaceDataset(
+        config.data.table, config.data.images, len(trained.landmark_set), trained.preprocessing
+    )
+    if not len(faces):
+        raise ConfigError(f"data.table: {config.data.table} has no image that could be decoded.")
+    faces.log_left_out()
+    loader: DataLoader[FaceSample] = DataLoader(
+        faces, config.batch_size, num_workers=config.loader_processes, pin_memory=config.use_gpu
+    )
+    evaluation = Evaluation(trained.preprocessing, trained.landmark_set, len(EXPRESSIONS), device)
+    predictions = Predictions(faces.image_ids)
+    with ProgressReport("evaluate", len(faces)) as progress:
+
+        def see(batch: FaceSample, outputs: FaceOutputs) -> None:
+            predictions.add(batch, outputs)
+            progress.advance(len(batch.label))
+
+        result = evaluation(trained.model.to(device), loader, see)
+    folder = config.run.folder
+    write_config(dump_config(config), folder)
+    predictions.write(folder / PREDICTIONS_FILE)
+    write_summary(evaluation_summary(result, faces, time.monotonic() - started_s), folder)
+    answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
+    write_report(Report("Evaluation", answer, [evaluation_chapter(result, config)]), folder / REPORT_FILE)
+    return result
+
+
+def evaluation_summary(result: EvaluationResult, faces: FaceDataset, wall_s: float) -> dict[str, Any]:
+    """Return what `summary.json` holds."""
+    confusion = result.confusion
+    scores = zip(EXPRESSIONS, confusion.class_scores(), strict=True)
+    return {
+        "images": confusion.images,
+        "left_out": {status: len(images) for status, images in faces.left_out.items()},
+        **result.metrics,
+        "accuracy_interval": confusion.accuracy_interval(),
+        "macro_f1_interval": confusion.macro_f1_interval(),
+        "recall": {name: score.recall if score.images else None for name, score in scores},
+        "confusion_matrix": confusion.counts.tolist(),
+        "wall_s": round(wall_s, 2),
+    }
+
+
+def show(result: EvaluationResult, console: Console) -> None:
+    """Print a table of the expressions, and the figures of the whole."""
+    console.print(classes_table(result.confusion, EXPRESSIONS, "Each expression"))
+    console.print(scores_line(result.confusion))
+    nme = result.metrics["nme_interocular"]
+    console.print(f"Landmarks: {percent(nme)} of the distance between the eyes from MediaPipe's, on average.")
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("evaluate")

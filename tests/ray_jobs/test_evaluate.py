@@ -1,0 +1,93 @@
+"""A trained model on a split: the figures are those of its predictions, and of its own validation."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.evaluate import EvaluateConfig
+from faceml.config.loading import parse_config
+from faceml.config.model import ModelConfig
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets.landmark_table import read_table
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.models.multitask import build_multitask_model
+from faceml.schema import LANDMARK_SETS
+from faceml.training.checkpoint import model_checkpoint, write_state
+from ray_jobs import evaluate
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A network that never learned anything, which a split does not mind."""
+    settings = {
+        "model": {"backbone": "resnet18", "weights": "none", "embedding_dim": 32},
+        "data": {"image_size": 32, "num_landmarks": 5},
+    }
+    network = build_multitask_model(ModelConfig(embedding_dim=32), 5)
+    file = tmp_path / "best_model.pt"
+    write_state(model_checkpoint(network, settings, Preprocessing(32), LANDMARK_SETS[5], {}), file)
+    return file
+
+
+def config(model: Path, faces: Path, tables: Path, **changes: object) -> EvaluateConfig:
+    raw = {
+        "model": str(model),
+        "data": {"table": str(tables / "val"), "images": str(faces / "val")},
+        "batch_size": 5,
+        "run": {"folder": str(model.parent / "evaluation")},
+    }
+    return parse_config(EvaluateConfig, raw | changes)
+
+
+def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tables: Path) -> None:
+    settings = config(model, faces, tables)
+    result = evaluate.run(settings)
+    folder = settings.run.folder
+    rows = pq.read_table(folder / "predictions.parquet")
+    table = read_table(tables / "val", ["folder", "status", "landmarks_5"])
+    assert rows["image_id"].to_pylist() == table["image_id"].to_pylist()
+    assert rows["label"].to_pylist() == [int(label) for label in table["folder"].to_pylist()]
+    labels, predicted = rows["label"].to_numpy(), rows["predicted"].to_numpy()
+    probabilities = np.array(rows["probabilities"].to_pylist())
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), predicted)
+
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["images"] == table.num_rows
+    assert summary["accuracy"] == pytest.approx((labels == predicted).mean())
+    low, high = summary["accuracy_interval"]
+    assert low < summary["accuracy"] < high
+    for label, name in enumerate(EXPRESSIONS):
+        assert summary["recall"][name] == pytest.approx((predicted[labels == label] == label).mean())
+    found = np.array(table["status"].to_pylist()) == "ok"
+    points = np.array([p for p in table["landmarks_5"].to_pylist() if p is not None])
+    guesses = np.array(rows["landmarks"].to_pylist())[found]
+    assert summary["landmark_mse"] == pytest.approx(((guesses - points) ** 2).mean(), rel=1e-4)
+    report = (folder / "report.html").read_text()
+    assert all(name in report for name in EXPRESSIONS)
+    console = Console(record=True, width=120)
+    evaluate.show(result, console)
+    assert f"on {summary['images']} images" in console.export_text()
+
+
+def test_run__a_model_of_another_preprocessing_is_refused(model: Path, faces: Path, tables: Path) -> None:
+    checkpoint = torch.load(model, weights_only=True)
+    checkpoint["preprocessing"]["color_order"] = "bgr"
+    write_state(checkpoint, model)
+    with pytest.raises(ConfigError, match="color_order bgr where this faceml has rgb"):
+        evaluate.run(config(model, faces, tables))
+    assert not (model.parent / "evaluation").exists()
+
+
+def test_run__a_gpu_that_is_not_there_is_refused(
+    model: Path, faces: Path, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="use_gpu: true needs a GPU"):
+        evaluate.run(config(model, faces, tables, use_gpu=True))
