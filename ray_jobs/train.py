@@ -34,6 +34,7 @@ from faceml.reporting.training_report import training_chapter
 from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, read_metrics, write_summary
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE
+from faceml.training.leakage import audit_leakage
 from faceml.training.multitask import build_faces, steps_per_epoch
 from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
@@ -69,6 +70,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     )
     for split in (faces.train, faces.val):
         split.log_left_out()
+    audit_leakage(config.data)
     build_backbone_from(config.model)
     with RayCluster():
         require_resources(_resources(config), "scaling")

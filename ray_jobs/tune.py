@@ -24,6 +24,7 @@ from faceml.reporting.tuning import Trial, leaderboard_table, ranked, shown
 from faceml.reporting.tuning_report import tuning_chapter
 from faceml.run_files import REPORT_FILE, write_summary
 from faceml.stopped import StoppedError
+from faceml.training.leakage import audit_leakage
 from faceml.training.multitask import build_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.run_folders import enter_run_folder
@@ -48,6 +49,7 @@ def run(config: TuneConfig) -> list[Trial]:
     started_s = time.monotonic()
     check_search(config)
     steps_per_epoch(config.train, build_faces(config.train.data))
+    audit_leakage(config.train.data)
     if (config.run.folder / TRIALS_FOLDER).exists():
         raise ConfigError(
             f"run.folder: {config.run.folder} holds a search. Choose another folder or remove it."

@@ -49,6 +49,15 @@ class AugmentationConfig(Config):
         return self
 
 
+class LeakageConfig(Config):
+    """Validation images that are in the training split too."""
+
+    on_found: Literal["warn", "strict", "ignore"] = "warn"
+    """`warn` counts and names them before training, `strict` refuses to train, `ignore` does not look."""
+    max_hash_distance: Annotated[int, Field(strict=True, ge=0, le=8)] = 2
+    """Bits of 64 in which perceptual hashes of near-duplicates differ, at most."""
+
+
 class DataConfig(Config):
     """What the network sees."""
 
@@ -59,6 +68,7 @@ class DataConfig(Config):
     """Side of the square that images are scaled to, px."""
     sampling: Literal["natural", "balanced", "sqrt"] = "natural"
     """How often each expression is drawn: as it comes, equally often, or by the square root of its faces."""
+    leakage: LeakageConfig = LeakageConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loader_processes: CountOrZero = 0
     """Processes that decode for each training worker; 0 decodes in the worker itself."""

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
-from faceml.datasets.duplicates import conflicting_duplicates, near_duplicates
+from faceml.datasets.duplicates import conflicting_duplicates
 from faceml.datasets.landmark_table import read_table
+from faceml.datasets.overlap import Overlap, decoded_images, overlap_of
 from faceml.metrics.plausibility import implausibility
 from faceml.run_files import QUALITY_FILE
 from faceml.schema import landmark_column
@@ -45,41 +46,6 @@ class AngleSpread:
     percentiles_deg: tuple[float, ...]
     turned: float
     counts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class NearPair:
-    """An image, one of the other table that nearly equals it, and the bits of their hashes that differ."""
-
-    image_id: str
-    other_id: str
-    bits: int
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """What a table has in common with another one.
-
-    Attributes:
-        table: The other table, a path or URI.
-        images: Images compared, here and there.
-        near: Those that have a near-duplicate in the other table, here and there.
-        identical: Images here that are there as the very same file.
-        num_pairs: Near-duplicate pairs in all.
-        pairs: The closest of them.
-    """
-
-    table: str
-    images: tuple[int, int]
-    near: tuple[int, int]
-    identical: int
-    num_pairs: int
-    pairs: tuple[NearPair, ...]
-
-    @property
-    def name(self) -> str:
-        """The last part of the other table's place."""
-        return self.table.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -153,32 +119,9 @@ def assess_quality(
 def _duplicates(
     table: str | Path, other_tables: Sequence[str], max_hash_distance: int
 ) -> tuple[tuple[Overlap, ...], list[tuple[str, ...]]]:
-    images = _decoded(read_table(table, ["folder", "content_sha256", "dhash"]))
-    overlaps = tuple(_overlap(images, place, max_hash_distance) for place in other_tables)
+    images = decoded_images(read_table(table, ["folder", "content_sha256", "dhash"]))
+    overlaps = tuple(overlap_of(images, place, max_hash_distance, MOST_LISTED) for place in other_tables)
     return overlaps, conflicting_duplicates(images)
-
-
-def _overlap(images: pa.Table, other_table: str, max_hash_distance: int) -> Overlap:
-    others = _decoded(read_table(other_table, ["content_sha256", "dhash"]))
-    found = near_duplicates(
-        images["dhash"].to_numpy(), others["dhash"].to_numpy(), max_hash_distance, MOST_LISTED
-    )
-    image_ids = images["image_id"].take(pa.array(found.first)).to_pylist()
-    other_ids = others["image_id"].take(pa.array(found.second)).to_pylist()
-    shared = pc.is_in(images["content_sha256"], value_set=others["content_sha256"])
-    return Overlap(
-        table=str(other_table),
-        images=(images.num_rows, others.num_rows),
-        near=(int(found.in_first.sum()), int(found.in_second.sum())),
-        identical=pc.sum(shared).as_py() or 0,
-        num_pairs=found.total,
-        pairs=tuple(map(NearPair, image_ids, other_ids, found.distance.tolist())),
-    )
-
-
-def _decoded(rows: pa.Table) -> pa.Table:
-    """Drop what is no image: all empty files are equal, and it means nothing."""
-    return rows.filter(pc.is_valid(rows["dhash"]))
 
 
 def _landmarks(table: str | Path, least_plausible: int) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import yaml
 
+from faceml.datasets.overlap import NearPair, Overlap
 from faceml.reporting.chart import svg
 from faceml.reporting.contact_sheet import fit
 from faceml.reporting.html import Picture, Section
 from faceml.reporting.landmark_sheet import Tile, chosen_tiles
 from faceml.reporting.numbers import percent
 from faceml.reporting.pose_figure import pose_figure
-from faceml.reporting.quality import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality, NearPair, Overlap
+from faceml.reporting.quality import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality
 from faceml.reporting.quality_tables import duplicate_tables, implausible_tables, labels, pose_tables
 from faceml.reporting.sheet_pictures import TILE_PX, sheet_pictures
 from faceml.reporting.table_images import TableImage, column_names, read_images

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from faceml.datasets.overlap import Overlap
 from faceml.reporting.html import DataTable
 from faceml.reporting.landmark_sheet import folder_name
 from faceml.reporting.numbers import percent
-from faceml.reporting.quality import ANGLES, PERCENTILES, TURNED_DEG, ExtractionQuality, Implausible, Overlap
+from faceml.reporting.quality import ANGLES, PERCENTILES, TURNED_DEG, ExtractionQuality, Implausible
 
 MOST_SHOWN = 10
 MOST_IMPLAUSIBLE_SHOWN = 5

@@ -42,7 +42,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "data.image_siz=64",
             "Unknown key: 'data.image_siz' (= 64). Did you mean 'data.image_size'? Allowed under 'data': "
-            "train, val, num_landmarks, image_size, sampling, augmentation, loader_processes.",
+            "train, val, num_landmarks, image_size, sampling, leakage, augmentation, loader_processes.",
         ),
         (
             "sed=1",
