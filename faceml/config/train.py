@@ -63,6 +63,8 @@ class DataConfig(Config):
 
     train: SplitConfig
     val: SplitConfig
+    labels: tuple[str, ...] | None = None
+    """Expressions of the folders 0 to 7, checked against AffectNet's order; null: takes it for granted."""
     num_landmarks: Literal[5, 10] = 5
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
     """Side of the square that images are scaled to, px."""

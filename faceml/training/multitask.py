@@ -12,7 +12,7 @@ from faceml.config.train import DataConfig, TrainConfig
 from faceml.config.weighting import LearnedWeighting
 from faceml.datasets.augmentation import build_augmentation
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
-from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets.labels import EXPRESSIONS, refuse_other_order
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.sampling import ExpressionSampler
 from faceml.losses.expression import build_class_weights
@@ -42,6 +42,8 @@ def build_faces(config: DataConfig) -> Faces:
     Raises:
         ConfigError: A table or its images cannot be used.
     """
+    if config.labels is not None:
+        refuse_other_order(config.labels)
     preprocessing = Preprocessing(config.image_size)
     augmentation = build_augmentation(config.augmentation, LANDMARK_SETS[config.num_landmarks])
     return Faces(

@@ -41,8 +41,9 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
     [
         (
             "data.image_siz=64",
-            "Unknown key: 'data.image_siz' (= 64). Did you mean 'data.image_size'? Allowed under 'data': "
-            "train, val, num_landmarks, image_size, sampling, leakage, augmentation, loader_processes.",
+            "Unknown key: 'data.image_siz' (= 64). Did you mean 'data.image_size'? Allowed under "
+            "'data': train, val, labels, num_landmarks, image_size, sampling, leakage, augmentation, "
+            "loader_processes.",
         ),
         (
             "sed=1",
