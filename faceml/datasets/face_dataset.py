@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceml.config.config_error import ConfigError
-from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.labels import EXPRESSIONS, expression_label
 from faceml.datasets.landmark_table import read_table, table_metadata_of
 from faceml.datasets.preprocessing import Preprocessing
@@ -37,7 +36,7 @@ class FaceSample(NamedTuple):
     """One face, or a batch of them when collated.
 
     Attributes:
-        image: uint8 of shape (3, S, S).
+        image: uint8 of shape (3, S, S); float32 from 0 to 1 after augmentation.
         label: int64, 0 to 7.
         landmarks: float32 of shape (L, 2), normalised; 0 where there are none.
         has_landmarks: bool.
@@ -67,7 +66,6 @@ class FaceDataset(Dataset[FaceSample]):
         images: The folder that was extracted; None reads the table's column `image_jpeg`.
         num_landmarks: 5 or 10.
         preprocessing: Makes the square image.
-        augmentation: Makes a random view of it; None leaves it as it is.
 
     Raises:
         ConfigError: No usable table, a folder that names no expression, or no copies of the images.
@@ -79,7 +77,6 @@ class FaceDataset(Dataset[FaceSample]):
         images: Path | None,
         num_landmarks: int,
         preprocessing: Preprocessing,
-        augmentation: FaceAugmentation | None = None,
     ) -> None:
         self.table = table
         points = landmark_column(num_landmarks)
@@ -105,20 +102,16 @@ class FaceDataset(Dataset[FaceSample]):
             else partial(_read_copy, rows["image_jpeg"].combine_chunks())
         )
         self._preprocessing = preprocessing
-        self._augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __getitem__(self, index: int) -> FaceSample:
         image = self._preprocessing.resize(self.decode(index))
-        landmarks = self.landmarks[index]
-        if self._augmentation is not None:
-            image, landmarks = self._augmentation(image, landmarks)
         return FaceSample(
             image,
             self.labels[index],
-            torch.nan_to_num(landmarks),
+            torch.nan_to_num(self.landmarks[index]),
             self.has_landmarks[index],
             torch.tensor(index),
         )

@@ -43,7 +43,7 @@ class Preprocessing:
         return resized
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Turn uint8 of shape (B, 3, S, S) into float32 with mean 0 and deviation 1 over ImageNet."""
+        """Turn (B, 3, S, S), uint8 or float32 from 0 to 1, into mean 0, deviation 1 over ImageNet."""
         scaled = functional.to_dtype(images, torch.float32, scale=True)
         normalized: Tensor = functional.normalize(scaled, list(self.mean), list(self.std))
         return normalized

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.sampling import ExpressionSampler
 from faceml.models.multitask import MultitaskFaceModel
@@ -68,6 +69,7 @@ class Trainer:
         schedule: Stepped once an update.
         train_faces: Batches of this worker; the sampler is told the epoch.
         image_ids: Of the training faces, by their position.
+        augmentation: Makes random views of a batch, on the objective's device.
         evaluate: Returns the metrics of a network on the validation split, without the prefix `val/`,
             and its confusions.
         model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
@@ -81,6 +83,7 @@ class Trainer:
         schedule: LRScheduler,
         train_faces: DataLoader[FaceSample],
         image_ids: Sequence[str],
+        augmentation: FaceAugmentation,
         evaluate: Callable[[MultitaskFaceModel], EvaluationResult],
         model_checkpoint: Callable[[MultitaskFaceModel, Metrics], dict[str, Any]],
         options: TrainerOptions,
@@ -92,6 +95,7 @@ class Trainer:
         self._schedule = schedule
         self._train_faces = train_faces
         self._image_ids = image_ids
+        self._augmentation = augmentation
         self._evaluate = evaluate
         self._model_checkpoint = model_checkpoint
         self._options = options
@@ -170,7 +174,7 @@ class Trainer:
             looking = step % self._options.log_every_steps == 0
             learning_rate = float(self._optimizer.param_groups[0]["lr"])
             result = self._step(
-                [batch.to(self._device) for batch in batches],
+                [self._view(batch) for batch in batches],
                 (lambda output: looks.append(self._gradient_norms(output))) if looking else None,
             )
             self._schedule.step()
@@ -203,6 +207,12 @@ class Trainer:
         }
         weighting.after_epoch({task: means[f"train/loss_{task}"] for task in weighting.tasks})
         return figures
+
+    def _view(self, batch: FaceSample) -> FaceSample:
+        """Return random views of a batch of faces, on the device."""
+        faces = batch.to(self._device)
+        image, landmarks = self._augmentation(faces.image, faces.landmarks)
+        return faces._replace(image=image, landmarks=landmarks * faces.has_landmarks[:, None, None])
 
     def _tell_broken(
         self,

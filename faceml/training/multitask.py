@@ -37,7 +37,7 @@ class Faces:
 
 
 def build_faces(config: DataConfig) -> Faces:
-    """Open both splits; only the training split is augmented.
+    """Open both splits.
 
     Raises:
         ConfigError: A table or its images cannot be used.
@@ -45,11 +45,8 @@ def build_faces(config: DataConfig) -> Faces:
     if config.labels is not None:
         refuse_other_order(config.labels)
     preprocessing = Preprocessing(config.image_size)
-    augmentation = build_augmentation(config.augmentation, LANDMARK_SETS[config.num_landmarks])
     return Faces(
-        FaceDataset(
-            config.train.table, config.train.images, config.num_landmarks, preprocessing, augmentation
-        ),
+        FaceDataset(config.train.table, config.train.images, config.num_landmarks, preprocessing),
         FaceDataset(config.val.table, config.val.images, config.num_landmarks, preprocessing),
     )
 
@@ -130,6 +127,7 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
         schedule,
         _train_loader(config, faces.train, rank),
         faces.train.image_ids,
+        build_augmentation(config.data.augmentation, landmark_set).to(device),
         partial(evaluation, batches=val_faces),
         checkpoint,
         options,

@@ -6,9 +6,17 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 
 from faceml.config.train import AugmentationConfig
-from faceml.datasets.augmentation import FILL_RGB, FaceAugmentation, build_augmentation, mirror
+from faceml.datasets.augmentation import (
+    FaceAugmentation,
+    build_augmentation,
+    mirror_landmarks,
+    move_pixels,
+    relight,
+)
+from faceml.datasets.preprocessing import IMAGENET_MEAN
 from faceml.datasets.synthetic.expression import sample_expression
 from faceml.datasets.synthetic.person import sample_person
 from faceml.datasets.synthetic.render import render_face
@@ -18,6 +26,13 @@ from faceml.landmarks.points import select_points
 from faceml.schema import LANDMARK_SETS
 
 BLOB_SIGMA_PX = 2.0
+FILL_RGB = [round(255 * channel) for channel in IMAGENET_MEAN]
+
+
+def view(augmentation: FaceAugmentation, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """A random view of one face: float32 of shape (3, S, S) from 0 to 1, and its points."""
+    images, landmarks = augmentation(image[None], points[None])
+    return images[0], landmarks[0]
 
 
 def blob(x: float, y: float, side: int) -> Tensor:
@@ -30,7 +45,7 @@ def blob(x: float, y: float, side: int) -> Tensor:
 
 def centroid(image: Tensor) -> tuple[float, float]:
     """Where the spot is, in pixels from the image's top left corner."""
-    weight = (image.double() - torch.tensor(FILL_RGB)[:, None, None]).clamp(min=0).sum(dim=0)
+    weight = (255 * image.double() - torch.tensor(FILL_RGB)[:, None, None] - 1).clamp(min=0).sum(dim=0)
     centers = torch.arange(image.shape[-1]) + 0.5
     return float((weight.sum(0) * centers).sum() / weight.sum()), float(
         (weight.sum(1) * centers).sum() / weight.sum()
@@ -57,7 +72,7 @@ def test_face_augmentation__a_point_stays_on_its_spot(data: st.DataObject, numbe
     )
     before = data.draw(st.integers(0, number - 1))
     torch.manual_seed(data.draw(st.integers(0, 2**32)))
-    image, moved = augmentation(blob(float(points[before, 0]), float(points[before, 1]), side), points)
+    image, moved = view(augmentation, blob(float(points[before, 0]), float(points[before, 1]), side), points)
     # In a mirror the left eye takes the place of the right one.
     after = landmark_set.flip_permutation.index(before) if flipped else before
     x, y = (moved[after] * side).tolist()
@@ -77,7 +92,7 @@ def test_face_augmentation__names_stay_true_in_a_mirror() -> None:
             i for i, name in enumerate(landmark_set.names) if name.startswith(("right_eye", "mouth_right"))
         ]
         points[lefts, 0], points[rights, 0] = 0.2, 0.7
-        _, mirrored = FaceAugmentation(landmark_set, flip_probability=1.0)(blob(0.5, 0.5, 32), points)
+        _, mirrored = view(FaceAugmentation(landmark_set, flip_probability=1.0), blob(0.5, 0.5, 32), points)
         torch.testing.assert_close(mirrored[lefts, 0], torch.full((len(lefts),), 0.3))
         torch.testing.assert_close(mirrored[rights, 0], torch.full((len(rights),), 0.8))
 
@@ -86,7 +101,7 @@ def test_face_augmentation__mirrors_as_often_as_it_is_told() -> None:
     augmentation = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.3)
     torch.manual_seed(0)
     image = blob(0.25, 0.5, 32)
-    flips = sum(centroid(augmentation(image, torch.zeros(5, 2))[0])[0] > 16 for _ in range(300))
+    flips = sum(centroid(view(augmentation, image, torch.zeros(5, 2))[0])[0] > 16 for _ in range(300))
     assert 60 <= flips <= 120
 
 
@@ -96,7 +111,7 @@ def test_face_augmentation__reaches_but_never_exceeds_its_ranges() -> None:
     )
     square = torch.tensor([[0.5, 0.5], [0.75, 0.5], [0.5, 0.75], [0.25, 0.5], [0.5, 0.25]])
     torch.manual_seed(0)
-    views = torch.stack([augmentation(blob(0.5, 0.5, 100), square)[1] for _ in range(200)])
+    views = augmentation(blob(0.5, 0.5, 100).expand(200, -1, -1, -1), square.expand(200, -1, -1))[1]
     shifts = views[:, 0] - 0.5
     arms = views[:, 1] - views[:, 0]
     turns = torch.rad2deg(torch.atan2(arms[:, 1], arms[:, 0]))
@@ -112,18 +127,18 @@ def test_face_augmentation__light_changes_pixels_and_no_landmarks() -> None:
     image, points = blob(0.3, 0.6, 64), torch.rand(5, 2)
     augmentation = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0, brightness=0.4, contrast=0.4)
     torch.manual_seed(1)
-    lit, same = augmentation(image, points)
+    lit, same = view(augmentation, image, points)
     torch.testing.assert_close(same, points)
-    assert not torch.equal(lit, image)
-    assert (lit.shape, lit.dtype) == (image.shape, torch.uint8)
+    assert (lit - image / 255).abs().max() > 0.02
+    assert (lit.shape, lit.dtype) == (image.shape, torch.float32)
     brightest = int(lit.sum(0).argmax())
     assert (brightest % 64, brightest // 64) == pytest.approx((0.3 * 64, 0.6 * 64), abs=1)
 
 
 def test_face_augmentation__without_ranges_changes_nothing() -> None:
     image, points = blob(0.3, 0.6, 64), torch.rand(5, 2)
-    same_image, same_points = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0)(image, points)
-    assert torch.equal(same_image, image)
+    same_image, same_points = view(FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0), image, points)
+    torch.testing.assert_close(same_image, image / 255, atol=1e-5, rtol=0)
     torch.testing.assert_close(same_points, points)
 
 
@@ -133,7 +148,7 @@ def test_face_augmentation__missing_landmarks_stay_missing_and_do_not_spread() -
     points[2] = torch.nan
     for seed in range(5):
         torch.manual_seed(seed)
-        _, moved = augmentation(blob(0.5, 0.5, 32), points)
+        _, moved = view(augmentation, blob(0.5, 0.5, 32), points)
         assert moved.isnan().sum(dim=1).tolist() == [0, 0, 2, 0, 0]
         assert type(moved) is Tensor
         assert moved.dtype == torch.float32
@@ -141,7 +156,7 @@ def test_face_augmentation__missing_landmarks_stay_missing_and_do_not_spread() -
 
 def test_face_augmentation__points_may_leave_the_picture() -> None:
     augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.0, scale=(2.0, 2.0))
-    _, moved = augmentation(blob(0.5, 0.5, 32), torch.tensor([[0.0, 1.0]] * 5))
+    _, moved = view(augmentation, blob(0.5, 0.5, 32), torch.tensor([[0.0, 1.0]] * 5))
     torch.testing.assert_close(moved, torch.tensor([[-0.5, 1.5]] * 5))
 
 
@@ -151,7 +166,7 @@ def test_face_augmentation__the_same_seed_gives_the_same_view() -> None:
     views = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        views.append(augmentation(image, points))
+        views.append(view(augmentation, image, points))
     for one, other, third in zip(*views, strict=True):
         assert torch.equal(one, other)
         assert not torch.equal(one, third)
@@ -162,18 +177,19 @@ def test_build_augmentation__takes_every_setting() -> None:
         flip_probability=0.0, rotation_deg=0, translation=0, scale=(1, 1), brightness=0, contrast=0
     )
     image, points = blob(0.4, 0.4, 64), torch.rand(5, 2)
-    same_image, same_points = build_augmentation(config, LANDMARK_SETS[5])(image, points)
-    assert torch.equal(same_image, image)
+    same_image, same_points = view(build_augmentation(config, LANDMARK_SETS[5]), image, points)
+    torch.testing.assert_close(same_image, image / 255, atol=1e-5, rtol=0)
     torch.testing.assert_close(same_points, points)
     changes = {"flip_probability": 1.0, "rotation_deg": 90.0, "translation": 0.5, "scale": (2, 3)}
     for name, value in (changes | {"brightness": 0.9, "contrast": 0.9}).items():
         changed = build_augmentation(config.model_copy(update={name: value}), LANDMARK_SETS[5])
         torch.manual_seed(0)
-        assert not torch.equal(changed(image, points)[0], image), name
+        views, _ = changed(image.expand(8, -1, -1, -1), points.expand(8, -1, -1))
+        assert (views - image / 255).abs().max() > 0.02, name
 
 
 @pytest.mark.parametrize("number", [5, 10])
-def test_mirror__agrees_with_what_mediapipe_finds_in_a_mirrored_face(
+def test_mirror_landmarks__agrees_with_what_mediapipe_finds_in_a_mirrored_face(
     number: int, detector: MediaPipeDetector
 ) -> None:
     landmark_set = LANDMARK_SETS[number]
@@ -183,9 +199,46 @@ def test_mirror__agrees_with_what_mediapipe_finds_in_a_mirrored_face(
         rng = np.random.default_rng(seed)
         image, _ = render_face(sample_person(rng), sample_expression(seed, rng), sample_scene(rng), 256)
         found = torch.from_numpy(select_points(detector.detect(image)[0].mesh, landmark_set))
-        pixels, expected = mirror(torch.from_numpy(image).permute(2, 0, 1), found, flip)
-        again = select_points(detector.detect(pixels.permute(1, 2, 0).numpy())[0].mesh, landmark_set)
+        expected = mirror_landmarks(found, flip)
+        mirrored = np.ascontiguousarray(image[:, ::-1])
+        again = select_points(detector.detect(mirrored)[0].mesh, landmark_set)
         left, right = (expected[list(eye)].mean(0) for eye in (landmark_set.left_eye, landmark_set.right_eye))
         assert left[0] < right[0]
         errors.append(np.linalg.norm(again - expected.numpy(), axis=1).mean() / float((right - left).norm()))
     assert np.mean(errors) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("brightness", "contrast"), [(1.3, 1.0), (0.7, 1.0), (1.0, 1.4), (1.0, 0.6), (0.8, 1.2)]
+)
+def test_relight__agrees_with_torchvision(brightness: float, contrast: float) -> None:
+    images = 0.2 + 0.4 * torch.rand(
+        2, 3, 16, 16, generator=torch.Generator().manual_seed(0)
+    )  # none is clipped
+    expected = functional.adjust_contrast(functional.adjust_brightness(images, brightness), contrast)
+    lit = relight(images.clone(), torch.full((2,), brightness), torch.full((2,), contrast))
+    torch.testing.assert_close(lit, expected, atol=2e-4, rtol=0)
+
+
+def test_move_pixels__agrees_with_torchvision() -> None:
+    images = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    cos, sin = 1.1 * np.cos(np.radians(17.0)), 1.1 * np.sin(np.radians(17.0))
+    turns = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float32).expand(3, 2, 2)
+    shifts = torch.tensor([0.1, -0.05]).expand(3, 2)
+    flips = torch.tensor([False, True, False])
+    moved = move_pixels(images, flips, turns, shifts)
+    for image, flipped, found in zip(images, flips, moved, strict=True):
+        source = image.flip(-1) if flipped else image
+        bilinear = functional.InterpolationMode.BILINEAR
+        expected = functional.affine(source, 17.0, [4.0, -2.0], 1.1, [0.0, 0.0], interpolation=bilinear)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_face_augmentation__every_face_of_a_batch_has_its_own_view() -> None:
+    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0, 0.1, (0.9, 1.1), 0.2, 0.2)
+    torch.manual_seed(0)
+    images, landmarks = augmentation(
+        blob(0.4, 0.6, 32).expand(8, -1, -1, -1), torch.rand(5, 2).expand(8, 5, 2)
+    )
+    assert len({tuple(points.ravel().tolist()) for points in landmarks}) == 8
+    assert len({tuple(image.ravel().tolist()) for image in images}) == 8

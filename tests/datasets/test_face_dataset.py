@@ -11,12 +11,11 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from faceml.config.config_error import ConfigError
-from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.landmark_table import write_shard
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import RgbImage, encode_jpeg, shrink
-from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.schema import landmark_schema, table_metadata
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
 # In no order, as shards come; two rows without a face, two without pixels.
@@ -101,29 +100,12 @@ def test_face_dataset__folder_and_copies_give_the_same_faces(folder: Path) -> No
             assert torch.equal(getattr(one, name), getattr(other, name))
 
 
-def test_face_dataset__rows_without_landmarks_are_zeros_in_every_view(folder: Path) -> None:
-    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0, 0.2, (0.8, 1.2), 0.2, 0.2)
-    faces = dataset(folder, augmentation=augmentation)
+def test_face_dataset__rows_without_landmarks_are_zeros(folder: Path) -> None:
+    faces = dataset(folder)
     for index in (2, 3):
         sample = faces[index]
         assert not sample.has_landmarks
         assert torch.equal(sample.landmarks, torch.zeros(5, 2))
-
-
-def test_face_dataset__augmentation_is_that_of_the_seed(folder: Path) -> None:
-    faces = dataset(folder, augmentation=FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0))
-    views = []
-    for seed in (5, 5, 6):
-        torch.manual_seed(seed)
-        views.append(faces[0])
-    assert torch.equal(views[0].image, views[1].image)
-    assert torch.equal(views[0].landmarks, views[1].landmarks)
-    assert not torch.equal(views[0].landmarks, views[2].landmarks)
-    flip = FaceAugmentation(LANDMARK_SETS[5], 1.0)
-    mirrored, original = dataset(folder, augmentation=flip)[0], dataset(folder)[0]
-    assert torch.equal(mirrored.image, original.image.flip(-1))
-    expected = torch.stack([1 - original.landmarks[:, 0], original.landmarks[:, 1]], 1)[[1, 0, 2, 4, 3]]
-    torch.testing.assert_close(mirrored.landmarks, expected)
 
 
 @pytest.mark.parametrize("processes", [0, 2])
