@@ -49,7 +49,7 @@ def take_photos(side_px: int, count: int) -> list[bytes]:
 def seconds_of_decoding(photo: bytes, long_side_px: int | None) -> float:
     """Decode once."""
     started_s = time.perf_counter()
-    decode_reduced(photo, None, long_side_px)
+    decode_reduced(photo, long_side_px=long_side_px)
     return time.perf_counter() - started_s
 
 

@@ -67,19 +67,24 @@ def decode_image(data: bytes, limits: DecodeLimits | None = None) -> RgbImage | 
     Returns:
         uint8 of shape (H, W, 3), or why there is no image.
     """
-    decoded = decode_reduced(data, limits, long_side_px=None)
+    decoded = decode_reduced(data, limits)
     return decoded if isinstance(decoded, str) else decoded.pixels
 
 
 def decode_reduced(
-    data: bytes, limits: DecodeLimits | None, long_side_px: int | None
+    data: bytes,
+    limits: DecodeLimits | None = None,
+    *,
+    long_side_px: int | None = None,
+    short_side_px: int | None = None,
 ) -> DecodedImage | DecodeFailure:
     """Decode like `decode_image`, a large JPEG at 1/2, 1/4 or 1/8 of its size, by scaling its DCT blocks.
 
     Args:
         data: The file's bytes.
         limits: Checked before any pixel is decoded.
-        long_side_px: The longer side keeps at least so many pixels, if it has them; None keeps all.
+        long_side_px: The longer side keeps at least so many pixels, if it has them.
+        short_side_px: So does the shorter one. With neither given, the image keeps all its pixels.
 
     Returns:
         The image, or why there is none.
@@ -95,8 +100,10 @@ def decode_reduced(
     long_side, short_side = max(size), min(size)
     if long_side * short_side > limits.max_pixels:
         return "too_large"
-    shrinks = data.startswith(JPEG_START) and long_side_px is not None
-    factor = next((f for f in REDUCING_FLAGS if shrinks and long_side // f >= (long_side_px or 0)), 1)
+    factor = 1
+    if data.startswith(JPEG_START) and (long_side_px or short_side_px):
+        sides = ((long_side, long_side_px or 0), (short_side, short_side_px or 0))
+        factor = next((f for f in REDUCING_FLAGS if all(px // f >= least for px, least in sides)), 1)
     image = None
     with suppress(cv2.error):
         flags = REDUCING_FLAGS.get(factor, 0) | cv2.IMREAD_COLOR_RGB

@@ -72,15 +72,24 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     for name in names:
         schema = read_shard_schema(folder, name)
     wanted = None if columns is None else list(dict.fromkeys(["image_id", *columns]))
-    missing = [name for name in wanted or () if name not in schema.names]
-    if missing:
-        raise ConfigError(
-            f"{folder.uri}: the table has no column {', '.join(missing)} (it has {', '.join(schema.names)})."
-        )
+    refuse_missing(wanted or (), schema, folder)
     files = [f"{folder.path}/{name}" for name in names]
     return pq.read_table(files, columns=wanted, schema=schema, filesystem=folder.filesystem).sort_by(
         "image_id"
     )
+
+
+def refuse_missing(columns: Sequence[str], schema: pa.Schema, folder: StorageFolder) -> None:
+    """Refuse a table that lacks columns.
+
+    Raises:
+        ConfigError: Names them, and those that it has.
+    """
+    missing = [name for name in columns if name not in schema.names]
+    if missing:
+        raise ConfigError(
+            f"{folder.uri}: the table has no column {', '.join(missing)} (it has {', '.join(schema.names)})."
+        )
 
 
 def _open_table(place: str | Path) -> tuple[StorageFolder, list[str]]:

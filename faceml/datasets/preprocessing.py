@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 from torchvision.transforms.v2.functional import InterpolationMode
 
-from faceml.images import RgbImage
+from faceml.images import DecodeFailure, RgbImage, decode_reduced
 
 # Channel statistics of ImageNet, which torchvision's pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -35,6 +35,26 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    def decode(self, data: bytes) -> RgbImage | DecodeFailure:
+        """Decode a file's bytes, a large JPEG at no more than it takes to have S px on both sides.
+
+        Returns:
+            uint8 of shape (H, W, 3), or why there is no image.
+        """
+        decoded = decode_reduced(data, short_side_px=self.image_size)
+        return decoded if isinstance(decoded, str) else decoded.pixels
+
+    def square(self, data: bytes, image_id: str) -> Tensor:
+        """Decode and scale a file's bytes to a uint8 tensor of shape (3, S, S).
+
+        Raises:
+            ValueError: They hold no image; names it.
+        """
+        image = self.decode(data)
+        if isinstance(image, str):
+            raise ValueError(f"{image_id}: {image}, though the landmark table says otherwise. Extract again.")
+        return self.resize(image)
+
     def resize(self, image: RgbImage) -> Tensor:
         """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), antialiased."""
         pixels = torch.from_numpy(image).permute(2, 0, 1)
@@ -51,4 +71,5 @@ class Preprocessing:
     def fingerprint(self) -> dict[str, Any]:
         """Return all of the above as plain values, for a checkpoint."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
-        return {"color_order": "rgb", "resize": "stretch", "interpolation": "bilinear_antialias", **values}
+        rules = {"color_order": "rgb", "jpeg_decode": "dct_scaled", "resize": "stretch"}
+        return {**rules, "interpolation": "bilinear_antialias", **values}

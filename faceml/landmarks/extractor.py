@@ -96,7 +96,7 @@ class LandmarkExtractor:
         long_side_px = self._long_side_px
         while True:
             started_s = time.perf_counter()
-            image = decode_reduced(data, self._limits, long_side_px)
+            image = decode_reduced(data, self._limits, long_side_px=long_side_px)
             decoded_s = time.perf_counter()
             self.decode_s += decoded_s - started_s
             if isinstance(image, str):

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import logging
-import os
 import shutil
 import urllib.request
 from http.client import HTTPException
@@ -13,6 +12,7 @@ from typing import Self
 
 from faceml.atomic import AtomicPath
 from faceml.config.config_error import ConfigError
+from faceml.user_cache import user_cache
 
 BUNDLE_NAME = "face_landmarker.task"
 BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -54,12 +54,6 @@ def find_model_bundle(configured: Path | None = None, cache: Path | None = None)
     with _DownloadAsConfigError(cached):
         _download(cached)
     return cached
-
-
-def user_cache() -> Path:
-    """Return the folder for faceml's downloads: `$FACEML_CACHE`, or `faceml` in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("FACEML_CACHE") or Path(base) / "faceml")
 
 
 def file_sha256(path: Path) -> str:

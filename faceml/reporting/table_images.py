@@ -123,7 +123,7 @@ def column_names(table: str | Path) -> list[str]:
 
 
 def _decode(data: bytes | None, box: list[float] | None) -> TableImage | None:
-    decoded = decode_reduced(data or b"", None, LONG_SIDE_PX)
+    decoded = decode_reduced(data or b"", long_side_px=LONG_SIDE_PX)
     if isinstance(decoded, str):
         return None
     return TableImage(decoded.pixels, WHOLE_IMAGE if box is None else np.array(box, dtype=np.float32))

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from faceml.datasets.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from faceml.images import RgbImage, decode_image, encode_jpeg
 
 
 def test_fingerprint__is_plain_values_from_which_it_can_be_rebuilt() -> None:
@@ -44,3 +45,36 @@ def test_resize__is_antialiased(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     theirs = np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
     assert np.abs(Preprocessing(64).resize(image).numpy().astype(int) - theirs).max() <= 2
+
+
+def face(height: int, width: int) -> RgbImage:
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "decoded"),
+    [
+        (400, 520, (100, 130)),
+        (399, 520, (200, 260)),
+        (199, 520, (199, 520)),
+        (200, 200, (100, 100)),
+        (90, 60, (90, 60)),
+    ],
+)
+def test_decode__a_jpeg_keeps_the_pixels_that_the_square_needs(
+    height: int, width: int, decoded: tuple[int, int]
+) -> None:
+    data = encode_jpeg(face(height, width), 95)
+    image = Preprocessing(100).decode(data)
+    assert not isinstance(image, str)
+    assert image.shape[:2] == decoded
+    whole = decode_image(data)
+    assert not isinstance(whole, str)
+    square, of_whole = Preprocessing(100).square(data, "a"), Preprocessing(100).resize(whole)
+    assert (square.int() - of_whole.int()).abs().float().mean() < 1.5, "of 255"
+
+
+def test_square__what_is_no_image_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^0/a\.jpg: undecodable, though the landmark table says otherwise"):
+        Preprocessing(32).square(b"text", "0/a.jpg")

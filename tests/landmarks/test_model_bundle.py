@@ -11,7 +11,7 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.landmarks import model_bundle
-from faceml.landmarks.model_bundle import BUNDLE_NAME, file_sha256, find_model_bundle, user_cache
+from faceml.landmarks.model_bundle import BUNDLE_NAME, file_sha256, find_model_bundle
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -176,16 +176,6 @@ def test_find_model_bundle__a_missing_configured_file_is_named_though_others_exi
     put(tmp_path / "cache" / BUNDLE_NAME)
     with pytest.raises(ConfigError, match=r"^landmarker\.model_path: no such file: .*gone\.task"):
         find_model_bundle(tmp_path / "gone.task")
-
-
-def test_user_cache__follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert user_cache() == tmp_path / "cache"
-    monkeypatch.delenv("FACEML_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert user_cache() == tmp_path / "xdg" / "faceml"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert user_cache() == tmp_path / "home" / ".cache" / "faceml"
 
 
 def test_bundle_sha256__is_that_of_the_real_model(model_bundle: Path) -> None:

@@ -132,7 +132,7 @@ def test_extract__a_complete_table_starts_nothing_and_reports_the_same(faces: Pa
 def test_extract__faces_cut_out_are_all_that_training_needs(faces: Path, tmp_path: Path) -> None:
     output = {"embed": {"size": 48, "crop": {"margin": 0.2}}}
     extract.run(_config(faces / "val", tmp_path / "table", output=output))
-    dataset = FaceDataset(tmp_path / "table", None, 10, Preprocessing(48))
+    dataset = FaceDataset(tmp_path / "table", None, 10, Preprocessing(48), tmp_path / "cache")
     there = dataset.landmarks[dataset.has_landmarks]
     assert len(there) > 20
     # The face fills the copy but for the margin of 0.2 of its longer side on each side.

@@ -1,0 +1,115 @@
+"""Columns of a landmark table as a training takes them: names, labels, landmarks.
+
+Shape letters: N rows, L landmarks.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from faceml.config.config_error import ConfigError
+from faceml.datasets.labels import EXPRESSIONS, expression_label
+from faceml.datasets.landmark_table import table_metadata_of
+from faceml.schema import crop_landmarks, landmark_column
+
+DECODED = ("ok", "no_face")
+"""Statuses of images with pixels."""
+
+
+class ImageNames(Sequence[str]):
+    """Hold the names of images as Arrow does, in a third of the memory that Python's strings take.
+
+    Args:
+        names: `image_id` of N rows.
+    """
+
+    def __init__(self, names: pa.ChunkedArray) -> None:
+        self._names = pa.concat_arrays(names.chunks) if names.num_chunks else pa.array([], pa.string())
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        found: str | list[str] = (
+            self._names[index].to_pylist() if isinstance(index, slice) else self._names[index].as_py()
+        )
+        return found
+
+
+def training_columns(table: Path, num_landmarks: int, *, from_copies: bool) -> list[str]:
+    """Name the columns that a training needs besides `image_id` and pixels.
+
+    Args:
+        table: A landmark table.
+        num_landmarks: 5 or 10.
+        from_copies: The training copies in the table are what is seen; they may show a part of each image.
+    """
+    columns = ["folder", "status", landmark_column(num_landmarks)]
+    return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
+
+
+def expression_labels(rows: pa.Table, table: Path) -> npt.NDArray[np.int64]:
+    """Return the label of each row by its folder, int64 of shape (N,).
+
+    Args:
+        rows: With the column `folder`.
+        table: Where they come from, for the error.
+
+    Raises:
+        ConfigError: A folder that names no expression.
+    """
+    folders = pc.dictionary_encode(rows["folder"]).combine_chunks()
+    names = folders.dictionary.to_pylist()
+    labels = [expression_label(name) for name in names]
+    unknown = sorted(name for name, label in zip(names, labels, strict=True) if label is None)
+    if unknown:
+        raise ConfigError(
+            f"{table}: folder '{unknown[0]}' names no expression. Folders are 0 to {len(EXPRESSIONS) - 1} or "
+            f"{', '.join(EXPRESSIONS)}."
+        )
+    places: npt.NDArray[np.int32] = folders.indices.to_numpy()
+    return np.array(labels, dtype=np.int64)[places]
+
+
+def has_landmarks(rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Say of each row whether a face was found, bool of shape (N,)."""
+    return np.asarray(pc.equal(rows["status"], "ok"))
+
+
+def seen_landmarks(rows: pa.Table, num_landmarks: int) -> npt.NDArray[np.float32]:
+    """Return landmarks in the picture that is seen, float32 of shape (N, L, 2), normalised; 0 where none.
+
+    Args:
+        rows: With the columns of `training_columns`; `crop_box`, if there, says which part is seen.
+        num_landmarks: L.
+    """
+    column = rows[landmark_column(num_landmarks)]
+    points = np.zeros((rows.num_rows, num_landmarks, 2), dtype=np.float32)
+    given = np.asarray(pc.is_valid(column))
+    points[given] = _flat(column).reshape(-1, num_landmarks, 2)
+    if "crop_box" in rows.column_names:
+        boxes = np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (rows.num_rows, 1))  # null: the whole
+        boxes[np.asarray(pc.is_valid(rows["crop_box"]))] = _flat(rows["crop_box"]).reshape(-1, 4)
+        points[given] = crop_landmarks(points, boxes[:, None])[given]
+    return points
+
+
+def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    """Return the values of a column of lists, those of null lists left out."""
+    parts = [chunk.flatten().to_numpy() for chunk in column.chunks]
+    return np.concatenate([np.empty(0, dtype=np.float32), *parts])
+
+
+def _copies_are_cropped(table: Path) -> bool:
+    settings = json.loads(table_metadata_of(table)["faceml.extraction"])
+    return bool((settings.get("output", {}).get("embed") or {}).get("crop"))
