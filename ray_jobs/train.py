@@ -40,8 +40,9 @@ from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
+from ray_jobs.face_stream import face_stream
 from ray_jobs.run_folders import enter_run_folder
-from ray_jobs.train_worker import Stop, train_worker
+from ray_jobs.train_worker import STREAM, Stop, train_worker
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ def show(config: TrainConfig, console: Console) -> None:
 
 def _resources(config: TrainConfig) -> dict[str, float]:
     scaling = config.scaling
-    needed = {"CPU": float(scaling.num_train_workers * scaling.cpus_per_worker)}
+    for_reading = config.data.ingest == "stream"  # Ray Data waits for a CPU that workers do not hold
+    needed = {"CPU": float(scaling.num_train_workers * scaling.cpus_per_worker + for_reading)}
     return needed | ({"GPU": float(scaling.num_train_workers)} if scaling.use_gpu else {})
 
 
@@ -127,6 +129,7 @@ def _torch_trainer(config: TrainConfig, events: Queue) -> ray.train.torch.TorchT
             use_gpu=scaling.use_gpu,
             resources_per_worker={"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {}),
         ),
+        datasets={STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
         run_config=ray.train.RunConfig(
             storage_path=str(config.run.folder),
             name="checkpoints",

@@ -14,9 +14,13 @@ from ray.util.queue import Queue
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.stopped import StoppedError
-from faceml.training.multitask import build_trainer
+from faceml.training.multitask import build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.run_folder import write_broken_step
+from ray_jobs.face_stream import StreamedBatches
+
+STREAM = "train"
+"""What Ray Train calls the stream of training faces."""
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -24,7 +28,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     config = parse_config(TrainConfig, settings["config"])
     torch.set_num_threads(config.scaling.cpus_per_worker)
     rank = ray.train.get_context().get_world_rank()
-    trainer = build_trainer(config, ray.train.torch.get_device(), rank)
+    trainer = build_trainer(config, ray.train.torch.get_device(), rank, _streamed(config))
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
@@ -32,6 +36,21 @@ def train_worker(settings: dict[str, Any]) -> None:
     observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
     with observer:
         trainer.fit(config.training.epochs, observer)
+
+
+def _streamed(config: TrainConfig) -> StreamedBatches | None:
+    """Return this worker's share of the stream, None if faces are drawn from disk."""
+    if config.data.ingest == "map":
+        return None
+    faces = build_faces(config.data)
+    return StreamedBatches(
+        ray.train.get_dataset_shard(STREAM),
+        faces.train.image_ids,
+        config.training.batch_size_per_worker,
+        len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker,
+        config.data.shuffle_buffer,
+        config.seed,
+    )
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,21 @@ class DataConfig(Config):
     augmentation: AugmentationConfig = AugmentationConfig()
     loader_processes: CountOrZero = 0
     """Processes that decode for each training worker; 0 decodes in the worker itself."""
+    ingest: Literal["map", "stream"] = "map"
+    """`map` draws training images in any order from this node's disk; `stream` lets Ray Data bring them,
+    shard by shard, so that a node's disk need not hold them all."""
+    shuffle_buffer: Count = 2048
+    """Images among which `stream` draws, beside the shuffled order of shards."""
+    cache: OutputFolder | None = None
+    """Folder on each node for the copies of a table's `image_jpeg`; null: faceml in the user's cache."""
+
+    @model_validator(mode="after")
+    def _streams_as_it_comes(self) -> Self:
+        if self.ingest == "stream" and self.sampling != "natural":
+            raise ValueError(
+                f"data.ingest: stream takes images as they come; sampling: {self.sampling} needs ingest: map"
+            )
+        return self
 
 
 class AdamWConfig(Config):
@@ -122,6 +137,10 @@ class TrainingConfig(Config):
     """The exponential moving average of the weights is evaluated and kept in their stead; null: none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Of forward and backward pass; fp16 needs a GPU."""
+    channels_last: bool = False
+    """Keep channels next to each other in memory, as convolutions on GPUs and with bf16 want them."""
+    compile: bool = False
+    """Compile the network with torch.compile: a slower first step of each kind, faster ones after."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """A gradient with NaN or infinity stops the training or is left out; its images are named either way."""
     log_every_steps: Count = 20

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from faceml.training.workers import mean_over_workers, world_size
+from faceml.training.workers import flattened, mean_over_workers, world_size
 
 Gradients = list[Tensor]
 """One for each of P parameters, in its shape."""
@@ -62,8 +62,9 @@ class ConflictFreeBackward:
     def finish(self) -> None:
         """Average each task's gradient over the workers, project, and give parameters their gradient."""
         for gradients in self._gathered.values() if world_size() > 1 else ():
-            means = mean_over_workers(nn.utils.parameters_to_vector(gradients))
-            nn.utils.vector_to_parameters(means, gradients)
+            means = torch.split(mean_over_workers(flattened(gradients)), [g.numel() for g in gradients])
+            for gradient, mean in zip(gradients, means, strict=True):
+                gradient.copy_(mean.view(gradient.shape))
         tasks = list(self._gathered.values())
         projected = project_conflicts([gradients[: self._num_shared] for gradients in tasks])
         whole = [[*shared, *own[self._num_shared :]] for shared, own in zip(projected, tasks, strict=True)]

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
 
 from faceml.datasets.augmentation import FaceAugmentation
+from faceml.datasets.batches import EpochBatches
 from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.sampling import ExpressionSampler
 from faceml.models.multitask import MultitaskFaceModel
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
@@ -67,7 +66,7 @@ class Trainer:
         objective: On its device.
         optimizer: Over the objective's parameters.
         schedule: Stepped once an update.
-        train_faces: Batches of this worker; the sampler is told the epoch.
+        train_faces: Batches of this worker, told the epoch.
         image_ids: Of the training faces, by their position.
         augmentation: Makes random views of a batch, on the objective's device.
         evaluate: Returns the metrics of a network on the validation split, without the prefix `val/`,
@@ -81,7 +80,7 @@ class Trainer:
         objective: MultitaskObjective,
         optimizer: Optimizer,
         schedule: LRScheduler,
-        train_faces: DataLoader[FaceSample],
+        train_faces: EpochBatches,
         image_ids: Sequence[str],
         augmentation: FaceAugmentation,
         evaluate: Callable[[MultitaskFaceModel], EvaluationResult],
@@ -91,9 +90,9 @@ class Trainer:
         self.objective = objective
         module: nn.Module = DistributedDataParallel(objective) if world_size() > 1 else objective
         self._step = TrainingStep(module, objective, optimizer, options.precision, options.max_grad_norm)
-        self._optimizer = optimizer
+        self.optimizer = optimizer
         self._schedule = schedule
-        self._train_faces = train_faces
+        self.train_faces = train_faces
         self._image_ids = image_ids
         self._augmentation = augmentation
         self._evaluate = evaluate
@@ -136,7 +135,7 @@ class Trainer:
         """Write the state to resume from and the model to use into a folder."""
         state = {
             "objective": self.objective.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "scaler": self._step.scaler.state_dict(),
             "average": self._average.state_dict() if self._average else None,
@@ -151,7 +150,7 @@ class Trainer:
         """Go back to the moment at which `save` wrote into a folder."""
         state = read_state(folder / STATE_FILE, self._device)
         self.objective.load_state_dict(state["objective"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._step.scaler.load_state_dict(state["scaler"])
         if self._average:
@@ -164,15 +163,14 @@ class Trainer:
         if epoch <= self._options.freeze_backbone_epochs:
             self.objective.model.backbone.eval()  # its batch norms stay as they are, as its weights do
         torch.manual_seed(epoch_seed(self._options.seed, epoch))
-        if isinstance(self._train_faces.sampler, ExpressionSampler):
-            self._train_faces.sampler.set_epoch(epoch)
+        self.train_faces.set_epoch(epoch)
         accumulate = self._options.accumulate_batches
-        steps, started_s = len(self._train_faces) // accumulate, time.perf_counter()
+        steps, started_s = len(self.train_faces) // accumulate, time.perf_counter()
         sums, looks = torch.zeros(len(STEP_FIGURES), device=self._device), list[Metrics]()
         done = broken = faces = 0
-        for step, batches in enumerate(_groups(self._train_faces, accumulate)):
+        for step, batches in enumerate(_groups(self.train_faces, accumulate)):
             looking = step % self._options.log_every_steps == 0
-            learning_rate = float(self._optimizer.param_groups[0]["lr"])
+            learning_rate = float(self.optimizer.param_groups[0]["lr"])
             result = self._step(
                 [self._view(batch) for batch in batches],
                 (lambda output: looks.append(self._gradient_norms(output))) if looking else None,

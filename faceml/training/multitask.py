@@ -1,6 +1,6 @@
 """Assembling multitask training from its configuration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.train import DataConfig, TrainConfig
 from faceml.config.weighting import LearnedWeighting
 from faceml.datasets.augmentation import build_augmentation
+from faceml.datasets.batches import EpochBatches, SampledBatches
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.labels import EXPRESSIONS, refuse_other_order
 from faceml.datasets.preprocessing import Preprocessing
@@ -46,8 +47,10 @@ def build_faces(config: DataConfig) -> Faces:
         refuse_other_order(config.labels)
     preprocessing = Preprocessing(config.image_size)
     return Faces(
-        FaceDataset(config.train.table, config.train.images, config.num_landmarks, preprocessing),
-        FaceDataset(config.val.table, config.val.images, config.num_landmarks, preprocessing),
+        *(
+            FaceDataset(split.table, split.images, config.num_landmarks, preprocessing, config.cache)
+            for split in (config.train, config.val)
+        )
     )
 
 
@@ -70,13 +73,17 @@ def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
     return batches // training.accumulate_batches
 
 
-def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> Trainer:
+def build_trainer(
+    config: TrainConfig, device: torch.device, rank: int = 0, train_faces: EpochBatches | None = None
+) -> Trainer:
     """Build the training of one worker.
 
     Args:
         config: Of the whole training.
         device: Of this worker.
         rank: This worker's number, from 0 to `scaling.num_train_workers` - 1.
+        train_faces: This worker's batches, for `data.ingest: stream`; by default they are drawn from the
+            training split.
 
     Raises:
         ConfigError: Data or starting weights cannot be used.
@@ -97,6 +104,10 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
         config.loss.focal_gamma,
         build_landmark_loss(config.loss.landmarks),
     ).to(device)
+    if config.training.channels_last:
+        objective.model.to(memory_format=torch.channels_last)
+    if config.training.compile:
+        objective.model.compile()
     optimizer = build_optimizer(
         config.optimizer,
         objective.model,
@@ -104,7 +115,7 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
         config.weighting.learning_rate if isinstance(config.weighting, LearnedWeighting) else 0.0,
     )
     evaluation = Evaluation(preprocessing, landmark_set, len(EXPRESSIONS), device)
-    val_faces = _val_loader(config, faces.val, rank)
+    val_faces = _val_batches(config, faces.val, rank)
 
     def checkpoint(model: MultitaskFaceModel, metrics: Metrics) -> dict[str, Any]:
         plain = config.model_dump(mode="json")
@@ -117,15 +128,13 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
         training.epochs * steps,
         training.freeze_backbone_epochs * steps,
     )
-    options = TrainerOptions(
-        config.seed,
-        **training.model_dump(exclude={"epochs", "batch_size_per_worker", "warmup_epochs"}),
-    )
+    names = {option.name for option in fields(TrainerOptions)}
+    options = TrainerOptions(seed=config.seed, **training.model_dump(include=names))
     return Trainer(
         objective,
         optimizer,
         schedule,
-        _train_loader(config, faces.train, rank),
+        train_faces or _train_batches(config, faces.train, rank),
         faces.train.image_ids,
         build_augmentation(config.data.augmentation, landmark_set).to(device),
         partial(evaluation, batches=val_faces),
@@ -134,26 +143,25 @@ def build_trainer(config: TrainConfig, device: torch.device, rank: int = 0) -> T
     )
 
 
-def _train_loader(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoader[FaceSample]:
-    sampler = ExpressionSampler(
-        faces.labels.tolist(), config.data.sampling, config.scaling.num_train_workers, rank, config.seed
-    )
-    # Batch statistics of a last, nearly empty batch would be noise.
-    return _loader(config, faces, sampler=sampler, drop_last=True)
-
-
-def _val_loader(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoader[FaceSample]:
-    # Every worker has its own faces and none is counted twice, as a padding sampler would.
-    share = Subset(faces, range(rank, len(faces), config.scaling.num_train_workers))
-    return _loader(config, share)
-
-
-def _loader(config: TrainConfig, faces: Any, **options: Any) -> DataLoader[FaceSample]:
-    # Not persistent: processes that live on would draw other views than those of a resumed training.
-    return DataLoader(
+def _train_batches(config: TrainConfig, faces: FaceDataset, rank: int) -> SampledBatches:
+    faces.prepare()
+    scaling, labels = config.scaling, faces.labels.tolist()
+    return SampledBatches(
         faces,
+        ExpressionSampler(labels, config.data.sampling, scaling.num_train_workers, rank, config.seed),
+        config.training.batch_size_per_worker,
+        config.data.loader_processes,
+        pin_memory=scaling.use_gpu,
+    )
+
+
+def _val_batches(config: TrainConfig, faces: FaceDataset, rank: int) -> DataLoader[FaceSample]:
+    faces.prepare()
+    # Every worker has its own faces and none is counted twice, as a padding sampler would.
+    share: Any = Subset(faces, range(rank, len(faces), config.scaling.num_train_workers))
+    return DataLoader(
+        share,
         config.training.batch_size_per_worker,
         num_workers=config.data.loader_processes,
         pin_memory=config.scaling.use_gpu,
-        **options,
     )

@@ -12,7 +12,7 @@ from faceml.losses.expression import expression_cross_entropy
 from faceml.losses.landmarks import masked_mse
 from faceml.losses.weighting import TaskWeighting
 from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
-from faceml.training.workers import mean_over_workers
+from faceml.training.workers import flattened, mean_over_workers
 
 
 class ObjectiveOutput(NamedTuple):
@@ -111,9 +111,7 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: list[nn.Parameter])
         parameters: The shared ones, such as the backbone's.
     """
     one, other = (
-        nn.utils.parameters_to_vector(
-            torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
-        )
+        flattened(torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True))
         for loss in losses.values()
     )
     norms = torch.stack([one.norm(), other.norm()])

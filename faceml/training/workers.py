@@ -1,5 +1,8 @@
 """What the workers that train together tell each other."""
 
+from collections.abc import Iterable
+
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
@@ -25,3 +28,8 @@ def mean_over_workers(values: Tensor) -> Tensor:
     values = values.detach().clone()
     dist.all_reduce(values)
     return values / world_size()
+
+
+def flattened(tensors: Iterable[Tensor]) -> Tensor:
+    """Return all values of some tensors, whatever their layout in memory, as one vector."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])

@@ -1,6 +1,7 @@
 """Real trainings of a second each."""
 
 import math
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.multiprocessing.spawn import spawn
 
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
-from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.batches import SampledBatches
 from faceml.datasets.landmark_table import read_table
 from faceml.schema import LANDMARK_SETS
 from faceml.stopped import StoppedError
@@ -214,8 +215,8 @@ def trained_faces(faces: Path) -> list[str]:
 def test_fit__a_poisoned_face_is_skipped_if_asked_and_the_others_learned(faces: Path, tmp_path: Path) -> None:
     settings = config(faces, training__on_nonfinite="skip")
     trainer, notebook = build_trainer(settings, torch.device("cpu")), Notebook(tmp_path)
-    dataset = trainer._train_faces.dataset
-    assert isinstance(dataset, FaceDataset)
+    assert isinstance(trainer.train_faces, SampledBatches)
+    dataset = trainer.train_faces.faces
     poisoned = int(dataset.has_landmarks.nonzero()[5])
     dataset.landmarks[poisoned] = float("inf")
     trainer.fit(EPOCHS, notebook)
@@ -271,10 +272,32 @@ def test_fit__the_average_is_what_is_evaluated_and_kept_and_resumed(faces: Path,
 
 def test_fit__sampling_draws_rare_expressions_as_often_as_frequent_ones(faces: Path) -> None:
     trainer = build_trainer(config(faces, data__sampling="balanced"), torch.device("cpu"))
-    drawn = torch.cat([batch.label for batch in trainer._train_faces])
+    drawn = torch.cat([batch.label for batch in trainer.train_faces])
     counts = torch.bincount(drawn, minlength=8)
     assert len(drawn) == STEPS * 16
     assert counts.max() - counts.min() <= 2
+
+
+@pytest.mark.parametrize("option", ["channels_last", "compile"])
+def test_fit__another_way_to_compute_learns_the_same(
+    option: str, run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All of torch.compile but the C++ compiler, which would take minutes.
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="aot_eager"))
+    trainer, notebook = (
+        build_trainer(config(faces, **{f"training__{option}": True}), torch.device("cpu")),
+        Notebook(tmp_path),
+    )
+    trainer.fit(1, notebook)
+    # Sums in another order; batch norms over one pixel make most of it, and later steps part.
+    expected = run[1].steps[0].metrics
+    for name, value in notebook.steps[0].metrics.items():
+        assert value == pytest.approx(expected[name], rel=1e-2), name
+    assert notebook.steps[1].metrics["train/loss"] < notebook.steps[0].metrics["train/loss"]
+    assert trainer.model.state_dict().keys() == run[0].model.state_dict().keys()
+    again = build_trainer(config(faces), torch.device("cpu"))
+    again.resume(tmp_path / "1")
+    assert_equal(dict(again.model.state_dict()), dict(trainer.model.state_dict()))
 
 
 @pytest.mark.parametrize("kind", ["dwa", "rlw", "famo", "pcgrad"])

@@ -1,0 +1,68 @@
+"""Where a training gets its batches from, whatever feeds it."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch.utils.data import DataLoader
+
+from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.sampling import ExpressionSampler
+
+
+class EpochBatches(Protocol):
+    """One worker's batches of every epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next; the same epoch has the same ones."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch, the same on all workers."""
+        ...
+
+    def __iter__(self) -> Iterator[FaceSample]:
+        """Yield the batches of the epoch."""
+        ...
+
+
+class SampledBatches:
+    """Draw faces of a data set by a sampler; those that fill no batch at an epoch's end are left out.
+
+    Args:
+        faces: The data set.
+        sampler: This worker's.
+        batch_size: Faces of a batch.
+        loader_processes: That decode; with 0 this process does.
+        pin_memory: Whether batches go to a GPU.
+    """
+
+    def __init__(
+        self,
+        faces: FaceDataset,
+        sampler: ExpressionSampler,
+        batch_size: int,
+        loader_processes: int = 0,
+        *,
+        pin_memory: bool = False,
+    ) -> None:
+        self.faces = faces
+        self._sampler = sampler
+        # Not persistent: processes that live on would draw other views than those of a resumed training.
+        self._loader: DataLoader[FaceSample] = DataLoader(
+            faces,
+            batch_size,
+            sampler=sampler,
+            num_workers=loader_processes,
+            pin_memory=pin_memory,
+            drop_last=True,  # batch statistics of a last, nearly empty batch would be noise
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose draws come next."""
+        self._sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[FaceSample]:
+        return iter(self._loader)

@@ -1,0 +1,76 @@
+"""Faces that come as rows of a landmark table, some at a time, instead of being asked for one by one.
+
+Shape letters: B rows, L landmarks, S side of the image, px.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from faceml.datasets.face_columns import DECODED, expression_labels, has_landmarks, seen_landmarks
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.image_copies import COLUMN
+from faceml.datasets.preprocessing import Preprocessing
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+def decode_rows(
+    rows: pa.Table, table: Path, images: Path | None, num_landmarks: int, preprocessing: Preprocessing
+) -> Columns:
+    """Turn rows into arrays of faces, those left out that have no pixels.
+
+    Args:
+        rows: With `image_id` and the columns of `training_columns`, and with `image_jpeg` if there is no
+            folder of images.
+        table: Where they come from, for errors.
+        images: The folder that was extracted; None decodes `image_jpeg`.
+        num_landmarks: L.
+        preprocessing: Makes the square image.
+
+    Returns:
+        `image`, uint8 of shape (B, 3, S, S); `label`, `landmarks`, `has_landmarks` as in `FaceSample`;
+        `image_id`.
+
+    Raises:
+        ValueError: An image is no longer what was extracted; names it.
+    """
+    rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
+    names = rows["image_id"].to_pylist()
+    encoded = (
+        (copy or b"" for copy in rows[COLUMN].to_pylist())
+        if images is None
+        else ((images / name).read_bytes() for name in names)
+    )
+    side = preprocessing.image_size
+    pixels = np.empty((len(names), 3, side, side), dtype=np.uint8)
+    for place, (name, data) in enumerate(zip(names, encoded, strict=True)):
+        pixels[place] = preprocessing.square(data, name).numpy()
+    return {
+        "image_id": np.array(names, dtype=object),
+        "image": pixels,
+        "label": expression_labels(rows, table),
+        "landmarks": seen_landmarks(rows, num_landmarks),
+        "has_landmarks": has_landmarks(rows),
+    }
+
+
+def collated(columns: Mapping[str, npt.NDArray[Any]], image_ids: Sequence[str]) -> FaceSample:
+    """Make a batch of what `decode_rows` returned, possibly in another order.
+
+    Args:
+        columns: B rows.
+        image_ids: All of the data set, sorted; a face's position is its place among them.
+    """
+    positions = [bisect_left(image_ids, name) for name in columns["image_id"].tolist()]
+    image, label, landmarks, found = (
+        torch.from_numpy(columns[name].copy()) for name in ("image", "label", "landmarks", "has_landmarks")
+    )
+    return FaceSample(image, label, landmarks, found, torch.tensor(positions))
