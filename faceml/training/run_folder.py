@@ -4,13 +4,13 @@ import json
 import math
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tensorboardX import SummaryWriter
 
 from faceml.atomic import write_text
 from faceml.metrics.confusion import ConfusionMatrix
-from faceml.run_files import BROKEN_STEPS_FOLDER, CONFUSION, METRICS_FILE, read_metrics
+from faceml.run_files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, METRICS_FILE, read_metrics
 from faceml.training.observer import BrokenStep, Metrics
 
 
@@ -37,6 +37,8 @@ def write_broken_step(record: BrokenStep, rank: int, folder: Path) -> Path:
 class RunFolder:
     """Keep the records of a run, one for each evaluation, as JSON lines and TensorBoard events.
 
+    TensorBoard shows the configuration as a text, and an epoch that is trained again only once.
+
     Args:
         path: Made if it is not there; records of an interrupted run in it are kept.
     """
@@ -44,19 +46,21 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = read_metrics(path)
+        self._events: Any = None  # until the first epoch
 
     def __enter__(self) -> Self:
-        self._events = SummaryWriter(str(self.path))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._events.close()
+        self._close_events()
 
     def add(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> None:
         """Add the record of an epoch; it replaces records from this epoch on, which a resume repeats."""
         kept = [record for record in self.records if record["epoch"] < epoch]
+        if self._events is None or kept != self.records:
+            self._open_events(epoch)
         # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
         values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         self.records = [*kept, {"epoch": epoch, **values, CONFUSION: confusion.counts.tolist()}]
@@ -64,3 +68,17 @@ class RunFolder:
         for name, value in metrics.items():
             self._events.add_scalar(name, value, epoch)
         self._events.flush()
+
+    def _open_events(self, epoch: int) -> None:
+        """Open a new file of events, which takes back what those before it have from an epoch on."""
+        self._close_events()
+        # TensorBoard reads them in the order of their names, which otherwise tell the second only.
+        number = len(list(self.path.glob("events.out.tfevents.*")))
+        self._events = SummaryWriter(str(self.path), purge_step=epoch, filename_suffix=f".{number:04d}")
+        config = self.path / CONFIG_FILE
+        if config.is_file():
+            self._events.add_text("config", f"```yaml\n{config.read_text(encoding='utf-8')}```", epoch)
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()

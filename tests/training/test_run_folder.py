@@ -1,10 +1,11 @@
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.run_files import METRICS_FILE, read_metrics
@@ -61,18 +62,56 @@ def test_run_folder__the_file_is_whole_after_every_record(tmp_path: Path) -> Non
             assert not list(tmp_path.glob(".*"))
 
 
-def test_run_folder__tensorboard_has_the_metrics(tmp_path: Path) -> None:
+def events_of(file: Path) -> Iterator[Event]:
+    data = file.read_bytes()
+    while data:  # of each record: length, its checksum, the event, its checksum
+        length = int.from_bytes(data[:8], "little")
+        yield Event.FromString(data[12 : 12 + length])
+        data = data[16 + length :]
+
+
+def shown_by_tensorboard(folder: Path) -> list[tuple[int, str, float]]:
+    """Read all files in their order; a start of a session hides earlier points from its step on."""
+    points: list[tuple[int, str, float]] = []
+    for file in sorted(folder.glob("events.out.tfevents.*")):
+        for event in events_of(file):
+            if event.HasField("session_log") and event.session_log.status == SessionLog.START:
+                points = [point for point in points if point[0] < event.step]
+            points += [
+                (event.step, value.tag, value.simple_value)
+                for value in event.summary.value
+                if value.HasField("simple_value")
+            ]
+    return points
+
+
+def test_run_folder__tensorboard_has_the_metrics_and_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 5\n")
     with RunFolder(tmp_path) as run:
         run.add(1, {"train/loss": 0.5}, CONFUSION)
         run.add(2, {"train/loss": 0.25}, CONFUSION)
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    data, found = events.read_bytes(), []
-    while data:  # of each record: length, its checksum, the event, its checksum
-        length = int.from_bytes(data[:8], "little")
-        event = Event.FromString(data[12 : 12 + length])
-        found += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
-        data = data[16 + length :]
-    assert found == [(1, "train/loss", 0.5), (2, "train/loss", 0.25)]
+    assert shown_by_tensorboard(tmp_path) == [(1, "train/loss", 0.5), (2, "train/loss", 0.25)]
+    (file,) = tmp_path.glob("events.out.tfevents.*")
+    texts = {
+        value.tag: value.tensor.string_val[0].decode()
+        for event in events_of(file)
+        for value in event.summary.value
+        if value.tensor.string_val
+    }
+    assert [text for tag, text in texts.items() if tag.startswith("config")] == ["```yaml\nseed: 5\n```"]
+
+
+def test_run_folder__tensorboard_shows_an_epoch_that_is_trained_again_once(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as run:
+        for epoch in (1, 2, 3):
+            run.add(epoch, {"train/loss": float(epoch)}, CONFUSION)
+        run.add(3, {"train/loss": 30.0}, CONFUSION)  # a worker was replaced
+    with RunFolder(tmp_path) as resumed:
+        resumed.add(2, {"train/loss": 20.0}, CONFUSION)  # all were
+        resumed.add(3, {"train/loss": 40.0}, CONFUSION)
+    assert shown_by_tensorboard(tmp_path) == [
+        (1, "train/loss", 1.0), (2, "train/loss", 20.0), (3, "train/loss", 40.0)
+    ]  # fmt: skip
 
 
 def test_read_metrics__of_a_folder_without_any_is_empty(tmp_path: Path) -> None:
