@@ -115,6 +115,17 @@ def test_library__imports_mediapipe_in_one_file() -> None:
     assert importing == ["faceml/landmarks/mediapipe_detector.py"]
 
 
+def test_library__imports_mlflow_in_one_file_and_that_file_only_where_it_is_asked_for() -> None:
+    importing = [name for name, tree in TREES.items() if "mlflow" in top_level_imports(tree)]
+    assert importing == ["faceml/training/mlflow_run.py"]
+    at_start = offenders(
+        lambda tree: [
+            n for n in tree.body if "mlflow_run" in ast.dump(n) and isinstance(n, ast.Import | ast.ImportFrom)
+        ]
+    )
+    assert not at_start
+
+
 def test_library__logs_and_never_prints() -> None:
     printing = offenders(lambda tree: ["print" for node in ast.walk(tree) if is_call_of("print", node)])
     assert not [name for name in printing if name.startswith("faceml/")]

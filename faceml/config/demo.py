@@ -6,7 +6,7 @@ from pydantic import Field
 
 from faceml.config.base import Config, OutputFolder
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import assign_keys, parse_config
+from faceml.config.loading import assign_keys, dotted_keys, parse_config
 from faceml.config.synth import SynthConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
@@ -71,7 +71,7 @@ def build_stages(config: DemoConfig) -> DemoStages:
     data = {"data.train": splits["train"], "data.val": splits["val"]}
     train = assign_keys(config.train, data | {"run.folder": str(folder / "train")})
     tune = dict(config.tune)
-    searched = _dotted(tune.pop("train", {}))
+    searched = dotted_keys(tune.pop("train", {}))
     tune_train = assign_keys(train, searched | {"run.folder": str(folder / "tune" / "best")})
     return DemoStages(
         synth=parse_config(
@@ -83,11 +83,3 @@ def build_stages(config: DemoConfig) -> DemoStages:
             TuneConfig, tune | {"train": tune_train, "run": {"folder": str(folder / "tune")}}, "tune"
         ),
     )
-
-
-def _dotted(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested section as dotted keys of its values."""
-    keys: dict[str, Any] = {}
-    for name, value in section.items():
-        keys |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return keys

@@ -1,6 +1,7 @@
 """pydantic's errors told in faceml's words: the dotted key, the value, and what is allowed."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Annotated, Any, Self, get_args, get_origin
@@ -87,8 +88,13 @@ def _describe(
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     reason = PLAIN_WORDS.get(detail["type"], message)
     subject = f"'{key}'" if key else "the configuration"
-    value = "" if isinstance(detail["input"], Mapping) else f" = {detail['input']!r}"
+    value = "" if isinstance(detail["input"], Mapping) else f" = {_without_secrets(detail['input'])}"
     return f"Bad value: {subject}{value}: ", reason
+
+
+def _without_secrets(value: Any) -> str:
+    """Return a value as it is told, without what a URI in it has before its @: it would go into logs."""
+    return re.sub(r"://[^/@\s]+@", "://***@", repr(value))
 
 
 def _discriminator(detail: ErrorDetails) -> str:

@@ -105,6 +105,16 @@ def _next_section(section: Mapping[str, Any], path: str) -> str:
     return max(with_dots, key=len, default=path.partition(".")[0])
 
 
+def dotted_keys(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested section as dotted keys of its values."""
+    keys: dict[str, Any] = {}
+    for name, value in section.items():
+        keys |= (
+            dotted_keys(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+        )
+    return keys
+
+
 def check_inputs(config: BaseModel, prefix: str = "") -> None:
     """Refuse a configuration whose input files or folders are not there.
 

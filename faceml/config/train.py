@@ -17,6 +17,7 @@ from faceml.config.base import (
 )
 from faceml.config.loss import LossConfig
 from faceml.config.model import ModelConfig
+from faceml.config.tracking import MlflowTracking
 from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
 
 
@@ -182,6 +183,8 @@ class TrainConfig(Config):
     training: TrainingConfig = TrainingConfig()
     scaling: ScalingConfig = ScalingConfig()
     run: RunConfig
+    tracking: MlflowTracking | None = None
+    """Where the training is told of beside its run folder; null: nowhere. Trials of a search never are."""
     seed: Seed = 0
 
     @model_validator(mode="after")

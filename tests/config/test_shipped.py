@@ -14,6 +14,7 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.loss import LandmarkLossConfig
 from faceml.config.synth import SynthConfig
+from faceml.config.tracking import MlflowTracking
 from faceml.config.train import AdamWConfig, SGDConfig, TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.config.weighting import WeightingConfig
@@ -66,15 +67,15 @@ def test_configs__no_option_is_undocumented(name: str) -> None:
 def test_configs__the_options_of_kinds_not_chosen_are_in_the_comments() -> None:
     text = (CONFIGS / "multitask_affectnet.yaml").read_text(encoding="utf-8")
     kinds: list[type[BaseModel]] = [AdamWConfig, SGDConfig, *get_args(get_args(WeightingConfig)[0])]
-    kinds += get_args(get_args(LandmarkLossConfig)[0])
-    assert len(kinds) == 13
+    kinds += [MlflowTracking, *get_args(get_args(LandmarkLossConfig)[0])]
+    assert len(kinds) == 14
     missing = [
         f"{kind.__name__}.{field}" for kind in kinds for field in kind.model_fields if field not in text
     ]
     assert not missing
     words = [value for kind in kinds for name in ("kind", "name") if name in kind.model_fields
              for value in get_args(kind.model_fields[name].annotation)]  # fmt: skip
-    assert len(words) == 13
+    assert len(words) == 14
     assert not [word for word in words if word not in text]
 
 
