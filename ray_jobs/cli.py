@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+TRAIN_CONFIG = Path("configs/multitask_affectnet.yaml")
 ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")]
 Overrides = Annotated[
     list[str] | None,
@@ -126,15 +127,36 @@ def export_json(
 
 
 @app.command()
-def train(config: ConfigFile = Path("configs/multitask_affectnet.yaml"), overrides: Overrides = None) -> None:
+def train(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="YAML file of the job.", show_default=str(TRAIN_CONFIG)
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN_FOLDER", help="Go on with the interrupted run in this folder."),
+    ] = None,
+) -> None:
     """Train one backbone on expressions and landmarks.
+
+    The same command again goes on where it was interrupted; so does --resume with nothing but the run folder.
 
     Example: faceml train --set model.backbone=resnet50 --set weighting.kind=fixed
     """
     from faceml.config.loading import load_config
     from faceml.config.train import TrainConfig
+    from ray_jobs.run_folders import load_interrupted_training
 
-    settings = load_config(TrainConfig, config, overrides or [])
+    if resume and config:
+        raise ConfigError(f"--resume {resume}: goes on with the configuration in there. Leave out --config.")
+    settings = (
+        load_interrupted_training(resume, overrides or [])
+        if resume
+        else load_config(TrainConfig, config or TRAIN_CONFIG, overrides or [])
+    )
     from ray_jobs import train as job
 
     job.run(settings)

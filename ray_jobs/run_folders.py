@@ -1,6 +1,6 @@
 """Starting in a run folder, or going on in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,36 @@ import yaml
 from faceml.atomic import write_text
 from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import dump_config
+from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
+from faceml.config.train import TrainConfig
 from faceml.run_files import CONFIG_FILE, SUMMARY_FILE
 
+MAY_CHANGE = (
+    "data.train.table",
+    "data.train.images",
+    "data.val.table",
+    "data.val.images",
+    "data.leakage",
+    "data.loader_processes",
+    "data.cache",
+    "training.compile",
+    "training.on_nonfinite",
+    "scaling.cpus_per_worker",
+    "tracking",
+    "run.checkpoints_to_keep",
+)
+"""Settings of a training that may change in the middle of it: they say where the faces are, how fast it goes
+and who is told, not what is learnt. What stops it may be lifted too: steps that have a finite gradient are
+the same whatever happens to others."""
 
-def enter_run_folder(folder: Path, config: Config) -> None:
+
+def enter_run_folder(folder: Path, config: Config, may_change: Sequence[str] = ()) -> None:
     """Write the resolved configuration into a new run folder, or check that an unfinished run has the same.
+
+    Args:
+        folder: Of the run.
+        config: Of the whole job.
+        may_change: Dotted keys of settings and sections in which an unfinished run may differ.
 
     Raises:
         ConfigError: The folder holds a finished run, or an unfinished one of another configuration.
@@ -22,14 +46,61 @@ def enter_run_folder(folder: Path, config: Config) -> None:
     if (folder / SUMMARY_FILE).is_file():
         raise ConfigError(f"run.folder: {folder} holds a finished run. Choose another folder or remove it.")
     if (folder / CONFIG_FILE).is_file():
-        there = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        differing = list(_differing_keys(there, config.model_dump(mode="json")))
+        # The folder may have been moved since.
+        differing = _changes(_read_config(folder), config, [*may_change, "run.folder"])
         if differing:
             raise ConfigError(
                 f"run.folder: {folder} holds an unfinished run with another {', '.join(differing)}. "
                 "Choose another folder, or use its config.yaml to go on."
             )
     write_text(folder / CONFIG_FILE, dump_config(config))
+
+
+def load_interrupted_training(folder: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Return the configuration of the training in a run folder, wherever the folder is now.
+
+    Args:
+        folder: Of the run.
+        overrides: `dotted.key=value` each, of what may change in the middle of a training.
+
+    Raises:
+        ConfigError: The folder holds no training or a finished one, a setting may not change, or an input
+            is no longer where it was.
+    """
+    folder = folder.expanduser().absolute()
+    if not (folder / CONFIG_FILE).is_file():
+        raise ConfigError(f"--resume {folder}: holds no run, for it has no {CONFIG_FILE}.")
+    there = _read_config(folder)
+    if "training" not in there:
+        raise ConfigError(f"--resume {folder}: its {CONFIG_FILE} is not that of a training.")
+    if (folder / SUMMARY_FILE).is_file():
+        raise ConfigError(
+            f"--resume {folder}: the training is finished, its results are in {SUMMARY_FILE}. Start another "
+            f"with --config {folder / CONFIG_FILE} --set run.folder=ANOTHER"
+        )
+    config = load_config(TrainConfig, folder / CONFIG_FILE, overrides)
+    differing = _changes(there, config, MAY_CHANGE)
+    if differing:
+        raise ConfigError(
+            f"--resume {folder}: {', '.join(differing)} cannot change in the middle of a training. "
+            f"These can: {', '.join(MAY_CHANGE)}."
+        )
+    return parse_config(TrainConfig, assign_keys(config.model_dump(mode="json"), {"run.folder": str(folder)}))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """Return what a run folder's `config.yaml` holds, nothing if it is no mapping."""
+    raw = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    return raw if isinstance(raw, dict) else {}
+
+
+def _changes(there: dict[str, Any], config: Config, allowed: Sequence[str]) -> list[str]:
+    """Return the dotted keys in which a configuration differs and must not."""
+    return [
+        key
+        for key in _differing_keys(there, config.model_dump(mode="json"))
+        if not f"{key}.".startswith(tuple(f"{name}." for name in allowed))
+    ]
 
 
 def _differing_keys(there: Any, here: Any, key: str = "") -> Iterator[str]:

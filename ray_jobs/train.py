@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +11,7 @@ from typing import Any, Self
 import ray.train
 import ray.train.torch
 from ray.util.queue import Queue
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from faceml.atomic import AtomicPath
 from faceml.config.train import TrainConfig
@@ -30,19 +30,26 @@ from faceml.reporting.training import (
     training_summary,
     watched_figures,
 )
+from faceml.reporting.training_plan import (
+    FirstEstimate,
+    build_training_plan,
+    start_line,
+    training_banner,
+)
 from faceml.reporting.training_report import training_chapter
 from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, read_metrics, write_summary
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.leakage import audit_leakage
-from faceml.training.multitask import build_faces, steps_per_epoch
+from faceml.training.multitask import build_faces
 from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
+from faceml.training.tracking import Tracking, build_tracking
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
 from ray_jobs.face_stream import face_stream
-from ray_jobs.run_folders import enter_run_folder
-from ray_jobs.train_worker import STREAM, Stop, train_worker
+from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
+from ray_jobs.train_worker import STREAM, Start, Stop, train_worker
 
 logger = logging.getLogger(__name__)
 
@@ -56,41 +63,55 @@ def run(config: TrainConfig) -> dict[str, Any]:
     An unfinished run in the same folder is continued from its last checkpoint.
 
     Raises:
-        ConfigError: Data, folder or resources do not fit; found before any worker starts.
+        ConfigError: Data, folder, resources or MLflow do not fit; found before any worker starts.
         StoppedError: A gradient is not finite, or a checkpoint could not be written.
     """
     started_s = time.monotonic()
     faces = build_faces(config.data)
-    total_steps = config.training.epochs * steps_per_epoch(config, faces)
-    counts = zip(EXPRESSIONS, faces.train.class_counts(), strict=True)
-    logger.info(
-        "%d training faces (%s), %d validation faces",
-        len(faces.train),
-        ", ".join(f"{name} {count}" for name, count in counts),
-        len(faces.val),
-    )
+    plan = build_training_plan(config, faces)
     for split in (faces.train, faces.val):
         split.log_left_out()
     audit_leakage(config.data)
     build_backbone_from(config.model)
+    tracking = build_tracking(config)
+    _show_on_stderr(training_banner(plan))
     with RayCluster():
         require_resources(_resources(config), "scaling")
-        enter_run_folder(config.run.folder, config)
-        with (
-            _ToldReason() as reason,
-            RunFolder(config.run.folder) as run_folder,
-            ProgressReport("train", total_steps) as progress,
-            EventChannel(_Receiver(run_folder, progress, reason, Doctor(config.weighting))) as events,
-        ):
-            result = _torch_trainer(config, events.queue).fit()
+        enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        with tracking:
+            total_steps = plan.steps_per_epoch * plan.epochs
+            records = _train(config, total_steps, tracking)
+            tracking.tell(records)
+            summary = training_summary(records, time.monotonic() - started_s)
+            _write_results(summary, config.run.folder)
+            tracking.finish(summary)
+    return summary
+
+
+def _train(config: TrainConfig, total_steps: int, tracking: Tracking) -> list[dict[str, Any]]:
+    """Train, keep the best model, and return the records of all epochs."""
+    with (
+        _ToldReason() as reason,
+        RunFolder(config.run.folder) as run_folder,
+        ProgressReport("train", total_steps) as progress,
+        EventChannel(_Receiver(config, run_folder, tracking, progress, reason)) as events,
+    ):
+        result = _torch_trainer(config, events.queue).fit()
     _keep_best_model(result, config.run.folder)
-    summary = training_summary(run_folder.records, time.monotonic() - started_s)
-    write_summary(summary, config.run.folder)
+    return run_folder.records
+
+
+def _write_results(summary: dict[str, Any], folder: Path) -> None:
+    write_summary(summary, folder)
     best = summary["best"]
     answer = f"The best model names the expression of {best['val/accuracy']:.1%} of the validation faces."
-    chapters = [training_chapter(config.run.folder)]
-    write_report(Report("Multitask training", answer, chapters), config.run.folder / REPORT_FILE)
-    return summary
+    write_report(Report("Multitask training", answer, [training_chapter(folder)]), folder / REPORT_FILE)
+
+
+def _show_on_stderr(shown: RenderableType) -> None:
+    """Print for a person; in a job's log, wide enough for what a line has to say."""
+    console = Console(stderr=True)
+    (console if console.is_terminal else Console(stderr=True, width=120)).print(shown)
 
 
 def _keep_best_model(result: ray.train.Result, run_folder: Path) -> None:
@@ -157,27 +178,48 @@ class _ToldReason:
             raise StoppedError(self.stop.message) from None
 
 
-@dataclass(frozen=True)
 class _Receiver:
-    """Take what workers tell: into the run folder, the progress bar, the log."""
+    """Take what workers tell: into the run folder, MLflow, the progress bar, the log."""
 
-    run_folder: RunFolder
-    progress: ProgressReport
-    reason: _ToldReason
-    doctor: Doctor
+    def __init__(
+        self,
+        config: TrainConfig,
+        run_folder: RunFolder,
+        tracking: Tracking,
+        progress: ProgressReport,
+        reason: _ToldReason,
+    ) -> None:
+        self._epochs = config.training.epochs
+        self._run_folder = run_folder
+        self._tracking = tracking
+        self._progress = progress
+        self._reason = reason
+        self._doctor = Doctor(config.weighting)
+        self._estimate = FirstEstimate()
 
-    def __call__(self, event: StepRecord | Stop | tuple[int, Metrics, ConfusionMatrix]) -> None:
-        if isinstance(event, StepRecord):
-            self.reason.stop = None  # a worker that was replaced goes on
-            self.progress.advance_to(event.step, f"epoch {event.epoch}  {watched_figures(event.metrics)}")
+    def __call__(self, event: Start | StepRecord | Stop | tuple[int, Metrics, ConfusionMatrix]) -> None:
+        if isinstance(event, Start):
+            logger.info("%s", start_line(event.device, event.epochs_done, self._epochs))
+        elif isinstance(event, StepRecord):
+            self._hear_step(event)
         elif isinstance(event, Stop):
-            self.reason.stop = event
+            self._reason.stop = event
         else:
-            epoch, metrics, confusion = event
-            self.run_folder.add(epoch, metrics, confusion)
-            logger.info("epoch %d  %s", epoch, watched_figures(metrics))
-            for finding in self.doctor.news(self.run_folder.records):
-                logger.info("%s", finding)
+            self._hear_epoch(*event)
+
+    def _hear_step(self, record: StepRecord) -> None:
+        self._reason.stop = None  # a worker that was replaced goes on
+        self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
+        line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
+        if line is not None:
+            logger.info("%s", line)
+
+    def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> None:
+        self._run_folder.add(epoch, metrics, confusion)
+        self._tracking.tell(self._run_folder.records)
+        logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+        for finding in self._doctor.news(self._run_folder.records):
+            logger.info("%s", finding)
 
 
 if __name__ == "__main__":

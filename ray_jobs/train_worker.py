@@ -17,6 +17,7 @@ from faceml.stopped import StoppedError
 from faceml.training.multitask import build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.run_folder import write_broken_step
+from faceml.training.workers import device_name
 from ray_jobs.face_stream import StreamedBatches
 
 STREAM = "train"
@@ -28,11 +29,14 @@ def train_worker(settings: dict[str, Any]) -> None:
     config = parse_config(TrainConfig, settings["config"])
     torch.set_num_threads(config.scaling.cpus_per_worker)
     rank = ray.train.get_context().get_world_rank()
-    trainer = build_trainer(config, ray.train.torch.get_device(), rank, _streamed(config))
+    device = ray.train.torch.get_device()
+    trainer = build_trainer(config, device, rank, _streamed(config))
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
+    if rank == 0:
+        settings["events"].put_nowait(Start(device_name(device), trainer.epochs_done))
     observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
     with observer:
         trainer.fit(config.training.epochs, observer)
@@ -51,6 +55,19 @@ def _streamed(config: TrainConfig) -> StreamedBatches | None:
         config.data.shuffle_buffer,
         config.seed,
     )
+
+
+@dataclass(frozen=True)
+class Start:
+    """The workers are there and begin, or go on.
+
+    Attributes:
+        device: What the first worker trains on.
+        epochs_done: Before that.
+    """
+
+    device: str
+    epochs_done: int
 
 
 @dataclass(frozen=True)

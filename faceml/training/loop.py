@@ -109,6 +109,11 @@ class Trainer:
         return self._average.model if self._average else self.objective.model
 
     @property
+    def epochs_done(self) -> int:
+        """Epochs done in all, those before a resume included."""
+        return self._epochs_done
+
+    @property
     def has_stopped_early(self) -> bool:
         """Whether validation accuracy has not improved for as long as patience goes."""
         patience = self._options.patience_epochs

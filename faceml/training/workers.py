@@ -1,10 +1,23 @@
 """What the workers that train together tell each other."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+CPU_NAMES = Path("/proc/cpuinfo")
+"""Where Linux tells them."""
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a GPU or this machine's processor is called."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = CPU_NAMES.read_text(encoding="utf-8").splitlines() if CPU_NAMES.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "CPU"
 
 
 def world_size() -> int:

@@ -2,16 +2,21 @@
 
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
+from faceml.run_files import read_metrics
 
 REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
@@ -41,6 +46,11 @@ def _run(*arguments: str, program: tuple[str, ...] = (str(FACEML),)) -> subproce
         (["extract", "--set", "data.root"], "must have the form dotted.key=value"),
         (["synth", "--set", "splits=[train]"], "'splits' = ['train']: must be a section of keys"),
         (["demo", "--set", "tune.num_trails=3"], "Unknown key: 'tune.num_trails' (= 3). Did you mean"),
+        (["train", "--resume", "/nowhere"], "--resume /nowhere: holds no run, for it has no config.yaml."),
+        (
+            ["train", "--resume", "runs/a", "--config", "train.yaml"],
+            "--resume runs/a: goes on with the configuration in there. Leave out --config.",
+        ),
         (["export-json", "--table", "t", "--output", "o", "--num-landmarks", "7"], "--num-landmarks 7"),
     ],
 )
@@ -74,29 +84,26 @@ def test_export_json__holds_the_points_of_the_table(tables: Path, faces: Path, t
         assert left_eye[1] < left_mouth[1]
 
 
-def test_train__driver_killed_then_the_same_command_goes_on(
-    tables: Path, faces: Path, tmp_path: Path
-) -> None:
-    folder, epochs = tmp_path / "run", 6
-    config = parse_config(
-        TrainConfig,
-        {
-            "data": {
-                split: {"table": str(tables / split), "images": str(faces / split)}
-                for split in ("train", "val")
-            }
-            | {"image_size": 32},
-            "optimizer": {"name": "adamw"},
-            "training": {"epochs": epochs, "batch_size_per_worker": 16},
-            "run": {"folder": str(folder)},
-        },
-    )
-    file = tmp_path / "train.yaml"
+def _training(tables: Path, faces: Path, folder: Path, epochs: int, **more: object) -> TrainConfig:
+    raw = {
+        "data": {
+            split: {"table": str(tables / split), "images": str(faces / split)} for split in ("train", "val")
+        }
+        | {"image_size": 32},
+        "optimizer": {"name": "adamw"},
+        "training": {"epochs": epochs, "batch_size_per_worker": 16},
+        "run": {"folder": str(folder)},
+    }
+    return parse_config(TrainConfig, raw | more)
+
+
+def _kill_after_two_epochs(config: TrainConfig, file: Path) -> list[dict[str, Any]]:
+    """Train until there are records of two epochs, kill everything, and return the records."""
     file.write_text(dump_config(config))
     command = [str(FACEML), "train", "--config", str(file)]
     # A session of its own, so that its Ray processes can be killed with it, and only those.
     driver = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True, stderr=subprocess.DEVNULL)
-    records = folder / "metrics.jsonl"
+    records = config.run.folder / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not records.is_file() or len(records.read_text().splitlines()) < 2:
         assert driver.poll() is None
@@ -104,11 +111,45 @@ def test_train__driver_killed_then_the_same_command_goes_on(
         time.sleep(0.1)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
-    assert not (folder / "summary.json").exists()
-    before = [json.loads(line) for line in records.read_text().splitlines()]
+    assert not (config.run.folder / "summary.json").exists()
+    return read_metrics(config.run.folder)
+
+
+def test_train__driver_killed_then_the_same_command_goes_on(
+    tables: Path, faces: Path, tmp_path: Path
+) -> None:
+    folder, epochs, file = tmp_path / "run", 6, tmp_path / "train.yaml"
+    before = _kill_after_two_epochs(_training(tables, faces, folder, epochs), file)
     again = _run("train", "--config", str(file))
     assert again.returncode == 0, again.stderr
-    after = [json.loads(line) for line in records.read_text().splitlines()]
+    after = read_metrics(folder)
     assert [record["epoch"] for record in after] == list(range(1, epochs + 1))
     assert after[0] == before[0], "the first epoch was not trained again"
     assert again.stdout.splitlines()[-1] == f"Results: {folder}"
+
+
+def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
+    tables: Path, faces: Path, tmp_path: Path
+) -> None:
+    epochs, moved = 6, tmp_path / "moved"
+    tracking = {"kind": "mlflow", "uri": f"sqlite:///{tmp_path}/mlflow.db"}
+    config = _training(tables, faces, tmp_path / "run", epochs, tracking=tracking)
+    before = _kill_after_two_epochs(config, tmp_path / "train.yaml")
+    config.run.folder.rename(moved)
+    module = (sys.executable, "-m", "ray_jobs.train")
+    again = _run("--resume", str(moved), "--set", "run.checkpoints_to_keep=3", program=module)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1] == f"Results: {moved}"
+    assert re.search(rf"Training on .* goes on after epoch [12] of {epochs}$", again.stderr, re.MULTILINE)
+    assert re.search(r"^training faces +64 of ", again.stderr, re.MULTILINE)
+    after = read_metrics(moved)
+    assert [record["epoch"] for record in after] == list(range(1, epochs + 1))
+    assert after[0] == before[0], "the first epoch was not trained again"
+    assert not config.run.folder.exists()
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        ((run, status),) = database.execute("SELECT run_uuid, status FROM runs").fetchall()
+        assert (run, status) == (json.loads((moved / "mlflow.json").read_text())["run_id"], "FINISHED")
+        steps = database.execute(
+            "SELECT step FROM metrics WHERE key = 'val/accuracy' ORDER BY step"
+        ).fetchall()
+    assert [step for (step,) in steps] == list(range(1, epochs + 1))
