@@ -24,6 +24,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
+def write_metrics(records: list[dict[str, Any]], path: Path) -> None:
+    """Write `metrics.jsonl`, one record on each line, into a run folder."""
+    write_text(path / METRICS_FILE, "".join(json.dumps(record) + "\n" for record in records))
+
+
 def write_config(text: str, path: Path) -> None:
     """Write `config.yaml`, the resolved configuration, into a run folder."""
     write_text(path / CONFIG_FILE, text)

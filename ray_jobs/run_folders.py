@@ -11,7 +11,7 @@ from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
 from faceml.config.train import TrainConfig
-from faceml.run_files import CONFIG_FILE, SUMMARY_FILE
+from faceml.run_files import CONFIG_FILE, REPORT_FILE
 
 MAY_CHANGE = (
     "data.train.table",
@@ -43,7 +43,7 @@ def enter_run_folder(folder: Path, config: Config, may_change: Sequence[str] = (
     Raises:
         ConfigError: The folder holds a finished run, or an unfinished one of another configuration.
     """
-    if (folder / SUMMARY_FILE).is_file():
+    if (folder / REPORT_FILE).is_file():  # which is written last
         raise ConfigError(f"run.folder: {folder} holds a finished run. Choose another folder or remove it.")
     if (folder / CONFIG_FILE).is_file():
         # The folder may have been moved since.
@@ -73,9 +73,9 @@ def load_interrupted_training(folder: Path, overrides: Sequence[str] = ()) -> Tr
     there = _read_config(folder)
     if "training" not in there:
         raise ConfigError(f"--resume {folder}: its {CONFIG_FILE} is not that of a training.")
-    if (folder / SUMMARY_FILE).is_file():
+    if (folder / REPORT_FILE).is_file():
         raise ConfigError(
-            f"--resume {folder}: the training is finished, its results are in {SUMMARY_FILE}. Start another "
+            f"--resume {folder}: the training is finished, its results are in {REPORT_FILE}. Start another "
             f"with --config {folder / CONFIG_FILE} --set run.folder=ANOTHER"
         )
     config = load_config(TrainConfig, folder / CONFIG_FILE, overrides)

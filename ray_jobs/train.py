@@ -5,8 +5,7 @@ import shutil
 import time
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ray.train
 import ray.train.torch
@@ -45,11 +44,13 @@ from faceml.training.multitask import build_faces
 from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
 from faceml.training.tracking import Tracking, build_tracking
+from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.events import EventChannel
 from ray_jobs.face_stream import face_stream
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
-from ray_jobs.train_worker import STREAM, Start, Stop, train_worker
+from ray_jobs.train_errors import FinalErrors, OneReason
+from ray_jobs.train_worker import STREAM, Start, train_worker
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ def run(config: TrainConfig) -> dict[str, Any]:
 
     Raises:
         ConfigError: Data, folder, resources or MLflow do not fit; found before any worker starts.
-        StoppedError: A gradient is not finite, or a checkpoint could not be written.
+        StoppedError: A gradient is not finite, an image is no longer what was extracted, a checkpoint could
+            not be written, or workers died too often.
     """
     started_s = time.monotonic()
     faces = build_faces(config.data)
@@ -78,6 +80,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     with RayCluster():
         require_resources(_resources(config), "scaling")
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        settle_checkpoints(config.run.folder)
         with tracking:
             total_steps = plan.steps_per_epoch * plan.epochs
             records = _train(config, total_steps, tracking)
@@ -91,12 +94,13 @@ def run(config: TrainConfig) -> dict[str, Any]:
 def _train(config: TrainConfig, total_steps: int, tracking: Tracking) -> list[dict[str, Any]]:
     """Train, keep the best model, and return the records of all epochs."""
     with (
-        _ToldReason() as reason,
+        OneReason(),
         RunFolder(config.run.folder) as run_folder,
         ProgressReport("train", total_steps) as progress,
-        EventChannel(_Receiver(config, run_folder, tracking, progress, reason)) as events,
+        EventChannel(_Receiver(config, run_folder, tracking, progress)) as events,
     ):
         result = _torch_trainer(config, events.queue).fit()
+    settle_checkpoints(config.run.folder)  # of what workers that died were writing
     _keep_best_model(result, config.run.folder)
     return run_folder.records
 
@@ -153,62 +157,39 @@ def _torch_trainer(config: TrainConfig, events: Queue) -> ray.train.torch.TorchT
         datasets={STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
         run_config=ray.train.RunConfig(
             storage_path=str(config.run.folder),
-            name="checkpoints",
+            name=CHECKPOINTS_FOLDER,
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute="val/accuracy"
             ),
             failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
+            callbacks=[FinalErrors(), ListKept(config.run.folder)],  # type: ignore[list-item] # the old API's
         ),
     )
-
-
-class _ToldReason:
-    """Raise what a worker said of its end, in place of what Ray Train makes of it."""
-
-    def __init__(self) -> None:
-        self.stop: Stop | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.stop is not None and (error is None or isinstance(error, ray.train.TrainingFailedError)):
-            raise StoppedError(self.stop.message) from None
 
 
 class _Receiver:
     """Take what workers tell: into the run folder, MLflow, the progress bar, the log."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        run_folder: RunFolder,
-        tracking: Tracking,
-        progress: ProgressReport,
-        reason: _ToldReason,
+        self, config: TrainConfig, run_folder: RunFolder, tracking: Tracking, progress: ProgressReport
     ) -> None:
         self._epochs = config.training.epochs
         self._run_folder = run_folder
         self._tracking = tracking
         self._progress = progress
-        self._reason = reason
         self._doctor = Doctor(config.weighting)
         self._estimate = FirstEstimate()
 
-    def __call__(self, event: Start | StepRecord | Stop | tuple[int, Metrics, ConfusionMatrix]) -> None:
+    def __call__(self, event: Start | StepRecord | tuple[int, Metrics, ConfusionMatrix]) -> None:
         if isinstance(event, Start):
-            logger.info("%s", start_line(event.device, event.epochs_done, self._epochs))
+            self._run_folder.go_back(event.records)
+            logger.info("%s", start_line(event.device, len(event.records), self._epochs))
         elif isinstance(event, StepRecord):
             self._hear_step(event)
-        elif isinstance(event, Stop):
-            self._reason.stop = event
         else:
             self._hear_epoch(*event)
 
     def _hear_step(self, record: StepRecord) -> None:
-        self._reason.stop = None  # a worker that was replaced goes on
         self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
         line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
         if line is not None:

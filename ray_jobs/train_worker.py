@@ -1,23 +1,24 @@
 """One worker of a multitask training: what runs in each process of Ray Train's group."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ray.train
 import ray.train.torch
 import torch
+from ray.train.collective import barrier
 from ray.util.queue import Queue
 
+from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
-from faceml.stopped import StoppedError
+from faceml.run_files import read_metrics, write_metrics
 from faceml.training.multitask import build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.run_folder import write_broken_step
+from faceml.training.run_folder import epoch_record, write_broken_step
 from faceml.training.workers import device_name
+from ray_jobs.checkpoints import checkpoint_path
 from ray_jobs.face_stream import StreamedBatches
 
 STREAM = "train"
@@ -31,15 +32,14 @@ def train_worker(settings: dict[str, Any]) -> None:
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
     trainer = build_trainer(config, device, rank, _streamed(config))
+    observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
-    if rank == 0:
-        settings["events"].put_nowait(Start(device_name(device), trainer.epochs_done))
-    observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
-    with observer:
-        trainer.fit(config.training.epochs, observer)
+            observer.resume(Path(folder))
+    observer.start(device_name(device))
+    trainer.fit(config.training.epochs, observer)
 
 
 def _streamed(config: TrainConfig) -> StreamedBatches | None:
@@ -63,55 +63,55 @@ class Start:
 
     Attributes:
         device: What the first worker trains on.
-        epochs_done: Before that.
+        records: Of the epochs that are done.
     """
 
     device: str
-    epochs_done: int
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Why the training cannot go on."""
-
-    message: str
+    records: list[dict[str, Any]]
 
 
 class _RayTrainObserver:
-    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events.
-
-    As a context it tells of what stops the training: to Ray Train all errors are a worker's death.
-    """
+    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
 
     def __init__(self, events: Queue, rank: int, run_folder: Path) -> None:
         self._events = events
         self._rank = rank
         self._run_folder = run_folder
+        self._records: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Self:
-        return self
+    def resume(self, folder: Path) -> None:
+        """Go back to the moment of a checkpoint, of which the driver may have missed something."""
+        self._records = read_metrics(folder)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if isinstance(error, StoppedError | OSError) and self._rank == 0:
-            self._events.put(Stop(" ".join(str(error).split())))
-        return isinstance(error, StoppedError)  # on all workers at the same moment; they end in peace
+    def start(self, device: str) -> None:
+        """Tell that training begins, or goes on."""
+        if self._rank == 0:
+            self._events.put_nowait(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
         if self._rank == 0:
             self._events.put_nowait(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
-        reported = {"epoch": record.epoch, **record.metrics}
-        if self._rank != 0:
-            ray.train.report(reported)
-            return
-        # The record first: told twice it is replaced, but an epoch with a checkpoint is never trained again.
-        self._events.put_nowait((record.epoch, record.metrics, record.confusion))
-        with tempfile.TemporaryDirectory() as folder:
-            record.save(Path(folder))
-            ray.train.report(reported, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        checkpoint = None
+        if self._rank == 0:
+            self._events.put_nowait((record.epoch, record.metrics, record.confusion))
+            checkpoint = self._write_checkpoint(record)
+        ray.train.report(
+            {"epoch": record.epoch, **record.metrics},
+            checkpoint=checkpoint,
+            checkpoint_upload_mode=ray.train.CheckpointUploadMode.NO_UPLOAD,
+        )
+
+    def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
+        """Write where Ray Train keeps it: its own copying is not whole or not at all."""
+        self._records.append(epoch_record(record.epoch, record.metrics, record.confusion))
+        path = checkpoint_path(self._run_folder, record.epoch)
+        with AtomicFolder(path) as partial:
+            record.save(partial)
+            write_metrics(self._records, partial)
+        return ray.train.Checkpoint.from_directory(path)
 
     def on_broken_step(self, record: BrokenStep) -> None:
         write_broken_step(record, self._rank, self._run_folder)
+        barrier()  # the first worker that stops takes the others with it

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faceml.atomic import PARTIAL_SUFFIX, AtomicPath, write_text
+from faceml.atomic import PARTIAL_SUFFIX, AtomicFolder, AtomicPath, write_text
+from faceml.stopped import StoppedError
 
 
 def test_atomic_path__replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
@@ -57,10 +58,52 @@ def test_atomic_path__bytes_that_cannot_be_synced_to_the_disk_do_not_get_the_nam
 
     write_text(tmp_path / "metrics.json", "old")
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoppedError, match=f"^{tmp_path}: no space left to write .*Make room there"):
         write_text(tmp_path / "metrics.json", "new")
     assert (tmp_path / "metrics.json").read_text() == "old"
     assert list(tmp_path.iterdir()) == [tmp_path / "metrics.json"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), KeyError("a mistake")])
+def test_atomic_path__other_errors_are_as_they_were(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(type(error)) as raised, AtomicPath(tmp_path / "metrics.json"):
+        raise error
+    assert raised.value is error
+
+
+def test_atomic_folder__replaces_the_folder_only_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "checkpoint"
+    for content in ("old", "new"):
+        with AtomicFolder(target) as partial:
+            write_text(partial / content, content)
+            assert [file.name for file in target.parent.glob("check*/*")] == (["old"] * (content == "new"))
+    assert [file.name for file in target.iterdir()] == ["new"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_folder__a_failed_block_leaves_the_old_folder_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "checkpoint"
+    with AtomicFolder(target) as partial:
+        write_text(partial / "state", "old")
+    with pytest.raises(UnicodeEncodeError), AtomicFolder(target) as partial:
+        write_text(partial / "state", "half of the n\udcff")
+    assert (target / "state").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_atomic_folder__a_full_disk_is_told_of_the_folder_that_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with (
+        pytest.raises(StoppedError, match=f"^{tmp_path}: no space left"),
+        AtomicFolder(tmp_path / "checkpoint") as partial,
+    ):
+        write_text(partial / "state", "new")
+    assert not list(tmp_path.iterdir())
 
 
 def test_write_text__is_utf8(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ class RunConfig(Config):
 
     folder: OutputFolder
     checkpoints_to_keep: Annotated[int, Field(strict=True, ge=2)] = 2
-    """The best and the latest are among them."""
+    """The best ones; the latest is kept beside them."""
 
 
 class TrainConfig(Config):

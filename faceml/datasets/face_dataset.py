@@ -27,14 +27,14 @@ from faceml.datasets.face_columns import (
 from faceml.datasets.image_copies import ImageCopies
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.landmark_table import read_table
-from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets.preprocessing import Preprocessing, read_image
 
 logger = logging.getLogger(__name__)
 
 MOST_NAMED = 5
 """Images left out, on a line of the log."""
 
-ReadBytes = Callable[[int], bytes]
+ReadBytes = Callable[[int], bytes | None]
 
 
 class FaceSample(NamedTuple):
@@ -117,9 +117,12 @@ class FaceDataset(Dataset[FaceSample]):
         """Return several faces; a loader asks for a batch at a time.
 
         Raises:
-            ValueError: A file is no longer what was extracted; names it.
+            StoppedError: A file is no longer what was extracted; names it.
         """
-        images = [self.preprocessing.square(self.read(index), self.image_ids[index]) for index in indices]
+        images = [
+            self.preprocessing.square(self.read(index), self.image_ids[index], self.table)
+            for index in indices
+        ]
         rows = torch.tensor(indices)
         # Rows of a whole tensor: to index five tensors for each face would take as long as to scale it.
         of_each = (self.labels[rows], self.landmarks[rows], self.has_landmarks[rows], rows)
@@ -148,5 +151,5 @@ def _by_status(rows: pa.Table) -> dict[str, list[str]]:
     return found
 
 
-def _read_file(root: Path, image_ids: Sequence[str], index: int) -> bytes:
-    return (root / image_ids[index]).read_bytes()
+def _read_file(root: Path, image_ids: Sequence[str], index: int) -> bytes | None:
+    return read_image(root / image_ids[index])

@@ -3,7 +3,9 @@
 Shape letters: B images of a batch, S side of the square, px.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from torchvision.transforms.v2 import functional
 from torchvision.transforms.v2.functional import InterpolationMode
 
 from faceml.images import DecodeFailure, RgbImage, decode_reduced
+from faceml.stopped import StoppedError
 
 # Channel statistics of ImageNet, which torchvision's pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -44,15 +47,23 @@ class Preprocessing:
         decoded = decode_reduced(data, short_side_px=self.image_size)
         return decoded if isinstance(decoded, str) else decoded.pixels
 
-    def square(self, data: bytes, image_id: str) -> Tensor:
+    def square(self, data: bytes | None, image_id: str, table: Path) -> Tensor:
         """Decode and scale a file's bytes to a uint8 tensor of shape (3, S, S).
 
+        Args:
+            data: The bytes; None if the file is gone.
+            image_id: Names the image, for the error.
+            table: That has it.
+
         Raises:
-            ValueError: They hold no image; names it.
+            StoppedError: The file is no longer what was extracted.
         """
-        image = self.decode(data)
+        image = "no longer there" if data is None else self.decode(data)
         if isinstance(image, str):
-            raise ValueError(f"{image_id}: {image}, though the landmark table says otherwise. Extract again.")
+            raise StoppedError(
+                f"{image_id}: {image}, though the landmark table {table} says otherwise. Put the image back, "
+                "or extract again with output.on_change=re-extract."
+            )
         return self.resize(image)
 
     def resize(self, image: RgbImage) -> Tensor:
@@ -73,3 +84,11 @@ class Preprocessing:
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
         rules = {"color_order": "rgb", "jpeg_decode": "dct_scaled", "resize": "stretch"}
         return {**rules, "interpolation": "bilinear_antialias", **values}
+
+
+def read_image(file: Path) -> bytes | None:
+    """Return a file's bytes, None if it is gone."""
+    data = None
+    with suppress(FileNotFoundError):
+        data = file.read_bytes()
+    return data

@@ -17,7 +17,7 @@ import torch
 from faceml.datasets.face_columns import DECODED, expression_labels, has_landmarks, seen_landmarks
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.image_copies import COLUMN
-from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets.preprocessing import Preprocessing, read_image
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -40,19 +40,15 @@ def decode_rows(
         `image_id`.
 
     Raises:
-        ValueError: An image is no longer what was extracted; names it.
+        StoppedError: An image is no longer what was extracted; names it.
     """
     rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
     names = rows["image_id"].to_pylist()
-    encoded = (
-        (copy or b"" for copy in rows[COLUMN].to_pylist())
-        if images is None
-        else ((images / name).read_bytes() for name in names)
-    )
+    encoded = rows[COLUMN].to_pylist() if images is None else (read_image(images / name) for name in names)
     side = preprocessing.image_size
     pixels = np.empty((len(names), 3, side, side), dtype=np.uint8)
     for place, (name, data) in enumerate(zip(names, encoded, strict=True)):
-        pixels[place] = preprocessing.square(data, name).numpy()
+        pixels[place] = preprocessing.square(data, name, table).numpy()
     return {
         "image_id": np.array(names, dtype=object),
         "image": pixels,

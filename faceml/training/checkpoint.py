@@ -17,9 +17,13 @@ MODEL_FILE = "model.pt"
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values, whole or not at all; `read_state` reads them back."""
-    with AtomicPath(path) as partial:
-        torch.save(state, partial)
+    """Write tensors and plain values, whole or not at all; `read_state` reads them back.
+
+    Raises:
+        StoppedError: No space is left.
+    """
+    with AtomicPath(path) as partial, partial.open("wb") as file:
+        torch.save(state, file)  # given a path instead, PyTorch does not say why it cannot write
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

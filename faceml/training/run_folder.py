@@ -10,7 +10,7 @@ from tensorboardX import SummaryWriter
 
 from faceml.atomic import write_text
 from faceml.metrics.confusion import ConfusionMatrix
-from faceml.run_files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, METRICS_FILE, read_metrics
+from faceml.run_files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, read_metrics, write_metrics
 from faceml.training.observer import BrokenStep, Metrics
 
 
@@ -32,6 +32,13 @@ def write_broken_step(record: BrokenStep, rank: int, folder: Path) -> Path:
     file = folder / BROKEN_STEPS_FOLDER / f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
     write_text(file, json.dumps(content, indent=2) + "\n")
     return file
+
+
+def epoch_record(epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> dict[str, Any]:
+    """Return the record of an epoch as JSON can have it."""
+    # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
+    values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    return {"epoch": epoch, **values, CONFUSION: confusion.counts.tolist()}
 
 
 class RunFolder:
@@ -59,14 +66,28 @@ class RunFolder:
     def add(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> None:
         """Add the record of an epoch; it replaces records from this epoch on, which a resume repeats."""
         kept = [record for record in self.records if record["epoch"] < epoch]
-        if self._events is None or kept != self.records:
-            self._open_events(epoch)
-        # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
-        values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self.records = [*kept, {"epoch": epoch, **values, CONFUSION: confusion.counts.tolist()}]
-        write_text(self.path / METRICS_FILE, "".join(json.dumps(record) + "\n" for record in self.records))
-        for name, value in metrics.items():
-            self._events.add_scalar(name, value, epoch)
+        self._replace([*kept, epoch_record(epoch, metrics, confusion)])
+
+    def go_back(self, records: list[dict[str, Any]]) -> None:
+        """Go back to the records of the checkpoint that training goes on from.
+
+        Later ones are of epochs to be trained again, and one that is missing was lost on its way here.
+        """
+        self._replace(records)
+
+    def _replace(self, records: list[dict[str, Any]]) -> None:
+        if records == self.records:
+            return
+        new = [record for record in records if record not in self.records]
+        gone = [record for record in self.records if record not in records]
+        self.records = records
+        write_metrics(records, self.path)
+        if self._events is None or gone:
+            self._open_events(min(record["epoch"] for record in [*gone, *new]))
+        for record in new:
+            for name, value in record.items():
+                if isinstance(value, float):
+                    self._events.add_scalar(name, value, record["epoch"])
         self._events.flush()
 
     def _open_events(self, epoch: int) -> None:

@@ -16,6 +16,7 @@ from faceml.datasets.landmark_table import write_shard
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import RgbImage, encode_jpeg, shrink
 from faceml.schema import landmark_schema, table_metadata
+from faceml.stopped import StoppedError
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
 # In no order, as shards come; two rows without a face, two without pixels.
@@ -153,14 +154,27 @@ def test_face_dataset__a_table_without_copies_needs_the_folder(tmp_path: Path) -
         dataset(tmp_path, copies=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"text"])
-def test_face_dataset__an_image_that_changed_is_named(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loader_processes", [0, 1])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "no longer there")]
+)
+def test_face_dataset__an_image_that_changed_or_vanished_is_named_in_one_line(
+    content: bytes | None, said: str, loader_processes: int, tmp_path: Path
+) -> None:
     rows = [{"image_id": "0/a.jpg", "folder": "0", "status": "no_face"}]
     write_shard(rows, landmark_schema(METADATA), tmp_path / "table" / "a.parquet")
     (tmp_path / "images" / "0").mkdir(parents=True)
-    (tmp_path / "images" / "0" / "a.jpg").write_bytes(content)
-    with pytest.raises(ValueError, match=r"^0/a\.jpg: .*though the landmark table says otherwise"):
-        dataset(tmp_path)[0]
+    file = tmp_path / "images" / "0" / "a.jpg"
+    file.write_bytes(content or b"")
+    faces = dataset(tmp_path)
+    if content is None:
+        file.unlink()
+    with pytest.raises(StoppedError) as stopped:
+        next(iter(DataLoader(faces, num_workers=loader_processes)))
+    assert str(stopped.value) == (
+        f"0/a.jpg: {said}, though the landmark table {faces.table} says otherwise. Put the image back, or "
+        "extract again with output.on_change=re-extract."
+    )
 
 
 def test_face_dataset__of_a_table_without_a_readable_image_is_empty(tmp_path: Path) -> None:

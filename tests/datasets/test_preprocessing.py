@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 
 from faceml.datasets.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from faceml.images import RgbImage, decode_image, encode_jpeg
+from faceml.stopped import StoppedError
 
 
 def test_fingerprint__is_plain_values_from_which_it_can_be_rebuilt() -> None:
@@ -71,10 +73,15 @@ def test_decode__a_jpeg_keeps_the_pixels_that_the_square_needs(
     assert image.shape[:2] == decoded
     whole = decode_image(data)
     assert not isinstance(whole, str)
-    square, of_whole = Preprocessing(100).square(data, "a"), Preprocessing(100).resize(whole)
+    square, of_whole = (
+        Preprocessing(100).square(data, "a", Path("tables/a")),
+        Preprocessing(100).resize(whole),
+    )
     assert (square.int() - of_whole.int()).abs().float().mean() < 1.5, "of 255"
 
 
 def test_square__what_is_no_image_is_named() -> None:
-    with pytest.raises(ValueError, match=r"^0/a\.jpg: undecodable, though the landmark table says otherwise"):
-        Preprocessing(32).square(b"text", "0/a.jpg")
+    with pytest.raises(
+        StoppedError, match=r"^0/a\.jpg: undecodable, though the landmark table tables/a says"
+    ):
+        Preprocessing(32).square(b"text", "0/a.jpg", Path("tables/a"))

@@ -14,6 +14,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import collated, decode_rows
 from faceml.images import encode_jpeg
 from faceml.schema import landmark_schema, table_metadata
+from faceml.stopped import StoppedError
 
 STATUSES = ("ok", "no_face", "ok", "undecodable", "ok", "ok")
 
@@ -62,5 +63,5 @@ def test_decode_rows__an_image_that_changed_is_named(folder: Path, tmp_path: Pat
     rows = read_table(folder / "table", ["folder", "status", "landmarks_5"]).slice(2, 1)
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "a.jpg").write_bytes(b"text")
-    with pytest.raises(ValueError, match=r"^2/a\.jpg: undecodable, though the landmark table"):
+    with pytest.raises(StoppedError, match=r"^2/a\.jpg: undecodable, though the landmark table"):
         decode_rows(rows, folder / "table", tmp_path, 5, Preprocessing(32))

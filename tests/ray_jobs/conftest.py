@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
+from faceml.datasets.landmark_table import write_shard
 from faceml.datasets.synthetic.generate import generate_faces
+from faceml.images import encode_jpeg
+from faceml.schema import landmark_schema, table_metadata
 from ray_jobs import extract
-from tests.extract_job import ExtractJob
+from tests.job import Job
 
 SPLITS = {"train": 64, "val": 32}
 
@@ -41,13 +46,33 @@ def tables(ray_cluster: None, faces: Path, tmp_path_factory: pytest.TempPathFact
     return root
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., ExtractJob]]:
-    """Start `faceml extract` with the given overrides; nothing of it outlives the test."""
-    jobs: list[ExtractJob] = []
+@pytest.fixture(scope="session")
+def noisy_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tables` and `images` of two splits, 32 px; accuracy rises and falls from epoch to epoch."""
+    root, rng = tmp_path_factory.mktemp("noisy"), np.random.default_rng(0)
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
+    for split, count in (("train", 96), ("val", 64)):
+        rows = []
+        for i in range(count):
+            label = i % 8
+            row: dict[str, Any] = {"image_id": f"{label}/{i:03d}.jpg", "folder": str(label), "status": "ok"}
+            row |= {f"landmarks_{n}": rng.random(2 * n, dtype=np.float32) for n in (5, 10)}
+            pixels = rng.normal(15 * label + 60, 40, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            file = root / "images" / split / row["image_id"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encode_jpeg(pixels, 90))
+            rows.append(row)
+        write_shard(rows, schema, root / "tables" / split / "a.parquet")
+    return root
 
-    def start_job(*settings: str, path: str = "") -> ExtractJob:
-        jobs.append(ExtractJob(*settings, path=path))
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Job]]:
+    """Start a job with the given overrides; nothing of it outlives the test."""
+    jobs: list[Job] = []
+
+    def start_job(name: str, *settings: str, path: str = "") -> Job:
+        jobs.append(Job(name, *settings, path=path))
         return jobs[-1]
 
     yield start_job

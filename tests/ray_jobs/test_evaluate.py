@@ -1,6 +1,7 @@
 """A trained model on a split: the figures are those of its predictions, and of its own validation."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from faceml.datasets.landmark_table import read_table
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import build_multitask_model
 from faceml.schema import LANDMARK_SETS
+from faceml.stopped import StoppedError
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs import evaluate
 
@@ -83,6 +85,21 @@ def test_run__a_model_of_another_preprocessing_is_refused(model: Path, faces: Pa
     with pytest.raises(ConfigError, match="color_order bgr where this faceml has rgb"):
         evaluate.run(config(model, faces, tables))
     assert not (model.parent / "evaluation").exists()
+
+
+@pytest.mark.parametrize("loader_processes", [0, 2])
+def test_run__an_image_that_vanished_is_named_in_one_line(
+    loader_processes: int, model: Path, faces: Path, tables: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(faces / "val", tmp_path / "faces" / "val")
+    vanished = sorted((tmp_path / "faces" / "val").rglob("*.jpg"))[9]
+    vanished.unlink()
+    settings = config(model, tmp_path / "faces", tables, loader_processes=loader_processes)
+    with pytest.raises(
+        StoppedError, match=f"^{vanished.parent.name}/{vanished.name}: no longer there"
+    ) as stopped:
+        evaluate.run(settings)
+    assert "\n" not in str(stopped.value)
 
 
 def test_run__a_gpu_that_is_not_there_is_refused(

@@ -12,7 +12,7 @@ import pytest
 
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.synthetic.generate import generate_faces
-from tests.extract_job import VICTIMS, ExtractJob
+from tests.job import VICTIMS, Job
 from tests.poison import write_poison
 
 ROUNDS = 10
@@ -48,25 +48,25 @@ def settings_of(root: Path, table: Path) -> list[str]:
 
 
 def test_extract__killed_at_random_points_ends_with_the_undisturbed_table(
-    crowd: Path, tmp_path: Path, start: Callable[..., ExtractJob]
+    crowd: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:
     choose = random.Random(20_260_101)
-    undisturbed = start(*settings_of(crowd, tmp_path / "undisturbed"))
+    undisturbed = start("extract", *settings_of(crowd, tmp_path / "undisturbed"))
     assert "Results:" in undisturbed.finish()
     disturbed = tmp_path / "disturbed"
-    job = start(*settings_of(crowd, disturbed))
+    job = start("extract", *settings_of(crowd, disturbed))
     # Drawn from three of each, so that no kind can be missing among ten.
-    victims = choose.sample(list(VICTIMS) * 3, ROUNDS)
-    assert set(victims) == set(VICTIMS)
+    victims = choose.sample(list(VICTIMS["extract"]) * 3, ROUNDS)
+    assert set(victims) == set(VICTIMS["extract"])
     while victims:
         # Ray is up when its first actor runs; from then on anything may happen at any time.
-        while job.process.poll() is None and not any(VICTIMS["actor"].search(c) for _, c in job.processes()):
+        while job.process.poll() is None and not job.of_kind("actor"):
             time.sleep(0.05)
         time.sleep(choose.uniform(0.0, 1.5))
         if job.process.poll() is None and job.kill(victims[-1], choose) and victims.pop() in FATAL:
             job.stop()
         if job.process.poll() is not None:
-            job = start(*settings_of(crowd, disturbed))
+            job = start("extract", *settings_of(crowd, disturbed))
     assert "Results:" in job.finish()
     assert rows(disturbed) == rows(tmp_path / "undisturbed")
     assert len(rows(disturbed)) == DRAWN * COPIES
@@ -74,7 +74,7 @@ def test_extract__killed_at_random_points_ends_with_the_undisturbed_table(
 
 
 def test_extract__a_poisonous_image_costs_itself_alone(
-    crowd: Path, tmp_path: Path, start: Callable[..., ExtractJob]
+    crowd: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:
     root = tmp_path / "faces" / "0"
     root.mkdir(parents=True)
@@ -84,7 +84,9 @@ def test_extract__a_poisonous_image_costs_itself_alone(
     shutil.copy(faces[0], root / "crash.jpg")
     shutil.copy(faces[0], root / "hang.jpg")
     poison = write_poison(tmp_path / "poison")
-    job = start(*settings_of(root.parent, tmp_path / "table"), "landmarker.timeout_s=2", path=str(poison))
+    job = start(
+        "extract", *settings_of(root.parent, tmp_path / "table"), "landmarker.timeout_s=2", path=str(poison)
+    )
     output = job.finish()
     assert job.process.returncode == 0, output
     found = {row["image_id"]: row["status"] for row in rows(tmp_path / "table")}
@@ -95,19 +97,19 @@ def test_extract__a_poisonous_image_costs_itself_alone(
 
 
 def test_extract__a_store_without_an_answer_ends_the_job_with_one_line(
-    crowd: Path, tmp_path: Path, start: Callable[..., ExtractJob]
+    crowd: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:
     root = tmp_path / "faces" / "0"
     root.mkdir(parents=True)
     for name, face in zip(("a", "b", "outage"), sorted(crowd.rglob("*.jpg")), strict=False):
         shutil.copy(face, root / f"{name}.jpg")
     poison = write_poison(tmp_path / "poison")
-    job = start(*settings_of(root.parent, tmp_path / "table"), path=str(poison))
+    job = start("extract", *settings_of(root.parent, tmp_path / "table"), path=str(poison))
     output = job.finish()
     assert job.process.returncode == 1
     assert "Traceback" not in output
     last = output.splitlines()[-1]
     assert last == f"{root.parent}: the store gives no answer. The same command goes on from here."
-    again = start(*settings_of(root.parent, tmp_path / "table"))
+    again = start("extract", *settings_of(root.parent, tmp_path / "table"))
     assert "Results:" in again.finish()
     assert [row["status"] for row in rows(tmp_path / "table")] == ["ok"] * 3

@@ -8,14 +8,14 @@ import pyarrow.fs as pafs
 
 from faceml.datasets.landmark_table import read_table
 from faceml.storage import StorageFolder
-from tests.extract_job import ExtractJob
 from tests.flaky_store import Fault, FlakyStore
+from tests.job import Job
 
 COLUMNS = ["status", "landmarks_5", "landmarks_10", "yaw_deg", "content_sha256", "dhash"]
 
 
 def test_extract__from_a_store_into_a_store_gives_the_table_of_a_folder(
-    s3_server: str, faces: Path, tables: Path, tmp_path: Path, start: Callable[..., ExtractJob]
+    s3_server: str, faces: Path, tables: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:
     store = pafs.S3FileSystem(
         endpoint_override=s3_server, scheme="http", region="us-east-1", allow_bucket_creation=True

@@ -122,7 +122,7 @@ def test_load_interrupted_training__an_input_that_is_gone_is_named(folder: Path,
 
 
 def test_load_interrupted_training__a_finished_run_is_refused(folder: Path) -> None:
-    (folder / "summary.json").write_text("{}")
+    (folder / "report.html").write_text("")
     with pytest.raises(ConfigError, match=r"^--resume .*: the training is finished, its results are in"):
         load_interrupted_training(folder)
 

@@ -15,6 +15,7 @@ from faceml.config.model import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.models.recognition import FaceResNet
+from faceml.run_files import read_metrics
 from ray_jobs import train, tune
 
 EPOCHS = 2
@@ -54,7 +55,8 @@ def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:
     summary = json.loads((run_folder / "summary.json").read_text())
     assert summary["best"]["val/accuracy"] == max(record["val/accuracy"] for record in records)
     assert list(run_folder.glob("events.out.tfevents.*"))
-    assert len(list((run_folder / "checkpoints").glob("checkpoint_2*"))) == 2
+    checkpoints = sorted((run_folder / "checkpoints").glob("checkpoint_*"))
+    assert [read_metrics(folder) for folder in checkpoints] == [records[:1], records]
     load_config(TrainConfig, run_folder / "config.yaml")
 
 

@@ -1,4 +1,5 @@
 import pickle
+import resource
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from faceml.config.model import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import build_multitask_model
 from faceml.schema import LANDMARK_SETS
+from faceml.stopped import StoppedError
 from faceml.training.checkpoint import model_checkpoint, read_state, write_state
 
 
@@ -26,6 +28,17 @@ def test_write_state__a_failure_keeps_the_old_file(tmp_path: Path) -> None:
         write_state({"epoch": 2, "cannot be pickled": lambda: None}, tmp_path / "state.pt")
     assert read_state(tmp_path / "state.pt") == {"epoch": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_write_state__says_that_a_file_may_grow_no_further(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_state({"epoch": 1}, tmp_path / "state.pt")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    with pytest.raises(StoppedError, match=f"^{tmp_path}: no space left to write .File too large"):
+        write_state({"weights": torch.zeros(1_000_000)}, tmp_path / "state.pt")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert read_state(tmp_path / "state.pt") == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [tmp_path / "state.pt"]
 
 
 def test_read_state__executes_nothing(tmp_path: Path) -> None:

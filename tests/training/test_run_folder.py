@@ -8,8 +8,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from faceml.metrics.confusion import ConfusionMatrix
-from faceml.run_files import METRICS_FILE, read_metrics
-from faceml.training.run_folder import RunFolder
+from faceml.run_files import METRICS_FILE, read_metrics, write_metrics
+from faceml.training.run_folder import RunFolder, epoch_record
 
 CONFUSION = ConfusionMatrix(np.array([[3, 1], [0, 2]]))
 TOLD = {"val/confusion_matrix": [[3, 1], [0, 2]]}
@@ -40,6 +40,19 @@ def test_run_folder__a_resumed_run_replaces_the_epochs_that_it_repeats(tmp_path:
         assert [(line["epoch"], line["train/loss"]) for line in lines(tmp_path)] == [(1, 1.0), (2, 20.0)]
         resumed.add(3, {"train/loss": 30.0}, CONFUSION)
     assert [record["train/loss"] for record in read_metrics(tmp_path)] == [1.0, 20.0, 30.0]
+
+
+def test_run_folder__goes_back_to_the_records_of_a_checkpoint(tmp_path: Path) -> None:
+    told = [epoch_record(epoch, {"train/loss": float(epoch)}, CONFUSION) for epoch in (1, 2, 3)]
+    write_metrics(told[:1], tmp_path)  # those of epochs 2 and 3 were lost with the process that had them
+    with RunFolder(tmp_path) as behind:
+        behind.go_back(told)
+    assert behind.records == read_metrics(tmp_path) == told
+    assert shown_by_tensorboard(tmp_path) == [(2, "train/loss", 2.0), (3, "train/loss", 3.0)]
+    with RunFolder(tmp_path) as ahead:  # the checkpoint of epoch 3 was lost
+        ahead.go_back(told[:2])
+    assert ahead.records == read_metrics(tmp_path) == told[:2]
+    assert shown_by_tensorboard(tmp_path) == [(2, "train/loss", 2.0)]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

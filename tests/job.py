@@ -1,4 +1,4 @@
-"""`faceml extract` as a process of its own with a Ray of its own, of which anything can be killed."""
+"""A job as a process of its own with a Ray of its own, of which anything can be killed."""
 
 import os
 import random
@@ -15,29 +15,42 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 MARK = "FACEML_TEST_MARK"
 
+# What Ray itself runs as processes of its own.
+CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
+
 VICTIMS = {
-    "detector": re.compile(r"faceml\.landmarks\.extractor_main"),
-    "actor": re.compile(r"ray::.*ShardExtractor"),
-    "driver": re.compile(r"-m ray_jobs\.extract "),
-    "cluster": re.compile(r"gcs_server|raylet|ray::|dashboard|monitor"),
+    "extract": {
+        "detector": re.compile(r"faceml\.landmarks\.extractor_main"),
+        "actor": re.compile(r"ray::.*ShardExtractor"),
+        "driver": re.compile(r"-m ray_jobs\.extract "),
+        "cluster": CLUSTER,
+    },
+    "train": {
+        "worker": re.compile(r"ray::.*RayTrainWorker"),
+        "driver": re.compile(r"-m ray_jobs\.train "),
+        "cluster": CLUSTER,
+    },
 }
+"""Of each job, kinds of its processes by what their command lines match."""
 
 
-class ExtractJob:
-    """Start the job; every process that it starts bears a mark.
+class Job:
+    """Start a job; every process that it starts bears a mark.
 
     Args:
+        name: Of the job, a module of `ray_jobs`.
         settings: Overrides, `dotted.key=value`.
         path: Folder that goes before all others on the path of Python's modules.
     """
 
-    def __init__(self, *settings: str, path: str = "") -> None:
+    def __init__(self, name: str, *settings: str, path: str = "") -> None:
         self.mark = uuid.uuid4().hex
-        command = [sys.executable, "-m", "ray_jobs.extract"]
+        self._victims = VICTIMS[name]
+        command = [sys.executable, "-m", f"ray_jobs.{name}"]
         self.process = subprocess.Popen(
             command + [part for setting in settings for part in ("--set", setting)],
             cwd=REPOSITORY,
-            env=os.environ | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": path},
+            env=os.environ | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": _paths(path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -49,14 +62,18 @@ class ExtractJob:
             if self.mark.encode() in _read(folder / "environ"):
                 yield int(folder.name), _read(folder / "cmdline").replace(b"\0", b" ").decode()
 
+    def of_kind(self, victim: str) -> list[int]:
+        """Return the numbers of the processes of a kind that run."""
+        return sorted(pid for pid, command in self.processes() if self._victims[victim].search(command))
+
     def kill(self, victim: str, choose: random.Random) -> bool:
         """Kill one of a kind, or the whole cluster; say whether there was any."""
-        numbers = sorted(pid for pid, command in self.processes() if VICTIMS[victim].search(command))
+        numbers = self.of_kind(victim)
         for pid in numbers if victim == "cluster" else choose.sample(numbers, min(1, len(numbers))):
             _kill(pid)
         return bool(numbers)
 
-    def finish(self, timeout_s: float = 120) -> str:
+    def finish(self, timeout_s: float = 300) -> str:
         """Wait for the end and return what was printed."""
         output, _ = self.process.communicate(timeout=timeout_s)
         return output
@@ -68,6 +85,10 @@ class ExtractJob:
                 _kill(pid)
             time.sleep(0.1)
         self.process.wait()
+
+
+def _paths(first: str) -> str:
+    return os.pathsep.join([first, str(REPOSITORY)] if first else [str(REPOSITORY)])
 
 
 def _read(file: Path) -> bytes:
