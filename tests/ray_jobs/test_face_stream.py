@@ -1,5 +1,6 @@
 """Faces that Ray Data brings are those of the data set, each once in an epoch."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics
+from faceml.stopped import StoppedError
 from faceml.training.multitask import build_faces, build_trainer
+from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from ray_jobs import train
 from ray_jobs.face_stream import StreamedBatches, face_stream
 
@@ -32,6 +35,22 @@ def config(faces: Path, tables: Path, folder: Path, workers: int = 1) -> TrainCo
     )
 
 
+class Heard:
+    """What a training says after each epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochRecord] = []
+
+    def on_step(self, record: StepRecord) -> None:
+        pass
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+
+    def on_broken_step(self, record: BrokenStep) -> None:
+        raise AssertionError(record)
+
+
 def test_streamed_batches__are_those_of_the_data_set_in_another_order(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:
@@ -49,11 +68,9 @@ def test_streamed_batches__are_those_of_the_data_set_in_another_order(
         assert len(positions.unique()) == BATCH * BATCHES, "no face twice"
         orders.append(positions.tolist())
         for batch in batches:
-            for name in ("label", "landmarks", "has_landmarks"):
-                assert torch.equal(
-                    getattr(batch, name),
-                    getattr(drawn, f"{name}s" if name == "label" else name)[batch.position],
-                )
+            assert torch.equal(batch.label, drawn.labels[batch.position])
+            assert torch.equal(batch.landmarks, drawn.landmarks[batch.position])
+            assert torch.equal(batch.has_landmarks, drawn.has_landmarks[batch.position])
             expected = torch.stack([drawn[position].image for position in batch.position.tolist()])
             assert torch.equal(batch.image, expected)
     assert orders[0] != sorted(orders[0])
@@ -71,12 +88,23 @@ def test_train__on_a_stream_learns_as_from_the_disk(faces: Path, tables: Path, t
     for record in streamed:
         assert record["val/accuracy"] >= 0
     # The first epoch starts from the same weights and sees the same faces: its mean loss is nearly the same.
-    from tests.training.test_loop import Notebook
-
-    notebook = Notebook(tmp_path / "notebook")
-    trainer.fit(1, notebook)
-    expected = notebook.epochs[0].metrics["train/loss_expression"]
+    heard = Heard()
+    trainer.fit(1, heard)
+    expected = heard.epochs[0].metrics["train/loss_expression"]
     assert streamed[0]["train/loss_expression"] == pytest.approx(expected, rel=0.15)
+
+
+def test_train__an_image_that_vanished_from_a_stream_ends_it_with_one_line(
+    faces: Path, tables: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(faces, tmp_path / "faces")
+    gone = sorted((tmp_path / "faces" / "train").rglob("*.jpg"))[5]
+    gone.unlink()
+    with pytest.raises(StoppedError) as stopped:
+        train.run(config(tmp_path / "faces", tables, tmp_path / "run"))
+    image_id = gone.relative_to(tmp_path / "faces" / "train").as_posix()
+    assert str(stopped.value).startswith(f"{image_id}: no longer there, though the landmark table")
+    assert "\n" not in str(stopped.value)
 
 
 def test_train__a_stream_needs_a_cpu_that_no_worker_holds(faces: Path, tables: Path, tmp_path: Path) -> None:
