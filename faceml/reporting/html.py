@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import faceml
 from faceml.atomic import write_text
 
-NUMBER = re.compile(r"[+\-−]?\d[\d.,/–%°\s]*(e[+-]?\d+|of [\d,]+)?")
-"""A number, a range or a share; not a file name that begins with a digit."""
+NUMBER = re.compile(r"–|[<>]?\s?[+\-−]?\d[\d.,/–%°\s]*(e[+-]?\d+|of [\d,]+)?(…[+\-−]?\d[\d.,]*(e[+-]?\d+)?)?")
+"""A number, a missing one, a range or a share; not a file name that begins with a digit."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a report says of a search for settings."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -8,16 +9,46 @@ import yaml
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.reporting.chart import svg
-from faceml.reporting.figures import LEARNING_RATE, learning_curves_figure, learning_rate_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
+from faceml.reporting.importance import (
+    INSTALL,
+    can_measure_importance,
+    chance_share,
+    is_enough,
+    measure_importance,
+)
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
+from faceml.reporting.parallel_coordinates import compared_keys, parallel_coordinates_figure
+from faceml.reporting.scores import ACCURACY
 from faceml.reporting.training_report import ValidationFaces, count_validation_faces
-from faceml.reporting.tuning import Trial, leaderboard, ranked, shown
+from faceml.reporting.trial_groups import group_leaderboard, group_seeds, has_repeats
+from faceml.reporting.trial_looks import LEARNING_RATE
+from faceml.reporting.trial_verdicts import find_answers
+from faceml.reporting.tuning import (
+    SEED,
+    Trial,
+    leaderboard,
+    outcomes,
+    ranked,
+    setting_name,
+    shown,
+    shown_settings,
+)
+from faceml.reporting.tuning_answer import answer_headline, answer_section, method_notes
+from faceml.reporting.tuning_figures import (
+    importance_figure,
+    learned,
+    learning_curves_figure,
+    learning_rate_figure,
+    log_variances_figure,
+)
 from faceml.run_files import CONFIG_FILE, SUMMARY_FILE
 
+TASKS = ("expression", "landmarks")
 
-def tuning_chapter(run_folder: Path, trials: list[Trial], title: str = "Search") -> Chapter:
-    """Return what a search has to say.
+
+def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Search") -> Chapter:
+    """Return what a search has to say, the answer first.
 
     Args:
         run_folder: With `config.yaml` and `summary.json`; the validation table is still there.
@@ -29,101 +60,185 @@ def tuning_chapter(run_folder: Path, trials: list[Trial], title: str = "Search")
     wall_s = json.loads((run_folder / SUMMARY_FILE).read_text(encoding="utf-8"))["wall_s"]
     trials = ranked(trials)
     faces = count_validation_faces(config.train.data)
+    answers = find_answers(trials)
     return Chapter(
         title=title,
-        headlines=_headlines(trials, faces),
-        sections=[_leaderboard(trials, faces), _curves(trials)],
+        headlines=[*(answer_headline(answer) for answer in answers[:1]), *_headlines(trials, faces)],
+        sections=[
+            *(
+                answer_section(answer, trials, method_notes(answers, trials, faces) if n == 0 else ())
+                for n, answer in enumerate(answers)
+            ),
+            _leaderboard(trials, faces),
+            _importance(trials),
+            _courses(trials),
+        ],
         config=text,
         facts=[(f"{title}: wall time", f"{wall_s:,.0f} s")],
     )
 
 
 def _headlines(trials: list[Trial], faces: ValidationFaces) -> list[Headline]:
-    best = trials[0]
-    interval = percent_range(faces.interval(best.best_accuracy))
+    best, score = trials[0], trials[0].score
+    sureness = f"; {INTERVAL} {percent_range(faces.interval(best.best_score))}" if _is_accuracy(best) else ""
+    name = "expression accuracy" if _is_accuracy(best) else score.label
     return [
-        Headline(
-            "Best trial",
-            percent(best.best_accuracy),
-            f"expression accuracy; {INTERVAL} {interval}; n = {faces.total:,}",
-        ),
-        Headline("Trials", str(len(trials)), _outcomes(trials)),
+        Headline("Best trial", score.write(best.best_score), f"{name}{sureness}; n = {faces.total:,}"),
+        Headline("Trials", str(len(trials)), outcomes(trials)),
         *(
-            Headline(_setting_name(key), shown(value).replace("_", " "), "in the best trial")
+            Headline(setting_name(key).capitalize(), shown(value).replace("_", " "), "in the best trial")
             for key, value in best.settings.items()
+            if key != SEED
         ),
     ]
 
 
 def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
-    best = trials[0]
-    low, high = faces.interval(best.best_accuracy)
-    within = sum(trial.best_accuracy >= low for trial in trials if trial.records)
+    best, score = trials[0], trials[0].score
+    text = [
+        f"The best of {len(trials)} trials reaches {score.write(best.best_score)} with "
+        f"{shown_settings(best.settings)}. {_rivals(trials, faces)}"
+    ]
+    tables = []
+    if has_repeats(trials):
+        first = group_seeds(trials)[0]
+        if first.scores:
+            margin = f" ± {score.write_margin(first.interval)}{score.unit}" if first.interval else ""
+            text.append(
+                f"The best mean over seeds is {score.write(first.mean)}{margin} (n = {len(first.scores)}), "
+                f"with {shown_settings(first.settings)}."
+            )
+        tables.append(group_leaderboard(trials))
     header, rows = leaderboard(trials)
+    tables.append(
+        DataTable(
+            title=f"{'Every trial' if tables else 'Leaderboard'} by best validation {score.label}",
+            header=header,
+            rows=rows,
+            highlighted=frozenset({0}),
+            dimmed=frozenset(number for number, trial in enumerate(trials) if not trial.finished),
+        )
+    )
     return Section(
         title="Which settings suit these faces",
-        text=[
-            f"The best of {len(trials)} trials reaches {percent(best.best_accuracy)} with {_settings(best)}. "
-            + (
-                f"{within} trials, this one included, lie within its {INTERVAL} "
-                f"({percent_range((low, high))}): chance may have ranked them."
-                if within > 1
-                else f"No other trial lies within its {INTERVAL} ({percent_range((low, high))})."
-            )
-        ],
-        tables=[
-            DataTable(
-                title="Leaderboard by best validation accuracy",
-                header=header,
-                rows=rows,
-                highlighted=frozenset({0}),
-                dimmed=frozenset(n for n, trial in enumerate(trials) if trial.outcome != "finished"),
-            )
-        ],
+        text=text,
+        tables=tables,
         notes=[
             "Every trial is judged on the same validation images, and the best of many looks better than it "
-            "is: expect somewhat less on new images."
+            "is: expect somewhat less on new images. Means and intervals over seeds are of the trials that "
+            "had all their epochs."
         ],
     )
 
 
-def _curves(trials: list[Trial]) -> Section:
+def _rivals(trials: list[Trial], faces: ValidationFaces) -> str:
+    """Say how many trials chance may have ranked, as far as the number of images tells."""
     best = trials[0]
+    if not _is_accuracy(best):
+        return ""
+    low, high = faces.interval(best.best_score)
+    within = sum(trial.best_score >= low for trial in trials if trial.records)
+    limits = percent_range((low, high))
+    if within == 1:
+        return f"No other trial lies within its {INTERVAL} ({limits})."
+    return (
+        f"{within} trials, this one included, lie within its {INTERVAL} ({limits}): chance may have ranked "
+        "them."
+    )
+
+
+def _importance(trials: list[Trial]) -> Section:
+    score = trials[0].score
+    text, notes, pictures = [], [], []
+    importances = measure_importance(trials) if can_measure_importance() else []
+    if (chance := chance_share(trials)) is not None:
+        text.append(
+            f"{percent(chance, 0)} of the variance of the {score.label} is between seeds of equal settings: "
+            "chance, which no setting explains."
+        )
+    if not can_measure_importance():
+        text.append(f"How much each setting matters takes Optuna: {INSTALL}")
+    elif not importances:
+        text.append("Too few trials ran to their end, or all alike, to say how much each setting matters.")
+    else:
+        first = importances[0]
+        text.append(
+            f"Of what the settings explain, {setting_name(first.key)} alone makes up "
+            f"{percent(first.share, 0)}, learned from the trials that ran to their end."
+        )
+        if not is_enough(trials, importances):
+            few = sum(trial.finished for trial in trials)
+            text.append(f"{few} trials are few for {len(importances)} settings: these shares mean little.")
+        pictures.append(
+            Picture(
+                "Importance of each setting",
+                svg(importance_figure(importances)),
+                "image/svg+xml",
+                "Of what the settings explain, each alone makes up: "
+                + ", ".join(f"{setting_name(i.key)} {percent(i.share, 0)}" for i in importances)
+                + ".",
+                "What is missing to 100 % is due to settings acting together.",
+            )
+        )
+        notes.append(
+            "fANOVA (Hutter et al. 2014): a random forest learns the score from the settings, and its "
+            "variance over their ranges is split among them. The shares depend on the ranges searched."
+        )
+    if LEARNING_RATE in compared_keys(trials) and all(LEARNING_RATE in trial.settings for trial in trials):
+        pictures.append(_learning_rates(trials))
+    if len(compared_keys(trials)) > 1:
+        pictures.append(
+            Picture(
+                "All settings at once",
+                svg(parallel_coordinates_figure(trials)),
+                "image/svg+xml",
+                f"A line for each configuration, from its settings to its {score.label}. The best one has "
+                f"{shown_settings(group_seeds(trials)[0].settings)}.",
+                "Better is higher on the last axis; the best configuration is thick."
+                + (" Scores are means over seeds." if has_repeats(trials) else ""),
+            )
+        )
+    return Section(title="What matters", text=text, pictures=pictures, notes=notes)
+
+
+def _learning_rates(trials: list[Trial]) -> Picture:
+    repeated = " Small marks are single seeds, large ones their mean." if has_repeats(trials) else ""
+    return Picture(
+        f"{trials[0].score.label[:1].upper()}{trials[0].score.label[1:]} and learning rate",
+        svg(learning_rate_figure(trials)),
+        "image/svg+xml",
+        f"Best {trials[0].score.label} of every trial over its learning rate. The best trial has "
+        f"{shown(trials[0].settings[LEARNING_RATE])}.",
+        "Trials that were stopped early are hollow: with more epochs they might have come further."
+        f"{repeated}",
+    )
+
+
+def _courses(trials: list[Trial]) -> Section:
+    best, score = trials[0], trials[0].score
     pictures = [
         Picture(
             "Learning curve of every trial",
             svg(learning_curves_figure(trials)),
             "image/svg+xml",
-            f"Validation accuracy by epoch of {len(trials)} trials, {_outcomes(trials)}. The best one, "
-            f"{best.name}, reaches {percent(best.best_accuracy)}.",
+            f"Validation {score.label} by epoch of {len(trials)} trials, {outcomes(trials)}. The best one, "
+            f"{best.name}, reaches {score.write(best.best_score)}.",
             "A cross is where a trial was stopped because others were ahead of it at that epoch.",
         )
     ]
-    if all(LEARNING_RATE in trial.settings for trial in trials):
-        pictures.append(
-            Picture(
-                "Accuracy and learning rate",
-                svg(learning_rate_figure(trials)),
-                "image/svg+xml",
-                "Best accuracy of every trial over its learning rate. The best trial has "
-                f"{shown(best.settings[LEARNING_RATE])}.",
-                "Trials that were stopped early are hollow: with more epochs they might have come further.",
+    for task in TASKS:
+        if learning := learned(trials, task):
+            pictures.append(
+                Picture(
+                    f"Learned uncertainty: {task}",
+                    svg(log_variances_figure(trials, task)),
+                    "image/svg+xml",
+                    f"Log-variance of {task} by epoch of the {len(learning)} trials that learn it.",
+                    "The lower, the surer the network is of the task, and the more the task weighs.",
+                )
             )
-        )
     return Section(title="How the trials went", pictures=pictures)
 
 
-def _outcomes(trials: list[Trial]) -> str:
-    stopped, failed = sum(trial.stopped_early for trial in trials), sum(bool(trial.error) for trial in trials)
-    finished = len(trials) - stopped - failed
-    return f"{finished} finished, {stopped} stopped early" + (f", {failed} failed" if failed else "")
-
-
-def _setting_name(key: str) -> str:
-    """Return the words of a dotted key: `Learning rate`, and `Weighting` of `weighting.kind`."""
-    section, _, last = key.rpartition(".")
-    return (section if last in ("kind", "name") else last).replace("_", " ").capitalize()
-
-
-def _settings(trial: Trial) -> str:
-    return ", ".join(f"{key} {shown(value)}" for key, value in trial.settings.items())
+def _is_accuracy(trial: Trial) -> bool:
+    return trial.metric == ACCURACY.metric

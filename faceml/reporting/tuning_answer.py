@@ -1,0 +1,101 @@
+"""The part of a report that says which value of a setting is better."""
+
+from collections.abc import Sequence
+
+from faceml.reporting.chart import svg
+from faceml.reporting.html import DataTable, Headline, Picture, Section
+from faceml.reporting.numbers import INTERVAL
+from faceml.reporting.scores import ACCURACY
+from faceml.reporting.training_report import ValidationFaces
+from faceml.reporting.trial_comparison import Comparison, common_epoch
+from faceml.reporting.trial_tables import comparisons_data_table, values_data_table
+from faceml.reporting.trial_verdicts import Answer, verdict
+from faceml.reporting.tuning import Trial, outcomes, setting_name
+from faceml.reporting.tuning_figures import differences_figure
+
+UNDECIDED = "not resolvable"
+
+
+def answer_headline(answer: Answer) -> Headline:
+    """Return which value is better, for the top of a report."""
+    value = answer.leader if answer.is_decided else UNDECIDED
+    return Headline(f"Better {setting_name(answer.key)}", value.replace("_", " "), answer.sentence)
+
+
+def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str] = ()) -> Section:
+    """Return what a search says of the values of a setting, and the notes below it."""
+    name = setting_name(answer.key)
+    of_leader = answer.of_leader
+    lines = [f"{verdict(comparison)}." for comparison in of_leader]
+    return Section(
+        title=f"Which {name} is better",
+        text=[answer.sentence, *(line for line in lines if not answer.sentence.endswith(line))],
+        pictures=[
+            Picture(
+                f"Differences with {INTERVAL}s",
+                svg(differences_figure(of_leader)),
+                "image/svg+xml",
+                f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
+                "An interval across the dotted line leaves open which is better. Round: over the settings "
+                "that both were tried with; square: each with its own best settings. Filled: beyond chance.",
+            )
+        ],
+        tables=[
+            values_data_table(trials, answer.key),
+            *_tables(answer.matched, f"Any two over the same settings{_until(answer.matched)}"),
+            *_tables(answer.tuned, "Any two, each with its own best settings"),
+            *_tables(answer.early, f"Any two over the same settings{_until(answer.early)}"),
+        ],
+        notes=notes,
+    )
+
+
+def _tables(comparisons: Sequence[Comparison], title: str) -> list[DataTable]:
+    return [comparisons_data_table(comparisons, title)] if comparisons else []
+
+
+def _until(comparisons: Sequence[Comparison]) -> str:
+    epochs = {comparison.epoch for comparison in comparisons} - {None}
+    return f", by epoch {epochs.pop()}" if epochs else ""
+
+
+def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationFaces) -> list[str]:
+    """Return how the comparisons were made, and what they leave open."""
+    score = trials[0].score
+    counts = [f"{len(answer.matched)} of {setting_name(answer.key)}" for answer in answers]
+    notes = [
+        "A pair is two trials that differ in nothing else but the settings that only one of the values has, "
+        "which are averaged over. Each seed counts once, with the mean of its pairs; where there is one seed "
+        "only, each setting does. Intervals are Student's, of each difference by itself, and hold for the "
+        "settings that were tried.",
+        f"Comparisons made: {', '.join(counts)}. Holm's p keeps the chance of any false verdict among those "
+        "of one setting below 5 %. The number needed finds a difference as large as the observed one in "
+        "four of five searches; from a few seeds it is a rough one.",
+    ]
+    if any(answer.tuned for answer in answers):
+        notes.append(
+            "With its own best settings: for each seed, those that were best with the other seeds. The best "
+            "of many on the same seed would look better than it is."
+        )
+    if not all(trial.finished for trial in trials):
+        early = any(answer.early for answer in answers)
+        at = f" and at epoch {common_epoch(trials)}, which all others reached" if early else ""
+        notes.append(
+            f"Of {len(trials)} trials, {outcomes(trials)}. Failed ones take part in no comparison, which "
+            f"does not make a value that fails any better. Others are compared after all their epochs{at}: one "
+            "that was stopped had fewer chances, and those that were not are the luckier ones."
+        )
+    notes.append(
+        f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
+        "on, which flatters all, and the least steady the most; by the last epoch there is no such choice."
+    )
+    same = "Differences were measured on the same images, which takes part of that out, and hold for them."
+    if score is ACCURACY:
+        low, high = faces.interval(score.best(t.best_score for t in trials if t.records))
+        notes.append(
+            f"Besides seeds there are the images: {faces.total:,} of them leave an accuracy uncertain by "
+            f"± {100 * (high - low) / 2:.1f} points, and more seeds do not change that. {same}"
+        )
+    else:
+        notes.append(f"Besides seeds there are the {faces.total:,} images that scores depend on. {same}")
+    return notes
