@@ -15,6 +15,8 @@ Interval = tuple[float, float]
 POWER = 0.8
 """Cohen 1988: a difference that is there is to be found in four of five experiments."""
 MOST_REPLICATES = 1000
+ROUNDING = 1e-9
+"""Relative; differences of float64 shares that are equal differ by less."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 def paired_difference(differences: Sequence[float], confidence: float = 0.95) -> MeanDifference:
     """Return the mean of the differences within pairs, with its t interval and test.
 
-    Pairing takes out what both of a pair share. Without any variance the interval is a point, and the p-value
-    0, or 1 if the mean is 0 as well.
+    Pairing takes out what both of a pair share. Without any variance, rounding aside, the interval is a
+    point, and the p-value 0, or 1 if the mean is 0 as well.
 
     Args:
         differences: One for each of n independent pairs, at least one.
@@ -72,10 +74,11 @@ def paired_difference(differences: Sequence[float], confidence: float = 0.95) ->
     count, mean = len(differences), float(np.mean(differences))
     if count < 2:
         return MeanDifference(mean, None, None, None, (count,))
-    deviation = float(np.std(differences, ddof=1))
+    constant = np.ptp(differences) <= ROUNDING * np.abs(differences).max()
+    deviation = 0.0 if constant else float(np.std(differences, ddof=1))
     return MeanDifference(
         mean=mean,
-        interval=mean_interval(differences, confidence),
+        interval=(mean, mean) if constant else mean_interval(differences, confidence),
         p_value=_two_sided(mean, deviation / math.sqrt(count), count - 1),
         deviation=deviation,
         counts=(count,),

@@ -32,6 +32,10 @@ INK, QUIET, FAINT, GRID = "#16191d", "#59616b", "#a9b1bb", "#808890"
 
 WIDTH_IN = 4.0
 HEIGHT_IN = 2.6
+LEGEND_ROW_IN = 0.21
+"""Of rows beyond two, which would leave the axes too little."""
+LONG_LABEL = 14
+"""Letters; three columns of longer ones are wider than a chart."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -106,7 +110,11 @@ def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
 def legend_above(figure: Figure, axes: Axes, entries: Sequence[Line2D] | None = None) -> None:
     """Put the legend above the axes, where it hides nothing; it names all labelled lines by default."""
     handles = entries or axes.get_legend_handles_labels()[0]
-    figure.legend(handles=handles, loc="outside upper left", ncols=2 if len(handles) == 4 else 3)
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    columns = 2 if len(handles) == 4 or longest > LONG_LABEL else 3
+    rows = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * max(0, rows - 2))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
 
 
 def svg(figure: Figure) -> bytes:

@@ -18,7 +18,9 @@ from faceml.reporting.tuning import SEED, Trial, setting_keys, setting_name, sho
 HEIGHT_IN = 3.2
 MISSING = -0.14
 """Where a setting stands that does not apply."""
-TICKS = 3
+CLOSE = 0.12
+"""Values as near as this to an end have no letters of their own."""
+MOST_BETWEEN = 1
 
 
 @styled
@@ -93,7 +95,8 @@ def _setting_axis(axes: Axes, place: int, trials: Sequence[Trial], key: str) -> 
         return lambda value: MISSING if value is None else heights[shown(value)]
     low, high = float(values[0]), float(values[-1])
     scale = _scale(low, high, log=low > 0 and high >= LOG_RATIO * low)
-    ticks = values if len(values) <= TICKS else (low, high)
+    between = [value for value in values if CLOSE < scale(value) < 1 - CLOSE]
+    ticks = (low, *(between if len(between) <= MOST_BETWEEN else ()), high)
     _draw(axes, place, {scale(value): shown(value) for value in ticks})
     return lambda value: MISSING if value is None else scale(float(value))
 

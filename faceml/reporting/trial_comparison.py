@@ -17,10 +17,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from faceml.metrics.differences import (
     MeanDifference,
@@ -30,10 +29,14 @@ from faceml.metrics.differences import (
     unpaired_difference,
 )
 from faceml.reporting.scores import Score
-from faceml.reporting.trial_groups import settings_key, without_seed
+from faceml.reporting.trial_pairing import (
+    complete_scores,
+    left_out_scores,
+    measured_arms,
+    scores_by_cell,
+)
 from faceml.reporting.tuning import SEED, Trial, setting_keys
 
-Floats = npt.NDArray[np.float64]
 Way = Literal["matched", "tuned"]
 Replicates = Literal["seeds", "settings", "trials"]
 
@@ -56,6 +59,7 @@ class Comparison:
         replicates: What is repeated; `trials` are unpaired.
         pairs: Pairs of trials that differ in nothing else; 0 if unpaired.
         pairs_won: In which the value is better.
+        pairs_lost: In which the baseline is; in the others both are the same.
         last_difference: The same of the scores of the last epoch, which no choice of an epoch flatters.
         epoch: Up to which scores count; None for all that a trial may have.
         comparisons: Made of this setting in this way.
@@ -72,6 +76,7 @@ class Comparison:
     replicates: Replicates
     pairs: int
     pairs_won: int
+    pairs_lost: int
     last_difference: float | None
     epoch: int | None
     comparisons: int = 1
@@ -87,6 +92,23 @@ class Comparison:
     def better(self) -> str:
         """The value with the better mean."""
         return self.value if self.score.direction * self.difference.mean >= 0 else self.baseline
+
+    @property
+    def turned(self) -> "Comparison":
+        """The same the other way round."""
+        difference = self.difference
+        interval = difference.interval and (-difference.interval[1], -difference.interval[0])
+        return replace(
+            self,
+            value=self.baseline,
+            baseline=self.value,
+            difference=replace(
+                difference, mean=-difference.mean, interval=interval, counts=difference.counts[::-1]
+            ),
+            pairs_won=self.pairs_lost,
+            pairs_lost=self.pairs_won,
+            last_difference=None if self.last_difference is None else -self.last_difference,
+        )
 
 
 def compare_values(
@@ -145,55 +167,13 @@ def common_epoch(trials: Sequence[Trial]) -> int:
     return min((trial.epochs for trial in trials if trial.error is None), default=0)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """What a trial adds to a comparison; settings are without those that only one of the values has."""
-
-    configuration: str
-    setting: str
-    seed: Any
-    score: float
-    last_score: float
-
-
-def _arms(
-    trials: Sequence[Trial], key: str, values: tuple[str, str], epoch: int | None
-) -> tuple[list[_Measured], list[_Measured]]:
-    """Return what is known of both values."""
-    chosen = [[trial for trial in trials if str(trial.settings.get(key)) == value] for value in values]
-    a_keys, b_keys = (set(setting_keys(arm)) for arm in chosen)
-    shared = (a_keys & b_keys) - {key, SEED}
-    first, second = ([_measured(t, shared, epoch) for t in arm if _counts(t, epoch)] for arm in chosen)
-    return first, second
-
-
-def _counts(trial: Trial, epoch: int | None) -> bool:
-    reached = trial.finished if epoch is None else trial.error is None and trial.epochs >= epoch
-    return reached and not math.isnan(trial.best_score_until(trial.max_epochs if epoch is None else epoch))
-
-
-def _measured(trial: Trial, shared: set[str], epoch: int | None) -> _Measured:
-    until = trial.max_epochs if epoch is None else epoch
-    last = next(
-        record[trial.metric] for record in reversed(trial.records) if record["epoch"] <= until
-    )  # of an epoch that the trial reached
-    settings = without_seed(trial)
-    return _Measured(
-        configuration=settings_key(settings),
-        setting=settings_key({name: settings[name] for name in shared if name in settings}),
-        seed=trial.settings.get(SEED),
-        score=trial.best_score_until(until),
-        last_score=math.nan if last is None else last,
-    )
-
-
 def _matched(
     trials: Sequence[Trial], key: str, value: str, baseline: str, epoch: int | None
 ) -> Comparison | None:
-    arm, other = _arms(trials, key, (value, baseline), epoch)
+    arm, other = measured_arms(trials, key, (value, baseline), epoch)
     if not arm or not other:
         return None
-    cells, other_cells = _by_cell(arm), _by_cell(other)
+    cells, other_cells = scores_by_cell(arm), scores_by_cell(other)
     pairs = {cell: cells[cell] - other_cells[cell] for cell in cells if cell in other_cells}
     seeds = list(dict.fromkeys(seed for _, seed in pairs))
     score = trials[0].score
@@ -201,7 +181,7 @@ def _matched(
         difference = unpaired_difference([m.score for m in arm], [m.score for m in other])
         last = float(np.mean([m.last_score for m in arm]) - np.mean([m.last_score for m in other]))
         return Comparison(
-            key, value, baseline, score, "matched", difference, "trials", 0, 0, _finite(last), epoch
+            key, value, baseline, score, "matched", difference, "trials", 0, 0, 0, _finite(last), epoch
         )
     if not pairs:
         return None
@@ -218,30 +198,23 @@ def _matched(
         replicates="seeds" if len(seeds) > 1 else "settings",
         pairs=len(pairs),
         pairs_won=sum(score.direction * pair[0] > 0 for pair in pairs.values()),
+        pairs_lost=sum(score.direction * pair[0] < 0 for pair in pairs.values()),
         last_difference=_finite(float(replicates[:, 1].mean())),
         epoch=epoch,
     )
 
 
-def _by_cell(arm: list[_Measured]) -> dict[tuple[str, Any], Floats]:
-    """Return best and last score by setting and seed, means over what only this value has."""
-    cells: dict[tuple[str, Any], list[tuple[float, float]]] = {}
-    for measured in arm:
-        cells.setdefault((measured.setting, measured.seed), []).append((measured.score, measured.last_score))
-    return {cell: np.mean(scores, axis=0) for cell, scores in cells.items()}
-
-
 def _tuned(
     trials: Sequence[Trial], key: str, value: str, baseline: str, epoch: int | None
 ) -> Comparison | None:
-    arms = _arms(trials, key, (value, baseline), epoch)
+    arms = measured_arms(trials, key, (value, baseline), epoch)
     seeds = sorted({m.seed for m in arms[0]} & {m.seed for m in arms[1]}, key=str)
-    tables = [_complete(arm, seeds) for arm in arms]
+    tables = [complete_scores(arm, seeds) for arm in arms]
     # With one configuration each there is nothing to choose; with one seed nothing to choose it by.
     if len(seeds) < 2 or not all(map(len, tables)) or max(map(len, tables)) < 2:
         return None
     score = trials[0].score
-    chosen, other = (_left_out_scores(table, score.direction) for table in tables)
+    chosen, other = (left_out_scores(table, score.direction) for table in tables)
     differences = chosen - other
     return Comparison(
         key=key,
@@ -253,26 +226,10 @@ def _tuned(
         replicates="seeds",
         pairs=len(seeds),
         pairs_won=int((score.direction * differences[:, 0] > 0).sum()),
+        pairs_lost=int((score.direction * differences[:, 0] < 0).sum()),
         last_difference=_finite(float(differences[:, 1].mean())),
         epoch=epoch,
     )
-
-
-def _complete(arm: list[_Measured], seeds: list[Any]) -> Floats:
-    """Return best and last scores of the configurations that all seeds have, of shape (C, n, 2)."""
-    configurations: dict[str, dict[Any, tuple[float, float]]] = {}
-    for m in arm:
-        configurations.setdefault(m.configuration, {})[m.seed] = (m.score, m.last_score)
-    rows = [[c[seed] for seed in seeds] for c in configurations.values() if c.keys() >= set(seeds)]
-    return np.array(rows).reshape(len(rows), len(seeds), 2)
-
-
-def _left_out_scores(table: Floats, direction: int) -> Floats:
-    """Return each seed's scores of the configuration that is best with the other seeds, of shape (n, 2)."""
-    scores = direction * table[:, :, 0]
-    others = scores.sum(axis=1, keepdims=True) - scores
-    chosen: Floats = table[others.argmax(axis=0), np.arange(table.shape[1])]
-    return chosen
 
 
 def _varies(difference: MeanDifference) -> bool:

@@ -14,7 +14,7 @@ from faceml.metrics.differences import Interval, mean_interval
 from faceml.reporting.html import DataTable
 from faceml.reporting.quality_tables import terminal_table
 from faceml.reporting.scores import Score
-from faceml.reporting.tuning import SEED, Trial, outcomes, setting_keys, shown
+from faceml.reporting.tuning import SEED, Trial, outcomes, setting_keys, setting_name, shown
 
 MARGIN = "± at 95\N{NO-BREAK SPACE}%"
 
@@ -112,7 +112,7 @@ def group_leaderboard(trials: Sequence[Trial]) -> DataTable:
     ]
     return DataTable(
         title=f"Leaderboard by mean validation {score.label} over seeds",
-        header=["rank", *keys, score.label, MARGIN, "seeds", "outcome"],
+        header=["rank", *map(setting_name, keys), score.label, MARGIN, "seeds", "outcome"],
         rows=rows,
         highlighted=frozenset({0}),
         dimmed=frozenset(number for number, group in enumerate(groups) if not group.scores),

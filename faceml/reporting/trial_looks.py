@@ -55,8 +55,12 @@ def ordered_values(trials: Sequence[Trial], key: str) -> list[Any]:
 
 
 def _looks(trials: Sequence[Trial], choices: Sequence[str], number: int) -> Looks:
-    """Give looks to the values of the `number`-th setting that has several values, yet no more than looks."""
-    values = {key: ordered_values(trials, key) for key in setting_keys(trials)}
+    """Give looks to the values of the `number`-th setting that has several values, yet no more than looks.
+
+    Settings that only some trials have are passed over.
+    """
+    keys = [key for key in setting_keys(trials) if all(key in trial.settings for trial in trials)]
+    values = {key: ordered_values(trials, key) for key in keys}
     few = [key for key in values if key not in (LEARNING_RATE, SEED) and 1 < len(values[key]) <= len(choices)]
     keys = sorted(few, key=lambda key: not key.startswith("weighting."))
     if number >= len(keys):

@@ -15,6 +15,8 @@ from faceml.reporting.trial_groups import MARGIN, group_seeds
 from faceml.reporting.trial_verdicts import listed, needed_replicates, written_p_value
 from faceml.reporting.tuning import SEED, Trial, setting_name, shown_settings
 
+COMPARED = {"matched": "same settings", "tuned": "own best settings"}
+
 
 def values_data_table(trials: Sequence[Trial], key: str) -> DataTable:
     """Return the mean of every value of a setting, over everything and with its best settings."""
@@ -37,7 +39,7 @@ def values_data_table(trials: Sequence[Trial], key: str) -> DataTable:
                 shown_settings(others),
             ]
         )
-    means, best_title = f"mean {score.label}", "with its best settings"
+    means, best_title = f"mean {score.label}", "best mean"
     return DataTable(
         title=f"Each {setting_name(key)}: mean over all its finished trials, and with its best settings",
         header=[setting_name(key), "finished", means, MARGIN, best_title, MARGIN, "seeds", "best settings"],
@@ -62,6 +64,7 @@ def comparisons_data_table(comparisons: Sequence[Comparison], title: str) -> Dat
         title=title,
         header=[
             "difference",
+            "compared",
             score.unit.strip() or score.label,
             INTERVAL,
             "Holm's p",
@@ -72,6 +75,7 @@ def comparisons_data_table(comparisons: Sequence[Comparison], title: str) -> Dat
         rows=[
             [
                 f"{c.value} − {c.baseline}",
+                COMPARED[c.way] + ("" if c.epoch is None else f", by epoch {c.epoch}"),
                 score.write_difference(c.difference.mean),
                 score.write_limits(c.difference.interval),
                 written_p_value(c.adjusted_p).removeprefix("= "),

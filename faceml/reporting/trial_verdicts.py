@@ -12,7 +12,7 @@ from faceml.reporting.trial_comparison import (
     compare_values,
     setting_values,
 )
-from faceml.reporting.tuning import Trial, setting_name
+from faceml.reporting.tuning import Trial, ranked, setting_name
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,45 @@ class Answer:
     early: Sequence[Comparison]
 
     @property
-    def of_leader(self) -> list[Comparison]:
-        """The comparisons of the leader, matched first."""
-        return [c for c in (*self.matched, *self.tuned) if self.leader in (c.value, c.baseline)]
+    def told(self) -> list[Comparison]:
+        """The comparisons that make up the answer: the leader's, in both ways if there are two values."""
+        matched = self.of_leader(self.matched)
+        return matched if len(matched) > 1 else [*matched, *self.tuned]
 
     @property
     def is_decided(self) -> bool:
         """Whether the leader is better than every other value, beyond chance."""
-        of_leader = [c for c in self.matched if self.leader in (c.value, c.baseline)]
-        return all(c.resolved and c.better == self.leader for c in of_leader)
+        return all(c.resolved and c.better == self.leader for c in self.of_leader(self.matched))
+
+    @property
+    def finding(self) -> str:
+        """The answer without the name of the setting, and without a full stop."""
+        return self._finding()
+
+    @property
+    def short(self) -> str:
+        """The finding without what it rests on."""
+        return self._finding(basis=False)
+
+    def _finding(self, *, basis: bool = True) -> str:
+        of_leader = self.of_leader(self.matched)
+        if len(of_leader) == 1:
+            return verdict(of_leader[0], basis=basis)
+        beaten = [c.baseline for c in of_leader if c.resolved]
+        others = [c.baseline for c in of_leader if not c.resolved]
+        parts = [f"better than {listed(beaten)}"] if beaten else []
+        parts += [f"not told apart from {listed(others)}"] if others else []
+        return f"{self.leader} is ahead, {' and '.join(parts)}"
 
     @property
     def sentence(self) -> str:
         """The answer in one sentence."""
-        of_leader = [c for c in self.matched if self.leader in (c.value, c.baseline)]
-        if len(of_leader) == 1:
-            return f"{setting_name(self.key).capitalize()}: {verdict(of_leader[0])}."
-        others = {c: c.baseline if c.value == self.leader else c.value for c in of_leader}
-        beaten = [name for c, name in others.items() if c.resolved]
-        open_ = [name for c, name in others.items() if not c.resolved]
-        parts = [f"better than {listed(beaten)}"] if beaten else []
-        parts += [f"not told apart from {listed(open_)}"] if open_ else []
-        return f"{setting_name(self.key).capitalize()}: {self.leader} is ahead, {' and '.join(parts)}."
+        return f"{setting_name(self.key).capitalize()}: {self.finding}."
+
+    def of_leader(self, comparisons: Sequence[Comparison]) -> list[Comparison]:
+        """Return the comparisons with the leader; of several, each is how far it is ahead."""
+        found = [c for c in comparisons if self.leader in (c.value, c.baseline)]
+        return [c if c.value == self.leader or len(found) == 1 else c.turned for c in found]
 
 
 def find_answers(trials: Sequence[Trial]) -> list[Answer]:
@@ -64,20 +81,28 @@ def find_answers(trials: Sequence[Trial]) -> list[Answer]:
     return [answer for answer in answers if answer]
 
 
-def verdict(comparison: Comparison) -> str:
-    """Return a comparison in words, without a full stop."""
+def verdict(comparison: Comparison, *, basis: bool = True) -> str:
+    """Return a comparison in words, with what it rests on, without a full stop."""
     difference, score = comparison.difference, comparison.score
     found = (
         f"{comparison.value} − {comparison.baseline} = {score.write_difference(difference.mean)}{score.unit}"
     )
     if difference.interval:
         found += f", {INTERVAL} {score.write_limits(difference.interval)}"
-    return f"{found} ({_basis(comparison)}): {_conclusion(comparison)}"
+    return f"{found}{f' ({_basis(comparison)})' if basis else ''}: {_conclusion(comparison)}"
+
+
+def search_answer(trials: Sequence[Trial]) -> str:
+    """Return what a search found in one or two sentences, for the top of a report."""
+    best = ranked(trials)[0]
+    reached = f"{best.score.write(best.best_score)} validation {best.score.label}"
+    answers = find_answers(trials)[:1]
+    return " ".join([*(a.sentence for a in answers), f"The best of {len(trials)} trials reached {reached}."])
 
 
 def verdict_lines(trials: Sequence[Trial]) -> list[str]:
     """Return the verdicts on the leading value of each setting, for the terminal."""
-    return [f"{setting_name(a.key)}: {verdict(c)}." for a in find_answers(trials) for c in a.of_leader]
+    return [f"{setting_name(a.key)}: {verdict(c)}." for a in find_answers(trials) for c in a.told]
 
 
 def needed_replicates(comparison: Comparison) -> str:

@@ -118,7 +118,7 @@ def leaderboard(trials: Sequence[Trial]) -> tuple[list[str], list[list[str]]]:
         ]
         for rank, trial in enumerate(ranked(trials), start=1)
     ]
-    return ["rank", *keys, trials[0].score.label, "epochs", "outcome"], rows
+    return ["rank", *map(setting_name, keys), trials[0].score.label, "epochs", "outcome"], rows
 
 
 def leaderboard_table(trials: Sequence[Trial]) -> Table:
@@ -142,7 +142,11 @@ def setting_keys(trials: Sequence[Trial]) -> list[str]:
 def setting_name(key: str) -> str:
     """Return the words of a dotted key: `learning rate`, and `weighting` of `weighting.kind`."""
     section, _, last = key.rpartition(".")
-    return (section if section and last in ("kind", "name") else last).replace("_", " ").replace(".", " ")
+    if section and last in ("kind", "name"):
+        name = section
+    else:  # the weighting has a learning rate too
+        name = key if last == "learning_rate" and section != "optimizer" else last
+    return name.replace("_", " ").replace(".", " ")
 
 
 def shown(value: Any) -> str:

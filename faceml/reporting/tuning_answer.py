@@ -7,7 +7,7 @@ from faceml.reporting.html import DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL
 from faceml.reporting.scores import ACCURACY
 from faceml.reporting.training_report import ValidationFaces
-from faceml.reporting.trial_comparison import Comparison, common_epoch
+from faceml.reporting.trial_comparison import common_epoch
 from faceml.reporting.trial_tables import comparisons_data_table, values_data_table
 from faceml.reporting.trial_verdicts import Answer, verdict
 from faceml.reporting.tuning import Trial, outcomes, setting_name
@@ -19,21 +19,20 @@ UNDECIDED = "not resolvable"
 def answer_headline(answer: Answer) -> Headline:
     """Return which value is better, for the top of a report."""
     value = answer.leader if answer.is_decided else UNDECIDED
-    return Headline(f"Better {setting_name(answer.key)}", value.replace("_", " "), answer.sentence)
+    return Headline(f"Better {setting_name(answer.key)}", value.replace("_", " "), answer.short)
 
 
 def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str] = ()) -> Section:
     """Return what a search says of the values of a setting, and the notes below it."""
     name = setting_name(answer.key)
-    of_leader = answer.of_leader
-    lines = [f"{verdict(comparison)}." for comparison in of_leader]
+    lines = [f"{verdict(comparison)}." for comparison in answer.told]
     return Section(
         title=f"Which {name} is better",
         text=[answer.sentence, *(line for line in lines if not answer.sentence.endswith(line))],
         pictures=[
             Picture(
                 f"Differences with {INTERVAL}s",
-                svg(differences_figure(of_leader)),
+                svg(differences_figure([*answer.of_leader(answer.matched), *answer.of_leader(answer.tuned)])),
                 "image/svg+xml",
                 f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
                 "An interval across the dotted line leaves open which is better. Round: over the settings "
@@ -42,21 +41,10 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
         ],
         tables=[
             values_data_table(trials, answer.key),
-            *_tables(answer.matched, f"Any two over the same settings{_until(answer.matched)}"),
-            *_tables(answer.tuned, "Any two, each with its own best settings"),
-            *_tables(answer.early, f"Any two over the same settings{_until(answer.early)}"),
+            *_comparison_tables(answer),
         ],
         notes=notes,
     )
-
-
-def _tables(comparisons: Sequence[Comparison], title: str) -> list[DataTable]:
-    return [comparisons_data_table(comparisons, title)] if comparisons else []
-
-
-def _until(comparisons: Sequence[Comparison]) -> str:
-    epochs = {comparison.epoch for comparison in comparisons} - {None}
-    return f", by epoch {epochs.pop()}" if epochs else ""
 
 
 def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationFaces) -> list[str]:
@@ -82,8 +70,8 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
         at = f" and at epoch {common_epoch(trials)}, which all others reached" if early else ""
         notes.append(
             f"Of {len(trials)} trials, {outcomes(trials)}. Failed ones take part in no comparison, which "
-            f"does not make a value that fails any better. Others are compared after all their epochs{at}: one "
-            "that was stopped had fewer chances, and those that were not are the luckier ones."
+            "does not make a value that fails any better. Others are compared after all their epochs"
+            f"{at}: one that was stopped had fewer chances, and those that were not are the luckier ones."
         )
     notes.append(
         f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
@@ -99,3 +87,10 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
     else:
         notes.append(f"Besides seeds there are the {faces.total:,} images that scores depend on. {same}")
     return notes
+
+
+def _comparison_tables(answer: Answer) -> list[DataTable]:
+    """Return one table, or one for each way of comparing more than two values."""
+    ways = [list(way) for way in (answer.matched, answer.tuned, answer.early) if way]
+    tables = [[comparison for way in ways for comparison in way]] if len(answer.matched) == 1 else ways
+    return [comparisons_data_table(comparisons, "Any two values compared") for comparisons in tables]

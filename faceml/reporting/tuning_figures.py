@@ -32,7 +32,7 @@ LOG_VARIANCE = "train/log_var_"
 
 @styled
 def learning_curves_figure(trials: Sequence[Trial]) -> Figure:
-    """Show the score by epoch of every trial; those stopped early are faint and end in a cross.
+    """Show the score by epoch of every trial; those that did not finish are faint and end in a cross.
 
     All seeds of the best configuration stand out.
     """
@@ -42,7 +42,7 @@ def learning_curves_figure(trials: Sequence[Trial]) -> Figure:
     first = ranked(with_records)[0]
     best = group_seeds(with_records)[0].trials if has_repeats(trials) else [first]
     for trial in [*reversed(ranked([trial for trial in with_records if trial not in best])), *best]:
-        color, width, order = (FAINT, 1.1, 2) if trial.stopped_early else (QUIET, 1.3, 3)
+        color, width, order = (QUIET, 1.3, 3) if trial.finished else (FAINT, 1.1, 2)
         if trial in best:
             color, width, order = BLUE, 2.4 if len(best) == 1 else 1.8, 4
         _curve(axes, trial, trial.metric, color, width).set_zorder(order)
@@ -51,10 +51,10 @@ def learning_curves_figure(trials: Sequence[Trial]) -> Figure:
     label = "best trial" if len(best) == 1 else f"best configuration, {len(best)} seeds"
     entries = [Line2D([], [], color=BLUE, linewidth=2.4, marker="o", label=label)]
     others = [trial for trial in with_records if trial not in best]
-    if any(not trial.stopped_early for trial in others):
+    if any(trial.finished for trial in others):
         entries.append(Line2D([], [], color=QUIET, linewidth=1.3, marker="o", label="others"))
-    if any(trial.stopped_early for trial in others):
-        entries.append(Line2D([], [], color=FAINT, marker="X", markersize=6, label="stopped early"))
+    if label := _unfinished(others):
+        entries.append(Line2D([], [], color=FAINT, marker="X", markersize=6, label=label))
     legend_above(figure, axes, entries)
     return figure
 
@@ -64,7 +64,7 @@ def learning_rate_figure(trials: Sequence[Trial]) -> Figure:
     """Show each trial's best score over its learning rate.
 
     Colour is the loss weighting, or the first other setting that has few values; the next one gives the
-    marker. Trials that were stopped early are hollow. Of repeated ones, seeds are small and their mean is
+    marker. Trials that did not finish are hollow. Of repeated ones, seeds are small and their mean is
     large.
 
     Args:
@@ -76,7 +76,7 @@ def learning_rate_figure(trials: Sequence[Trial]) -> Figure:
     for group in group_seeds(trials):
         color, marker = colors.of(group.settings, BLUE), markers.of(group.settings, "o")
         repeated = len(group.scores) > 1
-        places = [(t.name, t.best_score, t.stopped_early, 3.5 if repeated else 7.0) for t in group.trials]
+        places = [(t.name, t.best_score, not t.finished, 3.5 if repeated else 7.0) for t in group.trials]
         if repeated:
             places.append(("mean", group.mean, False, 8.0))
         for name, value, hollow, size in places:
@@ -90,8 +90,8 @@ def learning_rate_figure(trials: Sequence[Trial]) -> Figure:
     _score_axis(axes, score)
     entries = [dot(value, color, "o") for value, color in colors.looks.items()]
     entries += [dot(value, QUIET, marker) for value, marker in markers.looks.items()]
-    if any(trial.stopped_early for trial in trials):
-        entries.append(dot("stopped early", QUIET, "o", hollow=True))
+    if label := _unfinished([trial for trial in trials if trial.records]):
+        entries.append(dot(label, QUIET, "o", hollow=True))
     if entries:
         legend_above(figure, axes, entries)
     return figure
@@ -110,7 +110,7 @@ def log_variances_figure(trials: Sequence[Trial], task: str) -> Figure:
     learning = learned(trials, task)
     for trial in learning:
         line = _curve(axes, trial, LOG_VARIANCE + task, colors.of(trial.settings, BLUE), 1.3)
-        line.set_alpha(0.4 if trial.stopped_early else 1.0)
+        line.set_alpha(1.0 if trial.finished else 0.4)
     count_axis(axes)
     kinds = {colors.of(trial.settings, BLUE) for trial in learning}
     entries = [
@@ -118,9 +118,8 @@ def log_variances_figure(trials: Sequence[Trial], task: str) -> Figure:
         for value, color in colors.looks.items()
         if color in kinds
     ]
-    if any(trial.stopped_early for trial in learning):
-        stopped = Line2D([], [], color=QUIET, alpha=0.4, marker="X", markersize=6, label="stopped early")
-        entries.append(stopped)
+    if label := _unfinished(learning):
+        entries.append(Line2D([], [], color=QUIET, alpha=0.4, marker="X", markersize=6, label=label))
     if entries:
         legend_above(figure, axes, entries)
     return figure
@@ -179,6 +178,13 @@ def learned(trials: Sequence[Trial], task: str) -> list[Trial]:
     return [trial for trial in trials if trial.records and _has_value(trial, LOG_VARIANCE + task)]
 
 
+def _unfinished(trials: Sequence[Trial]) -> str:
+    """Return what became of those that did not finish; nothing if all did."""
+    words = {"stopped early": any(trial.stopped_early for trial in trials)}
+    words["failed"] = any(trial.error is not None for trial in trials)
+    return " or ".join(word for word, found in words.items() if found)
+
+
 def _has_value(trial: Trial, name: str) -> bool:
     value = trial.records[0].get(name)
     # The columns of a table hold NaN where a metric of other trials is missing.
@@ -188,7 +194,7 @@ def _has_value(trial: Trial, name: str) -> bool:
 def _curve(axes: Axes, trial: Trial, name: str, color: str, width: float) -> Line2D:
     """Draw a metric of a trial by epoch, with a mark where it ends."""
     values = [math.nan if (value := record.get(name)) is None else value for record in trial.records]
-    stopped = trial.stopped_early
+    stopped = not trial.finished
     (line,) = axes.plot(
         [record["epoch"] for record in trial.records],
         values,

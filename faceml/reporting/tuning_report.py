@@ -109,16 +109,8 @@ def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
                 f"with {shown_settings(first.settings)}."
             )
         tables.append(group_leaderboard(trials))
-    header, rows = leaderboard(trials)
-    tables.append(
-        DataTable(
-            title=f"{'Every trial' if tables else 'Leaderboard'} by best validation {score.label}",
-            header=header,
-            rows=rows,
-            highlighted=frozenset({0}),
-            dimmed=frozenset(number for number, trial in enumerate(trials) if not trial.finished),
-        )
-    )
+    else:
+        tables.append(_every_trial(trials, "Leaderboard"))
     return Section(
         title="Which settings suit these faces",
         text=text,
@@ -128,6 +120,17 @@ def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
             "is: expect somewhat less on new images. Means and intervals over seeds are of the trials that "
             "had all their epochs."
         ],
+    )
+
+
+def _every_trial(trials: list[Trial], what: str) -> DataTable:
+    header, rows = leaderboard(trials)
+    return DataTable(
+        title=f"{what} by best validation {trials[0].score.label}",
+        header=header,
+        rows=rows,
+        highlighted=frozenset({0}),
+        dimmed=frozenset(number for number, trial in enumerate(trials) if not trial.finished),
     )
 
 
@@ -209,8 +212,7 @@ def _learning_rates(trials: list[Trial]) -> Picture:
         "image/svg+xml",
         f"Best {trials[0].score.label} of every trial over its learning rate. The best trial has "
         f"{shown(trials[0].settings[LEARNING_RATE])}.",
-        "Trials that were stopped early are hollow: with more epochs they might have come further."
-        f"{repeated}",
+        f"Trials that did not finish are hollow: with more epochs they might have come further.{repeated}",
     )
 
 
@@ -223,7 +225,7 @@ def _courses(trials: list[Trial]) -> Section:
             "image/svg+xml",
             f"Validation {score.label} by epoch of {len(trials)} trials, {outcomes(trials)}. The best one, "
             f"{best.name}, reaches {score.write(best.best_score)}.",
-            "A cross is where a trial was stopped because others were ahead of it at that epoch.",
+            "A cross is where a trial failed, or was stopped because others were ahead of it at that epoch.",
         )
     ]
     for task in TASKS:
@@ -237,7 +239,8 @@ def _courses(trials: list[Trial]) -> Section:
                     "The lower, the surer the network is of the task, and the more the task weighs.",
                 )
             )
-    return Section(title="How the trials went", pictures=pictures)
+    tables = [_every_trial(trials, "Every trial")] if has_repeats(trials) else []
+    return Section(title="How the trials went", pictures=pictures, tables=tables)
 
 
 def _is_accuracy(trial: Trial) -> bool:
