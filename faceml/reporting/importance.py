@@ -5,16 +5,16 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faceml.reporting.trial_groups import TrialGroup, group_seeds
-from faceml.reporting.tuning import SEED, Trial, setting_keys, setting_name, shown
+from faceml.reporting.trial_looks import identity, ordered_values
+from faceml.reporting.tuning import SEED, Trial, setting_keys, setting_name
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.distributions import BaseDistribution
 
 PACKAGES = ("optuna", "sklearn")
 INSTALL = "pip install 'faceml[search]'"
@@ -22,8 +22,6 @@ FEWEST_TRIALS = 4
 """Fewer are split into no more than one leaf with anything to compare."""
 TRIALS_PER_SETTING = 10
 """Measurements for each coefficient, the rule of thumb of regression (Harrell 2015, section 4.4)."""
-LOG_RATIO = 10.0
-"""A range of positive numbers as wide as this was drawn by order of magnitude."""
 FOREST_SEED = 0
 
 
@@ -56,9 +54,10 @@ def measure_importance(trials: Sequence[Trial]) -> list[Importance]:
     """Return the share of the variance of the scores that each setting explains, the largest first.
 
     It is fANOVA (Hutter, Hoos & Leyton-Brown 2014, "An efficient approach for assessing hyperparameter
-    importance"): a random forest learns the score, and its variance over the whole space is split among the
-    settings; each has the share of its main effect. A setting that only some trials have has no effect on the
-    others: its share is of the variance among those that have it, with a forest of their own.
+    importance"): a random forest learns the score, and its variance over all combinations of the values tried
+    is split among the settings; each has the share of its main effect. A setting that only some trials have
+    has no effect on the others: its share is of the variance among those that have it, with a forest of their
+    own.
 
     Seeds are no setting. Trials that failed or were stopped early are left out.
 
@@ -108,46 +107,39 @@ def _squares(group: TrialGroup) -> float:
 
 def _shares(trials: Sequence[Trial], keys: Sequence[str]) -> dict[str, float]:
     """Return fANOVA's shares of the settings that all these trials have and that differ among them."""
-    values = {key: [trial.settings[key] for trial in trials] for key in keys}
-    differing = {key: found for key, found in values.items() if len(set(map(shown, found))) > 1}
+    codes = {key: _codes(trials, key) for key in keys}
+    differing = {key: found for key, found in codes.items() if max(found, default=0.0) > 0}
     scores = [trial.best_score for trial in trials]
     if len(trials) < FEWEST_TRIALS or not differing or np.ptp(scores) == 0:
         return {}
     # Imported late: an optional package, and one that no other part of a report needs.
     importance = importlib.import_module("optuna.importance")
     evaluator = importance.FanovaImportanceEvaluator(seed=FOREST_SEED)
-    shares: dict[str, float] = importance.get_param_importances(
-        _study(differing, scores), evaluator=evaluator
-    )
-    return shares
+    shares = evaluator.evaluate(_study(differing, scores))
+    return {key: float(share) for key, share in shares.items()}
 
 
-def _study(values: dict[str, list[Any]], scores: Sequence[float]) -> "Study":
-    """Return the trials as Optuna knows them."""
+def _codes(trials: Sequence[Trial], key: str) -> list[float]:
+    """Return the places of a setting's values among all of them, from 0."""
+    places = {identity(value): place for place, value in enumerate(ordered_values(trials, key))}
+    return [float(places[identity(trial.settings[key])]) for trial in trials]
+
+
+def _study(codes: dict[str, list[float]], scores: Sequence[float]) -> "Study":
+    """Return the trials as Optuna knows them, settings as their places.
+
+    A forest splits between places as it would between values, and half a place beyond either end gives every
+    value the same room, be it a name, a number or an order of magnitude. As categories Optuna would make each
+    name a coordinate of its own, and count combinations that no trial can have.
+    """
     optuna = importlib.import_module("optuna")
-    distributions = {key: _distribution(found) for key, found in values.items()}
-    columns = {key: found if _is_numeric(found) else list(map(str, found)) for key, found in values.items()}
+    real = optuna.distributions.FloatDistribution
+    distributions = {key: real(-0.5, max(places) + 0.5) for key, places in codes.items()}
     with ExitStack() as afterwards:  # says on standard error that there is a study
         afterwards.callback(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study: Study = optuna.create_study()
     for row, score in enumerate(scores):
-        params = {key: column[row] for key, column in columns.items()}
+        params = {key: places[row] for key, places in codes.items()}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=score))
     return study
-
-
-def _distribution(values: list[Any]) -> "BaseDistribution":
-    """Return the range that values lie in, or their names."""
-    distributions = importlib.import_module("optuna.distributions")
-    if not _is_numeric(values):
-        return distributions.CategoricalDistribution(sorted(set(map(str, values))))  # type: ignore[no-any-return]
-    low, high = min(values), max(values)
-    log = low > 0 and high >= LOG_RATIO * low
-    whole = all(isinstance(value, int) for value in values)
-    kind = distributions.IntDistribution if whole else distributions.FloatDistribution
-    return kind(low, high, log=log)  # type: ignore[no-any-return]
-
-
-def _is_numeric(values: list[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from faceml.reporting.chart import BLUE, FAINT, INK, QUIET, WIDTH_IN, legend_above, styled
-from faceml.reporting.importance import LOG_RATIO
 from faceml.reporting.trial_groups import TrialGroup, group_seeds
 from faceml.reporting.trial_looks import color_looks, ordered_values
 from faceml.reporting.tuning import SEED, Trial, setting_keys, setting_name, shown
@@ -18,6 +17,8 @@ from faceml.reporting.tuning import SEED, Trial, setting_keys, setting_name, sho
 HEIGHT_IN = 3.2
 MISSING = -0.14
 """Where a setting stands that does not apply."""
+LOG_RATIO = 10.0
+"""A range of positive numbers as wide as this is scaled as a logarithm."""
 CLOSE = 0.12
 """Values as near as this to an end have no letters of their own."""
 MOST_BETWEEN = 1

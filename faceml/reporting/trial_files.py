@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 from faceml.atomic import AtomicPath
 from faceml.reporting.tuning import Trial, ranked, setting_keys
 
-TRIALS_TABLE = "trials.parquet"
-TRIALS_SHEET = "trials.csv"
-EPOCHS_TABLE = "epochs.parquet"
+TRIALS = "trials"
+EPOCHS = "epochs"
 FORMULA = re.compile(r"[=+\-@\t\r]")
 """How a text begins that a spreadsheet would calculate."""
 
@@ -29,17 +28,25 @@ def write_trials(trials: Sequence[Trial], folder: Path) -> None:
       `last_score`, `epochs`, `max_epochs`, `outcome` (`finished`, `stopped` or `failed`) and `error`.
     * `epochs.parquet`: a row for each trial and epoch: `trial`, `epoch` and every metric.
 
-    The sheet has a byte order mark, without which spreadsheets take UTF-8 for something else.
+    A sheet has a byte order mark, without which spreadsheets take UTF-8 for something else.
 
     Args:
         trials: Of one search.
         folder: Made if it is not there.
     """
-    table = trials_table(trials)
-    for name, found in ((TRIALS_TABLE, table), (EPOCHS_TABLE, epochs_table(trials))):
-        with AtomicPath(folder / name) as partial:
-            pq.write_table(found, partial, compression="zstd")
-    with AtomicPath(folder / TRIALS_SHEET) as partial:
+    write_table(trials_table(trials), folder / TRIALS)
+    _write_parquet(epochs_table(trials), folder / EPOCHS)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table as Parquet and as a sheet, `path` with `.parquet` and with `.csv`.
+
+    Args:
+        table: Of numbers and texts.
+        path: Without an ending.
+    """
+    _write_parquet(table, path)
+    with AtomicPath(path.with_name(f"{path.name}.csv")) as partial:
         partial.write_bytes(_sheet(table).encode("utf-8-sig"))
 
 
@@ -49,11 +56,14 @@ def trials_table(trials: Sequence[Trial]) -> pa.Table:
     return pa.table(
         {
             "trial": pa.array([trial.name for trial in trials], pa.string()),
-            **{key: _column([trial.settings.get(key) for trial in trials]) for key in setting_keys(trials)},
+            **{
+                key: setting_column([trial.settings.get(key) for trial in trials])
+                for key in setting_keys(trials)
+            },
             "metric": pa.array([trial.metric for trial in trials], pa.string()),
-            "best_score": _numbers([trial.best_score for trial in trials]),
+            "best_score": number_column([trial.best_score for trial in trials]),
             "best_epoch": pa.array([_best_epoch(trial) for trial in trials], pa.int32()),
-            "last_score": _numbers([trial.last_score for trial in trials]),
+            "last_score": number_column([trial.last_score for trial in trials]),
             "epochs": pa.array([trial.epochs for trial in trials], pa.int32()),
             "max_epochs": pa.array([trial.max_epochs for trial in trials], pa.int32()),
             "outcome": pa.array([_outcome(trial) for trial in trials], pa.string()),
@@ -70,9 +80,34 @@ def epochs_table(trials: Sequence[Trial]) -> pa.Table:
         {
             "trial": pa.array([name for name, _ in rows], pa.string()),
             "epoch": pa.array([record["epoch"] for _, record in rows], pa.int32()),
-            **{name: _numbers([record.get(name) for _, record in rows]) for name in found if name != "epoch"},
+            **{
+                name: number_column([record.get(name) for _, record in rows])
+                for name in found
+                if name != "epoch"
+            },
         }
     )
+
+
+def number_column(values: Sequence[float | None]) -> pa.Array:
+    """Return numbers with null for those without a value."""
+    return pa.array([None if v is None or math.isnan(v) else float(v) for v in values], pa.float64())
+
+
+def setting_column(values: list[Any]) -> pa.Array:
+    """Return the values of a setting as the narrowest type that holds them all; else as text."""
+    given = [value for value in values if value is not None]
+    for kind, arrow in ((bool, pa.bool_()), (int, pa.int64()), (float, pa.float64()), (str, pa.string())):
+        # True is an integer to Python, and 1 a real number to everyone.
+        fits = (int, float) if kind is float else kind
+        if all(isinstance(v, fits) and (kind is bool or not isinstance(v, bool)) for v in given):
+            return pa.array(values, arrow)
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    with AtomicPath(path.with_name(f"{path.name}.parquet")) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def _sheet(table: pa.Table) -> str:
@@ -90,22 +125,6 @@ def _cell(value: Any) -> Any:
         return value
     line = " ".join(value.split())
     return f"'{line}" if FORMULA.match(line) else line
-
-
-def _column(values: list[Any]) -> pa.Array:
-    """Return the values of a setting as the narrowest type that holds them all; else as text."""
-    given = [value for value in values if value is not None]
-    for kind, arrow in ((bool, pa.bool_()), (int, pa.int64()), (float, pa.float64()), (str, pa.string())):
-        # True is an integer to Python, and 1 a real number to everyone.
-        fits = (int, float) if kind is float else kind
-        if all(isinstance(v, fits) and (kind is bool or not isinstance(v, bool)) for v in given):
-            return pa.array(values, arrow)
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
-
-
-def _numbers(values: Sequence[float | None]) -> pa.Array:
-    """Return numbers with null for those without a value."""
-    return pa.array([None if v is None or math.isnan(v) else float(v) for v in values], pa.float64())
 
 
 def _is_number(value: Any) -> bool:

@@ -48,10 +48,16 @@ def dot(label: str, color: str, marker: str, *, hollow: bool = False, size: floa
 
 def ordered_values(trials: Sequence[Trial], key: str) -> list[Any]:
     """Return the values of a setting: numbers by size, others by name with `fixed` first."""
-    values = {shown(t.settings[key]): t.settings[key] for t in trials if key in t.settings}.values()
+    values = {identity(t.settings[key]): t.settings[key] for t in trials if key in t.settings}.values()
     if all(isinstance(value, int | float) for value in values):
         return sorted(values)
     return sorted(values, key=lambda value: (value != BASELINE, str(value)))
+
+
+def identity(value: Any) -> float | str:
+    """Return what is the same for equal values of a setting, and can be looked up."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else str(value)
 
 
 def _looks(trials: Sequence[Trial], choices: Sequence[str], number: int) -> Looks:

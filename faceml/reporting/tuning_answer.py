@@ -57,8 +57,8 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
         "only, each setting does. Intervals are Student's, of each difference by itself, and hold for the "
         "settings that were tried.",
         f"Comparisons made: {', '.join(counts)}. Holm's p keeps the chance of any false verdict among those "
-        "of one setting below 5 %. The number needed finds a difference as large as the observed one in "
-        "four of five searches; from a few seeds it is a rough one.",
+        "of one setting, compared in one way, below 5 %. The number needed finds a difference as large as "
+        "the observed one in four of five searches; from a few seeds it is a rough one.",
     ]
     if any(answer.tuned for answer in answers):
         notes.append(

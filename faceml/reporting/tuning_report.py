@@ -185,7 +185,7 @@ def _importance(trials: list[Trial]) -> Section:
         )
         notes.append(
             "fANOVA (Hutter et al. 2014): a random forest learns the score from the settings, and its "
-            "variance over their ranges is split among them. The shares depend on the ranges searched."
+            "variance over the values tried is split among them. The shares depend on the ranges searched."
         )
     if LEARNING_RATE in compared_keys(trials) and all(LEARNING_RATE in trial.settings for trial in trials):
         pictures.append(_learning_rates(trials))

@@ -2,6 +2,8 @@
 
 import math
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,12 @@ import yaml
 
 from faceml.config.config_error import ConfigError
 from faceml.reporting.extraction_report import extraction_chapter
-from faceml.reporting.html import Chapter, Report, render_report
+from faceml.reporting.html import Chapter, Report, Section, render_report
+from faceml.reporting.scores import SCORES
 from faceml.reporting.training_report import training_chapter
 from faceml.reporting.tuning import Trial
 from faceml.reporting.tuning_report import tuning_chapter
+from tests.reporting.conftest import MakeRecords
 
 
 def headlines(chapter: Chapter) -> dict[str, tuple[str, str]]:
@@ -81,6 +85,10 @@ def test_training_chapter__landmarks_without_value_are_dashes(training_run: Path
     assert (figures["Landmark MSE"][0], figures["Landmark NME"][0]) == ("–", "–")
 
 
+def section(chapter: Chapter, title: str) -> Section:
+    return next(section for section in chapter.sections if section.title == title)
+
+
 def test_tuning_chapter__figures_are_the_best_trials(tuning_run: Path, trials: list[Trial]) -> None:
     chapter = tuning_chapter(tuning_run, trials)
     figures = headlines(chapter)
@@ -88,12 +96,70 @@ def test_tuning_chapter__figures_are_the_best_trials(tuning_run: Path, trials: l
     assert figures["Trials"] == ("4", "2 finished, 1 stopped early, 1 failed")
     assert figures["Learning rate"][0] == "0.002"
     assert figures["Weighting"][0] == "uncertainty"
+    found = section(chapter, "Which settings suit these faces")
     # 50 % lies within 46.8 to 91.1 %, the interval of 9 of 12; 25 % does not.
-    assert "2 trials, this one included, lie within" in chapter.sections[0].text[0]
-    leaderboard = chapter.sections[0].tables[0]
-    assert [row[3] for row in leaderboard.rows] == ["75.0%", "50.0%", "25.0%", ""]
+    assert "2 trials, this one included, lie within" in found.text[0]
+    leaderboard = found.tables[0]
+    assert [row[3] for row in leaderboard.rows] == [f"{n}.0\N{NO-BREAK SPACE}%" for n in (75, 50, 25)] + [""]
     assert (set(leaderboard.highlighted), set(leaderboard.dimmed)) == ({0}, {2, 3})
-    assert len(chapter.sections[1].pictures) == 2
+    # Learning rate and all settings; learning curves and the log-variance of both tasks.
+    assert len(section(chapter, "What matters").pictures) == 2
+    assert len(section(chapter, "How the trials went").pictures) == 3
+
+
+def test_tuning_chapter__the_answer_comes_first(tuning_run: Path, make_records: MakeRecords) -> None:
+    trials = [
+        Trial(f"{kind}{seed}", {"weighting.kind": kind, "seed": seed}, make_records([accuracy]), 1)
+        for kind, accuracies in (
+            ("fixed", [3 / 12, 4 / 12, 5 / 12]),
+            ("uncertainty", [8 / 12, 9 / 12, 9 / 12]),
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    chapter = tuning_chapter(tuning_run, trials)
+    plain = {ord("\N{NO-BREAK SPACE}"): " "}
+    # Differences of 5, 5 and 4 of 12: 38.9 ± 4.303 · 4.81 / √3.
+    difference = "uncertainty − fixed = +38.9 points, 95 % interval +26.9…+50.8"
+    assert chapter.headlines[0].label == "Better weighting"
+    assert headlines(chapter)["Better weighting"] == ("uncertainty", f"{difference}: uncertainty is better")
+    first = chapter.sections[0]
+    assert first.title == "Which weighting is better"
+    assert first.text[0].translate(plain) == (
+        f"Weighting: {difference} (paired over 3 seeds, better in 3 of 3 pairs): uncertainty is better."
+    )
+    means, comparisons = first.tables
+    assert [row[:3] for row in means.rows] == [
+        ["fixed", "3 of 3", "33.3\N{NO-BREAK SPACE}%"],
+        ["uncertainty", "3 of 3", "72.2\N{NO-BREAK SPACE}%"],
+    ]
+    assert len(comparisons.rows) == 1
+    # 9 of 12: Wilson's interval is 46.8 to 91.1 %.
+    assert any("12 of them leave an accuracy uncertain by ± 22.2 points" in note for note in first.notes)
+    assert [table.title for table in section(chapter, "Which settings suit these faces").tables] == [
+        "Leaderboard by mean validation accuracy over seeds"
+    ]
+
+
+def test_tuning_chapter__without_the_package_for_importance_names_it_once(
+    tuning_run: Path, trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "optuna", None
+    )  # what Python itself takes for a package that is not there
+    page = render_report(Report("Faces", "An answer.", [tuning_chapter(tuning_run, trials)]))
+    assert page.count("pip install &#39;faceml[search]&#39;") == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [("val/macro_f1", "0.375"), ("val/landmark_mse", "0.00667"), ("val/nme_interocular", "10.00 %")],
+)
+def test_tuning_chapter__by_another_metric(
+    tuning_run: Path, trials: list[Trial], metric: str, value: str
+) -> None:
+    chapter = tuning_chapter(tuning_run, [replace(trial, metric=metric) for trial in trials])
+    assert headlines(chapter)["Best trial"] == (value, f"{SCORES[metric].label}; n = 12")
+    assert render_report(Report("Faces", "An answer.", [chapter]))
 
 
 def test_tuning_chapter__no_learning_rate_chart_where_none_was_searched(
@@ -101,7 +167,8 @@ def test_tuning_chapter__no_learning_rate_chart_where_none_was_searched(
 ) -> None:
     for trial in trials:
         del trial.settings["optimizer.learning_rate"]
-    assert len(tuning_chapter(tuning_run, trials).sections[1].pictures) == 1
+    pictures = section(tuning_chapter(tuning_run, trials), "What matters").pictures
+    assert "Accuracy and learning rate" not in [picture.title for picture in pictures]
 
 
 def test_render_report__of_all_chapters_describes_every_picture(
@@ -110,7 +177,7 @@ def test_render_report__of_all_chapters_describes_every_picture(
     chapters = [extraction_chapter(extraction_run), tuning_chapter(tuning_run, trials)]
     page = render_report(Report("Faces", "An answer.", chapters))
     alts = re.findall(r'<img src="data:[^"]+" alt="([^"]*)"', page)
-    assert len(alts) == page.count("<img") == 4
+    assert len(alts) == page.count("<img") == 7
     assert all(len(alt) > 40 for alt in alts)
 
 

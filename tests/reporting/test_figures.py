@@ -13,15 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from faceml.reporting.chart import BLUE, FAINT, STYLE, VERMILLION, png, svg
+from faceml.reporting.chart import BLUE, STYLE, VERMILLION, png, svg
 from faceml.reporting.extraction import ExtractionSummary
 from faceml.reporting.figures import (
     detection_rate_figure,
     epochs_figure,
-    learning_curves_figure,
-    learning_rate_figure,
 )
 from faceml.reporting.tuning import Trial
+from faceml.reporting.tuning_figures import learning_curves_figure
 
 SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
 
@@ -75,29 +74,6 @@ def test_epochs_figure__a_metric_without_value_is_a_gap() -> None:
     figure = epochs_figure(records, {"validation": "val/landmark_mse"}, "MSE", log=True)
     assert all(math.isnan(y) for _, y in points(lines(figure)["validation"]))
     assert svg(figure)
-
-
-def test_learning_curves_figure__best_stands_out_and_stopped_ones_stand_back(trials: list[Trial]) -> None:
-    drawn = lines(learning_curves_figure(trials))
-    assert set(drawn) == {"trial_0", "trial_1", "trial_2"}
-    assert points(drawn["trial_1"]) == [[1, 0.25], [2, 0.5], [3, 0.75]]
-    assert drawn["trial_1"].get_color() == BLUE
-    assert drawn["trial_1"].get_zorder() > drawn["trial_2"].get_zorder() > drawn["trial_0"].get_zorder()
-    assert (drawn["trial_0"].get_color(), drawn["trial_0"].get_marker()) == (FAINT, "X")
-
-
-def test_learning_rate_figure__places_colours_and_hollow_marks(trials: list[Trial]) -> None:
-    figure = learning_rate_figure(trials)
-    drawn = lines(figure)
-    assert points(drawn["trial_1"]) == [[2e-3, 0.75]]
-    assert set(drawn) == {"trial_0", "trial_1", "trial_2"}
-    assert drawn["trial_0"].get_color() == drawn["trial_2"].get_color() != drawn["trial_1"].get_color()
-    assert [drawn[name].get_markerfacecolor() == "none" for name in sorted(drawn)] == [True, False, False]
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["fixed", "uncertainty", "stopped early"]
-    low, high = figure.axes[0].get_xlim()
-    assert low < 1e-4
-    assert high > 2e-3
 
 
 def test_svg__same_bytes_again_and_settings_left_alone(trials: list[Trial]) -> None:

@@ -1,0 +1,46 @@
+"""Searches with known scores."""
+
+from collections.abc import Callable
+from itertools import count, product
+from typing import Any
+
+from faceml.reporting.tuning import Trial
+
+EPOCHS = 4
+
+
+def trial(settings: dict[str, Any], score: float, **options: Any) -> Trial:
+    """Return a trial that reaches its score in its last epoch; `epochs`, `error` and `metric` as wanted."""
+    metric, epochs = options.get("metric", "val/accuracy"), options.get("epochs", EPOCHS)
+    step = -0.01 if metric in ("val/landmark_mse", "val/nme_interocular") else 0.01
+    records = [
+        {"epoch": epoch, "val/accuracy": 0.5, metric: score - step * (epochs - epoch)}
+        for epoch in range(1, epochs + 1)
+    ]
+    name = "-".join(f"{value}" for value in settings.values())
+    return Trial(name, settings, records, EPOCHS, options.get("error"), metric)
+
+
+def grid(score: Callable[..., float], **values: list[Any]) -> list[Trial]:
+    """Return a trial for each combination of values, whose keys are those of `KEYS`.
+
+    Args:
+        score: Of the values, by name.
+        values: By short name.
+    """
+    combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    numbers = count()
+    found = []
+    for chosen in combinations:
+        one = trial({KEYS[name]: value for name, value in chosen.items()}, score(**chosen))
+        found.append(Trial(f"trial_{next(numbers):03d}", one.settings, one.records, EPOCHS))
+    return found
+
+
+KEYS = {
+    "rate": "optimizer.learning_rate",
+    "backbone": "model.backbone",
+    "kind": "weighting.kind",
+    "weight": "weighting.lambda_landmarks",
+    "seed": "seed",
+}
