@@ -75,7 +75,7 @@ def comparisons_data_table(comparisons: Sequence[Comparison], title: str) -> Dat
         rows=[
             [
                 f"{c.value} − {c.baseline}",
-                COMPARED[c.way] + ("" if c.epoch is None else f", by epoch {c.epoch}"),
+                compared(c),
                 score.write_difference(c.difference.mean),
                 score.write_limits(c.difference.interval),
                 written_p_value(c.adjusted_p).removeprefix("= "),
@@ -89,6 +89,12 @@ def comparisons_data_table(comparisons: Sequence[Comparison], title: str) -> Dat
         ],
         highlighted=frozenset(number for number, c in enumerate(comparisons) if c.resolved),
     )
+
+
+def compared(comparison: Comparison) -> str:
+    """Return how two values were compared: `same settings, by epoch 2`."""
+    until = "" if comparison.epoch is None else f", by epoch {comparison.epoch}"
+    return COMPARED[comparison.way] + until
 
 
 def seeds_interval(trials: Sequence[Trial]) -> Interval | None:

@@ -177,7 +177,7 @@ def _conclusion(comparison: Comparison) -> str:
         )
     if comparison.resolved:
         return f"{comparison.better} is better{_among(comparison)}"
-    doubt = f"beyond chance alone, but not{_among(comparison)}; " if low > 0 or high < 0 else ""
+    doubt = f"clear by itself, but not{_among(comparison)}; " if low > 0 or high < 0 else ""
     number = f"{listed(difference.counts)} {comparison.replicates}"
     needed = needed_replicates(comparison)
     return f"{doubt}not resolvable with {number}" + (f"; {needed} would be needed" if needed else "")

@@ -8,7 +8,7 @@ from faceml.reporting.numbers import INTERVAL
 from faceml.reporting.scores import ACCURACY
 from faceml.reporting.training_report import ValidationFaces
 from faceml.reporting.trial_comparison import common_epoch
-from faceml.reporting.trial_tables import comparisons_data_table, values_data_table
+from faceml.reporting.trial_tables import compared, comparisons_data_table, values_data_table
 from faceml.reporting.trial_verdicts import Answer, verdict
 from faceml.reporting.tuning import Trial, outcomes, setting_name
 from faceml.reporting.tuning_figures import differences_figure
@@ -92,5 +92,6 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
 def _comparison_tables(answer: Answer) -> list[DataTable]:
     """Return one table, or one for each way of comparing more than two values."""
     ways = [list(way) for way in (answer.matched, answer.tuned, answer.early) if way]
-    tables = [[comparison for way in ways for comparison in way]] if len(answer.matched) == 1 else ways
-    return [comparisons_data_table(comparisons, "Any two values compared") for comparisons in tables]
+    if len(answer.matched) == 1:
+        return [comparisons_data_table([c for way in ways for c in way], "Both values compared")]
+    return [comparisons_data_table(way, f"Any two values compared: {compared(way[0])}") for way in ways]

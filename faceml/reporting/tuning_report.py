@@ -180,7 +180,7 @@ def _importance(trials: list[Trial]) -> Section:
                 "Of what the settings explain, each alone makes up: "
                 + ", ".join(f"{setting_name(i.key)} {percent(i.share, 0)}" for i in importances)
                 + ".",
-                "What is missing to 100 % is due to settings acting together.",
+                "What is missing to 100 % is due to settings acting together, and to chance.",
             )
         )
         notes.append(

@@ -37,6 +37,13 @@ def grid(score: Callable[..., float], **values: list[Any]) -> list[Trial]:
     return found
 
 
+def search(**differences: list[float]) -> list[Trial]:
+    """Return trials of `fixed` at 50 % and of others that differ from it by so much with each seed."""
+    seeds = list(range(len(next(iter(differences.values())))))
+    gains = {"fixed": [0.0] * len(seeds), **differences}
+    return grid(lambda kind, seed: 0.5 + gains[kind][seed], kind=list(gains), seed=seeds)
+
+
 KEYS = {
     "rate": "optimizer.learning_rate",
     "backbone": "model.backbone",

@@ -205,6 +205,27 @@ def test_compare_values__of_no_difference_is_resolved_in_one_of_twenty() -> None
     assert np.mean(false) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
 
 
+def test_compare_values__covers_the_truth_where_pairs_of_a_seed_resemble_each_other() -> None:
+    """A seed may suit one weighting with every learning rate: to count pairs would be too sure."""
+    rng = np.random.default_rng(0)
+    covered, naive = [], []
+    for _ in range(300):
+        luck = rng.normal(0, 0.01, 3)
+
+        def score(rate: float, kind: str, seed: int, luck: np.ndarray = luck) -> float:
+            return float(0.7 + (0.02 + luck[seed]) * (kind == "dwa") + rng.normal(0, 0.004))
+
+        trials = grid(score, rate=RATES, kind=["fixed", "dwa"], seed=SEEDS)
+        (found,) = compare_values(trials, "weighting.kind")
+        assert found.difference.interval is not None
+        low, high = found.difference.interval
+        covered.append(low <= 0.02 <= high)
+        limits = stats.ttest_1samp(differences(trials, "dwa").ravel(), 0.0).confidence_interval(0.95)
+        naive.append(limits.low <= 0.02 <= limits.high)
+    assert np.mean(covered) == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 300))
+    assert np.mean(naive) < 0.85
+
+
 def test_compare_values__tuned_is_not_flattered_by_its_choice() -> None:
     """Of eight settings that do not matter against one: the best of eight looks better, this does not."""
     rng = np.random.default_rng(0)
