@@ -31,6 +31,7 @@ def test_extract__from_a_store_into_a_store_gives_the_table_of_a_folder(
     with FlakyStore(s3_server, fault_of) as flaky:
         place = f"?endpoint_override={flaky.endpoint}&scheme=http&region=us-east-1"
         job = start(
+            "extract",
             f"data.root=s3://faces/val{place}",
             f"output.table=s3://faces/table{place}",
             f"run.folder={tmp_path / 'run'}",

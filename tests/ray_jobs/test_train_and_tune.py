@@ -55,7 +55,7 @@ def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:
     summary = json.loads((run_folder / "summary.json").read_text())
     assert summary["best"]["val/accuracy"] == max(record["val/accuracy"] for record in records)
     assert list(run_folder.glob("events.out.tfevents.*"))
-    checkpoints = sorted((run_folder / "checkpoints").glob("checkpoint_*"))
+    checkpoints = sorted((run_folder / "checkpoints").glob("checkpoint_epoch_*"))
     assert [read_metrics(folder) for folder in checkpoints] == [records[:1], records]
     load_config(TrainConfig, run_folder / "config.yaml")
 
