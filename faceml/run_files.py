@@ -34,6 +34,12 @@ def write_config(text: str, path: Path) -> None:
     write_text(path / CONFIG_FILE, text)
 
 
+def read_summary(path: Path) -> dict[str, Any]:
+    """Return `summary.json` of a run folder."""
+    found: dict[str, Any] = json.loads((path / SUMMARY_FILE).read_text(encoding="utf-8"))
+    return found
+
+
 def write_summary(summary: dict[str, Any], path: Path) -> None:
     """Write `summary.json`, what a script reads of a run, into a run folder."""
     write_text(path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")

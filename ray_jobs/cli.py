@@ -181,15 +181,25 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
 
 
 @app.command()
-def tune(config: ConfigFile = Path("configs/tune_multitask.yaml"), overrides: Overrides = None) -> None:
+def tune(
+    config: ConfigFile = Path("configs/tune_multitask.yaml"),
+    overrides: Overrides = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train with the best settings at once, from three seeds.")
+    ] = False,
+) -> None:
     """Search learning rate, backbone and loss weighting.
 
-    Example: faceml tune --set num_trials=20 --set train.training.epochs=10
+    The same command again goes on where it was interrupted.
+
+    Example: faceml tune --set num_trials=20 --set train.training.epochs=10 --retrain
     """
     from faceml.config.loading import load_config
-    from faceml.config.tune import TuneConfig
+    from faceml.config.tune import RetrainConfig, TuneConfig
 
     settings = load_config(TuneConfig, config, overrides or [])
+    if retrain and settings.retrain is None:
+        settings = settings.model_copy(update={"retrain": RetrainConfig()})
     from ray_jobs import tune as job
 
     job.show(job.run(settings), settings, _console())

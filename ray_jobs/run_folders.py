@@ -32,18 +32,21 @@ and who is told, not what is learnt. What stops it may be lifted too: steps that
 the same whatever happens to others."""
 
 
-def enter_run_folder(folder: Path, config: Config, may_change: Sequence[str] = ()) -> None:
+def enter_run_folder(
+    folder: Path, config: Config, may_change: Sequence[str] = (), *, may_be_finished: bool = False
+) -> None:
     """Write the resolved configuration into a new run folder, or check that an unfinished run has the same.
 
     Args:
         folder: Of the run.
         config: Of the whole job.
         may_change: Dotted keys of settings and sections in which an unfinished run may differ.
+        may_be_finished: Whether there is something left to do in the folder of a finished run.
 
     Raises:
         ConfigError: The folder holds a finished run, or an unfinished one of another configuration.
     """
-    if (folder / REPORT_FILE).is_file():  # which is written last
+    if (folder / REPORT_FILE).is_file() and not may_be_finished:  # which is written last
         raise ConfigError(f"run.folder: {folder} holds a finished run. Choose another folder or remove it.")
     if (folder / CONFIG_FILE).is_file():
         # The folder may have been moved since.

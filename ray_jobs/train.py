@@ -78,7 +78,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     tracking = build_tracking(config)
     _show_on_stderr(training_banner(plan))
     with RayCluster():
-        require_resources(_resources(config), "scaling")
+        require_resources(needed_resources(config), "scaling")
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
         settle_checkpoints(config.run.folder)
         with tracking:
@@ -137,7 +137,8 @@ def show(config: TrainConfig, console: Console) -> None:
     console.print(scores_line(confusion))
 
 
-def _resources(config: TrainConfig) -> dict[str, float]:
+def needed_resources(config: TrainConfig) -> dict[str, float]:
+    """Return what all workers of a training hold together."""
     scaling = config.scaling
     for_reading = config.data.ingest == "stream"  # Ray Data waits for a CPU that workers do not hold
     needed = {"CPU": float(scaling.num_train_workers * scaling.cpus_per_worker + for_reading)}

@@ -31,7 +31,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(config.scaling.cpus_per_worker)
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
-    trainer = build_trainer(config, device, rank, _streamed(config))
+    trainer = build_trainer(config, device, rank, train_faces=_streamed(config))
     observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:

@@ -1,38 +1,54 @@
 """`faceml tune`: Ray Tune searches the settings of the multitask training."""
 
 import logging
-import math
+import os
+import shutil
 import time
-from itertools import islice, product
-from pathlib import Path
+from itertools import chain, islice
 from typing import Any
 
 import ray.tune
 from ray.tune.experiment import Trial as RayTrial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
-from ray.tune.search.basic_variant import BasicVariantGenerator
 from rich.console import Console
 
 from faceml.atomic import write_text
-from faceml.config.config_error import ConfigError
 from faceml.config.loading import check_inputs, dump_config
-from faceml.config.tune import Choice, Dimension, Grid, LogUniform, TuneConfig, build_trial_config
+from faceml.config.tune import (
+    METRIC_MODES,
+    RetrainConfig,
+    TuneConfig,
+    build_running_trial,
+    build_trial_config,
+)
+from faceml.config.variants import corners
 from faceml.models.backbone import build_backbone_from
+from faceml.reporting.answer_files import write_answers
 from faceml.reporting.html import Report, write_report
-from faceml.reporting.progress import ProgressReport
-from faceml.reporting.tuning import Trial, leaderboard_table, ranked, shown
+from faceml.reporting.trial_board import TrialBoard
+from faceml.reporting.trial_files import write_trials
+from faceml.reporting.trial_groups import group_leaderboard_table, group_seeds, has_repeats
+from faceml.reporting.trial_tables import answer_tables
+from faceml.reporting.trial_verdicts import find_answers, search_answer, verdict_lines
+from faceml.reporting.tuning import Trial, leaderboard_table, ranked
 from faceml.reporting.tuning_report import tuning_chapter
-from faceml.run_files import REPORT_FILE, write_summary
+from faceml.run_files import REPORT_FILE, SUMMARY_FILE, read_summary, write_summary
 from faceml.stopped import StoppedError
 from faceml.training.leakage import audit_leakage
-from faceml.training.multitask import build_faces, steps_per_epoch
+from faceml.training.multitask import steps_per_epoch
+from faceml.training.opened_faces import opened_faces
+from faceml.training.trial_folder import TrialFolder
 from ray_jobs.cluster import RayCluster, require_resources
+from ray_jobs.retrain import RETRAINED, retrain, retrained_in_words
 from ray_jobs.run_folders import enter_run_folder
-from ray_jobs.tune_worker import run_trial
+from ray_jobs.train import needed_resources
+from ray_jobs.tune_group import GroupTrial
+from ray_jobs.tune_plan import Plan, build_plan, planned_settings
+from ray_jobs.tune_room import Room, cluster_nodes, plan_room
+from ray_jobs.tune_searcher import PlanSearcher, best_value, build_scheduler, trial_folders
+from ray_jobs.tune_watch import Watch
+from ray_jobs.tune_worker import EPOCH_SECONDS, RAY_FOLDER, TRIALS_FOLDER, run_trial
 
-METRIC = "val/accuracy"
 BEST_CONFIG_FILE = "best_config.yaml"
-TRIALS_FOLDER = "trials"
 # A search over many choices has more combinations than are worth trying before it starts.
 MOST_COMBINATIONS_TRIED = 1000
 
@@ -42,170 +58,180 @@ logger = logging.getLogger(__name__)
 def run(config: TuneConfig) -> list[Trial]:
     """Search, and return the trials, the best one first.
 
+    A search that was interrupted in the same folder is continued: trials that ended are not run again, others
+    go on from their checkpoints. With `retrain`, a search that is finished is only retrained.
+
     Raises:
         ConfigError: A key or value of the search that the training refuses, data or resources that do not
             fit; found before any trial starts.
+        StoppedError: The search was interrupted, or every trial failed.
     """
     started_s = time.monotonic()
     check_search(config)
-    steps_per_epoch(config.train, build_faces(config.train.data))
     audit_leakage(config.train.data)
-    if (config.run.folder / TRIALS_FOLDER).exists():
-        raise ConfigError(
-            f"run.folder: {config.run.folder} holds a search. Choose another folder or remove it."
-        )
+    begun = trial_folders(config.run.folder / TRIALS_FOLDER)
+    plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
+    left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     with RayCluster():
-        require_resources(_resources(config), "trial")
-        enter_run_folder(config.run.folder, config)
-        trials = ranked(_search(config))
-    best = trials[0]
-    if best.error:
-        raise StoppedError(f"All {len(trials)} trials failed; the best one with: {best.error}")
-    best_config = build_trial_config(config, best.settings, config.run.folder / "best")
-    write_text(config.run.folder / BEST_CONFIG_FILE, dump_config(best_config))
-    summary = {
-        "trials": [trial.as_json() for trial in trials],
-        "best": best.as_json(),
-        "wall_s": round(time.monotonic() - started_s, 2),
-    }
-    write_summary(summary, config.run.folder)
-    answer = f"The best of {len(trials)} trials reached {best.best_accuracy:.1%} validation accuracy."
-    chapters = [tuning_chapter(config.run.folder, trials)]
-    write_report(Report("Search", answer, chapters), config.run.folder / REPORT_FILE)
+        room = plan_room(cluster_nodes(), config.trial, plan.total)
+        if left is not None:
+            require_resources(needed_resources(config.train), "train.scaling")
+        enter_run_folder(config.run.folder, config, ["retrain"], may_be_finished=left is not None)
+        _search(config, plan, room)
+        folders = trial_folders(config.run.folder / TRIALS_FOLDER)
+        trials = ranked([_trial(folder, config) for folder in folders])
+        if trials[0].error:
+            raise StoppedError(f"All {len(trials)} trials failed; the best one with: {trials[0].error}")
+        best = build_trial_config(config, _best_settings(trials), config.run.folder / "best")
+        if not (config.run.folder / REPORT_FILE).is_file():
+            write_text(config.run.folder / BEST_CONFIG_FILE, dump_config(best))
+            _tell(config, trials, time.monotonic() - started_s)
+        if left is not None:
+            found = {RETRAINED: retrain(best, config, left)}
+            write_summary(read_summary(config.run.folder) | found, config.run.folder)
     return trials
 
 
+def _tell(config: TuneConfig, trials: list[Trial], wall_s: float) -> None:
+    """Write what the search found, for scripts and for people."""
+    best = trials[0]
+    summary = {
+        "trials": [trial.as_json() for trial in trials],
+        "best": best.as_json(),
+        "best_settings": _best_settings(trials),
+        "answers": [answer.sentence for answer in find_answers(trials)],
+        "wall_s": round(wall_s, 2),
+        "training_s": round(sum(record[EPOCH_SECONDS] for trial in trials for record in trial.records), 2),
+    }
+    write_summary(summary, config.run.folder)
+    write_trials(trials, config.run.folder)
+    write_answers(trials, config.run.folder)
+    chapters = [tuning_chapter(config.run.folder, trials)]
+    write_report(Report("Search", search_answer(trials), chapters), config.run.folder / REPORT_FILE)
+
+
+def _best_settings(trials: list[Trial]) -> dict[str, Any]:
+    """Return those of the best mean over seeds, if seeds were repeated; else those of the best trial."""
+    best = group_seeds(trials)[0]
+    return best.settings if has_repeats(trials) and best.scores else trials[0].settings
+
+
+def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
+    there = (config.run.folder / SUMMARY_FILE).is_file()
+    found = read_summary(config.run.folder).get(RETRAINED) if there else None
+    return found is not None and found["seeds"] == list(settings.seeds)
+
+
 def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
-    """Print the leaderboard, and how to train with the best settings."""
-    console.print(leaderboard_table(trials))
+    """Print the verdicts and what they rest on, what retraining found, and how to train with the best."""
+    for table in answer_tables(trials):
+        console.print(table)
+    console.print(group_leaderboard_table(trials) if has_repeats(trials) else leaderboard_table(trials))
+    for line in verdict_lines(trials):
+        console.print(line, soft_wrap=True)
+    found = read_summary(config.run.folder).get(RETRAINED)
+    if found is not None:
+        console.print(retrained_in_words(found), soft_wrap=True)
     best = config.run.folder / BEST_CONFIG_FILE
     console.print(f"Train with the best settings: faceml train --config {best}", soft_wrap=True)
 
 
 def check_search(config: TuneConfig) -> None:
-    """Try the values that a search may choose together, of a range its ends, on the training configuration.
+    """Try the settings that a search may choose, of a range its ends too, on the training configuration.
 
     Raises:
-        ConfigError: The training has no such key, or refuses a value or a starting weight.
+        ConfigError: The training has no such key, or refuses a value, a starting weight or the data.
     """
-    values = [
-        dimension.values if isinstance(dimension, Choice | Grid) else (dimension.low, dimension.high)
-        for dimension in config.search.values()
-    ]
-    together = islice(product(*values), MOST_COMBINATIONS_TRIED)
-    tried = [
-        build_trial_config(config, dict(zip(config.search, chosen, strict=True)), config.run.folder)
-        for chosen in together
-    ]
+    together = chain(islice(corners(config.search), MOST_COMBINATIONS_TRIED), planned_settings(config))
+    tried = [build_running_trial(config, settings, config.run.folder) for settings in together]
     for model in {trial.model for trial in tried}:
         check_inputs(model, "train.model.")
         build_backbone_from(model)
+    # Settings that fill their steps alike are looked at once.
+    filling = {
+        (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried
+    }
+    for trial in filling.values():
+        steps_per_epoch(trial, opened_faces(trial.data))
 
 
-def _search(config: TuneConfig) -> list[Trial]:
+def _search(config: TuneConfig, plan: Plan, room: Room) -> None:
+    """Run the trials that have not ended.
+
+    Raises:
+        StoppedError: It was interrupted before all had.
+    """
+    folders = trial_folders(config.run.folder / TRIALS_FOLDER)
+    ended = [trial for trial in folders if trial.outcome is not None]
     epochs = config.train.training.epochs
+    is_better_high = METRIC_MODES[config.metric] == "max"
+    if len(ended) < plan.total:
+        logger.info(
+            "%d trials, %d at once, %d worker(s) with %d CPU and %g GPU each",
+            plan.total - len(ended), room.at_once, room.workers, room.cpus, room.gpus,
+        )  # fmt: skip
+        with TrialBoard(plan.total, epochs, config.metric, is_better_high) as board:
+            for trial in ended:
+                reason = trial.outcome.error if trial.outcome else None
+                best = best_value(trial.records, config.metric)
+                board.ended_before(trial.name, trial.settings or {}, best, reason or "")
+            _tuner(config, plan, room, board, ended).fit()
+        shutil.rmtree(config.run.folder / RAY_FOLDER, ignore_errors=True)
+        folders = trial_folders(config.run.folder / TRIALS_FOLDER)
+        ended = [trial for trial in folders if trial.outcome is not None]
+    if len(ended) < plan.total:
+        raise StoppedError(
+            f"The search was interrupted after {len(ended)} of {plan.total} trials; the same command goes on."
+        )
+
+
+def _tuner(
+    config: TuneConfig, plan: Plan, room: Room, board: TrialBoard, ended: list[TrialFolder]
+) -> ray.tune.Tuner:
+    # Ray's own loggers and tracebacks; what there is to tell is in the trials' folders and on the board.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    for name in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     plain = config.model_dump(mode="json")
-    with ProgressReport("tune", _number_of_trials(config) * epochs) as progress:
-        results = ray.tune.Tuner(
-            ray.tune.with_resources(ray.tune.with_parameters(run_trial, plain=plain), _resources(config)),
-            param_space={key: _space(dimension) for key, dimension in config.search.items()},
-            tune_config=ray.tune.TuneConfig(
-                metric=METRIC,
-                mode="max",
-                num_samples=config.num_trials,
-                search_alg=BasicVariantGenerator(random_state=config.seed),
-                scheduler=_scheduler(config),
-                reuse_actors=True,  # a new process would import everything again for every trial
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=ray.tune.RunConfig(
-                storage_path=str(config.run.folder),
-                name=TRIALS_FOLDER,
-                verbose=0,
-                callbacks=[_Watch(progress, epochs)],
-            ),
-        ).fit()
-    return [_trial(results[number], epochs) for number in range(len(results))]
+    train = run_trial if room.workers == 1 else GroupTrial
+    return ray.tune.Tuner(
+        ray.tune.with_resources(ray.tune.with_parameters(train, plain=plain, cpus=room.cpus), room.placement),
+        tune_config=ray.tune.TuneConfig(
+            num_samples=plan.total - len(ended),
+            search_alg=PlanSearcher(plan, config),
+            scheduler=build_scheduler(config, ended),
+            max_concurrent_trials=room.at_once,
+            # A new process would import everything again; one that waits for workers imports nothing.
+            reuse_actors=room.workers == 1,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=ray.tune.RunConfig(
+            storage_path=str(config.run.folder),
+            name=RAY_FOLDER,
+            verbose=0,
+            callbacks=[Watch(board, config)],
+            checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=ray.tune.FailureConfig(max_failures=config.trial.restarts),
+        ),
+    )
 
 
-class _Watch(ray.tune.Callback):
-    """Tell the progress of a search: epochs done or saved, and the best trial so far."""
-
-    def __init__(self, progress: ProgressReport, max_epochs: int) -> None:
-        self._progress = progress
-        self._max_epochs = max_epochs
-        self._best = 0.0
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune saves its callbacks with the search; a terminal cannot be saved."""
-        return {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_: Any
-    ) -> None:
-        self._best = max(self._best, result[METRIC])
-        self._progress.advance(1, f"best accuracy so far {self._best:.1%}")
-
-    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
-        done = trial.last_result.get("epoch", 0)
-        settings = ", ".join(f"{key} {shown(value)}" for key, value in trial.config.items())
-        accuracy = trial.last_result.get(METRIC, float("nan"))
-        logger.info("%s ended after epoch %d at accuracy %.1f %%: %s", trial, done, 100 * accuracy, settings)
-        self._progress.advance(self._max_epochs - done, f"best accuracy so far {self._best:.1%}")
-
-
-def _trial(result: ray.tune.Result, max_epochs: int) -> Trial:
-    frame = result.metrics_dataframe
-    records = [] if frame is None else frame.to_dict("records")
+def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
     return Trial(
-        name=Path(result.path).name,
-        settings=dict(result.config or {}),
-        records=[
-            {
-                key: value
-                for key, value in record.items()
-                if key == "epoch" or key.startswith(("train/", "val/"))
-            }
-            for record in records
-        ],
-        max_epochs=max_epochs,
-        error=str(result.error).strip().splitlines()[-1] if result.error else None,
+        name=folder.name,
+        settings=folder.settings or {},
+        records=folder.records,
+        max_epochs=config.train.training.epochs,
+        error=folder.outcome.error if folder.outcome else None,
+        metric=config.metric,
     )
-
-
-def _space(dimension: Dimension) -> Any:
-    if isinstance(dimension, Grid):
-        return ray.tune.grid_search(list(dimension.values))
-    if isinstance(dimension, Choice):
-        return ray.tune.choice(list(dimension.values))
-    sample = ray.tune.loguniform if isinstance(dimension, LogUniform) else ray.tune.uniform
-    return sample(dimension.low, dimension.high)
-
-
-def _scheduler(config: TuneConfig) -> TrialScheduler:
-    if config.scheduler is None:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
-    return ASHAScheduler(
-        time_attr="epoch",
-        max_t=config.train.training.epochs,
-        grace_period=min(config.scheduler.grace_epochs, config.train.training.epochs),
-        reduction_factor=config.scheduler.reduction_factor,
-    )
-
-
-def _number_of_trials(config: TuneConfig) -> int:
-    grids = [len(dimension.values) for dimension in config.search.values() if isinstance(dimension, Grid)]
-    return config.num_trials * math.prod(grids)
-
-
-def _resources(config: TuneConfig) -> dict[str, float]:
-    gpus = {"GPU": config.trial.gpus} if config.trial.gpus else {}
-    return {"CPU": float(config.trial.cpus)} | gpus
 
 
 def _trial_name(trial: RayTrial) -> str:
-    return f"trial_{trial.trial_id.rpartition('_')[2]}"
+    return str(trial.config["trial"])
 
 
 if __name__ == "__main__":

@@ -1,30 +1,91 @@
 """One trial of a search: what runs in each process that Ray Tune starts."""
 
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray.tune
 import torch
 
-from faceml.config.loading import parse_config
-from faceml.config.tune import TuneConfig, build_trial_config
+from faceml.config.loading import dump_config, parse_config
+from faceml.config.tune import TuneConfig, build_running_trial
+from faceml.run_files import write_config
 from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.run_folder import write_broken_step
+from faceml.training.opened_faces import data_openings, opened_faces
+from faceml.training.run_folder import RunFolder, write_broken_step
+from faceml.training.trial_folder import CHECKPOINT_FOLDER, FailureNoted, TrialFolder
+
+TRIALS_FOLDER = "trials"
+# What Ray writes of its own, read by nobody: the trials' folders have all that a search needs to go on.
+RAY_FOLDER = ".ray_tune"
+
+# How long an epoch took with its evaluation, without what the search adds to it.
+EPOCH_SECONDS = "time/epoch_s"
+
+Report = Callable[[dict[str, Any]], None]
 
 
-def run_trial(settings: dict[str, Any], plain: dict[str, Any]) -> None:
-    """Train one trial in this process; a group of workers for each would wait for each other's CPUs."""
+@dataclass(frozen=True)
+class TrialJob:
+    """What every process of a trial is told.
+
+    Attributes:
+        config: Of the search, as plain values.
+        trial: Name of the trial.
+        settings: The dotted keys that are searched with the trial's values.
+        cpus: Of each of the trial's workers.
+    """
+
+    config: dict[str, Any]
+    trial: str
+    settings: dict[str, Any]
+    cpus: int
+
+
+def run_trial(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:
+    """Train one trial in this process."""
+    job = TrialJob(plain, suggested["trial"], suggested["settings"], cpus)
     config = parse_config(TuneConfig, plain)
-    alone = {
-        "scaling.num_train_workers": 1,
-        "scaling.cpus_per_worker": config.trial.cpus,
-        "scaling.use_gpu": config.trial.gpus > 0,
-    }
-    train = build_trial_config(config, settings | alone, config.run.folder)
-    torch.set_num_threads(config.trial.cpus)
-    device = torch.device("cuda" if config.trial.gpus else "cpu")
-    build_trainer(train, device).fit(train.training.epochs, _TuneObserver(Path.cwd()))
+    with FailureNoted(trial_folder(config, job.trial)):
+        device = torch.device("cuda" if config.trial.gpus else "cpu")
+        train_trial(job, config, device, 0, ray.tune.report)
+
+
+def trial_folder(config: TuneConfig, trial: str) -> TrialFolder:
+    """Return the folder of a trial, on storage that all its workers and the driver share."""
+    return TrialFolder(config.run.folder / TRIALS_FOLDER / trial)
+
+
+def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: int, report: Report) -> None:
+    """Train as one of the trial's workers, from its checkpoint if it has one.
+
+    Args:
+        job: What the trial is.
+        config: Of the search.
+        device: Of this worker.
+        rank: Of this worker.
+        report: Is called by all workers after each epoch with its metrics; may end the trial by raising.
+    """
+    folder = trial_folder(config, job.trial)
+    train = build_running_trial(config, job.settings, folder.path, job.cpus)
+    torch.set_num_threads(job.cpus)
+    trainer = build_trainer(train, device, rank, opened_faces(train.data))
+    checkpoint = folder.checkpoint
+    if checkpoint is not None:
+        trainer.resume(checkpoint)
+    # Told again: neither a scheduler of a new driver nor its table knows of the epochs before.
+    for record in folder.records[: trainer.epochs_done]:
+        report(record | {"data_openings": data_openings()})
+    with ExitStack() as stack:
+        run_folder = stack.enter_context(RunFolder(folder.path)) if rank == 0 else None
+        if run_folder is not None:
+            write_config(dump_config(train), folder.path)
+        observer = _TuneObserver(folder.path, run_folder, rank, report, config.trial.checkpoint_every_s)
+        trainer.fit(train.training.epochs, observer)
 
 
 class _TuneObserver:
@@ -32,16 +93,41 @@ class _TuneObserver:
 
     Args:
         folder: Of the trial.
+        run_folder: Keeps the records; None in all workers but the first.
+        rank: Of this worker.
+        report: Tells Ray of an epoch; all workers call it.
+        checkpoint_every_s: No checkpoint is written sooner after the last one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run_folder: RunFolder | None,
+        rank: int,
+        report: Report,
+        checkpoint_every_s: float,
+    ) -> None:
         self._folder = folder
+        self._run_folder = run_folder
+        self._rank = rank
+        self._report = report
+        self._checkpoint_every_s = checkpoint_every_s
+        self._epoch_began_s = self._checkpoint_s = time.monotonic()
 
     def on_step(self, record: StepRecord) -> None:
         """Steps are too fine for a search."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        ray.tune.report({"epoch": record.epoch, **record.metrics})
+        now_s = time.monotonic()
+        metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
+        if self._run_folder is not None:
+            # The record first: told twice it is replaced, but what a checkpoint has is never trained again.
+            self._run_folder.add(record.epoch, metrics, record.confusion)
+            if now_s - self._checkpoint_s >= self._checkpoint_every_s:
+                record.save(self._folder / CHECKPOINT_FOLDER)
+                self._checkpoint_s = time.monotonic()
+        self._report({"epoch": record.epoch, **metrics, "data_openings": data_openings()})
+        self._epoch_began_s = time.monotonic()
 
     def on_broken_step(self, record: BrokenStep) -> None:
-        write_broken_step(record, 0, self._folder)
+        write_broken_step(record, self._rank, self._folder)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +30,11 @@ VICTIMS = {
         "driver": re.compile(r"-m ray_jobs\.train "),
         "cluster": CLUSTER,
     },
+    "tune": {
+        "trial": re.compile(r"ray::.*(ImplicitFunc|ResourceTrainable)"),
+        "driver": re.compile(r"-m ray_jobs\.tune "),
+        "cluster": CLUSTER,
+    },
 }
 """Of each job, kinds of its processes by what their command lines match."""
 
@@ -41,12 +46,13 @@ class Job:
         name: Of the job, a module of `ray_jobs`.
         settings: Overrides, `dotted.key=value`.
         path: Folder that goes before all others on the path of Python's modules.
+        options: Other options of the command.
     """
 
-    def __init__(self, name: str, *settings: str, path: str = "") -> None:
+    def __init__(self, name: str, *settings: str, path: str = "", options: Sequence[str] = ()) -> None:
         self.mark = uuid.uuid4().hex
         self._victims = VICTIMS[name]
-        command = [sys.executable, "-m", f"ray_jobs.{name}"]
+        command = [sys.executable, "-m", f"ray_jobs.{name}", *options]
         self.process = subprocess.Popen(
             command + [part for setting in settings for part in ("--set", setting)],
             cwd=REPOSITORY,

@@ -74,7 +74,11 @@ def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
 
 
 def build_trainer(
-    config: TrainConfig, device: torch.device, rank: int = 0, train_faces: EpochBatches | None = None
+    config: TrainConfig,
+    device: torch.device,
+    rank: int = 0,
+    faces: Faces | None = None,
+    train_faces: EpochBatches | None = None,
 ) -> Trainer:
     """Build the training of one worker.
 
@@ -82,6 +86,7 @@ def build_trainer(
         config: Of the whole training.
         device: Of this worker.
         rank: This worker's number, from 0 to `scaling.num_train_workers` - 1.
+        faces: What `build_faces` returned for this training, if it is open already.
         train_faces: This worker's batches, for `data.ingest: stream`; by default they are drawn from the
             training split.
 
@@ -89,7 +94,7 @@ def build_trainer(
         ConfigError: Data or starting weights cannot be used.
     """
     torch.manual_seed(config.seed)
-    faces = build_faces(config.data)
+    faces = faces or build_faces(config.data)
     steps = steps_per_epoch(config, faces)
     preprocessing, landmark_set = (
         Preprocessing(config.data.image_size),

@@ -153,11 +153,12 @@ def test_parse_config__a_value_of_no_member_of_a_union_is_named_by_its_key_alone
         (
             {"a.b": {"kind": "loguniform", "low": 1e-4, "high": 1.0, "hight": 1}},
             "Unknown key: 'search.a.b.hight' (= 1). Did you mean 'search.a.b.high'? "
-            "Allowed under 'search.a.b': low, high, kind.",
+            "Allowed under 'search.a.b': when, low, high, kind.",
         ),
         (
             {"a.b": {"kind": "log", "low": 1}},
-            "Bad value: 'search.a.b.kind' = 'log': must be one of 'choice', 'grid', 'uniform', 'loguniform'.",
+            "Bad value: 'search.a.b.kind' = 'log': must be one of "
+            "'choice', 'grid', 'uniform', 'loguniform', 'randint'.",
         ),
         ({"a.b": {"values": [1]}}, "Missing key: 'search.a.b.kind'. Say which kind of search.a.b is meant."),
         (
@@ -180,7 +181,9 @@ def test_parse_config__mistakes_below_a_dotted_search_key_are_named_in_full(sear
 
 
 def test_parse_config__mistakes_of_a_nested_job_carry_the_whole_key() -> None:
-    found = complaint(TUNE, "train.training.epoch=1", "scheduler.grace_epoch=1", model=TuneConfig)
+    found = complaint(
+        TUNE, "train.training.epoch=1", "scheduler={kind: asha, grace_epoch: 1}", model=TuneConfig
+    )
     assert "'train.training.epoch'" in found
     assert "Did you mean 'train.training.epochs'?" in found
     assert "Did you mean 'scheduler.grace_epochs'?" in found

@@ -11,12 +11,21 @@ from faceml.config.base import Config
 from faceml.config.demo import DemoConfig, build_stages
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import assign_keys, parse_config
+from faceml.config.loading import parse_config
 from faceml.config.loss import LandmarkLossConfig
+from faceml.config.search_space import Dimension
 from faceml.config.synth import SynthConfig
 from faceml.config.tracking import MlflowTracking
 from faceml.config.train import AdamWConfig, SGDConfig, TrainConfig
-from faceml.config.tune import TuneConfig
+from faceml.config.tune import (
+    RetrainConfig,
+    SchedulerConfig,
+    SearcherConfig,
+    TrialResources,
+    TuneConfig,
+    build_running_trial,
+)
+from faceml.config.variants import corners, random_variants
 from faceml.config.weighting import WeightingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -27,6 +36,7 @@ MODELS: dict[str, type[Config]] = {
     "multitask_affectnet.yaml": TrainConfig,
     "synth.yaml": SynthConfig,
     "tune_multitask.yaml": TuneConfig,
+    "tune_weighting.yaml": TuneConfig,
 }
 
 
@@ -79,11 +89,36 @@ def test_configs__the_options_of_kinds_not_chosen_are_in_the_comments() -> None:
     assert not [word for word in words if word not in text]
 
 
-def test_configs__the_searched_keys_are_keys_of_the_training() -> None:
-    raw = shipped("tune_multitask.yaml")
-    for key, dimension in raw["search"].items():
-        for value in dimension.get("values", [dimension.get("low")]):
-            parse_config(TrainConfig, assign_keys(raw["train"], {key: value}))
+@pytest.mark.parametrize("name", ["tune_multitask.yaml", "tune_weighting.yaml"])
+def test_configs__the_searched_settings_suit_the_training(name: str) -> None:
+    config = parse_config(TuneConfig, shipped(name))
+    for settings in corners(config.search):
+        assert isinstance(build_running_trial(config, settings, CONFIGS), TrainConfig)
+
+
+def test_configs__the_options_of_a_search_are_in_the_file_or_its_comments() -> None:
+    text = (CONFIGS / "tune_multitask.yaml").read_text(encoding="utf-8")
+    assert keys(shipped("tune_multitask.yaml")) >= {*TuneConfig.model_fields} | {
+        f"trial.{name}" for name in TrialResources.model_fields
+    }
+    kinds: list[type[BaseModel]] = [RetrainConfig]
+    for union in (SearcherConfig, SchedulerConfig, Dimension):
+        kinds += get_args(get_args(union)[0])
+    assert len(kinds) == 12
+    assert not [f"{kind.__name__}.{name}" for kind in kinds for name in kind.model_fields if name not in text]
+    words = [get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds[1:]]
+    assert not [word for word in words if word not in text]
+
+
+def test_configs__the_search_for_a_weighting_has_every_kind_and_three_seeds_of_each() -> None:
+    config = parse_config(TuneConfig, shipped("tune_weighting.yaml"))
+    found = random_variants(config.search, 1, 0)
+    kinds = [get_args(kind.model_fields["kind"].annotation)[0]
+             for kind in get_args(get_args(WeightingConfig)[0])]  # fmt: skip
+    assert {settings["weighting.kind"] for settings in found} == set(kinds)
+    arms = [{key: value for key, value in settings.items() if key != "seed"} for settings in found]
+    assert {arms.count(arm) for arm in arms} == {3}
+    assert sum(arm["weighting.kind"] == "fixed" for arm in arms) == 15
 
 
 def test_configs__the_demo_gives_every_stage_a_whole_configuration() -> None:

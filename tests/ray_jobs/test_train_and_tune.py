@@ -123,7 +123,7 @@ def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
     assert best.weighting.kind == trials[0].settings["weighting.kind"]
     assert train.run(best)["epochs"] == EPOCHS
     assert (tmp_path / "tune" / "best" / "best_model.pt").is_file()
-    with pytest.raises(ConfigError, match=r"run\.folder: .* holds a search"):
+    with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
         tune.run(parse_config(TuneConfig, settings))
 
 

@@ -1,0 +1,144 @@
+"""Configuration of what a search may choose: a dimension for each key of the training, some only at times."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from faceml.config.base import Config, Positive
+
+Condition = dict[str, Any]
+Values = Annotated[tuple[Any, ...], Field(min_length=1)]
+
+
+class _Dimension(Config):
+    when: Condition = {}
+    """Other searched keys and the value, or list of values, that they must have; else it is left alone."""
+
+
+class Choice(_Dimension):
+    """One of the values, each as likely."""
+
+    kind: Literal["choice"]
+    values: Values
+
+
+class Grid(_Dimension):
+    """Every value, with every value of the other grids; `num_trials` counts rounds of the whole grid."""
+
+    kind: Literal["grid"]
+    values: Values
+
+
+class _Range(_Dimension):
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        return self
+
+
+class Uniform(_Range):
+    """Any value between low and high."""
+
+    kind: Literal["uniform"]
+
+
+class LogUniform(_Range):
+    """Any value between low and high, every order of magnitude as likely."""
+
+    kind: Literal["loguniform"]
+    low: Positive
+
+
+class RandInt(_Range):
+    """Any whole number from low to high, both included."""
+
+    kind: Literal["randint"]
+    low: Annotated[int, Field(strict=True)]
+    high: Annotated[int, Field(strict=True)]
+
+
+Dimension = Annotated[Choice | Grid | Uniform | LogUniform | RandInt, Field(discriminator="kind")]
+Search = Mapping[str, Dimension]
+
+
+def wanted_values(condition: Condition, key: str) -> list[Any]:
+    """Return the values of a key with which a condition holds; a single one may stand without a list."""
+    wanted = condition[key]
+    return list(wanted) if isinstance(wanted, list | tuple) else [wanted]
+
+
+def in_order(search: Search) -> list[str]:
+    """Return the keys so that each comes after those that its condition names, else as they are written.
+
+    Raises:
+        ValueError: Conditions wait for each other.
+    """
+    ordered: list[str] = []
+    while len(ordered) < len(search):
+        ready = [key for key in search if key not in ordered and search[key].when.keys() <= set(ordered)]
+        if not ready:
+            waiting = ", ".join(key for key in search if key not in ordered)
+            raise ValueError(f"{waiting}: each is searched only when the other is; take out one `when`")
+        ordered.append(ready[0])
+    return ordered
+
+
+def check_conditions(search: dict[str, Dimension]) -> dict[str, Dimension]:
+    """Return the search as it is if its conditions can come true.
+
+    Raises:
+        ValueError: A condition names a key that is not searched, or a value that the key never takes.
+    """
+    for key, dimension in search.items():
+        for other in dimension.when:
+            named = search.get(other)
+            if named is None:
+                raise ValueError(
+                    f"{key}: when names '{other}', which is not searched. Searched are {', '.join(search)}"
+                )
+            if not isinstance(named, Choice | Grid):
+                raise ValueError(
+                    f"{key}: when names '{other}', a range. Only keys of kind choice or grid can be named"
+                )
+            never = [value for value in wanted_values(dimension.when, other) if value not in named.values]
+            if never:
+                raise ValueError(
+                    f"{key}: when asks for {other} = {never[0]!r}, which it never is. Its values are "
+                    + ", ".join(map(repr, named.values))
+                )
+    in_order(search)
+    return search
+
+
+SearchSpace = Annotated[
+    dict[str, Dimension],
+    Field(min_length=1),
+    AfterValidator(check_conditions),
+]
+
+
+def ends(dimension: Dimension) -> tuple[Any, ...]:
+    """Return all values of a dimension, of a range the two ends."""
+    if isinstance(dimension, Choice | Grid):
+        return dimension.values
+    return dimension.low, dimension.high
+
+
+def between(dimension: Dimension, share: float) -> Any:
+    """Return the value that lies a share, in [0, 1), of a dimension above its lowest or first one."""
+    if isinstance(dimension, Choice | Grid):
+        return dimension.values[int(share * len(dimension.values))]
+    if isinstance(dimension, RandInt):
+        return dimension.low + int(share * (dimension.high - dimension.low + 1))
+    low, high = dimension.low, dimension.high
+    if isinstance(dimension, LogUniform):
+        value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    else:
+        value = low + share * (high - low)
+    return min(max(value, low), high)  # rounding may put it just outside

@@ -1,0 +1,93 @@
+"""What the driver of a search hears from Ray Tune: onto the board, and into the folders of the trials."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import ray.exceptions
+import ray.tune
+from ray import cloudpickle
+from ray.tune.experiment import Trial as RayTrial
+
+from faceml.config.tune import TuneConfig
+from faceml.reporting.trial_board import TrialBoard
+from faceml.training.trial_folder import Outcome, in_one_line
+from ray_jobs.tune_group import release_workers
+from ray_jobs.tune_worker import trial_folder
+
+logger = logging.getLogger(__name__)
+
+
+class Watch(ray.tune.Callback):
+    """Tell the board of every epoch, and write down how each trial ended.
+
+    Args:
+        board: What a person looks at.
+        config: Of the search.
+    """
+
+    def __init__(self, board: TrialBoard, config: TuneConfig) -> None:
+        self._board = board
+        self._config = config
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune saves its callbacks with the search; a terminal cannot be saved."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
+        """Hear that a trial has a process."""
+        self._board.started(trial.config["trial"], trial.config["settings"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_: Any
+    ) -> None:
+        """Hear of an epoch."""
+        self._board.epoch_ended(trial.config["trial"], result["epoch"], result[self._config.metric])
+
+    def on_trial_recover(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
+        """Hear that a trial failed and is given another process; it fails again at once if it said why."""
+        folder = trial_folder(self._config, trial.config["trial"])
+        release_workers(self._config, folder.name)
+        if folder.outcome is None:
+            logger.warning("%s: its process died, another goes on with it.", folder.name)
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
+        """Hear that a trial has done all its epochs, or that the scheduler stopped it."""
+        self._end(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
+        """Hear that a trial failed for good."""
+        release_workers(self._config, trial.config["trial"])
+        self._end(trial, reason_of(_error_of(trial), trial.num_failures))
+
+    def _end(self, trial: RayTrial, reason: str | None = None) -> None:
+        folder, last = trial_folder(self._config, trial.config["trial"]), trial.last_result or {}
+        if folder.outcome is None:  # else it said itself why it failed
+            worker = f"{last['hostname']}:{last['pid']}" if "pid" in last else ""
+            folder.end(Outcome(reason, worker, last.get("data_openings", 0)))
+        outcome = folder.outcome
+        self._board.ended(folder.name, outcome.error or "" if outcome else "")
+
+
+def _error_of(trial: RayTrial) -> BaseException | None:
+    """Return what Ray Tune caught, from this machine: it is not on the storage of the search yet."""
+    file = Path(trial.pickled_error_file or "")
+    error: BaseException | None = cloudpickle.loads(file.read_bytes()) if file.is_file() else None
+    return error
+
+
+def reason_of(error: BaseException | None, failures: int) -> str:
+    """Say in one line why a trial failed that could not say so itself.
+
+    Args:
+        error: What Ray Tune knows.
+        failures: How often it failed.
+    """
+    times = "" if failures < 2 else f" {failures} times"
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return f"its process took more memory than its node has{times}"
+    if isinstance(error, ray.exceptions.RayActorError):
+        return f"its process died{times}, as one does that takes more memory than there is"
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return in_one_line(error.cause or error)
+    return in_one_line(error) if error else "Ray Tune does not say why"
