@@ -15,6 +15,7 @@ import ray.train.torch
 import ray.tune
 import torch
 from ray._raylet import PlacementGroupID
+from ray.exceptions import RayActorError
 from ray.tune.result import DONE, RESULT_DUPLICATE
 from ray.util import get_current_placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
@@ -119,7 +120,8 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
     group = get_current_placement_group()
     if group is not None:
         write_text(_group_file(config, job.trial), group.id.hex())
-    with FailureNoted(trial_folder(config, job.trial)), suppress(_ToldToStop):
+    # Where the trial's own process has died, so have its queues, and these workers are about to.
+    with FailureNoted(trial_folder(config, job.trial)), suppress(_ToldToStop, RayActorError):
         train_trial(job, config, device, rank, report)
 
 

@@ -1,0 +1,180 @@
+"""What a search costs beside its trainings, and what ASHA saves, on synthetic faces.
+
+The last line is one JSON object. The overhead of a trial is what is left of the whole command, from its first
+import to its end, without the epochs themselves, over the trials, which run one at a time. ASHA and the whole
+grid try the same settings: the grid says how good each of them becomes, and so how far the one that ASHA
+chooses is from the best, and at what share of the epochs.
+
+    python benchmarks/tuning.py --trials 12 --rounds 3 --seeds 3
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+IMAGE_SIZE_PX = 64
+ACCURACY = "val/accuracy"
+
+
+def make_faces(folder: Path, train: int, val: int) -> Path:
+    """Draw the faces with their exact landmarks, unless they are there."""
+    from faceml.datasets.synthetic.generate import generate_faces
+
+    faces = folder / f"tuning_faces_{train}_{val}"
+    if not faces.is_dir():
+        partial = folder / f"tuning_faces_{train}_{val}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        splits = {"train": train, "val": val}
+        generate_faces(partial, "affectnet", splits, image_size_px=IMAGE_SIZE_PX, seed=0)
+        partial.rename(faces)
+    return faces
+
+
+def search(
+    faces: Path, folder: Path, dimensions: dict[str, Any], epochs: int, **changes: Any
+) -> dict[str, Any]:
+    """Run `faceml tune`, as a user does, and return its summary, with how long the command took."""
+    import yaml
+
+    splits = {
+        split: {"table": str(faces / "landmarks" / split), "images": str(faces / split)}
+        for split in ("train", "val")
+    }
+    settings = {
+        "train": {
+            "data": {
+                **splits,
+                "image_size": 48,
+                "leakage": {"on_found": "ignore"},
+                "augmentation": {"rotation_deg": 5, "translation": 0.02, "scale": [0.95, 1.05]},
+            },
+            "model": {"backbone": "resnet18", "weights": "none"},
+            "weighting": {"kind": "uncertainty", "learning_rate": 0.05},
+            "optimizer": {"name": "adamw", "learning_rate": 1e-3, "head_multiplier": 3},
+            "training": {"epochs": epochs, "batch_size_per_worker": 32},
+            "run": {"folder": str(folder / "best")},
+            "seed": changes.pop("train_seed", 0),
+        },
+        "search": dimensions,
+        "searcher": {"kind": "grid"},
+        "run": {"folder": str(folder)},
+        **changes,
+    }
+    file = folder.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    started_s = time.time()
+    subprocess.run(
+        [sys.executable, "-m", "ray_jobs.tune", "--config", str(file)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return summary | {"command_s": time.time() - started_s}
+
+
+def overhead(faces: Path, work: Path, trials: int, epochs: int) -> dict[str, float]:
+    """Search over seeds, one trial at a time."""
+    from faceml.training.trial_folder import TrialFolder
+
+    seeds = {"seed": {"kind": "grid", "values": list(range(trials))}}
+    found = search(
+        faces, work / "overhead", seeds, epochs, scheduler={"kind": "none"}, trial={"cpus": os.cpu_count()}
+    )
+    folders = [TrialFolder(path) for path in sorted((work / "overhead" / "trials").iterdir())]
+    outcomes = [folder.outcome for folder in folders]
+    return {
+        "per_trial_s": (found["command_s"] - found["training_s"]) / trials,
+        "per_trial_without_start_s": (found["wall_s"] - found["training_s"]) / trials,
+        "training_per_trial_s": found["training_s"] / trials,
+        "processes": float(len({outcome.worker for outcome in outcomes if outcome})),
+        "data_openings_per_process": float(max(outcome.data_openings for outcome in outcomes if outcome)),
+    }
+
+
+def asha_against_grid(
+    faces: Path, work: Path, epochs: int, rates: list[float], seed: int, scheduler: dict[str, Any]
+) -> dict[str, float]:
+    """Run the whole grid of learning rates and weightings, then ASHA over the same settings."""
+    dimensions = {
+        "optimizer.learning_rate": {"kind": "grid", "values": rates},
+        "weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty", "dwa"]},
+    }
+    sides = {
+        name: search(
+            faces,
+            work / f"{name}_{seed}",
+            dimensions,
+            epochs,
+            scheduler=chosen,
+            trial={"cpus": 1},
+            train_seed=seed,
+        )
+        for name, chosen in (("grid", {"kind": "none"}), ("asha", scheduler))
+    }
+    reached = {str(trial["settings"]): trial["best_accuracy"] for trial in sides["grid"]["trials"]}
+    spent = {name: sum(trial["epochs"] for trial in side["trials"]) for name, side in sides.items()}
+    best = max(reached.values())
+    return {
+        "points_below_best": 100 * (best - reached[str(sides["asha"]["best"]["settings"])]),
+        "share_of_epochs": spent["asha"] / spent["grid"],
+        "share_of_wall_time": sides["asha"]["command_s"] / sides["grid"]["command_s"],
+        "grid_best": best,
+        "grid_worst": min(reached.values()),
+    }
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {name: round(statistics.median(found[name] for found in rounds), 3) for name in rounds[0]}
+
+
+def main() -> None:
+    """Measure both and print medians with all values."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=12, help="of the search whose overhead is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="of that search")
+    parser.add_argument("--seeds", type=int, default=3, help="of the grid and of ASHA; 0 leaves both out")
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--rates", type=int, default=6, help="learning rates of the grid, by 3 weightings")
+    parser.add_argument("--images", type=int, default=880, help="for training, a quarter as many to validate")
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
+    arguments = parser.parse_args()
+    arguments.faces.mkdir(parents=True, exist_ok=True)
+    faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.images // 4)
+    rates = [round(1e-4 * 10 ** (2 * n / max(1, arguments.rates - 1)), 8) for n in range(arguments.rates)]
+    scheduler = {"kind": "asha", "grace_epochs": 2, "reduction_factor": 3}
+    costs, savings = [], []
+    for _ in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as work:
+            costs.append(overhead(faces, Path(work), arguments.trials, epochs=2))
+        print("overhead", {name: round(value, 2) for name, value in costs[-1].items()}, flush=True)
+    for seed in range(arguments.seeds):
+        with tempfile.TemporaryDirectory() as work:
+            savings.append(asha_against_grid(faces, Path(work), arguments.epochs, rates, seed, scheduler))
+        print("asha", {name: round(value, 3) for name, value in savings[-1].items()}, flush=True)
+    result = {
+        "name": "tuning",
+        "overhead": medians(costs) if costs else None,
+        "asha": medians(savings) if savings else None,
+        "trials": arguments.trials,
+        "grid": 3 * arguments.rates,
+        "epochs": arguments.epochs,
+        "images": arguments.images,
+        "cpus": os.cpu_count(),
+        "n": {"overhead": len(costs), "asha": len(savings)},
+        "spread": {"overhead": costs, "asha": savings},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
