@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,3 +148,18 @@ def test_tune__workers_of_a_trial_whose_process_is_killed_give_back_their_cpus(
     assert lines(killed)[:2] == before[:2]
     summary = json.loads((config.run.folder / "summary.json").read_text())
     assert [(t["epochs"], t["outcome"]) for t in summary["trials"]] == [(EPOCHS, "finished")] * 2
+
+
+def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    config = search(faces, tables, tmp_path / "tune")
+    job = start(config)
+    interrupted = await_checkpoint(job, config, ended=0)
+    job.process.send_signal(signal.SIGINT)
+    output = job.finish(FINISH_S)
+    assert job.process.returncode == 1
+    assert re.search(r"interrupted after \d of 4 trials; the same command goes on\.$", output.strip()), output
+    assert interrupted.outcome is None
+    assert interrupted.checkpoint is not None
+    assert not (config.run.folder / "summary.json").exists()
