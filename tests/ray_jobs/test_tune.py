@@ -113,9 +113,10 @@ def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config
     assert yaml.safe_load((folder / "config.yaml").read_text())["weighting"] == {"kind": "rlw"}
     assert [record["epoch"] for record in trial.records] == [1, 2]
     assert all(record["time/epoch_s"] > 0 for record in trial.records)
-    assert sorted(path.name for path in config.run.folder.iterdir()) == [
-        "best_config.yaml", "config.yaml", "report.html", "summary.json", "trials"
-    ]  # fmt: skip
+    answers = ("trials", "configurations", "comparisons", "importance")
+    tables = {f"{name}.{kind}" for name in answers for kind in ("csv", "parquet")} | {"epochs.parquet"}
+    left = {path.name for path in config.run.folder.iterdir()}
+    assert left == {"best_config.yaml", "config.yaml", "report.html", "summary.json", "trials"} | tables
 
 
 def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
