@@ -183,6 +183,8 @@ def _search(config: TuneConfig, plan: Plan, room: Room) -> None:
         raise StoppedError(
             f"The search was interrupted after {len(ended)} of {plan.total} trials; the same command goes on."
         )
+    for trial in ended:
+        trial.remove_checkpoint()
 
 
 def _tuner(

@@ -92,6 +92,10 @@ class TrialFolder:
     def end(self, outcome: Outcome) -> None:
         """Write down how it ended, and remove the checkpoint, which nobody needs any more."""
         write_text(self.path / OUTCOME_FILE, json.dumps(asdict(outcome)) + "\n")
+        self.remove_checkpoint()
+
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint, also what a driver that was killed while it did so has left of it."""
         shutil.rmtree(self.path / CHECKPOINT_FOLDER, ignore_errors=True)
 
     def _read(self, name: str) -> Any:

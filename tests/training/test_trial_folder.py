@@ -65,3 +65,13 @@ def test_in_one_line__names_the_kind_of_what_is_not_ours() -> None:
     assert in_one_line(ConfigError("no such key")) == "no such key"
     assert in_one_line(RuntimeError("CUDA\nerror")) == "RuntimeError: CUDA error"
     assert len(in_one_line(ValueError("x" * 1000))) == len("ValueError: ") + 300
+
+
+def test_trial_folder__what_a_killed_driver_left_of_a_checkpoint_can_be_removed(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path)
+    folder.end(Outcome())
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "model.pt").write_bytes(b"half")
+    folder.remove_checkpoint()
+    folder.remove_checkpoint()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outcome.json"]
