@@ -5,7 +5,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray.data
@@ -21,6 +20,7 @@ from faceml.datasets.landmark_table import shard_names
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import Columns, collated, decode_rows
 from faceml.storage import StorageFolder
+from faceml.training.loop import epoch_seed
 
 ROWS_AT_ONCE = 64
 BATCHES_AHEAD = 2
@@ -77,7 +77,7 @@ class StreamedBatches:
         batch_size: Faces of a batch.
         num_batches: Of an epoch.
         shuffle_buffer: Rows among which is drawn.
-        seed: Of the draws.
+        seed: Of the draws, which differ between workers.
     """
 
     def __init__(
@@ -111,6 +111,6 @@ class StreamedBatches:
             collate_fn=self._collate,
             drop_last=True,
             local_shuffle_buffer_size=self._shuffle_buffer,
-            local_shuffle_seed=int(np.random.SeedSequence([self._seed, self._epoch]).generate_state(1)[0]),
+            local_shuffle_seed=epoch_seed(self._seed, self._epoch),
         )
         return (FaceSample(**batch) for batch in islice(batches, len(self)))

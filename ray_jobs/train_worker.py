@@ -14,7 +14,7 @@ from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics, write_metrics
-from faceml.training.multitask import build_faces, build_trainer
+from faceml.training.multitask import Faces, batches_per_epoch, build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.run_folder import epoch_record, write_broken_step
 from faceml.training.workers import device_name
@@ -31,7 +31,9 @@ def train_worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(config.scaling.cpus_per_worker)
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
-    trainer = build_trainer(config, device, rank, train_faces=_streamed(config))
+    faces = build_faces(config.data)
+    streamed = _streamed(config, faces) if config.data.ingest == "stream" else None
+    trainer = build_trainer(config, device, rank, faces, streamed)
     observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
@@ -42,16 +44,13 @@ def train_worker(settings: dict[str, Any]) -> None:
     trainer.fit(config.training.epochs, observer)
 
 
-def _streamed(config: TrainConfig) -> StreamedBatches | None:
-    """Return this worker's share of the stream, None if faces are drawn from disk."""
-    if config.data.ingest == "map":
-        return None
-    faces = build_faces(config.data)
+def _streamed(config: TrainConfig, faces: Faces) -> StreamedBatches:
+    """Return this worker's share of the stream."""
     return StreamedBatches(
         ray.train.get_dataset_shard(STREAM),
         faces.train.image_ids,
         config.training.batch_size_per_worker,
-        len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker,
+        batches_per_epoch(config, faces),
         config.data.shuffle_buffer,
         config.seed,
     )

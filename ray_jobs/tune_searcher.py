@@ -10,6 +10,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search import Searcher
 
 from faceml.config.tune import METRIC_MODES, TuneConfig
+from faceml.reporting.scores import SCORES
 from faceml.training.trial_folder import TrialFolder
 from ray_jobs.tune_plan import Plan
 from ray_jobs.tune_worker import trial_folder
@@ -64,9 +65,7 @@ class PlanSearcher(Searcher):
 def best_value(records: Sequence[dict[str, Any]], metric: str) -> float | None:
     """Return the best of a metric over epochs; None if it has no value in any."""
     values = [record[metric] for record in records if not math.isnan(record[metric])]
-    if not values:
-        return None
-    return float(max(values) if METRIC_MODES[metric] == "max" else min(values))
+    return SCORES[metric].best(values) if values else None
 
 
 def build_scheduler(config: TuneConfig, ended: Sequence[TrialFolder]) -> TrialScheduler:

@@ -13,7 +13,7 @@ class EpochBatches(Protocol):
     """One worker's batches of every epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches come next; the same epoch has the same ones."""
+        """Choose the epoch whose batches come next."""
         ...
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.atomic import AtomicPath
+from faceml.atomic import PARTIAL_SUFFIX, AtomicPath
 from faceml.datasets.landmark_table import refuse_missing, shard_names
 from faceml.storage import StorageFolder
 from faceml.user_cache import user_cache
@@ -82,12 +82,14 @@ class ImageCopies:
         """Write the flat file unless it is there, and return that of its index."""
         index = self._file.with_suffix(".index")
         with _OneAtATime(self._file.with_suffix(".lock")):
-            if not index.is_file():
+            if not (index.is_file() and self._file.is_file()):
                 self._write(index)
         return index
 
     def _write(self, index: Path) -> None:
         logger.info("Copying the images of %s to %s, once", self._table.uri, self._file)
+        for partial in self._file.parent.glob(f".{self._file.stem}.*{PARTIAL_SUFFIX}"):
+            partial.unlink()  # of a process that was killed while it wrote; this one has the lock
         names, lengths = list[pa.Array](), list[int]()
         with AtomicPath(self._file) as partial, partial.open("wb") as flat:
             for shard in shard_names(self._table):

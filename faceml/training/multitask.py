@@ -54,6 +54,11 @@ def build_faces(config: DataConfig) -> Faces:
     )
 
 
+def batches_per_epoch(config: TrainConfig, faces: Faces) -> int:
+    """Return the whole batches that each worker has in an epoch."""
+    return len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker
+
+
 def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
     """Return the steps of one epoch, what is left at its end and fills none being left out.
 
@@ -61,7 +66,7 @@ def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
         ConfigError: The training split does not fill one batch, or the validation split is empty.
     """
     training = config.training
-    batches = len(faces.train) // config.scaling.num_train_workers // training.batch_size_per_worker
+    batches = batches_per_epoch(config, faces)
     if batches < training.accumulate_batches:
         step = config.scaling.num_train_workers * training.batch_size_per_worker * training.accumulate_batches
         raise ConfigError(
@@ -139,7 +144,7 @@ def build_trainer(
         objective,
         optimizer,
         schedule,
-        train_faces or _train_batches(config, faces.train, rank),
+        _train_batches(config, faces.train, rank) if train_faces is None else train_faces,
         faces.train.image_ids,
         build_augmentation(config.data.augmentation, landmark_set).to(device),
         partial(evaluation, batches=val_faces),

@@ -27,5 +27,5 @@ def data_openings() -> int:
     return _build_faces.cache_info().misses
 
 
-# Only the last ones: a table with copies of its images may be as large as half of the memory.
+# Only the last ones: names and landmarks of millions of faces take hundreds of megabytes.
 _build_faces = lru_cache(maxsize=1)(build_faces)

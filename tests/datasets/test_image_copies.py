@@ -67,6 +67,17 @@ def test_image_copies__are_laid_out_once_and_again_when_the_table_changes(
     )
 
 
+def test_image_copies__what_a_killed_or_cleaning_process_left_is_made_whole(table: Path) -> None:
+    assert copies(table, ["1/1.jpg"])(0) == COPIES["1/1.jpg"]
+    folder = table.parent / "cache" / "copies"
+    (flat,) = folder.glob("*.jpegs")
+    flat.unlink()
+    half = folder / f".{flat.name}.0123456789abcdef.partial"
+    half.write_bytes(b"half")
+    assert copies(table, ["1/1.jpg"])(0) == COPIES["1/1.jpg"]
+    assert not half.exists()
+
+
 def test_image_copies__travel_to_another_process(table: Path) -> None:
     read = copies(table, sorted(COPIES))
     read.prepare()

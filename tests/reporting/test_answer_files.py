@@ -28,7 +28,6 @@ def search() -> list[Trial]:
 def test_write_answers__configurations_comparisons_and_importance(
     search: list[Trial], tmp_path: Path
 ) -> None:
-    pytest.importorskip("optuna")
     write_answers(search, tmp_path / "run")
     names = ("comparisons", "configurations", "importance")
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == sorted(

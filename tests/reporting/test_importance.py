@@ -14,7 +14,6 @@ from faceml.reporting.importance import (
 )
 from tests.reporting.searches import grid, trial
 
-pytest.importorskip("optuna")
 SEEDS = list(range(8))
 
 
