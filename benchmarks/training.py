@@ -4,8 +4,9 @@ On synthetic faces of 350 px, in turns; the last line is one JSON object.
 
 - `ratio`: images/s of the training loop on files, over images/s of forward, backward and step on one batch
   that is already there.
-- `ratio_input`: images/s of reading, decoding, scaling, collating and augmenting on one core, over images/s
-  of `cv2.imdecode` of the same bytes; from files, and from the copies in the landmark table.
+- `ratio_copies`: the same from the copies in the landmark table.
+- `ratio_input_files`, `ratio_input_copies`: images/s of reading, decoding, scaling, collating and augmenting
+  on one core, over images/s of `cv2.imdecode` of the same bytes.
 - `ratio_ray`: images/s of `faceml train` with one worker, over the same loop in a process without Ray.
 - `ratio_ddp`: images/s of `faceml train` with a worker of one thread on each CPU, over one worker with all.
 - `ratio_memory`: peak memory of training from a table's copies, over that with a tenth of the rows.
