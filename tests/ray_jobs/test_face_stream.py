@@ -1,9 +1,6 @@
 """Faces that Ray Data brings are those of the data set, each once in an epoch."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import dump_config, parse_config
+from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics
 from faceml.stopped import StoppedError
@@ -19,8 +16,8 @@ from faceml.training.multitask import build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from ray_jobs import train
 from ray_jobs.face_stream import StreamedBatches, face_stream
+from tests.own_cluster import run_on_own_cluster
 
-REPOSITORY = Path(__file__).parents[2]
 BATCH, BATCHES = 8, 7
 
 
@@ -98,30 +95,12 @@ def test_train__on_a_stream_learns_as_from_the_disk(faces: Path, tables: Path, t
     assert streamed[0]["train/loss_expression"] == pytest.approx(expected, rel=0.15)
 
 
-TRAIN = """
-import sys
-from pathlib import Path
-import ray
-from faceml.config.loading import load_config
-from faceml.config.train import TrainConfig
-from ray_jobs import train
-ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
-train.run(load_config(TrainConfig, Path(sys.argv[1])))
-ray.shutdown()
-"""
-
-
 def test_train__two_workers_share_a_stream_and_end_together(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:
     """64 faces, batches of eight: four for each worker in every epoch, on three logical CPUs."""
     settings = config(faces, tables, tmp_path / "run", workers=2)
-    file = tmp_path / "train.yaml"
-    file.write_text(dump_config(settings), encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
-    subprocess.run(
-        [sys.executable, "-c", TRAIN, str(file)], cwd=REPOSITORY, env=environment, check=True, timeout=600
-    )
+    run_on_own_cluster("train", settings, 3, tmp_path, timeout_s=600)
     records = read_metrics(tmp_path / "run")
     assert [record["epoch"] for record in records] == [1, 2]
     assert all(record["train/loss_expression"] > 0 for record in records)

@@ -61,15 +61,17 @@ def search(faces: Path, tables: Path, folder: Path, trials: int = TRIALS, **tria
 
 
 def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float = 300) -> TrialFolder:
-    """Wait until so many trials have ended and another has a checkpoint of its second epoch; return that."""
+    """Wait until so many trials have ended and all others that began are half done; return one of those.
+
+    Whichever of their processes is killed then, it has something to go on with, and something left to do.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         trials = trial_folders(config.run.folder / "trials")
-        going_on = [
-            t for t in trials if t.outcome is None and t.checkpoint and 3 <= len(t.records) < EPOCHS - 1
-        ]
-        if going_on and sum(trial.outcome is not None for trial in trials) >= ended:
-            return going_on[0]
+        begun = [trial for trial in trials if trial.outcome is None]
+        in_the_middle = [t.checkpoint is not None and 3 <= len(t.records) < EPOCHS - 1 for t in begun]
+        if begun and all(in_the_middle) and len(trials) - len(begun) >= ended:
+            return begun[0]
         assert job.process.poll() is None, job.finish()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -77,6 +79,18 @@ def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float 
 
 def lines(trial: TrialFolder) -> list[str]:
     return (trial.path / "metrics.jsonl").read_text().splitlines()
+
+
+def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: int) -> None:
+    killed = await_checkpoint(job, config, ended=0)
+    before = lines(killed)
+    assert job.kill("trial", CHOOSE)
+    output = job.finish(FINISH_S)
+    assert output.count("its process died, another goes on with it.") == 1, output
+    assert lines(killed)[:2] == before[:2]
+    summary = json.loads((config.run.folder / "summary.json").read_text())
+    found = [(trial["epochs"], trial["outcome"]) for trial in summary["trials"]]
+    assert found == [(EPOCHS, "finished")] * trials
 
 
 def test_tune__driver_killed_then_the_same_command_goes_on(
@@ -107,16 +121,7 @@ def test_tune__a_trial_whose_process_is_killed_goes_on_in_another(
     faces: Path, tables: Path, tmp_path: Path, start: Start
 ) -> None:
     config = search(faces, tables, tmp_path / "tune")
-    job = start(config)
-    killed = await_checkpoint(job, config, ended=0)
-    assert job.kill("trial", CHOOSE)
-    before = lines(killed)
-    output = job.finish(FINISH_S)
-    assert output.count("its process died, another goes on with it.") == 1, output
-    assert lines(killed)[:2] == before[:2]
-    summary = json.loads((config.run.folder / "summary.json").read_text())
-    found = [(trial["epochs"], trial["outcome"]) for trial in summary["trials"]]
-    assert found == [(EPOCHS, "finished")] * TRIALS
+    assert_goes_on_when_a_trial_is_killed(config, start(config), TRIALS)
 
 
 def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothing(
@@ -139,15 +144,7 @@ def test_tune__workers_of_a_trial_whose_process_is_killed_give_back_their_cpus(
 ) -> None:
     """There are CPUs for two workers: neither it nor the next trial could go on without them."""
     config = search(faces, tables, tmp_path / "tune", workers=2, trials=2)
-    job = start(config)
-    killed = await_checkpoint(job, config, ended=0)
-    assert job.kill("trial", CHOOSE)
-    before = lines(killed)
-    output = job.finish(FINISH_S)
-    assert output.count("its process died, another goes on with it.") == 1, output
-    assert lines(killed)[:2] == before[:2]
-    summary = json.loads((config.run.folder / "summary.json").read_text())
-    assert [(t["epochs"], t["outcome"]) for t in summary["trials"]] == [(EPOCHS, "finished")] * 2
+    assert_goes_on_when_a_trial_is_killed(config, start(config), 2)
 
 
 def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(

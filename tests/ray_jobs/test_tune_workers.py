@@ -1,28 +1,14 @@
 """Trials of several workers: Ray Train inside Ray Tune, on eight logical CPUs in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from faceml.config.loading import dump_config, parse_config
+from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from ray_jobs.tune_searcher import trial_folders
+from tests.own_cluster import run_on_own_cluster
 
-REPOSITORY = Path(__file__).parents[2]
 TRIALS, EPOCHS = 4, 4
-SEARCH = """
-import sys
-from pathlib import Path
-import ray
-from faceml.config.loading import load_config
-from faceml.config.tune import TuneConfig
-from ray_jobs import tune
-ray.init("local", num_cpus=8, include_dashboard=False, log_to_driver=False)
-tune.run(load_config(TuneConfig, Path(sys.argv[1])))
-ray.shutdown()
-"""
 
 
 def test_run__trials_of_two_workers_never_wait_for_each_other(
@@ -46,15 +32,7 @@ def test_run__trials_of_two_workers_never_wait_for_each_other(
             "run": {"folder": str(tmp_path / "tune")},
         },
     )
-    file = tmp_path / "tune.yaml"
-    file.write_text(dump_config(config), encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "-c", SEARCH, str(file)],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"},
-        check=True,
-        timeout=1200,
-    )
+    run_on_own_cluster("tune", config, 8, tmp_path, timeout_s=1200)
     trials = trial_folders(config.run.folder / "trials")
     assert len(trials) == TRIALS
     outcomes = [trial.outcome for trial in trials]

@@ -1,0 +1,41 @@
+"""A job on a Ray cluster of its own, with as many logical CPUs as it takes, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from faceml.config.base import Config
+from faceml.config.loading import dump_config
+
+REPOSITORY = Path(__file__).parents[1]
+PROGRAM = """
+import importlib
+import sys
+from pathlib import Path
+import ray
+from faceml.config.loading import load_config
+job, module, model, num_cpus, file = sys.argv[1:]
+config = load_config(getattr(importlib.import_module(module), model), Path(file))
+ray.init("local", num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
+importlib.import_module(f"ray_jobs.{job}").run(config)
+ray.shutdown()
+"""
+
+
+def run_on_own_cluster(job: str, config: Config, num_cpus: int, folder: Path, timeout_s: float) -> None:
+    """Run a job to its end.
+
+    Args:
+        job: A module of `ray_jobs`.
+        config: Of the job.
+        num_cpus: Logical CPUs of the cluster.
+        folder: For the configuration.
+        timeout_s: It is killed then.
+    """
+    file = folder / f"{job}.yaml"
+    file.write_text(dump_config(config), encoding="utf-8")
+    model = type(config)
+    words = [sys.executable, "-c", PROGRAM, job, model.__module__, model.__name__, str(num_cpus), str(file)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+    subprocess.run(words, cwd=REPOSITORY, env=environment, check=True, timeout=timeout_s)
