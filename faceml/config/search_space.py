@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from faceml.config.base import Config, Positive
 
@@ -116,9 +116,30 @@ def check_conditions(search: dict[str, Dimension]) -> dict[str, Dimension]:
     return search
 
 
+def dotted_dimensions(search: Any) -> Any:
+    """Return a search with dotted keys for those of nested sections, as `--set search.seed.kind=…` makes.
+
+    A section has nothing but mappings in it; a dimension always has something else, such as its kind.
+    """
+    if not isinstance(search, Mapping):
+        return search
+    dotted: dict[Any, Any] = {}
+    for name, value in search.items():
+        is_section = (
+            isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values())
+        )
+        dotted |= (
+            {f"{name}.{key}": v for key, v in dotted_dimensions(value).items()}
+            if is_section
+            else {name: value}
+        )
+    return dotted
+
+
 SearchSpace = Annotated[
     dict[str, Dimension],
     Field(min_length=1),
+    BeforeValidator(dotted_dimensions),
     AfterValidator(check_conditions),
 ]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import parse_config
+from faceml.config.loading import apply_overrides, parse_config
 from faceml.config.search_space import LogUniform, RandInt, Uniform, between, in_order
 from faceml.config.tune import TuneConfig
 
@@ -125,3 +125,23 @@ def test_between__reaches_both_ends_of_whole_numbers_and_all_in_between(low: int
 
 def test_between__half_way_in_orders_of_magnitude() -> None:
     assert between(LogUniform(kind="loguniform", low=1e-4, high=1e-2), 0.5) == pytest.approx(1e-3)
+
+
+def test_search__keys_may_be_nested_as_overrides_make_them() -> None:
+    raw = TUNE | {"search": {"weighting.kind": KIND}}
+    overrides = [
+        "search.weighting.lambda_landmarks={kind: grid, values: [1], when: {weighting.kind: fixed}}",
+        "search.optimizer.learning_rate.kind=choice",
+        "search.optimizer.learning_rate.values=[0.1]",
+        "search.seed={kind: grid, values: [0, 1]}",
+    ]
+    config = parse_config(TuneConfig, apply_overrides(raw, overrides))
+    keys = {"weighting.kind", "weighting.lambda_landmarks", "optimizer.learning_rate", "seed"}
+    assert config.search.keys() == keys
+    assert config.search["weighting.lambda_landmarks"].when == {"weighting.kind": "fixed"}
+    nested = {"weighting": {"kind": KIND}, "optimizer": {"learning_rate": RANGE | {"when": {}}}}
+    assert list(parse_config(TuneConfig, TUNE | {"search": nested}).search) == [
+        "weighting.kind",
+        "optimizer.learning_rate",
+    ]
+    assert "'search'" in complaint([1])  # type: ignore[arg-type]
