@@ -115,7 +115,7 @@ def loop_rate(config: TrainConfig) -> float:
     return statistics.median(observer.rates[1:])
 
 
-def bare_rate(config: TrainConfig, steps: int = 20) -> float:
+def bare_rate(config: TrainConfig, steps: int = 40) -> float:
     """Do forward, backward and step on one batch again and again."""
     trainer = build_trainer(config, torch.device("cpu"))
     faces = DataLoader(build_faces(config.data).train, config.training.batch_size_per_worker)
