@@ -145,7 +145,9 @@ class TrainingConfig(Config):
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """A gradient with NaN or infinity stops the training or is left out; its images are named either way."""
     log_every_steps: Count = 20
-    """Steps between two looks at the losses and at the gradient norm of each task."""
+    """Steps between two whose losses are told."""
+    gradient_norms_every_steps: Count = 200
+    """Steps between two looks at the gradient norm of each task, the first of every epoch among them."""
 
     @model_validator(mode="after")
     def _warms_up_in_time(self) -> Self:

@@ -4,11 +4,14 @@ Shape letters: N faces, L landmarks, S side of the image, px.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -119,14 +122,23 @@ class FaceDataset(Dataset[FaceSample]):
         Raises:
             StoppedError: A file is no longer what was extracted; names it.
         """
-        images = [
-            self.preprocessing.square(self.read(index), self.image_ids[index], self.table)
-            for index in indices
-        ]
+        threads = min(torch.get_num_threads(), len(indices))
+        if threads > 1:  # in the process that trains; in those of a loader it is one
+            with ThreadPoolExecutor(threads) as pool:
+                parts = pool.map(self._squares, np.array_split(indices, threads))
+                images = list(chain.from_iterable(parts))
+        else:
+            images = self._squares(indices)
         rows = torch.tensor(indices)
         # Rows of a whole tensor: to index five tensors for each face would take as long as to scale it.
         of_each = (self.labels[rows], self.landmarks[rows], self.has_landmarks[rows], rows)
         return list(map(FaceSample, images, *(values.unbind() for values in of_each)))
+
+    def _squares(self, indices: Iterable[int]) -> list[Tensor]:
+        return [
+            self.preprocessing.square(self.read(index), self.image_ids[index], self.table)
+            for index in indices
+        ]
 
     def prepare(self) -> None:
         """Make images quick to read, here and in the processes of a loader."""

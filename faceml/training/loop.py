@@ -35,7 +35,8 @@ class TrainerOptions:
 
     Attributes:
         seed: Of the whole training.
-        log_every_steps: Steps between two looks at losses and gradient norms.
+        log_every_steps: Steps between two that the observer is told of.
+        gradient_norms_every_steps: Steps between two at which the gradient of each task is looked at.
         accumulate_batches: Batches whose gradients make one step.
         freeze_backbone_epochs: Epochs in which the backbone stays as it is; its learning rate is 0 in them.
         patience_epochs: Epochs without a better validation accuracy after which it ends; None: never.
@@ -47,6 +48,7 @@ class TrainerOptions:
 
     seed: int = 0
     log_every_steps: int = 20
+    gradient_norms_every_steps: int = 200
     accumulate_batches: int = 1
     freeze_backbone_epochs: int = 0
     patience_epochs: int | None = None
@@ -173,27 +175,31 @@ class Trainer:
         steps, started_s = len(self.train_faces) // accumulate, time.perf_counter()
         sums, looks = torch.zeros(len(STEP_FIGURES), device=self._device), list[Metrics]()
         done = broken = faces = 0
-        for step, batches in enumerate(_groups(self.train_faces, accumulate)):
-            looking = step % self._options.log_every_steps == 0
+        views = map(self._views, _groups(self.train_faces, accumulate))
+        batches, step = next(views, None), 0
+        while batches:
             learning_rate = float(self.optimizer.param_groups[0]["lr"])
-            result = self._step(
-                [self._view(batch) for batch in batches],
-                (lambda output: looks.append(self._gradient_norms(output))) if looking else None,
+            look = step % self._options.gradient_norms_every_steps == 0
+            found = self._step.backward(
+                batches, (lambda output: looks.append(self._gradient_norms(output))) if look else None
             )
+            following = next(views, None)  # made ready while a GPU still computes
+            result = self._step.update(found)
             self._schedule.step()
             self.objective.weighting.clamp_()
             if self._average and result.is_done:
                 self._average.update()
             faces += sum(len(batch.label) for batch in batches)
-            values = torch.cat([result.losses, result.grad_norm.reshape(1)])
+            values = torch.cat([found.losses, found.grad_norm.reshape(1)])
             if result.is_broken:
                 broken += 1
                 self._tell_broken(observer, epoch, step, batches, named(values))
             elif result.is_done:
                 done, sums = done + 1, sums + values
-            if looking and not result.is_broken:
+            if step % self._options.log_every_steps == 0 and not result.is_broken:
                 steps_done = (epoch - 1) * steps + step + 1
                 observer.on_step(StepRecord(epoch, steps_done, epochs * steps, named(values)))
+            batches, step = following, step + 1
         if not done:
             raise StoppedError(f"No step of epoch {epoch} had a finite gradient. {REMEDY}")
         means = named(mean_over_workers(sums / done))
@@ -211,11 +217,14 @@ class Trainer:
         weighting.after_epoch({task: means[f"train/loss_{task}"] for task in weighting.tasks})
         return figures
 
-    def _view(self, batch: FaceSample) -> FaceSample:
-        """Return random views of a batch of faces, on the device."""
-        faces = batch.to(self._device)
-        image, landmarks = self._augmentation(faces.image, faces.landmarks)
-        return faces._replace(image=image, landmarks=landmarks * faces.has_landmarks[:, None, None])
+    def _views(self, batches: Sequence[FaceSample]) -> list[FaceSample]:
+        """Return random views of batches of faces, on the device."""
+        views = []
+        for faces in (batch.to(self._device) for batch in batches):
+            image, landmarks = self._augmentation(faces.image, faces.landmarks)
+            landmarks = landmarks * faces.has_landmarks[:, None, None]
+            views.append(faces._replace(image=image, landmarks=landmarks))
+        return views
 
     def _tell_broken(
         self,

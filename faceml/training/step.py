@@ -24,22 +24,35 @@ AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class StepResult:
-    """What an update was made of.
+class BackwardResult:
+    """What an update is made of, beside the gradients that the parameters hold.
 
     Attributes:
         losses: float32 of shape (1 + tasks,): the total, then each task's loss, means over the batches.
         grad_norm: Scalar, the Euclidean norm of the whole gradient before clipping.
-        is_done: Whether the parameters were changed; not if the norm is not finite.
-        is_broken: Whether the norm is not finite for another reason than too large a scale of the loss.
         output: Of the last batch.
+        batch: The last one.
+        landmark_rows: What penalties of its landmarks were divided by.
     """
 
     losses: Tensor
     grad_norm: Tensor
+    output: ObjectiveOutput
+    batch: FaceSample
+    landmark_rows: Tensor
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What became of an update.
+
+    Attributes:
+        is_done: Whether the parameters were changed; not if the gradient is not finite.
+        is_broken: Whether it is not finite for another reason than too large a scale of the loss.
+    """
+
     is_done: bool
     is_broken: bool
-    output: ObjectiveOutput
 
 
 class TrainingStep:
@@ -79,10 +92,10 @@ class TrainingStep:
         )
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=precision == "fp16")
 
-    def __call__(
+    def backward(
         self, batches: Sequence[FaceSample], look: Callable[[ObjectiveOutput], None] | None = None
-    ) -> StepResult:
-        """Update the parameters from batches on the device, unless a gradient is not finite.
+    ) -> BackwardResult:
+        """Compute the gradient of batches on the device; a GPU may still be at work when this returns.
 
         Args:
             batches: Equally large.
@@ -104,14 +117,19 @@ class TrainingStep:
         if self._conflict_free:
             self._conflict_free.finish()
         self.scaler.unscale_(self._optimizer)
-        norm, is_finite = self._gradient_norm()
+        return BackwardResult(losses, self._gradient_norm(), output, batches[-1], rows)
+
+    def update(self, found: BackwardResult) -> StepResult:
+        """Update the parameters, unless the gradient is not finite."""
+        weighting = self._objective.weighting
+        is_finite = bool(torch.isfinite(found.grad_norm))  # waits for a GPU
         if is_finite or self.scaler.is_enabled():  # the scaler leaves a step out itself, and scales less
             self.scaler.step(self._optimizer)
         self.scaler.update()
         if weighting.needs_losses and is_finite:
-            weighting.after_step(self._losses_again(batches[-1], rows))
-        overflows = self.scaler.is_enabled() and bool(torch.isfinite(losses).all())
-        return StepResult(losses, norm, is_finite, not is_finite and not overflows, output)
+            weighting.after_step(self._losses_again(found.batch, found.landmark_rows))
+        overflows = self.scaler.is_enabled() and bool(torch.isfinite(found.losses).all())
+        return StepResult(is_finite, not is_finite and not overflows)
 
     def _backward(self, output: ObjectiveOutput, num_batches: int) -> None:
         """Add the gradients of one of so many batches."""
@@ -133,13 +151,13 @@ class TrainingStep:
             output: ObjectiveOutput = self._objective(batch, rows)
         return shared_losses(output.losses)
 
-    def _gradient_norm(self) -> tuple[Tensor, bool]:
-        """Return the gradient's norm and whether it is finite; clip the gradient if it is too long."""
+    def _gradient_norm(self) -> Tensor:
+        """Return the gradient's norm; clip the gradient if it is too long."""
         parameters = [p for p in self._objective.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if self._max_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
-        return norm, bool(torch.isfinite(norm))
+        return norm
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
         """Return the losses of a batch in this precision."""

@@ -114,6 +114,20 @@ def test_face_dataset__rows_without_landmarks_are_zeros(folder: Path) -> None:
         assert torch.equal(sample.landmarks, torch.zeros(5, 2))
 
 
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_face_dataset__threads_share_a_batch_and_keep_its_order(threads: int, folder: Path) -> None:
+    faces = FaceDataset(folder / "table", folder / "images", 5, Preprocessing(32))
+    order = [4, 1, 5, 0, 2, 3, 1]
+    torch.set_num_threads(1)
+    alone = faces.__getitems__(order)
+    torch.set_num_threads(threads)
+    together = faces.__getitems__(order)
+    torch.set_num_threads(1)
+    assert [int(face.position) for face in together] == order
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one.image, other.image)
+
+
 @pytest.mark.parametrize("processes", [0, 2])
 def test_face_dataset__batches_through_a_loader(processes: int, folder: Path) -> None:
     batch: FaceSample = next(iter(DataLoader(dataset(folder), 6, num_workers=processes)))

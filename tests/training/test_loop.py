@@ -137,6 +137,25 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
             assert weight == pytest.approx(math.exp(-s))
 
 
+@pytest.mark.parametrize(("every", "looks"), [(1, 8), (3, 4), (1000, 2)])
+def test_fit__looks_at_gradients_as_often_as_asked_and_learns_the_same(
+    every: int, looks: int, run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
+) -> None:
+    notebook, seen = Notebook(tmp_path), []
+    trainer = build_trainer(config(faces, training__gradient_norms_every_steps=every), torch.device("cpu"))
+    look = trainer._gradient_norms
+    trainer._gradient_norms = lambda output: seen.append(look(output)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
+    trainer.fit(EPOCHS, notebook)
+    assert len(seen) == looks
+    for name in ("train/grad_norm_expression", "train/grad_cosine"):
+        epochs = [[look[name] for look in part] for part in (seen[: looks // 2], seen[looks // 2 :])]
+        assert [record.metrics[name] for record in notebook.epochs] == pytest.approx(
+            [sum(part) / len(part) for part in epochs]
+        )
+    for one, other in zip(trainer.model.parameters(), run[0].model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_fit__log_variances_move_towards_the_logarithm_of_their_loss(run: tuple[Trainer, Notebook]) -> None:
     first, last = (record.metrics for record in run[1].epochs)
     assert 0 > first["train/log_var_landmarks"] > last["train/log_var_landmarks"]

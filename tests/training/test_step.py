@@ -22,7 +22,7 @@ from faceml.losses.weighting import (
 )
 from faceml.models.multitask import build_multitask_model
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
-from faceml.training.step import TrainingStep
+from faceml.training.step import BackwardResult, StepResult, TrainingStep
 
 STEPS, FACES, SIDE_PX = 3, 8, 32
 TASKS = ("expression", "landmarks")
@@ -64,7 +64,14 @@ def half(batch: FaceSample, number: int) -> FaceSample:
 
 
 def updated(step: TrainingStep, batches: Sequence[Sequence[FaceSample]]) -> list[Tensor]:
-    return [step(group).losses for group in batches]
+    found = [updated_once(step, group) for group in batches]
+    assert all(result.is_done for _, result in found)
+    return [each.losses for each, _ in found]
+
+
+def updated_once(step: TrainingStep, batches: Sequence[FaceSample]) -> tuple[BackwardResult, StepResult]:
+    found = step.backward(batches)
+    return found, step.update(found)
 
 
 def step_of(made: MultitaskObjective, module: nn.Module | None = None, **options: Any) -> TrainingStep:
@@ -145,7 +152,7 @@ def test_training_step__tells_the_norm_of_the_whole_gradient(
     made, batch = objective(), large_batches()[0]
     made(batch).total.backward()
     squares = [p.grad.double().square().sum() for p in made.parameters() if p.grad is not None]
-    result = step_of(objective())([batch])
+    result = step_of(objective()).backward([batch])
     assert float(result.grad_norm) == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-5)
     torch.testing.assert_close(result.losses, whole[1][0])
 
@@ -153,7 +160,7 @@ def test_training_step__tells_the_norm_of_the_whole_gradient(
 def test_training_step__a_longer_gradient_is_cut_to_the_length_wanted() -> None:
     made, batch = objective(), large_batches()[0]
     before = [p.detach().clone() for p in made.parameters()]
-    TrainingStep(made, made, SGD(made.parameters(), 1.0), max_grad_norm=0.25)([batch])
+    updated_once(TrainingStep(made, made, SGD(made.parameters(), 1.0), max_grad_norm=0.25), [batch])
     moved = [(p.detach() - q).double().square().sum() for p, q in zip(made.parameters(), before, strict=True)]
     assert float(torch.stack(moved).sum().sqrt()) == pytest.approx(0.25, rel=1e-4)
 
@@ -163,7 +170,7 @@ def test_training_step__a_gradient_that_is_not_finite_changes_nothing(value: flo
     made, batch = objective(), large_batches()[0]
     batch.landmarks[0, 0, 0] = value
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
-    result = step_of(made)([batch])
+    _, result = updated_once(step_of(made), [batch])
     assert (result.is_done, result.is_broken) == (False, True)
     torch.testing.assert_close(dict(made.state_dict()), before, rtol=0, atol=0)
 
@@ -177,7 +184,7 @@ def test_training_step__shows_the_output_before_its_graph_is_gone() -> None:
         )
         seen.append(float(gradient.norm()))
 
-    step_of(made)([large_batches()[0]], look)
+    step_of(made).backward([large_batches()[0]], look)
     assert len(seen) == 1
     assert seen[0] > 0
 
@@ -186,7 +193,7 @@ def test_training_step__bf16_is_near_fp32_and_keeps_parameters_in_float32(
     whole: tuple[MultitaskObjective, list[Tensor]],
 ) -> None:
     made = objective()
-    result = step_of(made, precision="bf16")([large_batches()[0]])
+    result, _ = updated_once(step_of(made, precision="bf16"), [large_batches()[0]])
     assert result.output.outputs.logits.dtype == torch.bfloat16
     assert {p.dtype for p in made.parameters()} == {torch.float32}
     torch.testing.assert_close(result.losses, whole[1][0], rtol=0.05, atol=0.02)
