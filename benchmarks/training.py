@@ -1,9 +1,9 @@
 """How near training is to what the network alone could do, and what feeding it costs.
 
-On synthetic faces of 350 px, in turns; the last line is one JSON object.
+On synthetic faces of 350 px, in turns, medians of pairs; the last line is one JSON object.
 
 - `ratio`: images/s of the training loop on files, over images/s of forward, backward and step on one batch
-  that is already there.
+  that is already there; `ratio_eager` and `ratio_compiled` on a GPU.
 - `ratio_copies`: the same from the copies in the landmark table.
 - `ratio_input_files`, `ratio_input_copies`: images/s of reading, decoding, scaling, collating and augmenting
   on one core, over images/s of `cv2.imdecode` of the same bytes.
@@ -11,7 +11,8 @@ On synthetic faces of 350 px, in turns; the last line is one JSON object.
 - `ratio_ddp`: images/s of `faceml train` with a worker of one thread on each CPU, over one worker with all.
 - `ratio_memory`: peak memory of training from a table's copies, over that with a tenth of the rows.
 
-    python benchmarks/training.py --images 1280 --rounds 3
+    python benchmarks/training.py --images 2560 --rounds 3
+    python benchmarks/training.py --gpu --images 1280 --times 20
 """
 
 import argparse
@@ -24,30 +25,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from torch.utils.data import DataLoader
+from training_faces import make_data, repeated  # type: ignore[import-not-found]  # beside this file
 
 from faceml.config.loading import load_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.augmentation import build_augmentation
-from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.synthetic.generate import generate_faces
+from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.run_files import read_metrics
 from faceml.schema import LANDMARK_SETS
+from faceml.training.loop import Trainer
 from faceml.training.multitask import build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.step import AUTOCAST_DTYPES, Precision
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
-IMAGE_SIZE_PX = 350
 EPOCHS = 2
 TIMES = 10
 CPUS = os.cpu_count() or 1
+DEVICE = torch.device("cuda" if "--gpu" in sys.argv else "cpu")
+GPU_SETTINGS = [
+    *("model.backbone=resnet50", "data.image_size=224", "training.batch_size_per_worker=128"),
+    *("training.precision=bf16", "training.channels_last=true"),
+    *("scaling.use_gpu=true", f"data.loader_processes={max(1, CPUS - 2)}"),
+]
 
 
 class Rates:
@@ -87,46 +95,45 @@ def settings(data: Path, workers: int = 1) -> list[str]:
     return [f"{key}={value}" for key, value in values.items()]
 
 
-def make_data(folder: Path, images: int) -> Path:
-    """Draw faces and extract them, with copies in the table, unless that is done."""
-    data = folder / f"training_{images}"
-    if not data.is_dir():
-        partial = folder / f"training_{images}.partial"
-        splits = {"train": images, "val": 64}
-        generate_faces(partial / "faces", "affectnet", splits, image_size_px=IMAGE_SIZE_PX)
-        for split in splits:
-            subprocess.run(
-                [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
-                + ["--set", f"data.root={partial / 'faces' / split}"]
-                + ["--set", f"output.table={partial / 'tables' / split}"]
-                + ["--set", "output.embed={size: 256, quality: 95}"],
-                check=True,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        partial.rename(data)
-    return data
-
-
 def loop_rate(config: TrainConfig) -> float:
     """Train without Ray; the first epoch warms up."""
     observer = Rates()
-    build_trainer(config, torch.device("cpu")).fit(EPOCHS, observer)
-    return statistics.median(observer.rates[1:])
+    build_trainer(config, DEVICE).fit(EPOCHS, observer)
+    return observer.rates[-1]
 
 
-def bare_rate(config: TrainConfig, steps: int = 40) -> float:
-    """Do forward, backward and step on one batch again and again."""
-    trainer = build_trainer(config, torch.device("cpu"))
-    faces = DataLoader(build_faces(config.data).train, config.training.batch_size_per_worker)
-    batch, optimizer, objective = next(iter(faces)), trainer.optimizer, trainer.objective.train()
+def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
+    """Go an epoch from files, one from copies, and as many steps on one batch, in turns in this process."""
+    training = config.training.model_copy(update={"epochs": rounds + 1})
+    config = config.model_copy(update={"training": training})
+    split = config.data.train.model_copy(update={"images": None})
+    copies = config.model_copy(update={"data": config.data.model_copy(update={"train": split})})
+    loops = {"loop": build_trainer(config, DEVICE), "copies": build_trainer(copies, DEVICE)}
+    bare = build_trainer(config, DEVICE)
+    batch = next(iter(bare.train_faces)).to(DEVICE)
     batch = batch._replace(image=batch.image.float() / 255)
-    started_s = 0.0
-    for step in range(-3, steps):
-        started_s = time.perf_counter() if step == 0 else started_s
+    rates: dict[str, list[float]] = {"bare": [], "loop": [], "copies": []}
+    for number in range(rounds + 1):
+        for side, trainer in loops.items():
+            observer = Rates()
+            trainer.fit(number + 1, observer)
+            rates[side] += observer.rates
+        rates["bare"].append(bare_rate(bare, batch, len(bare.train_faces), config.training.precision))
+    return {side: values[1:] for side, values in rates.items()}  # the first round warms up
+
+
+def bare_rate(trainer: Trainer, batch: FaceSample, steps: int, precision: Precision) -> float:
+    """Do forward, backward and step on one batch again and again."""
+    objective, optimizer = trainer.objective.train(), trainer.optimizer
+    started_s = time.perf_counter()
+    for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
-        objective(batch).total.backward()
+        with torch.autocast(DEVICE.type, AUTOCAST_DTYPES.get(precision), enabled=precision != "fp32"):
+            total = objective(batch).total
+        total.backward()
         optimizer.step()
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
     return steps * len(batch.label) / (time.perf_counter() - started_s)
 
 
@@ -148,12 +155,6 @@ def train_rate(data: Path, workers: int) -> tuple[float, float]:
         return statistics.median(rates[1:]), wall_s - sum(images / rate for rate in rates)
 
 
-def copies_rate(config: TrainConfig) -> float:
-    """Train on the copies in the table instead of the files."""
-    split = config.data.train.model_copy(update={"images": None})
-    return loop_rate(config.model_copy(update={"data": config.data.model_copy(update={"train": split})}))
-
-
 def peak_mib(config: TrainConfig) -> float:
     """Train an epoch of small pictures from the table's copies; return the peak of this process's memory."""
     plain = config.model_dump(mode="json")
@@ -164,37 +165,28 @@ def peak_mib(config: TrainConfig) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def repeated(data: Path, times: int) -> Path:
-    """Make data whose training table has every row so many times, under other names."""
-    larger = data.with_name(f"{data.name}_x{times}")
-    if not larger.is_dir():
-        partial = larger.with_name(f"{larger.name}.partial")
-        (partial / "tables" / "train").mkdir(parents=True)
-        for shard in (data / "tables" / "train").glob("*.parquet"):
-            rows = pq.read_table(shard)
-            for number in range(times):
-                names = pc.binary_join_element_wise(rows["image_id"], f"{number}.jpg", "_")
-                copy = rows.set_column(0, rows.schema.field(0), names)
-                pq.write_table(copy, partial / "tables" / "train" / f"{number}_{shard.name}")
-        for split in ("faces/train", "faces/val", "tables/val"):
-            (partial / split).parent.mkdir(exist_ok=True)
-            (partial / split).symlink_to((data / split).resolve())
-        partial.rename(larger)
-    return larger
-
-
-MEASURES = {"loop": loop_rate, "bare": bare_rate, "copies": copies_rate, "memory": peak_mib}
-
-
-def alone(measure: str, data: Path) -> float:
+def alone(measure: str, data: Path, rounds: int = 1) -> Any:
     """Measure in a process of its own, with as many threads as there are CPUs."""
-    words = [sys.executable, __file__, "--measure", measure, "--data", str(data)]
+    words = ["--measure", measure, "--data", str(data), "--rounds", str(rounds)]
     environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as `faceml` has it
-    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
-    return float(done.stdout.split()[-1])
+    done = subprocess.run(
+        [sys.executable, __file__, *words], check=True, capture_output=True, text=True, env=environment
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def input_rates(config: TrainConfig, rounds: int) -> dict[str, float]:
+def measured(measure: str, config: TrainConfig, rounds: int) -> Any:
+    """Measure here what `alone` asks for."""
+    torch.set_num_threads(CPUS)
+    measures: dict[str, Callable[[TrainConfig], Any]] = {
+        "ceiling": partial(ceiling_rates, rounds=rounds),
+        "loop": loop_rate,
+        "memory": peak_mib,
+    }
+    return measures[measure](config)
+
+
+def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     """Measure the input on one core: bare decoding, from files, from the table's copies."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -224,59 +216,107 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, float]:
             started_s = time.perf_counter()
             run()
             rates[side].append(len(faces) / (time.perf_counter() - started_s))
-    return {side: statistics.median(values) for side, values in rates.items()}
+    return rates
+
+
+def near_the_ceiling(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
+    """Compare the loop with the network alone."""
+    rates: dict[str, list[float]] = alone("ceiling", data, rounds)
+    return {
+        "ratio": in_pairs(rates["loop"], rates["bare"]),
+        "ratio_copies": in_pairs(rates["copies"], rates["bare"]),
+        "images_per_second": rounded(rates),
+    }
+
+
+def fed(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
+    """Compare the input with bare decoding."""
+    rates = input_rates(config, rounds)
+    return {
+        "ratio_input_files": in_pairs(rates["files"], rates["imdecode"]),
+        "ratio_input_copies": in_pairs(rates["copies"], rates["imdecode_copies"]),
+        "images_per_second_input": rounded(rates),
+    }
+
+
+def with_ray(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
+    """Compare `faceml train` on one and on several workers with the loop in one process."""
+    rates: dict[str, list[float]] = {"process": [], "ray": [], "ddp": []}
+    start_s = []
+    for _ in range(rounds):
+        rates["process"].append(alone("loop", data))
+        rate, around_s = train_rate(data, 1)
+        rates["ray"].append(rate)
+        start_s.append(around_s)
+        rates["ddp"].append(train_rate(data, CPUS)[0])
+    return {
+        "ratio_ray": in_pairs(rates["ray"], rates["process"]),
+        "ratio_ddp": in_pairs(rates["ddp"], rates["ray"]),
+        "ray_start_and_stop_s": round(statistics.median(start_s), 1),
+        "images_per_second_jobs": rounded(rates),
+    }
+
+
+def memory(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
+    """Compare the peaks of memory with a table and one of ten times the rows."""
+    peaks_mib = [alone("memory", data), alone("memory", repeated(data, TIMES))]
+    return {
+        "ratio_memory": round(peaks_mib[1] / peaks_mib[0], 3),
+        "peak_mib": [round(peak) for peak in peaks_mib],
+    }
+
+
+PARTS = {"ceiling": near_the_ceiling, "input": fed, "ray": with_ray, "memory": memory}
+
+
+def on_gpu(config: TrainConfig, rounds: int) -> dict[str, Any]:
+    """Measure how near the loop comes to the network alone, compiled and not."""
+    result: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
+    for name, compiled in (("eager", False), ("compiled", True)):
+        training = config.training.model_copy(update={"compile": compiled})
+        rates = ceiling_rates(config.model_copy(update={"training": training}), rounds)
+        result |= {f"ratio_{name}": in_pairs(rates["loop"], rates["bare"])}
+        result |= {f"ratio_{name}_copies": in_pairs(rates["copies"], rates["bare"])}
+        result[f"images_per_second_{name}"] = rounded(rates)
+        print(result, flush=True)
+    return result
+
+
+def in_pairs(ours: list[float], theirs: list[float]) -> float:
+    """Return the median ratio of rates measured one after the other: a machine's speed drifts."""
+    return round(statistics.median(one / other for one, other in zip(ours, theirs, strict=True)), 3)
+
+
+def rounded(rates: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return rates of every round as they are printed."""
+    return {side: [round(rate, 1) for rate in values] for side, values in rates.items()}
 
 
 def main() -> None:
     """Measure in turns and compare medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--images", type=int, default=2560)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
-    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
+    parser.add_argument("--gpu", action="store_true", help="ResNet-50, 224 px, bf16, on the GPU")
+    parser.add_argument("--times", type=int, default=1, help="with --gpu: how often to repeat the images")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     data = arguments.data or make_data(arguments.faces, arguments.images)
-    config = load_config(TrainConfig, CONFIG, [*settings(data), f"run.folder={arguments.faces / 'unused'}"])
+    data = repeated(data, arguments.times) if arguments.times > 1 else data
+    chosen = settings(data) + (GPU_SETTINGS if arguments.gpu else [])
+    config = load_config(TrainConfig, CONFIG, [*chosen, f"run.folder={arguments.faces / 'unused'}"])
     if arguments.measure:
-        torch.set_num_threads(CPUS)
-        print(MEASURES[arguments.measure](config))
+        print(json.dumps(measured(arguments.measure, config, arguments.rounds)))
         return
-    fed = input_rates(config, arguments.rounds)
-    rates: dict[str, list[float]] = {"bare": [], "loop": [], "copies": [], "ray": [], "ddp": []}
-    start_s = []
-    for _ in range(arguments.rounds):
-        rates["bare"].append(alone("bare", data))
-        rates["loop"].append(alone("loop", data))
-        rates["copies"].append(alone("copies", data))
-        with_ray, around_s = train_rate(data, 1)
-        rates["ray"].append(with_ray)
-        start_s.append(around_s)
-        rates["ddp"].append(train_rate(data, CPUS)[0])
-        print({side: round(values[-1], 1) for side, values in rates.items()}, flush=True)
-    peaks_mib = [alone("memory", data), alone("memory", repeated(data, TIMES))]
-    medians = {side: statistics.median(values) for side, values in rates.items()}
-    result = {
-        "name": "training",
-        "ratio": round(medians["loop"] / medians["bare"], 3),
-        "ratio_copies": round(medians["copies"] / medians["bare"], 3),
-        "ratio_input_files": round(fed["files"] / fed["imdecode"], 3),
-        "ratio_input_copies": round(fed["copies"] / fed["imdecode_copies"], 3),
-        "ratio_ray": round(medians["ray"] / medians["loop"], 3),
-        "ratio_ddp": round(medians["ddp"] / medians["ray"], 3),
-        "ratio_memory": round(peaks_mib[1] / peaks_mib[0], 3),
-        "peak_mib": [round(peak) for peak in peaks_mib],
-        "ray_start_and_stop_s": round(statistics.median(start_s), 1),
-        "images_per_second": {
-            side: round(rate, 1)
-            for side, rate in (medians | {f"input_{side}": rate for side, rate in fed.items()}).items()
-        },
-        "cpus": CPUS,
-        "images": arguments.images,
-        "n": arguments.rounds,
-        "spread": {side: [round(rate, 1) for rate in sorted(values)] for side, values in rates.items()},
-    }
-    print(json.dumps(result))
+    found = on_gpu(config, arguments.rounds) if arguments.gpu else {}
+    for part in () if arguments.gpu else arguments.only:
+        found |= PARTS[part](data, config, arguments.rounds)
+        print(found, flush=True)
+    about = {"cpus": CPUS, "images": arguments.images * arguments.times, "n": arguments.rounds}
+    print(json.dumps({"name": "training", **found, **about}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+import torch
 from torch.utils.data import DataLoader
 
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
@@ -47,12 +48,15 @@ class SampledBatches:
     ) -> None:
         self.faces = faces
         self._sampler = sampler
-        # Not persistent: processes that live on would draw other views than those of a resumed training.
+        # Processes that live on take no number from the global generator at an epoch's start, and those of a
+        # resumed training must not either: views would be others. The loader draws from its own.
         self._loader: DataLoader[FaceSample] = DataLoader(
             faces,
             batch_size,
             sampler=sampler,
             num_workers=loader_processes,
+            persistent_workers=loader_processes > 0,
+            generator=torch.Generator(),
             pin_memory=pin_memory,
             drop_last=True,  # batch statistics of a last, nearly empty batch would be noise
         )

@@ -1,0 +1,55 @@
+"""The faces that trainings are measured on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from faceml.datasets.synthetic.generate import generate_faces
+
+IMAGE_SIZE_PX = 350
+
+
+def make_data(folder: Path, images: int) -> Path:
+    """Draw faces and extract them, with copies in the table, unless that is done."""
+    data = folder / f"training_{images}"
+    if not data.is_dir():
+        partial = folder / f"training_{images}.partial"
+        splits = {"train": images, "val": 64}
+        generate_faces(partial / "faces", "affectnet", splits, image_size_px=IMAGE_SIZE_PX)
+        for split in splits:
+            subprocess.run(
+                [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
+                + ["--set", f"data.root={partial / 'faces' / split}"]
+                + ["--set", f"output.table={partial / 'tables' / split}"]
+                + ["--set", "output.embed={size: 256, quality: 95}"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        partial.rename(data)
+    return data
+
+
+def repeated(data: Path, times: int) -> Path:
+    """Make data whose training split has every face so many times, under other names."""
+    larger = data.with_name(f"{data.name}_x{times}")
+    if not larger.is_dir():
+        partial_folder = larger.with_name(f"{larger.name}.partial")
+        (partial_folder / "tables" / "train").mkdir(parents=True)
+        for shard in (data / "tables" / "train").glob("*.parquet"):
+            rows = pq.read_table(shard)
+            for number in range(times):
+                names = pc.binary_join_element_wise(rows["image_id"], f"{number}.jpg", "_")
+                copy = rows.set_column(0, rows.schema.field(0), names)
+                pq.write_table(copy, partial_folder / "tables" / "train" / f"{number}_{shard.name}")
+                for image, name in zip(rows["image_id"].to_pylist(), names.to_pylist(), strict=True):
+                    file = partial_folder / "faces" / "train" / name
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.hardlink_to(data / "faces" / "train" / image)
+        for split in ("faces/val", "tables/val"):
+            (partial_folder / split).symlink_to((data / split).resolve())
+        partial_folder.rename(larger)
+    return larger
