@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,8 @@ JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 JPEG_END = b"\xd9"
 JPEG_START = b"\xff\xd8"
 START_OF_SCAN = b"\xda"
+# Of a frame, whatever its coding; DHT, JPG and DAC have numbers among them (ITU T.81, table B.1).
+STARTS_OF_FRAME = frozenset(bytes([0xC0 + number]) for number in range(16) if number not in (4, 8, 12))
 PNG_END = b"IEND\xae\x42\x60\x82"
 # OpenCV's names say grayscale; together with IMREAD_COLOR_RGB they are the reduced sizes in colour.
 REDUCING_FLAGS = {
@@ -94,7 +97,7 @@ def decode_reduced(
         return "empty_file"
     if len(data) > limits.max_bytes:
         return "too_large"
-    size = _size_in_header(data)
+    size = _jpeg_size(data) if data.startswith(JPEG_START) else _size_in_header(data)
     if size is None or is_truncated(data):
         return "undecodable"
     long_side, short_side = max(size), min(size)
@@ -170,20 +173,39 @@ SAMPLES = (16 * 9, 16 * 8)
 def _reaches_end_marker(jpeg: bytes) -> bool:
     """Say whether an end marker follows the first scan's start.
 
-    Up to there the way goes from marker to marker, over segments by their length: a thumbnail in one has
-    markers of its own. In coded data FF is always followed by 00 or by the number of a restart (ITU T.81,
-    B.1.1.5), so that an end marker that comes later is the image's, or of what follows it.
+    In coded data FF is always followed by 00 or by the number of a restart (ITU T.81, B.1.1.5), so that an
+    end marker that comes later is the image's, or of what follows it.
+    """
+    scan = next((end for marker, end in _segments(jpeg) if marker == START_OF_SCAN), None)
+    return scan is not None and jpeg.find(b"\xff" + JPEG_END, scan) >= 0
+
+
+def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+    """Return width and height of the frame, None if none starts before the first scan."""
+    for marker, end in _segments(jpeg):
+        if marker in STARTS_OF_FRAME and len(jpeg) >= end + 7:  # length, precision, height, width (B.2.2)
+            return int.from_bytes(jpeg[end + 5 : end + 7], "big"), int.from_bytes(
+                jpeg[end + 3 : end + 5], "big"
+            )
+    return None
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield marker numbers up to the first scan, and where in the bytes each marker ends.
+
+    The way goes from marker to marker, over segments by their length: a thumbnail in one has markers of its
+    own.
     """
     position = 2
     while marker := JPEG_MARKER.search(jpeg, position):
+        yield marker[1], marker.end()
         if marker[1] == START_OF_SCAN:
-            return jpeg.find(b"\xff" + JPEG_END, marker.end()) >= 0
+            return
         position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
-    return False
 
 
 def _size_in_header(data: bytes) -> tuple[int, int] | None:
-    """Return width and height that a header promises, None if it is no image's."""
+    """Return width and height that a header of another format promises, None if it is no image's."""
     with suppress(Image.DecompressionBombError):
         size = None
         broken = (OSError, ValueError, SyntaxError, RuntimeError, LookupError, EOFError)

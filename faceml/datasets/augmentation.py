@@ -6,7 +6,6 @@ Shape letters: B images of a batch, L landmarks, S side of the image, px.
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample
-from torchvision.transforms.v2 import functional
 
 from faceml.config.train import AugmentationConfig
 from faceml.datasets.preprocessing import IMAGENET_MEAN
@@ -61,55 +60,86 @@ class FaceAugmentation(nn.Module):
             images: uint8 of shape (B, 3, S, S).
             landmarks: float32 of shape (B, L, 2), normalised; NaN where none. They may leave [0, 1].
         """
-        number, device = len(images), images.device
-        flips = (torch.rand(number) < self.flip_probability).to(device)
+        number = len(images)
+        flips = (torch.rand(number) < self.flip_probability).float()[:, None]
         degrees = _uniform(number, -self.rotation_deg, self.rotation_deg)
-        shifts = _uniform(2 * number, -self.translation, self.translation).reshape(number, 2).to(device)
-        turns = _turns(degrees, _uniform(number, *self.scale)).to(device)
-        brightness = _uniform(number, 1 - self.brightness, 1 + self.brightness).clamp(min=0.0).to(device)
-        contrast = _uniform(number, 1 - self.contrast, 1 + self.contrast).clamp(min=0.0).to(device)
-        lit = relight(functional.to_dtype(images, torch.float32, scale=True), brightness, contrast)
-        # grid_sample fills with zeros: the pixels are taken relative to what shall fill.
-        moved = move_pixels(lit.sub_(self.fill), flips, turns, shifts).add_(self.fill)
+        shifts = _uniform(2 * number, -self.translation, self.translation).reshape(number, 2)
+        turns = _turns(degrees, _uniform(number, *self.scale)).reshape(number, 4)
+        brightness = _uniform(number, 1 - self.brightness, 1 + self.brightness).clamp(min=0.0)[:, None]
+        contrast = _uniform(number, 1 - self.contrast, 1 + self.contrast).clamp(min=0.0)[:, None]
+        drawn = torch.cat([flips, turns, shifts, brightness, contrast], dim=1)
+        if images.is_cuda:  # from other memory every copy would wait until the GPU has nothing left to do
+            drawn = drawn.pin_memory().to(images.device, non_blocking=True)
+        flip, turns, shifts, brightness, contrast = torch.split(drawn, [1, 4, 2, 1, 1], dim=1)
+        flips, turns = flip[:, 0] > 0, turns.reshape(number, 2, 2)
+        framed, inside = frame(images, self.fill)
+        relight(images, brightness, contrast, inside)
+        moved = move_pixels(framed, flips, turns, shifts)
         return moved, move_landmarks(landmarks, flips, turns, shifts, self.flip_permutation)
 
 
-def relight(images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+def frame(images: Tensor, fill: Tensor) -> tuple[Tensor, Tensor]:
+    """Return memory for images with one more pixel of a colour on each side, and the part within.
+
+    Args:
+        images: Of shape (B, 3, S, S), not copied.
+        fill: float32 of shape (3, 1, 1), the colour.
+
+    Returns:
+        float32 of shape (B, 3, S + 2, S + 2), and a view of it of shape (B, 3, S, S).
+    """
+    number, channels, height, width = images.shape
+    framed = fill.expand(number, channels, height + 2, width + 2).clone()
+    return framed, framed[..., 1:-1, 1:-1]
+
+
+def relight(images: Tensor, brightness: Tensor, contrast: Tensor, out: Tensor) -> None:
     """Scale the brightness of images, then their contrast about their mean gray value, as ColorJitter does.
 
     Args:
-        images: float32 of shape (B, 3, S, S), from 0 to 1; changed in place.
-        brightness: Factor for each image, of shape (B,).
+        images: uint8 of shape (B, 3, S, S).
+        brightness: Factor for each image, of shape (B, 1).
         contrast: Likewise.
+        out: float32 of the images' shape, receives pixels from 0 to 1.
     """
-    mean_color = images.mean(dim=(2, 3))
-    mean_gray = (mean_color @ images.new_tensor(GRAY_OF_RGB)) * brightness
+    mean_color = torch.split(images.mean(dim=(2, 3), dtype=torch.float32) / 255, 1, dim=1)
+    mean_gray = sum(share * mean for share, mean in zip(GRAY_OF_RGB, mean_color, strict=True)) * brightness
     scale, offset = brightness * contrast, (1 - contrast) * mean_gray
-    return images.mul_(scale[:, None, None, None]).add_(offset[:, None, None, None]).clamp_(0.0, 1.0)
+    torch.mul(images, scale[..., None, None] / 255, out=out)
+    out.add_(offset[..., None, None]).clamp_(0.0, 1.0)
 
 
-def move_pixels(images: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor) -> Tensor:
+def move_pixels(framed: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor) -> Tensor:
     """Mirror images where told, then turn and zoom them about their centre, then shift them.
 
-    Bilinear; what is uncovered becomes 0.
+    Bilinear; what is uncovered gets the colour of the frame. A frame whose pixels are repeated without end is
+    faster than to ask for every pixel whether it is inside.
 
     Args:
-        images: float32 of shape (B, 3, S, S).
+        framed: float32 of shape (B, 3, S + 2, S + 2), images in a frame of one pixel.
         flips: bool of shape (B,).
         turns: float32 of shape (B, 2, 2), rotation times zoom.
         shifts: float32 of shape (B, 2), as fractions of S.
+
+    Returns:
+        float32 of shape (B, 3, S, S).
     """
     # For each pixel of the view, where it comes from: centre at 0, edges at -1 and 1.
-    back = torch.linalg.inv(turns)
+    a, b, c, d = turns.reshape(-1, 4).unbind(dim=1)
+    adjugate = torch.stack([torch.stack([d, -b], dim=1), torch.stack([-c, a], dim=1)], dim=1)
+    back = adjugate / (a * d - b * c)[:, None, None]  # torch.linalg.inv would wait for a GPU
     origin = -back @ (2.0 * shifts)[..., None]
-    signs = torch.stack([1.0 - 2.0 * flips.float(), torch.ones_like(shifts[:, 0])], dim=1)
-    by_x, by_y, offset = (torch.cat([back, origin], 2) * signs[..., None])[:, None, None].unbind(dim=-1)
-    side = images.shape[-1]
-    centres = (2.0 * torch.arange(side, device=images.device) + 1.0) / side - 1.0
-    # Sums of a row and a column: affine_grid multiplies matrices for every pixel, which takes as long as
-    # half the sampling.
-    grid = by_x * centres[:, None] + (by_y * centres[:, None, None] + offset)
-    return grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    signs = torch.stack([1.0 - 2.0 * flips.float(), torch.ones_like(a)], dim=1)
+    side = framed.shape[-1] - 2
+    scale = side / (side + 2)
+    by_x, by_y, offset = (torch.cat([back, origin], 2) * signs[..., None] * scale)[..., None, None].unbind(2)
+    centres = (2.0 * torch.arange(side, device=framed.device) + 1.0) / side - 1.0
+    # Sums of a row and a column, a plane for x and one for y: affine_grid multiplies matrices for every
+    # pixel, which takes as long as half the sampling.
+    grid = by_x * centres + (by_y * centres[:, None] + offset)
+    return grid_sample(
+        framed, grid.permute(0, 2, 3, 1), mode="bilinear", padding_mode="border", align_corners=False
+    )
 
 
 def move_landmarks(

@@ -5,13 +5,14 @@ Shape letters: B images of a batch, S side of the square, px.
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional
-from torchvision.transforms.v2.functional import InterpolationMode
 
 from faceml.images import DecodeFailure, RgbImage, decode_reduced
 from faceml.stopped import StoppedError
@@ -69,21 +70,26 @@ class Preprocessing:
     def resize(self, image: RgbImage) -> Tensor:
         """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), antialiased."""
         pixels = torch.from_numpy(image).permute(2, 0, 1)
-        size = [self.image_size, self.image_size]
-        resized: Tensor = functional.resize(pixels, size, InterpolationMode.BILINEAR, antialias=True)
-        return resized
+        size = (self.image_size, self.image_size)
+        return interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
 
     def normalize(self, images: Tensor) -> Tensor:
         """Turn (B, 3, S, S), uint8 or float32 from 0 to 1, into mean 0, deviation 1 over ImageNet."""
-        scaled = functional.to_dtype(images, torch.float32, scale=True)
-        normalized: Tensor = functional.normalize(scaled, list(self.mean), list(self.std))
-        return normalized
+        scaled: Tensor = functional.to_dtype(images, torch.float32, scale=True)
+        mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
+        return (scaled - mean) / std
 
     def fingerprint(self) -> dict[str, Any]:
         """Return all of the above as plain values, for a checkpoint."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
         rules = {"color_order": "rgb", "jpeg_decode": "dct_scaled", "resize": "stretch"}
         return {**rules, "interpolation": "bilinear_antialias", **values}
+
+
+@cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return float32 of shape (3, 1, 1); kept, because to bring it to a GPU waits for all that it does."""
+    return torch.tensor(values, device=device)[:, None, None]
 
 
 def read_image(file: Path) -> bytes | None:

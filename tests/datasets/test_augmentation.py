@@ -12,6 +12,7 @@ from faceml.config.train import AugmentationConfig
 from faceml.datasets.augmentation import (
     FaceAugmentation,
     build_augmentation,
+    frame,
     mirror_landmarks,
     move_pixels,
     relight,
@@ -212,26 +213,31 @@ def test_mirror_landmarks__agrees_with_what_mediapipe_finds_in_a_mirrored_face(
     ("brightness", "contrast"), [(1.3, 1.0), (0.7, 1.0), (1.0, 1.4), (1.0, 0.6), (0.8, 1.2)]
 )
 def test_relight__agrees_with_torchvision(brightness: float, contrast: float) -> None:
-    images = 0.2 + 0.4 * torch.rand(
-        2, 3, 16, 16, generator=torch.Generator().manual_seed(0)
-    )  # none is clipped
+    pixels = torch.randint(51, 153, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    images = pixels / 255  # none is clipped
     expected = functional.adjust_contrast(functional.adjust_brightness(images, brightness), contrast)
-    lit = relight(images.clone(), torch.full((2,), brightness), torch.full((2,), contrast))
+    lit = torch.empty_like(images)
+    relight(pixels.to(torch.uint8), torch.full((2, 1), brightness), torch.full((2, 1), contrast), lit)
     torch.testing.assert_close(lit, expected, atol=2e-4, rtol=0)
 
 
-def test_move_pixels__agrees_with_torchvision() -> None:
+@pytest.mark.parametrize("fill", [(0.0, 0.0, 0.0), (0.5, 0.25, 0.75)])
+def test_move_pixels__agrees_with_torchvision(fill: tuple[float, float, float]) -> None:
     images = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     cos, sin = 1.1 * np.cos(np.radians(17.0)), 1.1 * np.sin(np.radians(17.0))
     turns = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float32).expand(3, 2, 2)
     shifts = torch.tensor([0.1, -0.05]).expand(3, 2)
     flips = torch.tensor([False, True, False])
-    moved = move_pixels(images, flips, turns, shifts)
+    color = torch.tensor(fill)[:, None, None]
+    framed, inside = frame(images, color)
+    inside.copy_(images)
+    moved = move_pixels(framed, flips, turns, shifts)
     for image, flipped, found in zip(images, flips, moved, strict=True):
         source = image.flip(-1) if flipped else image
         bilinear = functional.InterpolationMode.BILINEAR
-        expected = functional.affine(source, 17.0, [4.0, -2.0], 1.1, [0.0, 0.0], interpolation=bilinear)
-        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+        # It fills with zeros; its own `fill` counts pixels at the edge twice.
+        moved_from_fill = functional.affine(source - color, 17.0, [4.0, -2.0], 1.1, [0.0, 0.0], bilinear)
+        torch.testing.assert_close(found, moved_from_fill + color, atol=1e-4, rtol=0)
 
 
 def test_face_augmentation__every_face_of_a_batch_has_its_own_view() -> None:
