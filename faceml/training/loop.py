@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -173,36 +173,35 @@ class Trainer:
         self.train_faces.set_epoch(epoch)
         accumulate = self._options.accumulate_batches
         steps, started_s = len(self.train_faces) // accumulate, time.perf_counter()
-        sums, looks = torch.zeros(len(STEP_FIGURES), device=self._device), list[Metrics]()
-        done = broken = faces = 0
-        views = map(self._views, _groups(self.train_faces, accumulate))
-        batches, step = next(views, None), 0
-        while batches:
+        sums, looks = torch.zeros(1 + len(STEP_FIGURES), device=self._device), list[Metrics]()
+        unchecked: list[_UncheckedStep] = []
+        broken = faces = 0
+        for step, batches in enumerate(_groups(self.train_faces, accumulate)):
+            looking = step % self._options.gradient_norms_every_steps == 0
             learning_rate = float(self.optimizer.param_groups[0]["lr"])
-            look = step % self._options.gradient_norms_every_steps == 0
-            found = self._step.backward(
-                batches, (lambda output: looks.append(self._gradient_norms(output))) if look else None
+            result = self._step(
+                [self._view(batch) for batch in batches],
+                (lambda output: looks.append(self._gradient_norms(output))) if looking else None,
             )
-            following = next(views, None)  # made ready while a GPU still computes
-            result = self._step.update(found)
             self._schedule.step()
             self.objective.weighting.clamp_()
-            if self._average and result.is_done:
+            if self._average:
                 self._average.update()
             faces += sum(len(batch.label) for batch in batches)
-            values = torch.cat([found.losses, found.grad_norm.reshape(1)])
-            if result.is_broken:
-                broken += 1
-                self._tell_broken(observer, epoch, step, batches, named(values))
-            elif result.is_done:
-                done, sums = done + 1, sums + values
-            if step % self._options.log_every_steps == 0 and not result.is_broken:
-                steps_done = (epoch - 1) * steps + step + 1
-                observer.on_step(StepRecord(epoch, steps_done, epochs * steps, named(values)))
-            batches, step = following, step + 1
-        if not done:
+            values = torch.cat([result.losses, result.grad_norm.reshape(1)])
+            sums += torch.where(result.is_done, torch.cat([torch.ones_like(values[:1]), values]), 0.0)
+            positions = [batch.position for batch in batches]
+            unchecked.append(_UncheckedStep(step + 1, positions, values, result.is_broken))
+            if step % self._options.log_every_steps == 0:
+                broken += self._tell_broken(observer, epoch, unchecked)
+                unchecked, told = [], named(values)
+                if np.isfinite(told["train/grad_norm"]):
+                    steps_done = (epoch - 1) * steps + step + 1
+                    observer.on_step(StepRecord(epoch, steps_done, epochs * steps, told))
+        broken += self._tell_broken(observer, epoch, unchecked)
+        if not sums[0]:
             raise StoppedError(f"No step of epoch {epoch} had a finite gradient. {REMEDY}")
-        means = named(mean_over_workers(sums / done))
+        means = named(mean_over_workers(sums[1:] / sums[0]))
         seconds = time.perf_counter() - started_s
         weighting = self.objective.weighting
         figures = {
@@ -217,37 +216,49 @@ class Trainer:
         weighting.after_epoch({task: means[f"train/loss_{task}"] for task in weighting.tasks})
         return figures
 
-    def _views(self, batches: Sequence[FaceSample]) -> list[FaceSample]:
-        """Return random views of batches of faces, on the device."""
-        views = []
-        for faces in (batch.to(self._device) for batch in batches):
-            image, landmarks = self._augmentation(faces.image, faces.landmarks)
-            landmarks = landmarks * faces.has_landmarks[:, None, None]
-            views.append(faces._replace(image=image, landmarks=landmarks))
-        return views
+    def _view(self, batch: FaceSample) -> FaceSample:
+        """Return random views of a batch of faces, on the device."""
+        faces = batch.to(self._device)
+        image, landmarks = self._augmentation(faces.image, faces.landmarks)
+        return faces._replace(image=image, landmarks=landmarks * faces.has_landmarks[:, None, None])
 
     def _tell_broken(
-        self,
-        observer: TrainingObserver,
-        epoch: int,
-        step: int,
-        batches: Sequence[FaceSample],
-        told: Metrics,
-    ) -> None:
-        """Tell of a step whose gradient is not finite, which all workers know of at the same moment."""
-        images = [self._image_ids[position] for batch in batches for position in batch.position.tolist()]
-        observer.on_broken_step(BrokenStep(epoch, step + 1, images, told))
-        if self._options.on_nonfinite == "stop":
-            raise StoppedError(
-                f"A gradient is not finite in epoch {epoch}, step {step + 1}. {REMEDY} "
-                "training.on_nonfinite: skip leaves such steps out."
-            )
+        self, observer: TrainingObserver, epoch: int, unchecked: Sequence["_UncheckedStep"]
+    ) -> int:
+        """Tell of steps whose gradient was not finite, which all workers know of at the same moment.
+
+        Returns:
+            Their number.
+
+        Raises:
+            StoppedError: There is one, and it is not to be left out.
+        """
+        flags = torch.stack([step.is_broken for step in unchecked]).tolist() if unchecked else []
+        found = [step for step, is_broken in zip(unchecked, flags, strict=True) if is_broken]
+        for step in found:
+            images = [self._image_ids[position] for batch in step.positions for position in batch.tolist()]
+            observer.on_broken_step(BrokenStep(epoch, step.number, images, named(step.values)))
+            if self._options.on_nonfinite == "stop":
+                raise StoppedError(
+                    f"A gradient is not finite in epoch {epoch}, step {step.number}. {REMEDY} "
+                    "training.on_nonfinite: skip leaves such steps out."
+                )
+        return len(found)
 
     def _gradient_norms(self, output: ObjectiveOutput) -> Metrics:
         shared = [p for p in self.objective.model.backbone.parameters() if p.requires_grad]
         gradients = task_gradients(output.losses, shared)
         norms = {f"train/grad_norm_{task}": norm for task, norm in gradients.norms.items()}
         return norms | {"train/grad_cosine": gradients.cosine}
+
+
+class _UncheckedStep(NamedTuple):
+    """A step of the epoch, the faces it saw, its figures, and on the device whether it was broken."""
+
+    number: int
+    positions: list[Tensor]
+    values: Tensor
+    is_broken: Tensor
 
 
 def named(values: Tensor) -> Metrics:

@@ -24,35 +24,22 @@ AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class BackwardResult:
-    """What an update is made of, beside the gradients that the parameters hold.
+class StepResult:
+    """What an update was made of, on the device: a GPU may still be at work on it.
 
     Attributes:
         losses: float32 of shape (1 + tasks,): the total, then each task's loss, means over the batches.
         grad_norm: Scalar, the Euclidean norm of the whole gradient before clipping.
+        is_done: Scalar, whether the parameters were changed; not if the norm is not finite.
+        is_broken: Scalar, whether that is for another reason than too large a scale of the loss.
         output: Of the last batch.
-        batch: The last one.
-        landmark_rows: What penalties of its landmarks were divided by.
     """
 
     losses: Tensor
     grad_norm: Tensor
+    is_done: Tensor
+    is_broken: Tensor
     output: ObjectiveOutput
-    batch: FaceSample
-    landmark_rows: Tensor
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What became of an update.
-
-    Attributes:
-        is_done: Whether the parameters were changed; not if the gradient is not finite.
-        is_broken: Whether it is not finite for another reason than too large a scale of the loss.
-    """
-
-    is_done: bool
-    is_broken: bool
 
 
 class TrainingStep:
@@ -64,7 +51,7 @@ class TrainingStep:
     Args:
         module: The objective, wrapped for several workers or not.
         objective: The same, unwrapped.
-        optimizer: Over its parameters.
+        optimizer: Over its parameters, a fused one.
         precision: Of forward and backward pass; parameters, losses and updates stay in float32. fp16 scales
             the loss and needs a GPU (Micikevicius et al. 2018, "Mixed precision training").
         max_grad_norm: A longer gradient is scaled down to this length; None leaves it.
@@ -92,10 +79,12 @@ class TrainingStep:
         )
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=precision == "fp16")
 
-    def backward(
+    def __call__(
         self, batches: Sequence[FaceSample], look: Callable[[ObjectiveOutput], None] | None = None
-    ) -> BackwardResult:
-        """Compute the gradient of batches on the device; a GPU may still be at work when this returns.
+    ) -> StepResult:
+        """Update the parameters from batches on the device, unless the gradient is not finite.
+
+        Nothing here waits for a GPU, but for a weighting that needs losses after the step.
 
         Args:
             batches: Equally large.
@@ -117,19 +106,24 @@ class TrainingStep:
         if self._conflict_free:
             self._conflict_free.finish()
         self.scaler.unscale_(self._optimizer)
-        return BackwardResult(losses, self._gradient_norm(), output, batches[-1], rows)
+        norm = self._gradient_norm()
+        is_done = torch.isfinite(norm)
+        self._update(is_done)
+        if weighting.needs_losses and is_done:
+            weighting.after_step(self._losses_again(batches[-1], rows))
+        is_overflow = torch.isfinite(losses).all() & self.scaler.is_enabled()
+        return StepResult(losses, norm, is_done, ~is_done & ~is_overflow, output)
 
-    def update(self, found: BackwardResult) -> StepResult:
-        """Update the parameters, unless the gradient is not finite."""
-        weighting = self._objective.weighting
-        is_finite = bool(torch.isfinite(found.grad_norm))  # waits for a GPU
-        if is_finite or self.scaler.is_enabled():  # the scaler leaves a step out itself, and scales less
+    def _update(self, is_finite: Tensor) -> None:
+        """Let the optimiser go a step, unless the gradient is not finite."""
+        if self.scaler.is_enabled():  # looks for itself, and scales less from then on
             self.scaler.step(self._optimizer)
-        self.scaler.update()
-        if weighting.needs_losses and is_finite:
-            weighting.after_step(self._losses_again(found.batch, found.landmark_rows))
-        overflows = self.scaler.is_enabled() and bool(torch.isfinite(found.losses).all())
-        return StepResult(is_finite, not is_finite and not overflows)
+            self.scaler.update()
+            return
+        # As a scaler tells it: a fused optimiser leaves the step out where the parameters are. To ask here
+        # would wait for a GPU, which then waits for the next batch.
+        self._optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]
+        self._optimizer.step()
 
     def _backward(self, output: ObjectiveOutput, num_batches: int) -> None:
         """Add the gradients of one of so many batches."""

@@ -1,17 +1,20 @@
 """A step of several workers, and one of several batches, is a step of one worker with one large batch."""
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, distributed, nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import SGD
+from torch.optim import SGD, AdamW
 
 from faceml.config.model import ModelConfig
+from faceml.config.train import OptimizerConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.weighting import (
@@ -22,7 +25,8 @@ from faceml.losses.weighting import (
 )
 from faceml.models.multitask import build_multitask_model
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
-from faceml.training.step import BackwardResult, StepResult, TrainingStep
+from faceml.training.optimizer import build_optimizer
+from faceml.training.step import TrainingStep
 
 STEPS, FACES, SIDE_PX = 3, 8, 32
 TASKS = ("expression", "landmarks")
@@ -64,18 +68,15 @@ def half(batch: FaceSample, number: int) -> FaceSample:
 
 
 def updated(step: TrainingStep, batches: Sequence[Sequence[FaceSample]]) -> list[Tensor]:
-    found = [updated_once(step, group) for group in batches]
-    assert all(result.is_done for _, result in found)
-    return [each.losses for each, _ in found]
-
-
-def updated_once(step: TrainingStep, batches: Sequence[FaceSample]) -> tuple[BackwardResult, StepResult]:
-    found = step.backward(batches)
-    return found, step.update(found)
+    found = [step(group) for group in batches]
+    assert all(result.is_done for result in found)
+    return [result.losses for result in found]
 
 
 def step_of(made: MultitaskObjective, module: nn.Module | None = None, **options: Any) -> TrainingStep:
-    return TrainingStep(module or made, made, SGD(made.parameters(), 0.05, momentum=0.9), **options)
+    return TrainingStep(
+        module or made, made, SGD(made.parameters(), 0.05, momentum=0.9, fused=True), **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_training_step__tells_the_norm_of_the_whole_gradient(
     made, batch = objective(), large_batches()[0]
     made(batch).total.backward()
     squares = [p.grad.double().square().sum() for p in made.parameters() if p.grad is not None]
-    result = step_of(objective()).backward([batch])
+    result = step_of(objective())([batch])
     assert float(result.grad_norm) == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-5)
     torch.testing.assert_close(result.losses, whole[1][0])
 
@@ -160,19 +161,46 @@ def test_training_step__tells_the_norm_of_the_whole_gradient(
 def test_training_step__a_longer_gradient_is_cut_to_the_length_wanted() -> None:
     made, batch = objective(), large_batches()[0]
     before = [p.detach().clone() for p in made.parameters()]
-    updated_once(TrainingStep(made, made, SGD(made.parameters(), 1.0), max_grad_norm=0.25), [batch])
+    TrainingStep(made, made, SGD(made.parameters(), 1.0, fused=True), max_grad_norm=0.25)([batch])
     moved = [(p.detach() - q).double().square().sum() for p, q in zip(made.parameters(), before, strict=True)]
     assert float(torch.stack(moved).sum().sqrt()) == pytest.approx(0.25, rel=1e-4)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_training_step__a_gradient_that_is_not_finite_changes_nothing(value: float) -> None:
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("max_grad_norm", [None, 0.25])
+def test_training_step__a_gradient_that_is_not_finite_changes_nothing(
+    value: float, name: str, max_grad_norm: float | None
+) -> None:
     made, batch = objective(), large_batches()[0]
+    momentum = SGD(made.parameters(), 0.05, momentum=0.9, fused=True)
+    optimizer = momentum if name == "sgd" else AdamW(made.parameters(), fused=True)
+    step = TrainingStep(made, made, optimizer, max_grad_norm=max_grad_norm)
+    step([batch])  # from here on the optimiser has a state
+    averages = copy.deepcopy(optimizer.state_dict()["state"])
+    batch = FaceSample(*(values.clone() for values in batch))
     batch.landmarks[0, 0, 0] = value
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
-    _, result = updated_once(step_of(made), [batch])
-    assert (result.is_done, result.is_broken) == (False, True)
+    result = step([batch])
+    assert (bool(result.is_done), bool(result.is_broken)) == (False, True)
     torch.testing.assert_close(dict(made.state_dict()), before, rtol=0, atol=0)
+    torch.testing.assert_close(optimizer.state_dict()["state"], averages, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("config", [{"name": "sgd", "momentum": 0.9}, {"name": "adamw"}])
+def test_training_step__a_first_one_that_is_left_out_leaves_no_trace(config: dict[str, Any]) -> None:
+    states = []
+    for poisoned in (True, False):
+        made, batch = objective(), large_batches()[0]
+        chosen = TypeAdapter[OptimizerConfig](OptimizerConfig).validate_python(config)
+        step = TrainingStep(made, made, build_optimizer(chosen, made.model, made.weighting, 0.01))
+        if poisoned:
+            wrong = batch.landmarks.clone()
+            wrong[0, 0, 0] = float("nan")
+            step([batch._replace(landmarks=wrong)])
+        step([batch])
+        states.append(dict(made.state_dict()))
+    torch.testing.assert_close(*states, rtol=0, atol=0)
 
 
 def test_training_step__shows_the_output_before_its_graph_is_gone() -> None:
@@ -184,7 +212,7 @@ def test_training_step__shows_the_output_before_its_graph_is_gone() -> None:
         )
         seen.append(float(gradient.norm()))
 
-    step_of(made).backward([large_batches()[0]], look)
+    step_of(made)([large_batches()[0]], look)
     assert len(seen) == 1
     assert seen[0] > 0
 
@@ -193,7 +221,7 @@ def test_training_step__bf16_is_near_fp32_and_keeps_parameters_in_float32(
     whole: tuple[MultitaskObjective, list[Tensor]],
 ) -> None:
     made = objective()
-    result, _ = updated_once(step_of(made, precision="bf16"), [large_batches()[0]])
+    result = step_of(made, precision="bf16")([large_batches()[0]])
     assert result.output.outputs.logits.dtype == torch.bfloat16
     assert {p.dtype for p in made.parameters()} == {torch.float32}
     torch.testing.assert_close(result.losses, whole[1][0], rtol=0.05, atol=0.02)
