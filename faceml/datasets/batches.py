@@ -1,12 +1,13 @@
 """Where a training gets its batches from, whatever feeds it."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch.utils.data import DataLoader
 
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.packing import pack, unpack
 from faceml.datasets.sampling import ExpressionSampler
 
 
@@ -48,12 +49,14 @@ class SampledBatches:
     ) -> None:
         self.faces = faces
         self._sampler = sampler
+        self._batch_size = batch_size
         # Processes that live on take no number from the global generator at an epoch's start, and those of a
         # resumed training must not either: views would be others. The loader draws from its own.
         self._loader: DataLoader[FaceSample] = DataLoader(
             faces,
             batch_size,
             sampler=sampler,
+            collate_fn=pack,
             num_workers=loader_processes,
             persistent_workers=loader_processes > 0,
             generator=torch.Generator(),
@@ -69,4 +72,7 @@ class SampledBatches:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[FaceSample]:
-        return iter(self._loader)
+        num_landmarks, image_size = self.faces.landmarks.shape[1], self.faces.preprocessing.image_size
+        packed_batches: Iterator[Any] = iter(self._loader)
+        for packed in packed_batches:
+            yield unpack(packed, self._batch_size, num_landmarks, image_size)

@@ -1,0 +1,88 @@
+"""Batches of several people with several images of each.
+
+Shape letters: N images, P people of a batch, K images of each of them, W workers.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+
+class PKSampler(Sampler[int]):
+    """Draw P·K images at a time: K of each of P people, so that a batch shows what one face has in common.
+
+    An epoch is as many passes over all people as bring it nearest to N draws, one at least. A pass has the
+    people in shuffled order, W·P of them in each step, P for each worker: none twice in a step, and none on
+    two workers. The last step of a pass is filled up with people from its beginning.
+
+    A person's images are shuffled once an epoch and gone through K at a time, from the start again at the
+    end: nobody's image is drawn twice before all were, and a person with fewer than K images shows some of
+    them more often than once in a batch.
+
+    Args:
+        labels: Person of each of the N images.
+        people_per_batch: P.
+        images_per_person: K.
+        num_replicas: W.
+        rank: This worker, from 0.
+        seed: Of the order.
+
+    Raises:
+        ValueError: There are fewer than W·P people.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int],
+        people_per_batch: int,
+        images_per_person: int,
+        num_replicas: int = 1,
+        rank: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.labels = np.asarray(labels, dtype=np.int64)
+        _, self._person, self._images = np.unique(self.labels, return_inverse=True, return_counts=True)
+        self._first = np.cumsum(self._images) - self._images
+        self.people_per_step = people_per_batch * num_replicas
+        if len(self._images) < self.people_per_step:
+            raise ValueError(
+                f"{len(self._images)} people, a step has {people_per_batch} on each of {num_replicas} workers"
+            )
+        self.people_per_batch = people_per_batch
+        self.images_per_person = images_per_person
+        self.rank = rank
+        self.seed = seed
+        self.epoch = 0
+        self.passes = max(1, round(len(self.labels) / (len(self._images) * images_per_person)))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of draws of one worker."""
+        steps = -(-len(self._images) // self.people_per_step)
+        return self.passes * steps * self.people_per_batch * self.images_per_person
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield this worker's draws of the epoch, batch after batch."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        shuffled = rng.permutation(len(self.labels))
+        by_person = shuffled[np.argsort(self._person[shuffled], kind="stable")]
+        for number in range(self.passes):
+            yield from by_person[self._places(number, self._own_people(rng))].ravel().tolist()
+
+    def _own_people(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Return this worker's people of a pass, as numbers from 0."""
+        people = rng.permutation(len(self._images))
+        filled = np.resize(people, -(-len(people) // self.people_per_step) * self.people_per_step)
+        return filled.reshape(-1, self.people_per_step // self.people_per_batch, self.people_per_batch)[
+            :, self.rank
+        ].ravel()
+
+    def _places(self, number: int, people: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where among all images, sorted by person, those of a pass are, of shape (people, K)."""
+        turns = number * self.images_per_person + np.arange(self.images_per_person)
+        return self._first[people, None] + turns % self._images[people, None]
