@@ -4,13 +4,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray.train
-from ray.exceptions import RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from faceml.config.config_error import ConfigError
 from faceml.stopped import StoppedError
 
 FINAL = (StoppedError, ConfigError)
 """They come again however often the workers start again."""
+
+DIED = (RayActorError, OutOfMemoryError)
+"""A process of Ray's is gone; the latter says over a page how full the memory was."""
 
 
 class FinalErrors(ray.train.UserCallback):
@@ -39,7 +42,7 @@ class OneReason:
         for cause in causes:
             if isinstance(cause, (*FINAL, OSError)):
                 raise StoppedError(" ".join(str(cause).split())) from None
-        if causes and all(isinstance(cause, RayActorError) for cause in causes):
+        if causes and all(isinstance(cause, DIED) for cause in causes):
             raise StoppedError(
                 "Ray's workers died, for want of memory or for a reason that Ray's logs name. The same "
                 "command goes on from the last checkpoint."
@@ -53,4 +56,4 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     if isinstance(error, ray.train.WorkerGroupError):
         # A worker that is gone shows as a health check that failed, for this reason.
         return [getattr(e, "health_check_failure", e) for e in error.worker_failures.values()]
-    return [error] if isinstance(error, RayActorError) else []
+    return [error] if isinstance(error, DIED) else []

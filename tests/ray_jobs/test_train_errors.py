@@ -3,7 +3,7 @@ import os
 
 import pytest
 import ray.train
-from ray.exceptions import RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from faceml.config.config_error import ConfigError
 from faceml.stopped import StoppedError
@@ -34,6 +34,8 @@ def test_final_errors__others_are_left_to_ray_train() -> None:
         (group_error(RayActorError(), RayActorError()), "Ray's workers died"),
         (ray.train.ControllerError(RayActorError()), "Ray's workers died"),
         (RayActorError(), "Ray's workers died"),
+        (OutOfMemoryError("a page\nof it"), "Ray's workers died, for want of memory"),
+        (group_error(OutOfMemoryError("a page\nof it"), RayActorError()), "Ray's workers died"),
     ],
 )
 def test_one_reason__is_one_line(error: Exception, said: str) -> None:
