@@ -32,47 +32,32 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from training_ceiling import (  # type: ignore[import-not-found]  # beside this file
+    EPOCHS,
+    Rates,
+    ceiling_rates,
+    loop_rate,
+)
 from training_faces import make_data, repeated  # type: ignore[import-not-found]  # beside this file
 
 from faceml.config.loading import load_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.augmentation import build_augmentation
-from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.batches import SampledBatches
+from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.sampling import ExpressionSampler
 from faceml.run_files import read_metrics
 from faceml.schema import LANDMARK_SETS
-from faceml.training.loop import Trainer
 from faceml.training.multitask import build_faces, build_trainer
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.step import AUTOCAST_DTYPES, Precision
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
-EPOCHS = 2
 TIMES = 10
 CPUS = os.cpu_count() or 1
-DEVICE = torch.device("cuda" if "--gpu" in sys.argv else "cpu")
 GPU_SETTINGS = [
     *("model.backbone=resnet50", "data.image_size=224", "training.batch_size_per_worker=128"),
     *("training.precision=bf16", "training.channels_last=true"),
     *("scaling.use_gpu=true", f"data.loader_processes={max(1, CPUS - 2)}"),
 ]
-
-
-class Rates:
-    """An observer that keeps the images per second of every epoch."""
-
-    def __init__(self) -> None:
-        self.rates: list[float] = []
-
-    def on_step(self, record: StepRecord) -> None:
-        """Ignore it."""
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        """Keep the rate."""
-        self.rates.append(record.metrics["train/images_per_second"])
-
-    def on_broken_step(self, record: BrokenStep) -> None:
-        """Ignore it."""
 
 
 def settings(data: Path, workers: int = 1) -> list[str]:
@@ -93,48 +78,6 @@ def settings(data: Path, workers: int = 1) -> list[str]:
         "scaling.cpus_per_worker": CPUS // workers,
     }
     return [f"{key}={value}" for key, value in values.items()]
-
-
-def loop_rate(config: TrainConfig) -> float:
-    """Train without Ray; the first epoch warms up."""
-    observer = Rates()
-    build_trainer(config, DEVICE).fit(EPOCHS, observer)
-    return observer.rates[-1]
-
-
-def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
-    """Go an epoch from files, one from copies, and as many steps on one batch, in turns in this process."""
-    training = config.training.model_copy(update={"epochs": rounds + 1})
-    config = config.model_copy(update={"training": training})
-    split = config.data.train.model_copy(update={"images": None})
-    copies = config.model_copy(update={"data": config.data.model_copy(update={"train": split})})
-    loops = {"loop": build_trainer(config, DEVICE), "copies": build_trainer(copies, DEVICE)}
-    bare = build_trainer(config, DEVICE)
-    batch = next(iter(bare.train_faces)).to(DEVICE)
-    batch = batch._replace(image=batch.image.float() / 255)
-    rates: dict[str, list[float]] = {"bare": [], "loop": [], "copies": []}
-    for number in range(rounds + 1):
-        for side, trainer in loops.items():
-            observer = Rates()
-            trainer.fit(number + 1, observer)
-            rates[side] += observer.rates
-        rates["bare"].append(bare_rate(bare, batch, len(bare.train_faces), config.training.precision))
-    return {side: values[1:] for side, values in rates.items()}  # the first round warms up
-
-
-def bare_rate(trainer: Trainer, batch: FaceSample, steps: int, precision: Precision) -> float:
-    """Do forward, backward and step on one batch again and again."""
-    objective, optimizer = trainer.objective.train(), trainer.optimizer
-    started_s = time.perf_counter()
-    for _ in range(steps):
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(DEVICE.type, AUTOCAST_DTYPES.get(precision), enabled=precision != "fp32"):
-            total = objective(batch).total
-        total.backward()
-        optimizer.step()
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-    return steps * len(batch.label) / (time.perf_counter() - started_s)
 
 
 def train_rate(data: Path, workers: int) -> tuple[float, float]:
@@ -201,7 +144,8 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
             cv2.imdecode(np.frombuffer(image, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
 
     def feed(dataset: FaceDataset) -> None:
-        for batch in DataLoader(dataset, config.training.batch_size_per_worker):
+        sampler = ExpressionSampler(dataset.labels.tolist(), "natural")
+        for batch in SampledBatches(dataset, sampler, config.training.batch_size_per_worker):
             augmentation(batch.image, batch.landmarks)
 
     sides: dict[str, Callable[[], None]] = {

@@ -10,8 +10,6 @@ from faceml.config.base import Config, NonNegative, Positive
 class _Margin(Config):
     scale: Positive = 64.0
     """What cosines are multiplied by before the softmax."""
-    warmup_epochs: NonNegative = 0.0
-    """The margin grows from 0 over these."""
 
 
 class ArcFaceMargin(_Margin):

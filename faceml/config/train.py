@@ -145,7 +145,7 @@ class TrainingConfig(Config):
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """A gradient with NaN or infinity stops the training or is left out; its images are named either way."""
     log_every_steps: Count = 20
-    """Steps between two whose losses are told."""
+    """Steps between two whose losses are told; then it is seen as well whether a gradient was not finite."""
     gradient_norms_every_steps: Count = 200
     """Steps between two looks at the gradient norm of each task, the first of every epoch among them."""
 

@@ -1,7 +1,6 @@
 """A batch of faces as one tensor, for its way from the processes that decode to the one that trains.
 
-Every tensor that processes hand over takes a handshake of its own, in a thread that keeps the training from
-telling a GPU what comes next.
+Every tensor that processes hand over takes a handshake of its own.
 
 Shape letters: B faces, L landmarks, S side of the image, px.
 """

@@ -145,4 +145,4 @@ def build_angular_margin(config: MarginConfig) -> AngularMargin:
         "cosface": CosFace,
         "adaface": AdaFace,
     }
-    return kinds[config.kind](**config.model_dump(exclude={"kind", "warmup_epochs"}))
+    return kinds[config.kind](**config.model_dump(exclude={"kind"}))
