@@ -100,7 +100,8 @@ def test_run__opens_the_data_once_in_a_process_not_once_for_a_trial(make_config:
     outcomes = [TrialFolder(config.run.folder / "trials" / trial.name).outcome for trial in trials]
     workers = Counter(outcome.worker for outcome in outcomes if outcome)
     assert sum(workers.values()) == 12
-    assert len(workers) == 2
+    # A second process that starts for longer than the trials of the first last gets none of them.
+    assert len(workers) <= 2
     assert {outcome.data_openings for outcome in outcomes if outcome} == {1}
 
 
