@@ -3,7 +3,7 @@
 On synthetic faces of 350 px, in turns, medians of pairs; the last line is one JSON object.
 
 - `ratio`: images/s of the training loop on files, over images/s of forward, backward and step on one batch
-  that is already there; `ratio_eager` and `ratio_compiled` on a GPU.
+  that is already there, five steps of each in turns; `ratio_eager` and `ratio_compiled` on a GPU.
 - `ratio_copies`: the same from the copies in the landmark table.
 - `ratio_input_files`, `ratio_input_copies`: images/s of reading, decoding, scaling, collating and augmenting
   on one core, over images/s of `cv2.imdecode` of the same bytes.
@@ -49,6 +49,7 @@ from faceml.datasets.sampling import ExpressionSampler
 from faceml.run_files import read_metrics
 from faceml.schema import LANDMARK_SETS
 from faceml.training.multitask import build_faces, build_trainer
+from faceml.training.process_setup import set_up_process
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
 TIMES = 10
@@ -56,7 +57,7 @@ CPUS = os.cpu_count() or 1
 GPU_SETTINGS = [
     *("model.backbone=resnet50", "data.image_size=224", "training.batch_size_per_worker=128"),
     *("training.precision=bf16", "training.channels_last=true"),
-    *("scaling.use_gpu=true", f"data.loader_processes={max(1, CPUS - 2)}"),
+    *("scaling.use_gpu=true", f"data.loader_processes={max(1, CPUS // 2)}"),
 ]
 
 
@@ -120,7 +121,7 @@ def alone(measure: str, data: Path, rounds: int = 1) -> Any:
 
 def measured(measure: str, config: TrainConfig, rounds: int) -> Any:
     """Measure here what `alone` asks for."""
-    torch.set_num_threads(CPUS)
+    set_up_process(torch.device("cpu"), CPUS, config.data.loader_processes)
     measures: dict[str, Callable[[TrainConfig], Any]] = {
         "ceiling": partial(ceiling_rates, rounds=rounds),
         "loop": loop_rate,
@@ -131,7 +132,7 @@ def measured(measure: str, config: TrainConfig, rounds: int) -> Any:
 
 def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     """Measure the input on one core: bare decoding, from files, from the table's copies."""
-    torch.set_num_threads(1)
+    set_up_process(torch.device("cpu"), 1, 0)
     cv2.setNumThreads(1)
     faces = build_faces(config.data).train
     preprocessing, landmark_set = faces.preprocessing, LANDMARK_SETS[config.data.num_landmarks]
@@ -168,7 +169,7 @@ def near_the_ceiling(data: Path, config: TrainConfig, rounds: int) -> dict[str, 
     rates: dict[str, list[float]] = alone("ceiling", data, rounds)
     return {
         "ratio": in_pairs(rates["loop"], rates["bare"]),
-        "ratio_copies": in_pairs(rates["copies"], rates["bare"]),
+        "ratio_copies": in_pairs(rates["copies"], rates["bare_copies"]),
         "images_per_second": rounded(rates),
     }
 
@@ -215,12 +216,13 @@ PARTS = {"ceiling": near_the_ceiling, "input": fed, "ray": with_ray, "memory": m
 
 def on_gpu(config: TrainConfig, rounds: int) -> dict[str, Any]:
     """Measure how near the loop comes to the network alone, compiled and not."""
+    set_up_process(torch.device("cuda"), CPUS, config.data.loader_processes)
     result: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
     for name, compiled in (("eager", False), ("compiled", True)):
         training = config.training.model_copy(update={"compile": compiled})
         rates = ceiling_rates(config.model_copy(update={"training": training}), rounds)
         result |= {f"ratio_{name}": in_pairs(rates["loop"], rates["bare"])}
-        result |= {f"ratio_{name}_copies": in_pairs(rates["copies"], rates["bare"])}
+        result |= {f"ratio_{name}_copies": in_pairs(rates["copies"], rates["bare_copies"])}
         result[f"images_per_second_{name}"] = rounded(rates)
         print(result, flush=True)
     return result

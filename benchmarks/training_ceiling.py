@@ -2,10 +2,12 @@
 
 import sys
 import time
+from collections.abc import Iterator
 
 import torch
 
 from faceml.config.train import TrainConfig
+from faceml.datasets.batches import EpochBatches
 from faceml.datasets.face_dataset import FaceSample
 from faceml.training.loop import Trainer
 from faceml.training.multitask import build_trainer
@@ -14,6 +16,8 @@ from faceml.training.step import AUTOCAST_DTYPES, Precision
 
 EPOCHS = 2
 DEVICE = torch.device("cuda" if "--gpu" in sys.argv else "cpu")
+TURN_STEPS = 5
+"""Steps of the loop, then of the network alone, on a CPU: its speed varies within seconds."""
 
 
 class Rates:
@@ -33,6 +37,42 @@ class Rates:
         """Ignore it."""
 
 
+class Turns:
+    """Batches, between which the network alone has its turns.
+
+    On a GPU it has one turn, at the end: processes that decode would get ahead in the meantime.
+
+    Args:
+        batches: Of the loop.
+        bare: Another training of the same, whose network is measured.
+        precision: Of both.
+    """
+
+    def __init__(self, batches: EpochBatches, bare: Trainer, precision: Precision) -> None:
+        self._batches, self._bare, self._precision = batches, bare, precision
+        batch = next(iter(bare.train_faces)).to(DEVICE)
+        self._batch = batch._replace(image=batch.image.float() / 255)
+        self.bare_s = 0.0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next."""
+        self._batches.set_epoch(epoch)
+        self.bare_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[FaceSample]:
+        turn = TURN_STEPS if DEVICE.type == "cpu" else len(self)
+        waiting = 0
+        for number, batch in enumerate(self._batches, start=1):
+            yield batch
+            waiting += 1
+            if waiting == turn or number == len(self):
+                self.bare_s += bare_seconds(self._bare, self._batch, waiting, self._precision)
+                waiting = 0
+
+
 def loop_rate(config: TrainConfig) -> float:
     """Train without Ray; the first epoch warms up."""
     observer = Rates()
@@ -41,28 +81,36 @@ def loop_rate(config: TrainConfig) -> float:
 
 
 def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
-    """Go an epoch from files, one from copies, and as many steps on one batch, in turns in this process."""
+    """Go epochs from files and from copies, and as many steps on one batch, in turns in this process.
+
+    Returns:
+        Images per second of every epoch: `loop` and, between its steps, `bare`; `copies`, `bare_copies`.
+    """
     training = config.training.model_copy(update={"epochs": rounds + 1})
     config = config.model_copy(update={"training": training})
     split = config.data.train.model_copy(update={"images": None})
     copies = config.model_copy(update={"data": config.data.model_copy(update={"train": split})})
     loops = {"loop": build_trainer(config, DEVICE), "copies": build_trainer(copies, DEVICE)}
     bare = build_trainer(config, DEVICE)
-    batch = next(iter(bare.train_faces)).to(DEVICE)
-    batch = batch._replace(image=batch.image.float() / 255)
-    rates: dict[str, list[float]] = {"bare": [], "loop": [], "copies": []}
+    turns = {}
+    for side, trainer in loops.items():
+        turns[side] = trainer.train_faces = Turns(trainer.train_faces, bare, config.training.precision)
+    rates: dict[str, list[float]] = {"loop": [], "bare": [], "copies": [], "bare_copies": []}
     for number in range(rounds + 1):
-        for side, trainer in loops.items():
+        for side, bare_side in (("loop", "bare"), ("copies", "bare_copies")):
             observer = Rates()
-            trainer.fit(number + 1, observer)
-            rates[side] += observer.rates
-        rates["bare"].append(bare_rate(bare, batch, len(bare.train_faces), config.training.precision))
+            loops[side].fit(number + 1, observer)
+            images = len(turns[side]) * config.training.batch_size_per_worker
+            bare_s = turns[side].bare_s
+            rates[side].append(images / (images / observer.rates[0] - bare_s))
+            rates[bare_side].append(images / bare_s)
     return {side: values[1:] for side, values in rates.items()}  # the first round warms up
 
 
-def bare_rate(trainer: Trainer, batch: FaceSample, steps: int, precision: Precision) -> float:
-    """Do forward, backward and step on one batch again and again."""
+def bare_seconds(trainer: Trainer, batch: FaceSample, steps: int, precision: Precision) -> float:
+    """Do forward, backward and step on one batch again and again; return how long that takes."""
     objective, optimizer = trainer.objective.train(), trainer.optimizer
+    wait_for_device()
     started_s = time.perf_counter()
     for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
@@ -70,6 +118,11 @@ def bare_rate(trainer: Trainer, batch: FaceSample, steps: int, precision: Precis
             total = objective(batch).total
         total.backward()
         optimizer.step()
+    wait_for_device()
+    return time.perf_counter() - started_s
+
+
+def wait_for_device() -> None:
+    """Let a GPU finish what it was given."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
-    return steps * len(batch.label) / (time.perf_counter() - started_s)

@@ -6,7 +6,6 @@ from typing import Any
 
 import ray.train
 import ray.train.torch
-import torch
 from ray.train.collective import barrier
 from ray.util.queue import Queue
 
@@ -16,6 +15,7 @@ from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics, write_metrics
 from faceml.training.multitask import Faces, batches_per_epoch, build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.process_setup import set_up_process
 from faceml.training.run_folder import epoch_record, write_broken_step
 from faceml.training.workers import device_name
 from ray_jobs.checkpoints import checkpoint_path
@@ -28,9 +28,9 @@ STREAM = "train"
 def train_worker(settings: dict[str, Any]) -> None:
     """Train as one of the workers of a group."""
     config = parse_config(TrainConfig, settings["config"])
-    torch.set_num_threads(config.scaling.cpus_per_worker)
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
+    set_up_process(device, config.scaling.cpus_per_worker, config.data.loader_processes)
     faces = build_faces(config.data)
     streamed = _streamed(config, faces) if config.data.ingest == "stream" else None
     trainer = build_trainer(config, device, rank, faces, streamed)

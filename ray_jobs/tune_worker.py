@@ -16,6 +16,7 @@ from faceml.run_files import write_config
 from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.opened_faces import data_openings, opened_faces
+from faceml.training.process_setup import set_up_process
 from faceml.training.run_folder import RunFolder, write_broken_step
 from faceml.training.trial_folder import CHECKPOINT_FOLDER, FailureNoted, TrialFolder
 
@@ -72,7 +73,7 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
     """
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.path, job.cpus)
-    torch.set_num_threads(job.cpus)
+    set_up_process(device, job.cpus, train.data.loader_processes)
     trainer = build_trainer(train, device, rank, opened_faces(train.data))
     checkpoint = folder.checkpoint
     if checkpoint is not None:
