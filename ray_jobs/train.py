@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.models.backbone import build_backbone_from
 from faceml.reporting.classes import classes_table, scores_line
-from faceml.reporting.doctor import Doctor
+from faceml.reporting.doctor import Doctor, diagnose
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.progress import ProgressReport
 from faceml.reporting.training import (
@@ -178,7 +179,7 @@ class _Receiver:
         self._run_folder = run_folder
         self._tracking = tracking
         self._progress = progress
-        self._doctor = Doctor(config.weighting)
+        self._doctor = Doctor(partial(diagnose, weighting=config.weighting))
         self._estimate = FirstEstimate()
 
     def __call__(self, event: Start | StepRecord | tuple[int, Metrics, ConfusionMatrix]) -> None:

@@ -119,11 +119,10 @@ class SGDConfig(Config):
 OptimizerConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="name")]
 
 
-class TrainingConfig(Config):
-    """How long, how much at once, how often to look."""
+class LoopConfig(Config):
+    """How long, how fast, how often to look."""
 
     epochs: Count = 20
-    batch_size_per_worker: Annotated[int, Field(strict=True, ge=2)] = 32
     accumulate_batches: Count = 1
     """Batches of each worker whose gradients make one step: as one large batch, but for batch norms."""
     warmup_epochs: NonNegative = 1.0
@@ -154,6 +153,12 @@ class TrainingConfig(Config):
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs:g} is longer than all {self.epochs} epochs")
         return self
+
+
+class TrainingConfig(LoopConfig):
+    """How long, how much at once, how often to look."""
+
+    batch_size_per_worker: Annotated[int, Field(strict=True, ge=2)] = 32
 
 
 class ScalingConfig(Config):

@@ -8,7 +8,22 @@ from torch.utils.data import DataLoader
 
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.packing import pack, unpack
-from faceml.datasets.sampling import ExpressionSampler
+
+
+class EpochSampler(Protocol):
+    """One worker's draws of every epoch, as positions in a data set."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose draws come next."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of draws of an epoch."""
+        ...
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the draws of the epoch."""
+        ...
 
 
 class EpochBatches(Protocol):
@@ -41,7 +56,7 @@ class SampledBatches:
     def __init__(
         self,
         faces: FaceDataset,
-        sampler: ExpressionSampler,
+        sampler: EpochSampler,
         batch_size: int,
         loader_processes: int = 0,
         *,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -69,6 +70,8 @@ class FaceDataset(Dataset[FaceSample]):
     but no landmarks. Rows without pixels are left out; `left_out` has the names of the
     images by status.
 
+    Subclasses say with `taken` and `labels_of` which rows belong to them and what their labels are.
+
     Args:
         table: Landmark table with labelled folders.
         images: The folder that was extracted; None reads the table's column `image_jpeg`.
@@ -79,6 +82,9 @@ class FaceDataset(Dataset[FaceSample]):
     Raises:
         ConfigError: No usable table, a folder that names no expression, or no copies of the images.
     """
+
+    taken: Sequence[str] = DECODED
+    """Statuses of the rows that belong to it."""
 
     def __init__(
         self,
@@ -91,11 +97,11 @@ class FaceDataset(Dataset[FaceSample]):
         self.table = table
         self.preprocessing = preprocessing
         rows = read_table(table, training_columns(table, num_landmarks, from_copies=images is None))
-        decoded = pc.is_in(rows["status"], pa.array(DECODED))
-        self.left_out = _by_status(rows.filter(pc.invert(decoded)))
-        rows = rows.filter(decoded)
+        taken = pc.is_in(rows["status"], pa.array(self.taken))
+        self.left_out = _by_status(rows.filter(pc.invert(taken)))
+        rows = rows.filter(taken)
         self.image_ids: Sequence[str] = ImageNames(rows["image_id"])
-        self.labels = torch.from_numpy(expression_labels(rows, table))
+        self.labels = torch.from_numpy(self.labels_of(rows, table))
         self.has_landmarks = torch.from_numpy(has_landmarks(rows).copy())
         self.landmarks = torch.from_numpy(seen_landmarks(rows, num_landmarks))
         # Not closures: where processes are spawned, a dataset is pickled for its loaders.
@@ -109,6 +115,14 @@ class FaceDataset(Dataset[FaceSample]):
                 f"{images}: {self.image_ids[0]} of the table {table} is not there. Name the folder "
                 "that was extracted."
             )
+
+    def labels_of(self, rows: pa.Table, table: Path) -> npt.NDArray[np.int64]:
+        """Return the label of each row, int64 of shape (N,).
+
+        Raises:
+            ConfigError: The rows do not say.
+        """
+        return expression_labels(rows, table)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -135,10 +149,15 @@ class FaceDataset(Dataset[FaceSample]):
         return list(map(FaceSample, images, *(values.unbind() for values in of_each)))
 
     def _squares(self, indices: Iterable[int]) -> list[Tensor]:
-        return [
-            self.preprocessing.square(self.read(index), self.image_ids[index], self.table)
-            for index in indices
-        ]
+        return [self.square(index) for index in indices]
+
+    def square(self, index: int) -> Tensor:
+        """Return the pixels of a face, uint8 of shape (3, S, S).
+
+        Raises:
+            StoppedError: The file is no longer what was extracted; names it.
+        """
+        return self.preprocessing.square(self.read(index), self.image_ids[index], self.table)
 
     def prepare(self) -> None:
         """Make images quick to read, here and in the processes of a loader."""

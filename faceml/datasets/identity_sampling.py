@@ -10,6 +10,51 @@ import numpy.typing as npt
 from torch.utils.data import Sampler
 
 
+class ShuffledSampler(Sampler[int]):
+    """Draw images in shuffled order, whoever they show, so many for each epoch: the naive way.
+
+    All images are gone through once, then all again in another order, and so on; an epoch goes on where the
+    one before ended. Worker r gets draws r, r + W, r + 2W, … of an epoch.
+
+    Args:
+        num_images: N.
+        draws: Of an epoch, for each worker.
+        num_replicas: W.
+        rank: r, this worker, from 0.
+        seed: Of the order.
+    """
+
+    def __init__(
+        self, num_images: int, draws: int, num_replicas: int = 1, rank: int = 0, seed: int = 0
+    ) -> None:
+        self.num_images = num_images
+        self.draws = draws
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.seed = seed
+        self.epoch = 1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next, the first one being 1."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of draws of one worker."""
+        return self.draws
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield this worker's draws of the epoch."""
+        of_all = self.draws * self.num_replicas
+        start = (self.epoch - 1) * of_all
+        first, last = start // self.num_images, (start + of_all - 1) // self.num_images
+        orders = [
+            np.random.default_rng([self.seed, number]).permutation(self.num_images)
+            for number in range(first, last + 1)
+        ]
+        begin = start - first * self.num_images
+        return iter(np.concatenate(orders)[begin : begin + of_all][self.rank :: self.num_replicas].tolist())
+
+
 class PKSampler(Sampler[int]):
     """Draw P·K images at a time: K of each of P people, so that a batch shows what one face has in common.
 

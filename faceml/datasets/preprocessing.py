@@ -51,6 +51,14 @@ class Preprocessing:
     def square(self, data: bytes | None, image_id: str, table: Path) -> Tensor:
         """Decode and scale a file's bytes to a uint8 tensor of shape (3, S, S).
 
+        Raises:
+            StoppedError: The file is no longer what was extracted.
+        """
+        return self.resize(self.pixels(data, image_id, table))
+
+    def pixels(self, data: bytes | None, image_id: str, table: Path) -> RgbImage:
+        """Decode a file's bytes as `decode` does, to uint8 of shape (H, W, 3).
+
         Args:
             data: The bytes; None if the file is gone.
             image_id: Names the image, for the error.
@@ -65,7 +73,7 @@ class Preprocessing:
                 f"{image_id}: {image}, though the landmark table {table} says otherwise. Put the image back, "
                 "or extract again with output.on_change=re-extract."
             )
-        return self.resize(image)
+        return image
 
     def resize(self, image: RgbImage) -> Tensor:
         """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), antialiased."""

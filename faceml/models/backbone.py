@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,19 @@ from faceml.config.model import BackboneName, ModelConfig
 
 PREFIX = "backbone."
 """What the keys of a backbone start with inside the state dict of a whole model."""
+
+
+class FaceModel(nn.Module):
+    """A network on top of a backbone.
+
+    Attributes:
+        backbone: From `build_backbone`.
+    """
+
+    backbone: nn.Module
+
+
+ModelT = TypeVar("ModelT", bound=FaceModel)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from faceml.config.model import ModelConfig
-from faceml.models.backbone import build_backbone_from, feature_dim
+from faceml.models.backbone import FaceModel, build_backbone_from, feature_dim
 from faceml.models.heads import ExpressionHead, LandmarkHead, ProjectionHead
 
 
@@ -26,7 +26,7 @@ class FaceOutputs(NamedTuple):
     embedding: Tensor
 
 
-class MultitaskFaceModel(nn.Module):
+class MultitaskFaceModel(FaceModel):
     """Expression and landmarks from one shared backbone.
 
     The keys of its state dict start with `backbone.`, `projection.`, `expression_head.` and

@@ -6,7 +6,7 @@ Shape letters: B images of a batch, D embedding dimensions.
 from torch import Tensor, nn
 
 from faceml.config.model import ModelConfig
-from faceml.models.backbone import build_backbone, feature_dim, load_backbone_weights
+from faceml.models.backbone import FaceModel, build_backbone, feature_dim, load_backbone_weights
 
 
 class EmbeddingHead(nn.Sequential):
@@ -26,7 +26,7 @@ class EmbeddingHead(nn.Sequential):
         )
 
 
-class FaceResNet(nn.Module):
+class FaceResNet(FaceModel):
     """Map faces to embeddings that are close in angle for one person.
 
     It takes a configuration where other classes take plain arguments: scripts that move a pretrained

@@ -1,7 +1,7 @@
 """What the figures of a multitask training say about how its tasks share the network, in words."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -27,16 +27,16 @@ class Doctor:
     """Look at a training after each epoch, and say each thing once.
 
     Args:
-        weighting: Of the training.
+        diagnose: Returns what is worth knowing after the epochs whose records it is given.
     """
 
-    def __init__(self, weighting: WeightingConfig) -> None:
-        self._weighting = weighting
+    def __init__(self, diagnose: Callable[[Sequence[dict[str, Any]]], Sequence[Finding]]) -> None:
+        self._diagnose = diagnose
         self._said: set[str] = set()
 
     def news(self, records: Sequence[dict[str, Any]]) -> list[str]:
         """Return what was not yet worth saying an epoch ago."""
-        found = [finding for finding in diagnose(records, self._weighting) if finding.key not in self._said]
+        found = [finding for finding in self._diagnose(records) if finding.key not in self._said]
         self._said |= {finding.key for finding in found}
         return [finding.text for finding in found]
 

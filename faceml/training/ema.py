@@ -1,12 +1,13 @@
 """An exponential moving average of a network's weights, which is evaluated and kept in its stead."""
 
-from torch import nn
+from typing import Generic, cast
+
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from faceml.models.multitask import MultitaskFaceModel
+from faceml.models.backbone import ModelT
 
 
-class AveragedWeights:
+class AveragedWeights(Generic[ModelT]):
     """Follow a network: average ← decay · average + (1 − decay) · network, batch norm's statistics included.
 
     Args:
@@ -14,16 +15,14 @@ class AveragedWeights:
         decay: Of the average, in [0, 1): it looks back over about 1 / (1 − decay) steps.
     """
 
-    def __init__(self, model: MultitaskFaceModel, decay: float) -> None:
+    def __init__(self, model: ModelT, decay: float) -> None:
         self._model = model
         self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
     @property
-    def model(self) -> MultitaskFaceModel:
+    def model(self) -> ModelT:
         """The network with averaged weights."""
-        average: nn.Module = self._average.module
-        assert isinstance(average, MultitaskFaceModel)
-        return average
+        return cast(ModelT, self._average.module)
 
     def update(self) -> None:
         """Take one step after the network; the first one copies it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,13 +18,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.batches import EpochBatches
 from faceml.datasets.face_dataset import FaceSample
-from faceml.models.multitask import MultitaskFaceModel
+from faceml.models.backbone import ModelT
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
-from faceml.training.evaluation import EvaluationResult
-from faceml.training.objective import MultitaskObjective, ObjectiveOutput, task_gradients
-from faceml.training.observer import BrokenStep, EpochRecord, Metrics, StepRecord, TrainingObserver
+from faceml.training.objective import Objective
+from faceml.training.observer import BrokenStep, EpochRecord, Measured, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
 from faceml.training.workers import mean_over_workers, share_buffers, world_size
 
@@ -35,8 +34,9 @@ class TrainerOptions:
 
     Attributes:
         seed: Of the whole training.
+        measured: What comes before the names of the evaluation's metrics.
         log_every_steps: Steps between two that the observer is told of.
-        gradient_norms_every_steps: Steps between two at which the gradient of each task is looked at.
+        gradient_norms_every_steps: Steps between two at which the objective takes a look.
         accumulate_batches: Batches whose gradients make one step.
         freeze_backbone_epochs: Epochs in which the backbone stays as it is; its learning rate is 0 in them.
         patience_epochs: Epochs without a better validation accuracy after which it ends; None: never.
@@ -47,6 +47,7 @@ class TrainerOptions:
     """
 
     seed: int = 0
+    measured: str = "val"
     log_every_steps: int = 20
     gradient_norms_every_steps: int = 200
     accumulate_batches: int = 1
@@ -58,7 +59,7 @@ class TrainerOptions:
     on_nonfinite: Literal["stop", "skip"] = "stop"
 
 
-class Trainer:
+class Trainer(Generic[ModelT]):
     """Train an objective, alone or as one of several workers that average their gradients.
 
     Every epoch starts its random numbers from seed, worker and epoch, so that a resumed training goes on as
@@ -71,22 +72,21 @@ class Trainer:
         train_faces: Batches of this worker, told the epoch.
         image_ids: Of the training faces, by their position.
         augmentation: Makes random views of a batch, on the objective's device.
-        evaluate: Returns the metrics of a network on the validation split, without the prefix `val/`,
-            and its confusions.
+        evaluate: Measures a network on other faces.
         model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
         options: The rest.
     """
 
     def __init__(
         self,
-        objective: MultitaskObjective,
+        objective: Objective[ModelT],
         optimizer: Optimizer,
         schedule: LRScheduler,
         train_faces: EpochBatches,
         image_ids: Sequence[str],
         augmentation: FaceAugmentation,
-        evaluate: Callable[[MultitaskFaceModel], EvaluationResult],
-        model_checkpoint: Callable[[MultitaskFaceModel, Metrics], dict[str, Any]],
+        evaluate: Callable[[ModelT], Measured],
+        model_checkpoint: Callable[[ModelT, Metrics], dict[str, Any]],
         options: TrainerOptions,
     ) -> None:
         self.objective = objective
@@ -104,9 +104,10 @@ class Trainer:
         self._device = next(objective.parameters()).device
         self._epochs_done = self._best_epoch = 0
         self._best_accuracy = -1.0
+        self._step_figures = ("train/loss", *(f"train/loss_{t}" for t in objective.tasks), "train/grad_norm")
 
     @property
-    def model(self) -> MultitaskFaceModel:
+    def model(self) -> ModelT:
         """The network that is evaluated and kept: the one that learns, or its average."""
         return self._average.model if self._average else self.objective.model
 
@@ -132,10 +133,10 @@ class Trainer:
             metrics = self._train_epoch(epoch, epochs, observer)
             share_buffers(self.objective)
             found = self._evaluate(self.model)
-            metrics |= {f"val/{name}": value for name, value in found.metrics.items()}
+            metrics |= {f"{self._options.measured}/{name}": value for name, value in found.metrics.items()}
             self._epochs_done = epoch
-            if metrics["val/accuracy"] > self._best_accuracy:
-                self._best_epoch, self._best_accuracy = epoch, metrics["val/accuracy"]
+            if found.metrics["accuracy"] > self._best_accuracy:
+                self._best_epoch, self._best_accuracy = epoch, found.metrics["accuracy"]
             observer.on_epoch(EpochRecord(epoch, metrics, found.confusion, partial(self.save, metrics)))
 
     def save(self, metrics: Metrics, folder: Path) -> None:
@@ -167,13 +168,14 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, epochs: int, observer: TrainingObserver) -> Metrics:
         self.objective.train()
+        self.objective.begin_epoch(epoch)
         if epoch <= self._options.freeze_backbone_epochs:
             self.objective.model.backbone.eval()  # its batch norms stay as they are, as its weights do
         torch.manual_seed(epoch_seed(self._options.seed, epoch))
         self.train_faces.set_epoch(epoch)
         accumulate = self._options.accumulate_batches
         steps, started_s = len(self.train_faces) // accumulate, time.perf_counter()
-        sums, looks = torch.zeros(1 + len(STEP_FIGURES), device=self._device), list[Metrics]()
+        sums, looks = torch.zeros(1 + len(self._step_figures), device=self._device), list[Metrics]()
         unchecked: list[_UncheckedStep] = []
         broken = faces = 0
         for step, batches in enumerate(_groups(self.train_faces, accumulate)):
@@ -181,7 +183,7 @@ class Trainer:
             learning_rate = float(self.optimizer.param_groups[0]["lr"])
             result = self._step(
                 [self._view(batch) for batch in batches],
-                (lambda output: looks.append(self._gradient_norms(output))) if looking else None,
+                (lambda output: looks.append(self.objective.look(output))) if looking else None,
             )
             self._schedule.step()
             self.objective.weighting.clamp_()
@@ -194,14 +196,14 @@ class Trainer:
             unchecked.append(_UncheckedStep(step + 1, positions, values, result.is_broken))
             if step % self._options.log_every_steps == 0:
                 broken += self._tell_broken(observer, epoch, unchecked)
-                unchecked, told = [], named(values)
+                unchecked, told = [], self._named(values)
                 if np.isfinite(told["train/grad_norm"]):
                     steps_done = (epoch - 1) * steps + step + 1
                     observer.on_step(StepRecord(epoch, steps_done, epochs * steps, told))
         broken += self._tell_broken(observer, epoch, unchecked)
         if not sums[0]:
             raise StoppedError(f"No step of epoch {epoch} had a finite gradient. {REMEDY}")
-        means = named(mean_over_workers(sums[1:] / sums[0]))
+        means = self._named(mean_over_workers(sums[1:] / sums[0]))
         seconds = time.perf_counter() - started_s
         weighting = self.objective.weighting
         figures = {
@@ -237,7 +239,7 @@ class Trainer:
         found = [step for step, is_broken in zip(unchecked, flags, strict=True) if is_broken]
         for step in found:
             images = [self._image_ids[position] for batch in step.positions for position in batch.tolist()]
-            observer.on_broken_step(BrokenStep(epoch, step.number, images, named(step.values)))
+            observer.on_broken_step(BrokenStep(epoch, step.number, images, self._named(step.values)))
             if self._options.on_nonfinite == "stop":
                 raise StoppedError(
                     f"A gradient is not finite in epoch {epoch}, step {step.number}. {REMEDY} "
@@ -245,11 +247,9 @@ class Trainer:
                 )
         return len(found)
 
-    def _gradient_norms(self, output: ObjectiveOutput) -> Metrics:
-        shared = [p for p in self.objective.model.backbone.parameters() if p.requires_grad]
-        gradients = task_gradients(output.losses, shared)
-        norms = {f"train/grad_norm_{task}": norm for task, norm in gradients.norms.items()}
-        return norms | {"train/grad_cosine": gradients.cosine}
+    def _named(self, values: Tensor) -> Metrics:
+        """Name the figures of a step: the total, each task's loss, the norm of the gradient."""
+        return dict(zip(self._step_figures, values.tolist(), strict=True))
 
 
 class _UncheckedStep(NamedTuple):
@@ -261,13 +261,7 @@ class _UncheckedStep(NamedTuple):
     is_broken: Tensor
 
 
-def named(values: Tensor) -> Metrics:
-    """Name the figures of a step: the total, each task's loss, the norm of the gradient."""
-    return dict(zip(STEP_FIGURES, values.tolist(), strict=True))
-
-
 REMEDY = "Lower optimizer.learning_rate, lengthen training.warmup_epochs or set training.max_grad_norm."
-STEP_FIGURES = ("train/loss", "train/loss_expression", "train/loss_landmarks", "train/grad_norm")
 
 
 def _mean_of_finite(values: Sequence[float]) -> float:

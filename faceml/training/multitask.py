@@ -84,7 +84,7 @@ def build_trainer(
     rank: int = 0,
     faces: Faces | None = None,
     train_faces: EpochBatches | None = None,
-) -> Trainer:
+) -> Trainer[MultitaskFaceModel]:
     """Build the training of one worker.
 
     Args:

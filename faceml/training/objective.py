@@ -1,7 +1,8 @@
-"""What multitask training minimises: from a batch of faces to one number, and the losses behind it."""
+"""What a training minimises: from a batch of faces to one number, and the losses behind it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.expression import expression_cross_entropy
 from faceml.losses.landmarks import masked_mse
 from faceml.losses.weighting import TaskWeighting
+from faceml.models.backbone import ModelT
 from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
 from faceml.training.workers import flattened, mean_over_workers
 
@@ -20,11 +22,47 @@ class ObjectiveOutput(NamedTuple):
 
     total: Tensor
     losses: dict[str, Tensor]
-    outputs: FaceOutputs
+    outputs: Any
 
 
-class MultitaskObjective(nn.Module):
-    """The network, its task losses and their weighting as one module, so that DDP sees every parameter.
+class Objective(nn.Module, ABC, Generic[ModelT]):
+    """A network, its task losses and their weighting as one module, so that DDP sees every parameter.
+
+    Args:
+        model: The network.
+        weighting: Of the tasks.
+
+    Attributes:
+        tasks: Their names, in the order of the losses.
+    """
+
+    tasks: tuple[str, ...]
+
+    def __init__(self, model: ModelT, weighting: TaskWeighting) -> None:
+        super().__init__()
+        self.model = model
+        self.weighting = weighting
+
+    @abstractmethod
+    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+        """Return the weighted total of the task losses over a batch on the network's device.
+
+        Args:
+            batch: Of this worker.
+            landmark_rows: What the penalties of landmarks are divided by; None counts
+                them with `rows_per_worker`.
+        """
+
+    @abstractmethod
+    def look(self, output: ObjectiveOutput) -> dict[str, float]:
+        """Return what is to be known of a step beside its losses, while its graph is there."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Hear that an epoch begins, the first one being 1."""
+
+
+class MultitaskObjective(Objective[MultitaskFaceModel]):
+    """Expression and landmarks from one network.
 
     Args:
         model: The network.
@@ -36,6 +74,7 @@ class MultitaskObjective(nn.Module):
         landmark_loss: With the arguments of `masked_mse`.
     """
 
+    tasks = ("expression", "landmarks")
     class_weights: Tensor | None
 
     def __init__(
@@ -48,9 +87,7 @@ class MultitaskObjective(nn.Module):
         focal_gamma: float = 0.0,
         landmark_loss: Callable[..., Tensor] = masked_mse,
     ) -> None:
-        super().__init__()
-        self.model = model
-        self.weighting = weighting
+        super().__init__(model, weighting)
         self.preprocessing = preprocessing
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.label_smoothing = label_smoothing
@@ -58,13 +95,7 @@ class MultitaskObjective(nn.Module):
         self.landmark_loss = landmark_loss
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
-        """Return the weighted total of the task losses over a batch on the network's device.
-
-        Args:
-            batch: Of this worker.
-            landmark_rows: What the penalties of landmarks are divided by; None counts
-                them with `rows_per_worker`.
-        """
+        """Return the weighted total, as `Objective.forward` says."""
         rows = rows_per_worker(batch.has_landmarks) if landmark_rows is None else landmark_rows
         outputs: FaceOutputs = self.model(self.preprocessing.normalize(batch.image))
         losses = {
@@ -76,6 +107,13 @@ class MultitaskObjective(nn.Module):
         if self.training and self.weighting.needs_losses and torch.is_grad_enabled():
             self.weighting.see_losses(shared_losses(losses))
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
+
+    def look(self, output: ObjectiveOutput) -> dict[str, float]:
+        """Return the norm of each task's gradient on the backbone, and the cosine between the two."""
+        shared = [p for p in self.model.backbone.parameters() if p.requires_grad]
+        gradients = task_gradients(output.losses, shared)
+        norms = {f"train/grad_norm_{task}": norm for task, norm in gradients.norms.items()}
+        return norms | {"train/grad_cosine": gradients.cosine}
 
 
 def shared_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -33,14 +33,14 @@ class EpochRecord:
 
     Attributes:
         epoch: From 1.
-        metrics: Means over the epoch (`train/…`) and the evaluation at its end (`val/…`).
-        confusion: Of the expressions in that evaluation.
+        metrics: Means over the epoch (`train/…`) and the evaluation at its end (`val/…`, `verification/…`).
+        confusion: Of the expressions in that evaluation; None where there are none.
         save: Writes the checkpoint of this moment into a folder.
     """
 
     epoch: int
     metrics: Metrics
-    confusion: ConfusionMatrix
+    confusion: ConfusionMatrix | None
     save: Callable[[Path], None]
 
 
@@ -59,6 +59,20 @@ class BrokenStep:
     step: int
     image_ids: list[str]
     metrics: Metrics
+
+
+class Measured(Protocol):
+    """What a network was found to be worth."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Figures by name, `accuracy` among them."""
+        ...
+
+    @property
+    def confusion(self) -> ConfusionMatrix | None:
+        """How often each expression was taken for which; None where there are none."""
+        ...
 
 
 class TrainingObserver(Protocol):

@@ -34,11 +34,12 @@ def write_broken_step(record: BrokenStep, rank: int, folder: Path) -> Path:
     return file
 
 
-def epoch_record(epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> dict[str, Any]:
+def epoch_record(epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> dict[str, Any]:
     """Return the record of an epoch as JSON can have it."""
     # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
     values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-    return {"epoch": epoch, **values, CONFUSION: confusion.counts.tolist()}
+    counts = {CONFUSION: confusion.counts.tolist()} if confusion else {}
+    return {"epoch": epoch, **values, **counts}
 
 
 class RunFolder:
@@ -63,7 +64,7 @@ class RunFolder:
     ) -> None:
         self._close_events()
 
-    def add(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix) -> None:
+    def add(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
         """Add the record of an epoch; it replaces records from this epoch on, which a resume repeats."""
         kept = [record for record in self.records if record["epoch"] < epoch]
         self._replace([*kept, epoch_record(epoch, metrics, confusion)])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from faceml.datasets.face_dataset import FaceSample
 from faceml.training.conflicts import ConflictFreeBackward
 from faceml.training.objective import (
-    MultitaskObjective,
+    Objective,
     ObjectiveOutput,
     rows_per_worker,
     shared_losses,
@@ -60,7 +60,7 @@ class TrainingStep:
     def __init__(
         self,
         module: nn.Module,
-        objective: MultitaskObjective,
+        objective: Objective[Any],
         optimizer: Optimizer,
         precision: Precision = "fp32",
         max_grad_norm: float | None = None,

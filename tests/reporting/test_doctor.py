@@ -1,6 +1,7 @@
 """Each finding is made where it holds, not where it does not, and said once."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_unsteady__if_weights_still_moved_in_the_last_epoch() -> None:
 
 
 def test_doctor__says_each_thing_once() -> None:
-    doctor = Doctor(weighting("fixed"))
+    doctor = Doctor(partial(diagnose, weighting=weighting("fixed")))
     epochs = [record(1, grad_norm_expression=100.0)]
     assert len(doctor.news(epochs)) == 1
     epochs.append(record(2, grad_norm_expression=120.0))

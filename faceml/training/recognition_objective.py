@@ -1,0 +1,94 @@
+"""What the training of recognition minimises: from a batch of faces to one number.
+
+Shape letters: B images of a batch, C people, D embedding dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.losses.angular_margin import AngularMargin
+from faceml.losses.weighting import FixedWeighting
+from faceml.models.identity_head import IdentityHead
+from faceml.models.recognition import FaceResNet
+from faceml.training.objective import Objective, ObjectiveOutput
+
+
+class RecognitionOutputs(NamedTuple):
+    """What the network says about a batch of faces.
+
+    Attributes:
+        embedding: float32 of shape (B, D).
+        cosines: float32 of shape (B, C), to the centre of every person.
+        labels: int64 of shape (B,), who they are.
+    """
+
+    embedding: Tensor
+    cosines: Tensor
+    labels: Tensor
+
+
+class RecognitionObjective(Objective[FaceResNet]):
+    """Cross-entropy over all people of the training split, with a margin for the own one.
+
+    Args:
+        model: The network.
+        head: The centres of the people.
+        margin: Between people.
+        preprocessing: Normalises the images on the network's device.
+        margin_warmup_epochs: The margin grows linearly from 0 over these.
+    """
+
+    tasks = ("identity",)
+
+    def __init__(
+        self,
+        model: FaceResNet,
+        head: IdentityHead,
+        margin: AngularMargin,
+        preprocessing: Preprocessing,
+        margin_warmup_epochs: int = 0,
+    ) -> None:
+        super().__init__(model, FixedWeighting({"identity": 1.0}))
+        self.head = head
+        self.margin = margin
+        self.preprocessing = preprocessing
+        self.margin_warmup_epochs = margin_warmup_epochs
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the share of the margin: 0 in the first epoch of a warm-up, all of it after the last."""
+        warmup = self.margin_warmup_epochs
+        self.margin.share = min(1.0, (epoch - 1) / warmup) if warmup else 1.0
+
+    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+        """Return the loss of a batch, as `Objective.forward` says."""
+        embedding = self.model(self.preprocessing.normalize(batch.image))
+        cosines, norms = self.head(embedding)
+        losses = {"identity": functional.cross_entropy(self.margin(cosines, batch.label, norms), batch.label)}
+        return ObjectiveOutput(
+            self.weighting(losses), losses, RecognitionOutputs(embedding, cosines, batch.label)
+        )
+
+    @torch.no_grad()
+    def look(self, output: ObjectiveOutput) -> dict[str, float]:
+        """Return what tells a training that learns from one that fails.
+
+        The share of the batch that is nearest to its own centre, the mean cosine to the own centre and to
+        others', the deviation of the cosines of an image, and how many images of a person a batch has.
+        """
+        found: RecognitionOutputs = output.outputs
+        own = found.cosines.gather(1, found.labels[:, None])[:, 0]
+        others = (found.cosines.sum() - own.sum()) / max(1, found.cosines.numel() - len(own))
+        figures = {
+            "train/accuracy": (found.cosines.argmax(dim=1) == found.labels).float().mean(),
+            "train/cosine_own": own.mean(),
+            "train/cosine_others": others,
+            "train/cosine_deviation": found.cosines.std(dim=1).mean(),
+        }
+        images_per_person = len(found.labels) / len(set(found.labels.tolist()))
+        shown = {name: float(value) for name, value in figures.items()}
+        return shown | {"train/images_per_person": images_per_person}

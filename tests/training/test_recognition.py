@@ -1,0 +1,160 @@
+"""The training of recognition on people of made-up colours: it learns, resumes, refuses what is no test."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from faceml.config.config_error import ConfigError
+from faceml.config.loading import parse_config
+from faceml.config.recognition import RecognitionConfig
+from faceml.datasets.alignment import template
+from faceml.datasets.landmark_table import write_shard
+from faceml.images import encode_jpeg
+from faceml.schema import landmark_schema, table_metadata
+from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.recognition import build_people, build_recognition_trainer
+
+SIDE = 40
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tables` and `images` of 12 people to train on and 8 others, 6 images each, and one without a face."""
+    root, rng = tmp_path_factory.mktemp("people"), np.random.default_rng(0)
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
+    points = (template(SIDE) + 0.5) / SIDE
+    for split, names in (("train", range(12)), ("val", range(20, 28))):
+        rows = []
+        for person in names:
+            color = (
+                np.random.default_rng(person)
+                .uniform(40, 215, (2, 2, 3))
+                .repeat(SIDE // 2, 0)
+                .repeat(SIDE // 2, 1)
+            )
+            for number in range(6):
+                image_id = f"person{person:02d}/{number:04d}.jpg"
+                pixels = (color + rng.normal(0, 12, color.shape)).clip(0, 255).astype(np.uint8)
+                file = root / "images" / split / image_id
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(encode_jpeg(pixels, 92))
+                row: dict[str, Any] = {"image_id": image_id, "folder": f"person{person:02d}", "status": "ok"}
+                rows.append(row | {"landmarks_5": points.ravel().astype(np.float32)})
+        rows[3] |= {"status": "no_face", "landmarks_5": None}
+        write_shard(rows, schema, root / "tables" / split / "a.parquet")
+    return root
+
+
+def config_of(people: Path, folder: Path, **changes: Any) -> RecognitionConfig:
+    plain: dict[str, Any] = {
+        "data": {
+            **{
+                s: {"table": str(people / "tables" / s), "images": str(people / "images" / s)}
+                for s in ("train", "val")
+            },
+            "image_size": 32,
+            "people_per_batch": 4,
+            "images_per_person": 3,
+            "pairs": {"number": 200},
+        },
+        "model": {"embedding_dim": 32},
+        "margin": {"kind": "arcface", "scale": 16.0, "margin": 0.2},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-3, "head_multiplier": 3.0},
+        "training": {"epochs": 4, "warmup_epochs": 1},
+        "run": {"folder": str(folder / "run")},
+    }
+    for key, value in changes.items():
+        plain[key] = plain.get(key, {}) | value if isinstance(value, dict) else value
+    return parse_config(RecognitionConfig, plain)
+
+
+class Records:
+    """Keep the records of epochs."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochRecord] = []
+
+    def on_step(self, record: StepRecord) -> None:
+        pass
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+
+    def on_broken_step(self, record: BrokenStep) -> None:
+        raise AssertionError(record)
+
+
+def train(config: RecognitionConfig, epochs: int, resume: Path | None = None) -> tuple[Any, Records]:
+    trainer, records = build_recognition_trainer(config, torch.device("cpu")), Records()
+    if resume is not None:
+        trainer.resume(resume)
+    trainer.fit(epochs, records)
+    return trainer, records
+
+
+def test_training__learns_to_tell_people_apart_whom_it_never_saw(people: Path, tmp_path: Path) -> None:
+    _, records = train(config_of(people, tmp_path), 4)
+    first, last = records.epochs[0].metrics, records.epochs[-1].metrics
+    assert last["train/loss_identity"] < first["train/loss_identity"] - 1
+    assert last["verification/accuracy"] > 0.85
+    assert last["verification/top_1"] > 0.7
+    assert last["train/images_per_person"] == 3.0
+    assert last["train/cosine_own"] > last["train/cosine_others"] + 0.2
+    assert np.isnan(last["verification/tar_at_far_1e-3"])
+    assert records.epochs[0].confusion is None
+
+
+@pytest.mark.parametrize("sampling", ["pk", "naive"])
+def test_training__resumed_is_the_same_bit_for_bit(people: Path, tmp_path: Path, sampling: str) -> None:
+    config = config_of(people, tmp_path, margin_warmup_epochs=2)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"sampling": sampling})})
+    whole, records = train(config, 3)
+    part, some = train(config, 1)
+    part.save(some.epochs[-1].metrics, tmp_path)
+    resumed, rest = train(config, 3, tmp_path)
+    for name, value in whole.objective.state_dict().items():
+        assert torch.equal(value, resumed.objective.state_dict()[name]), name
+    measured = [
+        {k: v for k, v in r.metrics.items() if "second" not in k}
+        for r in (records.epochs[-1], rest.epochs[-1])
+    ]
+    np.testing.assert_equal(*measured)
+
+
+def test_training__both_samplings_see_as_many_images(people: Path, tmp_path: Path) -> None:
+    steps = []
+    for sampling in ("pk", "naive"):
+        config = config_of(people, tmp_path)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"sampling": sampling})})
+        steps.append(len(build_recognition_trainer(config, torch.device("cpu")).train_faces))
+    assert steps[0] == steps[1] == 6  # 71 images of 12 people: twice three steps of four people
+
+
+def test_build_people__faces_that_cannot_be_aligned_are_left_out(people: Path, tmp_path: Path) -> None:
+    opened = build_people(config_of(people, tmp_path).data)
+    assert len(opened.train) == 12 * 6 - 1
+    assert opened.train.left_out == {"no_face": ["person00/0003.jpg"]}
+    assert opened.train.people == [f"person{number:02d}" for number in range(12)]
+    names = [opened.val.image_ids[position].split("/")[0] for position in range(len(opened.val))]
+    assert [opened.val.people[label] for label in opened.val.labels.tolist()] == names
+
+
+def test_build_people__a_person_in_both_splits_is_refused(people: Path, tmp_path: Path) -> None:
+    config = config_of(people, tmp_path).data
+    twice = config.model_copy(update={"val": config.train})
+    with pytest.raises(
+        ConfigError, match=r"12 of its 12 people are in data.train.table too \(person00, person01"
+    ):
+        build_people(twice)
+
+
+def test_build_recognition_trainer__too_few_people_for_a_step_are_refused(
+    people: Path, tmp_path: Path
+) -> None:
+    config = config_of(people, tmp_path)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"people_per_batch": 13})})
+    with pytest.raises(ConfigError, match=r"data.people_per_batch = 13: .* has 12. Choose a smaller one"):
+        build_recognition_trainer(config, torch.device("cpu"))
