@@ -207,6 +207,25 @@ def tune(
 
 
 @app.command()
+def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides: Overrides = None) -> None:
+    """Train face recognition, from a pretrained backbone or from scratch.
+
+    The same command again goes on where it was interrupted.
+
+    Example: faceml transfer --set model.weights=RUN/best_model.pt --set data.sampling=pk
+    """
+    from faceml.config.loading import load_config
+    from faceml.config.recognition import RecognitionConfig
+
+    settings = load_config(RecognitionConfig, config, overrides or [])
+    from ray_jobs import transfer as job
+
+    job.run(settings)
+    job.show(settings, _console())
+    _show_results(settings.run.folder)
+
+
+@app.command()
 def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = None) -> None:
     """Go the whole way on synthetic faces: draw, extract, train, search, report.
 

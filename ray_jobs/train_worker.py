@@ -1,4 +1,4 @@
-"""One worker of a multitask training: what runs in each process of Ray Train's group."""
+"""One worker of a training: what runs in each process of Ray Train's group."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import ray.train
 import ray.train.torch
+import torch
 from ray.train.collective import barrier
 from ray.util.queue import Queue
 
@@ -13,6 +14,7 @@ from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics, write_metrics
+from faceml.training.loop import Trainer
 from faceml.training.multitask import Faces, batches_per_epoch, build_faces, build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.process_setup import set_up_process
@@ -26,7 +28,7 @@ STREAM = "train"
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train as one of the workers of a group."""
+    """Train expression and landmarks as one of the workers of a group."""
     config = parse_config(TrainConfig, settings["config"])
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
@@ -34,14 +36,21 @@ def train_worker(settings: dict[str, Any]) -> None:
     faces = build_faces(config.data)
     streamed = _streamed(config, faces) if config.data.ingest == "stream" else None
     trainer = build_trainer(config, device, rank, faces, streamed)
-    observer = _RayTrainObserver(settings["events"], rank, config.run.folder)
+    fit_in_group(trainer, config.training.epochs, device, settings["events"], config.run.folder)
+
+
+def fit_in_group(
+    trainer: Trainer[Any], epochs: int, device: torch.device, events: Queue, run_folder: Path
+) -> None:
+    """Train as a worker of a group, from its last checkpoint if there is one."""
+    observer = _RayTrainObserver(events, ray.train.get_context().get_world_rank(), run_folder)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
             observer.resume(Path(folder))
     observer.start(device_name(device))
-    trainer.fit(config.training.epochs, observer)
+    trainer.fit(epochs, observer)
 
 
 def _streamed(config: TrainConfig, faces: Faces) -> StreamedBatches:

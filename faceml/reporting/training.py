@@ -9,20 +9,25 @@ from rich.table import Table
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.run_files import CONFUSION
 
-WATCHED = ("train/loss_expression", "train/loss_landmarks", "val/accuracy", "val/landmark_mse")
+SCORE = "val/accuracy"
+"""By which the best epoch of a multitask training is known."""
+WATCHED = (
+    *("train/loss_expression", "train/loss_landmarks", "train/loss_identity", "train/accuracy"),
+    *("val/accuracy", "val/landmark_mse", "verification/accuracy", "verification/equal_error_rate"),
+)
 
 
-def best_first(record: dict[str, Any]) -> tuple[float, int]:
-    """Return what the best of several epochs is the maximum of: validation accuracy, then the later epoch.
+def best_first(record: dict[str, Any], score: str = SCORE) -> tuple[float, int]:
+    """Return what the best of several epochs is the maximum of: the score, then the later epoch.
 
     Never the total: with learned weights it may fall without any task getting better.
     """
-    return record["val/accuracy"], record["epoch"]
+    return record[score], record["epoch"]
 
 
-def best_record(records: list[dict[str, Any]]) -> dict[str, Any]:
+def best_record(records: list[dict[str, Any]], score: str = SCORE) -> dict[str, Any]:
     """Return the record of the best epoch."""
-    return max(records, key=best_first)
+    return max(records, key=lambda record: best_first(record, score))
 
 
 def confusion_of(record: Mapping[str, Any]) -> ConfusionMatrix:
@@ -30,14 +35,15 @@ def confusion_of(record: Mapping[str, Any]) -> ConfusionMatrix:
     return ConfusionMatrix(np.array(record[CONFUSION], dtype=np.int64))
 
 
-def training_summary(records: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
+def training_summary(records: list[dict[str, Any]], wall_s: float, score: str = SCORE) -> dict[str, Any]:
     """Return what `summary.json` holds: the best epoch's record, and the last one's.
 
     Args:
         records: Of all epochs, at least one.
         wall_s: Seconds of the whole run.
+        score: By which the best one is known.
     """
-    best = best_record(records)
+    best = best_record(records, score)
     return {"epochs": len(records), "best": best, "last": records[-1], "wall_s": round(wall_s, 2)}
 
 

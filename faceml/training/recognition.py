@@ -88,6 +88,22 @@ def recognition_sampler(config: RecognitionConfig, faces: PersonDataset, rank: i
     return ShuffledSampler(len(faces), len(together), workers, rank, config.seed)
 
 
+def recognition_steps(config: RecognitionConfig, faces: PersonDataset) -> int:
+    """Return the steps of one epoch, what is left at its end and fills none being left out.
+
+    Raises:
+        ConfigError: An epoch has fewer batches than a step, or there are fewer people than a step has.
+    """
+    batches = len(recognition_sampler(config, faces)) // config.batch_size_per_worker
+    accumulate = config.training.accumulate_batches
+    if batches < accumulate:
+        raise ConfigError(
+            f"training.accumulate_batches = {accumulate}: an epoch has {batches} batches. Choose a smaller "
+            "number."
+        )
+    return batches // accumulate
+
+
 def build_recognition_trainer(
     config: RecognitionConfig, device: torch.device, rank: int = 0, people: People | None = None
 ) -> Trainer[FaceResNet]:
@@ -125,12 +141,7 @@ def build_recognition_trainer(
         config.data.loader_processes,
         pin_memory=config.scaling.use_gpu,
     )
-    steps = len(batches) // training.accumulate_batches
-    if not steps:
-        raise ConfigError(
-            f"training.accumulate_batches = {training.accumulate_batches}: an epoch has {len(batches)} "
-            "batches. Choose a smaller one."
-        )
+    steps = recognition_steps(config, people.train)
     heads = nn.ModuleList([objective.model.embedding_head, objective.head])
     learning = nn.ModuleDict({"backbone": objective.model.backbone, "heads": heads})
     optimizer = build_optimizer(config.optimizer, learning, objective.weighting, 0.0)

@@ -1,0 +1,158 @@
+"""A group of Ray Train workers at work, as the driver sees it: what every kind of training shares."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+from ray.util.queue import Queue
+
+from faceml.atomic import AtomicPath
+from faceml.config.recognition import RecognitionConfig
+from faceml.config.train import ScalingConfig, TrainConfig
+from faceml.metrics.confusion import ConfusionMatrix
+from faceml.reporting.doctor import Doctor
+from faceml.reporting.progress import ProgressReport
+from faceml.reporting.training import best_first, watched_figures
+from faceml.reporting.training_plan import FirstEstimate, start_line
+from faceml.run_files import BEST_MODEL_FILE
+from faceml.stopped import StoppedError
+from faceml.training.checkpoint import MODEL_FILE
+from faceml.training.observer import Metrics, StepRecord
+from faceml.training.run_folder import RunFolder
+from faceml.training.tracking import NoTracking, Tracking
+from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
+from ray_jobs.events import EventChannel
+from ray_jobs.train_errors import FinalErrors, OneReason
+from ray_jobs.train_worker import Start
+
+logger = logging.getLogger(__name__)
+
+# A worker that dies is replaced this often, and the group goes on from the last checkpoint.
+MAX_WORKER_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """What a kind of training brings along.
+
+    Attributes:
+        config: Of the whole training.
+        worker: What each process of the group runs, given `config` as plain values and `events`.
+        total_steps: Of the whole training.
+        score: The metric by which the best epoch is known.
+        doctor: Looks at the records after each epoch.
+        tracking: Who is told beside the run folder.
+        streams: Data sets that Ray Data brings, by name.
+    """
+
+    config: TrainConfig | RecognitionConfig
+    worker: Callable[[dict[str, Any]], None]
+    total_steps: int
+    score: str
+    doctor: Doctor
+    tracking: Tracking = field(default_factory=NoTracking)
+    streams: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train_group(job: GroupJob) -> list[dict[str, Any]]:
+    """Train, keep the best model, and return the records of all epochs.
+
+    An unfinished run in the folder is continued from its last checkpoint.
+
+    Raises:
+        StoppedError: Workers could not go on, for the reason that it names, or died too often.
+    """
+    folder = job.config.run.folder
+    settle_checkpoints(folder)
+    with (
+        OneReason(),
+        RunFolder(folder) as run_folder,
+        ProgressReport("train", job.total_steps) as progress,
+        EventChannel(_Receiver(job, run_folder, progress)) as events,
+    ):
+        result = _torch_trainer(job, events.queue).fit()
+    settle_checkpoints(folder)  # of what workers that died were writing
+    _keep_best_model(result, folder, job.score)
+    return run_folder.records
+
+
+def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> dict[str, float]:
+    """Return what all workers of a training hold together.
+
+    Args:
+        scaling: Of the training.
+        for_reading: Whether Ray Data reads for them: it waits for a CPU that they do not hold.
+    """
+    needed = {"CPU": float(scaling.num_train_workers * scaling.cpus_per_worker + for_reading)}
+    return needed | ({"GPU": float(scaling.num_train_workers)} if scaling.use_gpu else {})
+
+
+def _torch_trainer(job: GroupJob, events: Queue) -> ray.train.torch.TorchTrainer:
+    config, scaling = job.config, job.config.scaling
+    return ray.train.torch.TorchTrainer(
+        job.worker,
+        train_loop_config={"config": config.model_dump(mode="json"), "events": events},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.num_train_workers,
+            use_gpu=scaling.use_gpu,
+            resources_per_worker={"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {}),
+        ),
+        datasets=dict(job.streams),
+        run_config=ray.train.RunConfig(
+            storage_path=str(config.run.folder),
+            name=CHECKPOINTS_FOLDER,
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute=job.score
+            ),
+            failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
+            callbacks=[FinalErrors(), ListKept(config.run.folder)],  # type: ignore[list-item] # the old API's
+        ),
+    )
+
+
+def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> None:
+    if not result.best_checkpoints:
+        raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
+    best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
+    with best.as_directory() as folder, AtomicPath(run_folder / BEST_MODEL_FILE) as partial:
+        shutil.copyfile(Path(folder) / MODEL_FILE, partial)
+
+
+class _Receiver:
+    """Take what workers tell: into the run folder, MLflow, the progress bar, the log."""
+
+    def __init__(self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport) -> None:
+        self._job = job
+        self._run_folder = run_folder
+        self._progress = progress
+        self._estimate = FirstEstimate()
+
+    def __call__(self, event: Start | StepRecord | tuple[int, Metrics, ConfusionMatrix | None]) -> None:
+        if isinstance(event, Start):
+            self._run_folder.go_back(event.records)
+            epochs = self._job.config.training.epochs
+            logger.info("%s", start_line(event.device, len(event.records), epochs))
+        elif isinstance(event, StepRecord):
+            self._hear_step(event)
+        else:
+            self._hear_epoch(*event)
+
+    def _hear_step(self, record: StepRecord) -> None:
+        self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
+        line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
+        if line is not None:
+            logger.info("%s", line)
+
+    def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
+        self._run_folder.add(epoch, metrics, confusion)
+        self._job.tracking.tell(self._run_folder.records)
+        logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+        for finding in self._job.doctor.news(self._run_folder.records):
+            logger.info("%s", finding)

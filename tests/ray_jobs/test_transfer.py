@@ -1,0 +1,105 @@
+"""The training of recognition on real Ray, on drawn people whom MediaPipe has looked at."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.extract import ExtractConfig
+from faceml.config.loading import load_config, parse_config
+from faceml.config.recognition import RecognitionConfig
+from faceml.datasets.synthetic.generate import generate_faces
+from faceml.metrics.verification import ScoredPairs, verification_accuracy
+from faceml.models.recognition import FaceResNet
+from faceml.run_files import read_metrics, read_summary
+from ray_jobs import extract, transfer
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+CONFIG = Path("configs/arcface_casia.yaml")
+
+
+@pytest.fixture(scope="module")
+def people(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`faces` and `tables` of 12 people to train on and 8 others, six images each."""
+    root = tmp_path_factory.mktemp("people")
+    splits = {"train": 12, "val": 8}
+    generate_faces(root / "faces", "identity", splits, image_size_px=160, images_per_person=6)
+    for split in splits:
+        settings = [f"data.root={root / 'faces' / split}", f"output.table={root / 'tables' / split}"]
+        extract.run(load_config(ExtractConfig, Path("configs/extract_landmarks.yaml"), settings))
+    return root
+
+
+def config_of(people: Path, folder: Path, **changes: Any) -> RecognitionConfig:
+    settings = [
+        *(f"data.{split}.table={people / 'tables' / split}" for split in ("train", "val")),
+        *(f"data.{split}.images={people / 'faces' / split}" for split in ("train", "val")),
+        *(
+            "data.image_size=32",
+            "data.people_per_batch=4",
+            "data.images_per_person=3",
+            "data.pairs.number=100",
+        ),
+        *(
+            "data.loader_processes=0",
+            "model.embedding_dim=32",
+            "training.epochs=2",
+            "training.precision=fp32",
+        ),
+        *("margin.scale=16", "margin.margin=0.2", "scaling.use_gpu=false", "scaling.cpus_per_worker=1"),
+        *("training.channels_last=false", f"run.folder={folder / 'run'}"),
+    ]
+    return load_config(
+        RecognitionConfig, CONFIG, settings + [f"{key}={value}" for key, value in changes.items()]
+    )
+
+
+def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
+    people: Path, tmp_path: Path
+) -> None:
+    config = config_of(people, tmp_path)
+    summary = transfer.run(config)
+    folder = config.run.folder
+    assert read_summary(folder)["accuracy"] == summary["accuracy"]
+    assert [record["epoch"] for record in read_metrics(folder)] == [1, 2]
+    table = pq.read_table(folder / "pairs.parquet")
+    people_of = [
+        [name.split("/")[0] for name in table[side].to_pylist()] for side in ("image_id", "other_image_id")
+    ]
+    same = np.array([a == b for a, b in zip(*people_of, strict=True)])
+    np.testing.assert_array_equal(same, table["is_same"].to_numpy())
+    numbers = {name: number for number, name in enumerate(sorted(set(people_of[0] + people_of[1])))}
+    shown = np.array([[numbers[name] for name in side] for side in people_of]).T
+    pairs = ScoredPairs(table["score"].to_numpy(), same, table["fold"].to_numpy(), shown)
+    assert verification_accuracy(pairs) == pytest.approx(summary["accuracy"], abs=0.02)
+    low, high = summary["accuracy_interval"]
+    assert 0 < low < summary["accuracy"] < high <= 1
+    checkpoint = torch.load(folder / "best_model.pt", weights_only=True)
+    model = FaceResNet(config.model)
+    model.load_state_dict(checkpoint["model_state_dict"])
+    assert checkpoint["preprocessing"]["resize"] == "similarity_to_template"
+    assert "unseen people" in (folder / "report.html").read_text(encoding="utf-8")
+    console = Console(width=120, record=True, quiet=True)
+    transfer.show(config, console)
+    with pytest.raises(ConfigError, match="holds a finished run"):
+        transfer.run(config)
+
+
+def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tmp_path: Path) -> None:
+    config = config_of(people, tmp_path)
+    other = {
+        "model_state_dict": FaceResNet(config.model).state_dict(),
+        "preprocessing": {"color_order": "bgr", "mean": [0.485, 0.456, 0.406]},
+    }
+    torch.save(other, tmp_path / "other.pt")
+    plain = config.model_dump(mode="json")
+    plain["model"]["weights"] = str(tmp_path / "other.pt")
+    with pytest.raises(ConfigError, match="color_order bgr where recognition has rgb"):
+        transfer.run(parse_config(RecognitionConfig, plain))
+    assert not config.run.folder.exists()
