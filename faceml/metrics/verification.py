@@ -63,12 +63,15 @@ def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> 
         weights: As in `roc_curve`.
     """
     weights = _weights(pairs, weights)
-    right = np.zeros(len(pairs.scores))
-    for fold in np.unique(pairs.folds):
-        inside = pairs.folds == fold
-        accepts = pairs.scores >= best_threshold(pairs, np.where(inside, 0.0, weights))
-        right[inside] = (accepts == pairs.same)[inside]
-    return float(weights @ right / weights.sum())
+    order = np.argsort(-pairs.scores, kind="stable")
+    cuts = np.append(0, np.append(np.flatnonzero(np.diff(pairs.scores[order])), len(order) - 1) + 1)
+    # To accept a pair of one person gains its weight, to accept one of two people loses it.
+    gains = np.where(pairs.same, weights, -weights)[order]
+    inside = pairs.folds[order] == np.unique(pairs.folds)[:, None]
+    of_fold = np.column_stack([np.zeros(len(inside)), np.cumsum(gains * inside, axis=1)])[:, cuts]
+    chosen = np.argmax(of_fold.sum(axis=0) - of_fold, axis=1)
+    gained = np.take_along_axis(of_fold, chosen[:, None], axis=1).sum()
+    return float((gained + weights[~pairs.same].sum()) / weights.sum())
 
 
 def best_threshold(pairs: ScoredPairs, weights: Floats | None = None) -> float:

@@ -81,6 +81,20 @@ def test_verification_accuracy__takes_no_threshold_from_the_fold_it_judges() -> 
     assert verification_accuracy(pairs, np.array([1.0, 1.0, 0.0, 1.0])) == pytest.approx(1 / 3)
 
 
+@given(SCORED, st.integers(0, 10**6))
+def test_verification_accuracy__judges_each_fold_at_the_best_threshold_of_the_others(
+    rows: list[tuple[int, bool, int]], seed: int
+) -> None:
+    scores, same, weights = (np.array(column) for column in zip(*rows, strict=True))
+    folds = np.random.default_rng(seed).integers(0, 3, len(rows))
+    pairs, right = make_pairs(scores.tolist(), same.tolist(), folds.tolist()), 0.0
+    for fold in range(3):
+        inside = folds == fold
+        threshold = best_threshold(pairs, np.where(inside, 0.0, weights + 1.0))
+        right += (weights + 1)[inside & ((scores >= threshold) == same)].sum()
+    assert verification_accuracy(pairs, weights + 1.0) == pytest.approx(right / (weights + 1).sum())
+
+
 def test_verification_accuracy__of_two_normal_distributions_is_known() -> None:
     # The best threshold is in the middle, and the share on the right side of it Φ(distance / 2).
     accuracy = verification_accuracy(normal_pairs(40_000, 2.0))
