@@ -15,6 +15,7 @@ REPORT_FILE = "report.html"
 MLFLOW_FILE = "mlflow.json"
 CONFUSION = "val/confusion_matrix"
 PREDICTIONS_FILE = "predictions.parquet"
+PAIRS_FILE = "pairs.parquet"
 BROKEN_STEPS_FOLDER = "broken_steps"
 
 

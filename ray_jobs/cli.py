@@ -208,15 +208,25 @@ def tune(
 
 @app.command()
 def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides: Overrides = None) -> None:
-    """Train face recognition, from a pretrained backbone or from scratch.
+    """Train face recognition, from a pretrained backbone or from scratch; with arms, compare such trainings.
 
     The same command again goes on where it was interrupted.
 
     Example: faceml transfer --set model.weights=RUN/best_model.pt --set data.sampling=pk
-    """
-    from faceml.config.loading import load_config
-    from faceml.config.recognition import RecognitionConfig
 
+    Example: faceml transfer --config configs/transfer_study.yaml
+    """
+    from faceml.config.loading import load_config, read_mapping
+    from faceml.config.recognition import RecognitionConfig
+    from faceml.config.study import StudyConfig
+
+    if "arms" in read_mapping(config):
+        study = load_config(StudyConfig, config, overrides or [])
+        from ray_jobs import study as study_job
+
+        study_job.show(study_job.run(study), study, _console())
+        _show_results(study.run.folder)
+        return
     settings = load_config(RecognitionConfig, config, overrides or [])
     from ray_jobs import transfer as job
 

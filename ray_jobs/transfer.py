@@ -2,18 +2,12 @@
 
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from rich.console import Console
-from torch.utils.data import DataLoader
 
-from faceml.atomic import AtomicPath
 from faceml.config.recognition import RecognitionConfig
-from faceml.datasets.face_dataset import FaceSample
 from faceml.metrics.verification import ScoredPairs
 from faceml.models.backbone import build_backbone_from
 from faceml.models.recognition import FaceResNet
@@ -27,17 +21,23 @@ from faceml.reporting.recognition_report import (
     recognition_table,
 )
 from faceml.reporting.training import training_summary
-from faceml.run_files import BEST_MODEL_FILE, REPORT_FILE, read_metrics, read_summary, write_summary
+from faceml.run_files import (
+    BEST_MODEL_FILE,
+    PAIRS_FILE,
+    REPORT_FILE,
+    read_metrics,
+    read_summary,
+    write_summary,
+)
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import People, build_people, recognition_steps
-from faceml.training.verification import Verification, accuracy_interval, score_pairs
+from faceml.training.scored_pairs import write_pairs
+from faceml.training.verification import accuracy_interval, score_split
 from faceml.transfer.backbone_weights import refuse_other_normalisation
 from ray_jobs.cluster import RayCluster, require_resources
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
 from ray_jobs.train_group import GroupJob, resources_of, train_group
 from ray_jobs.transfer_worker import recognition_worker
-
-PAIRS_FILE = "pairs.parquet"
 
 
 def run(config: RecognitionConfig) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
         total_steps = steps * config.training.epochs
         records = train_group(GroupJob(config, recognition_worker, total_steps, SCORE, doctor))
-    pairs = verify(config, people, config.run.folder / BEST_MODEL_FILE)
-    write_pairs(pairs, people, config.run.folder / PAIRS_FILE)
+    pairs = verify(config, people)
+    write_pairs(pairs, people.pairs, people.val.image_ids, config.run.folder / PAIRS_FILE)
     summary = training_summary(records, time.monotonic() - started_s, SCORE) | {
         "accuracy": training_summary(records, 0.0, SCORE)["best"][SCORE],
         "accuracy_interval": accuracy_interval(pairs),
@@ -79,31 +79,12 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     return summary
 
 
-def verify(config: RecognitionConfig, people: People, model_file: Path) -> ScoredPairs:
-    """Score the pairs with a model of this training."""
+def verify(config: RecognitionConfig, people: People) -> ScoredPairs:
+    """Score the pairs with the best model of a training."""
     device = torch.device("cuda" if config.scaling.use_gpu and torch.cuda.is_available() else "cpu")
     model = FaceResNet(config.model)
-    model.load_state_dict(read_state(model_file)["model_state_dict"])
-    labels, preprocessing = people.val.labels.numpy(), people.val.preprocessing
-    verification = Verification(people.pairs, labels, preprocessing, device)
-    batches: DataLoader[FaceSample] = DataLoader(people.val, config.batch_size_per_worker)
-    return score_pairs(verification.embed(model.to(device), batches), people.pairs, labels)
-
-
-def write_pairs(pairs: ScoredPairs, people: People, file: Path) -> None:
-    """Write one row for each pair: `image_id`, `other_image_id`, `is_same`, `fold`, `score`."""
-    names = [[people.val.image_ids[position] for position in side] for side in people.pairs.images.T.tolist()]
-    table = pa.table(
-        {
-            "image_id": names[0],
-            "other_image_id": names[1],
-            "is_same": pairs.same,
-            "fold": pairs.folds,
-            "score": pairs.scores,
-        }
-    )
-    with AtomicPath(file) as partial_file:
-        pq.write_table(table, partial_file, compression="zstd")
+    model.load_state_dict(read_state(config.run.folder / BEST_MODEL_FILE)["model_state_dict"])
+    return score_split(model.to(device), people.val, people.pairs, config.batch_size_per_worker, device)
 
 
 def show(config: RecognitionConfig, console: Console) -> None:

@@ -1,7 +1,6 @@
 """`faceml tune`: Ray Tune searches the settings of the multitask training."""
 
 import logging
-import os
 import shutil
 import time
 from itertools import chain, islice
@@ -45,7 +44,7 @@ from ray_jobs.tune_group import GroupTrial
 from ray_jobs.tune_plan import Plan, build_plan, planned_settings
 from ray_jobs.tune_room import Room, cluster_nodes, plan_room
 from ray_jobs.tune_searcher import PlanSearcher, best_value, build_scheduler, trial_folders
-from ray_jobs.tune_watch import Watch
+from ray_jobs.tune_watch import Watch, quieten_tune
 from ray_jobs.tune_worker import EPOCH_SECONDS, RAY_FOLDER, TRIALS_FOLDER, run_trial
 
 BEST_CONFIG_FILE = "best_config.yaml"
@@ -190,12 +189,7 @@ def _search(config: TuneConfig, plan: Plan, room: Room) -> None:
 def _tuner(
     config: TuneConfig, plan: Plan, room: Room, board: TrialBoard, ended: list[TrialFolder]
 ) -> ray.tune.Tuner:
-    # Ray's own loggers and tracebacks; what there is to tell is in the trials' folders and on the board.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
-    for name in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quieten_tune()
     plain = config.model_dump(mode="json")
     train = run_trial if room.workers == 1 else GroupTrial
     return ray.tune.Tuner(

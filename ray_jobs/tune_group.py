@@ -24,6 +24,7 @@ from torch import distributed
 
 from faceml.atomic import write_text
 from faceml.config.loading import parse_config
+from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig
 from faceml.training.trial_folder import FailureNoted
 from ray_jobs.tune_worker import RAY_FOLDER, TrialJob, train_trial, trial_folder
@@ -125,7 +126,7 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
         train_trial(job, config, device, rank, report)
 
 
-def release_workers(config: TuneConfig, trial: str) -> None:
+def release_workers(config: TuneConfig | StudyConfig, trial: str) -> None:
     """Give back what the workers of a trial hold whose own process has died, if it had any."""
     file = _group_file(config, trial)
     if file.is_file():
@@ -133,5 +134,5 @@ def release_workers(config: TuneConfig, trial: str) -> None:
         file.unlink()
 
 
-def _group_file(config: TuneConfig, trial: str) -> Path:
+def _group_file(config: TuneConfig | StudyConfig, trial: str) -> Path:
     return config.run.folder / RAY_FOLDER / "groups" / f"{trial}.group"

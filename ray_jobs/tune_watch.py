@@ -1,6 +1,7 @@
 """What the driver of a search hears from Ray Tune: onto the board, and into the folders of the trials."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import ray.tune
 from ray import cloudpickle
 from ray.tune.experiment import Trial as RayTrial
 
+from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig
 from faceml.reporting.trial_board import TrialBoard
 from faceml.training.trial_folder import Outcome, in_one_line
@@ -23,10 +25,10 @@ class Watch(ray.tune.Callback):
 
     Args:
         board: What a person looks at.
-        config: Of the search.
+        config: Of the search or study.
     """
 
-    def __init__(self, board: TrialBoard, config: TuneConfig) -> None:
+    def __init__(self, board: TrialBoard, config: TuneConfig | StudyConfig) -> None:
         self._board = board
         self._config = config
 
@@ -67,6 +69,15 @@ class Watch(ray.tune.Callback):
             folder.end(Outcome(reason, worker, last.get("data_openings", 0)))
         outcome = folder.outcome
         self._board.ended(folder.name, outcome.error or "" if outcome else "")
+
+
+def quieten_tune() -> None:
+    """Switch off Ray's own loggers and tracebacks; what there is to tell is in the trials' folders."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    for name in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _error_of(trial: RayTrial) -> BaseException | None:

@@ -11,6 +11,7 @@ import ray.tune
 import torch
 
 from faceml.config.loading import dump_config, parse_config
+from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig, build_running_trial
 from faceml.run_files import write_config
 from faceml.training.multitask import build_trainer
@@ -56,7 +57,7 @@ def run_trial(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> No
         train_trial(job, config, device, 0, ray.tune.report)
 
 
-def trial_folder(config: TuneConfig, trial: str) -> TrialFolder:
+def trial_folder(config: TuneConfig | StudyConfig, trial: str) -> TrialFolder:
     """Return the folder of a trial, on storage that all its workers and the driver share."""
     return TrialFolder(config.run.folder / TRIALS_FOLDER / trial)
 
@@ -85,11 +86,11 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
         run_folder = stack.enter_context(RunFolder(folder.path)) if rank == 0 else None
         if run_folder is not None:
             write_config(dump_config(train), folder.path)
-        observer = _TuneObserver(folder.path, run_folder, rank, report, config.trial.checkpoint_every_s)
+        observer = TuneObserver(folder.path, run_folder, rank, report, config.trial.checkpoint_every_s)
         trainer.fit(train.training.epochs, observer)
 
 
-class _TuneObserver:
+class TuneObserver:
     """Report epochs to Ray Tune, which may stop the trial there.
 
     Args:
@@ -119,6 +120,7 @@ class _TuneObserver:
         """Steps are too fine for a search."""
 
     def on_epoch(self, record: EpochRecord) -> None:
+        """Keep the record, and the checkpoint if it is time; then report, which may end the trial."""
         now_s = time.monotonic()
         metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
         if self._run_folder is not None:
@@ -131,4 +133,5 @@ class _TuneObserver:
         self._epoch_began_s = time.monotonic()
 
     def on_broken_step(self, record: BrokenStep) -> None:
+        """Keep what it tells."""
         write_broken_step(record, self._rank, self._folder)

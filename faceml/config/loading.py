@@ -26,15 +26,24 @@ def load_config(model: type[AnyConfig], file: Path, overrides: Sequence[str] = (
     Raises:
         ConfigError: One line for each mistake, with the dotted key, the value, and what is allowed.
     """
+    config = parse_config(model, apply_overrides(read_mapping(file), overrides))
+    check_inputs(config)
+    return config
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
+    """Read a YAML file without validating it.
+
+    Raises:
+        ConfigError: It is not there, no YAML, or no mapping.
+    """
     if not file.is_file():
         raise ConfigError(f"--config {file}: no such file. Ready-made ones are in the folder configs/.")
     with _YamlAsConfigError(f"--config {file}"):
         raw = yaml.safe_load(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
     if not isinstance(raw, dict):
         raise ConfigError(f"--config {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
-    config = parse_config(model, apply_overrides(raw, overrides))
-    check_inputs(config)
-    return config
+    return raw
 
 
 def parse_config(model: type[AnyConfig], raw: Mapping[str, Any], section: str = "") -> AnyConfig:

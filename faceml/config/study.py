@@ -37,6 +37,16 @@ class StudyConfig(Config):
     """What one training holds while it runs; as many run at once as there is room for."""
     run: StudyRunConfig
 
+    @property
+    def metric(self) -> str:
+        """What is watched while it runs."""
+        return "verification/accuracy"
+
+    @property
+    def trainings(self) -> dict[str, dict[str, Any]]:
+        """For the name of each training its arm and seed, all arms with one seed first."""
+        return {f"{arm}_seed_{seed}": {"arm": arm, "seed": seed} for seed in self.seeds for arm in self.arms}
+
     @model_validator(mode="after")
     def _no_seed_twice(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):

@@ -69,6 +69,7 @@ SCORES = {
     score.metric: score
     for score in (
         ACCURACY,
+        Score("verification/accuracy", "verification", minimised=False, is_share=True, digits=1),
         Score("val/macro_f1", "macro-F1", minimised=False, is_share=False, digits=3),
         Score("val/landmark_mse", "landmark MSE", minimised=True, is_share=False, digits=None),
         Score("val/nme_interocular", "landmark NME", minimised=True, is_share=True, digits=2),

@@ -144,7 +144,7 @@ class TrialBoard:
         return None if done == 0 or left == 0 else left * (time.monotonic() - self._began_s) / done
 
     def _value(self, value: float | None) -> str:
-        return f"{self._metric.removeprefix('val/')} {SCORES[self._metric].write(value)}"
+        return f"{SCORES[self._metric].label} {SCORES[self._metric].write(value)}"
 
     def _render(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0))

@@ -12,8 +12,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.person_dataset import PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.verification_pairs import VerificationPairs
 from faceml.metrics.verification import (
@@ -95,6 +97,28 @@ class Verification:
         if dist.is_initialized():
             dist.all_reduce(embeddings)  # rows of other workers are 0 here
         return embeddings.double().cpu().numpy()
+
+
+def score_split(
+    model: FaceResNet,
+    faces: PersonDataset,
+    pairs: VerificationPairs,
+    batch_size: int,
+    device: torch.device,
+) -> ScoredPairs:
+    """Score the pairs of a split in this process.
+
+    Args:
+        model: On the device.
+        faces: The split.
+        pairs: Of its images.
+        batch_size: Images at once.
+        device: Where the network is.
+    """
+    people = faces.labels.numpy()
+    batches: DataLoader[FaceSample] = DataLoader(faces, batch_size)
+    embeddings = Verification(pairs, people, faces.preprocessing, device).embed(model, batches)
+    return score_pairs(embeddings, pairs, people)
 
 
 def score_pairs(

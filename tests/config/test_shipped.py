@@ -13,7 +13,10 @@ from faceml.config.evaluate import EvaluateConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.config.loss import LandmarkLossConfig
+from faceml.config.margin import MarginConfig
+from faceml.config.recognition import RecognitionConfig
 from faceml.config.search_space import Dimension
+from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
 from faceml.config.synth import SynthConfig
 from faceml.config.tracking import MlflowTracking
 from faceml.config.train import AdamWConfig, SGDConfig, TrainConfig
@@ -30,11 +33,13 @@ from faceml.config.weighting import WeightingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, type[Config]] = {
+    "arcface_casia.yaml": RecognitionConfig,
     "demo.yaml": DemoConfig,
     "evaluate.yaml": EvaluateConfig,
     "extract_landmarks.yaml": ExtractConfig,
     "multitask_affectnet.yaml": TrainConfig,
     "synth.yaml": SynthConfig,
+    "transfer_study.yaml": StudyConfig,
     "tune_multitask.yaml": TuneConfig,
     "tune_weighting.yaml": TuneConfig,
 }
@@ -67,7 +72,14 @@ def test_configs__the_first_lines_say_what_for_and_the_exact_command(name: str) 
 
 
 @pytest.mark.parametrize(
-    "name", ["evaluate.yaml", "extract_landmarks.yaml", "multitask_affectnet.yaml", "synth.yaml"]
+    "name",
+    [
+        "arcface_casia.yaml",
+        "evaluate.yaml",
+        "extract_landmarks.yaml",
+        "multitask_affectnet.yaml",
+        "synth.yaml",
+    ],
 )
 def test_configs__no_option_is_undocumented(name: str) -> None:
     raw = shipped(name)
@@ -119,6 +131,29 @@ def test_configs__the_search_for_a_weighting_has_every_kind_and_three_seeds_of_e
     arms = [{key: value for key, value in settings.items() if key != "seed"} for settings in found]
     assert {arms.count(arm) for arm in arms} == {3}
     assert sum(arm["weighting.kind"] == "fixed" for arm in arms) == 15
+
+
+def test_configs__the_margins_not_chosen_are_in_the_comments() -> None:
+    text = (CONFIGS / "arcface_casia.yaml").read_text(encoding="utf-8")
+    kinds: list[type[BaseModel]] = [*get_args(get_args(MarginConfig)[0])]
+    assert len(kinds) == 3
+    assert not [f"{kind.__name__}.{name}" for kind in kinds for name in kind.model_fields if name not in text]
+    assert not [kind for kind in kinds if get_args(kind.model_fields["kind"].annotation)[0] not in text]
+
+
+def test_configs__the_study_has_the_five_arms_of_the_question_and_three_seeds() -> None:
+    config = parse_config(StudyConfig, shipped("transfer_study.yaml"))
+    refuse_unequal_arms(config)
+    arms = [build_arm_config(config, arm, 0, CONFIGS) for arm in config.arms]
+    tried = {(arm.data.sampling, str(arm.model.weights).rpartition("/")[2]) for arm in arms}
+    assert tried == {
+        ("naive", "none"),
+        ("pk", "none"),
+        ("pk", "imagenet"),
+        ("pk", "best_model.pt"),
+        ("naive", "best_model.pt"),
+    }
+    assert config.seeds == (0, 1, 2)
 
 
 def test_configs__the_demo_gives_every_stage_a_whole_configuration() -> None:

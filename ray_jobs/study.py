@@ -1,0 +1,222 @@
+"""`faceml transfer` with arms: Ray Tune trains every arm with every seed, and the study compares them."""
+
+import logging
+import shutil
+import time
+from typing import Any, NamedTuple
+
+import ray.tune
+from ray.tune.search import Searcher
+from rich.console import Console
+
+from faceml.config.loading import check_inputs
+from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
+from faceml.metrics.arms import compare_arms
+from faceml.models.backbone import build_backbone_from
+from faceml.reporting.html import Report, write_report
+from faceml.reporting.study_report import (
+    ArmRun,
+    study_answer,
+    study_chapter,
+    study_summary,
+    study_table,
+    verdict,
+)
+from faceml.reporting.trial_board import TrialBoard
+from faceml.run_files import PAIRS_FILE, REPORT_FILE, write_summary
+from faceml.stopped import StoppedError
+from faceml.training.recognition import build_people, recognition_steps
+from faceml.training.scored_pairs import read_pairs_table
+from faceml.training.trial_folder import TrialFolder
+from faceml.transfer.backbone_weights import refuse_other_normalisation
+from ray_jobs.cluster import RayCluster
+from ray_jobs.run_folders import enter_run_folder
+from ray_jobs.study_worker import run_arm
+from ray_jobs.tune_room import Room, cluster_nodes, plan_room
+from ray_jobs.tune_watch import Watch, quieten_tune
+from ray_jobs.tune_worker import RAY_FOLDER, TRIALS_FOLDER
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: StudyConfig) -> list[ArmRun]:
+    """Train what is not trained yet, compare the arms, and return their trainings.
+
+    A study that was interrupted in the same folder is continued: trainings that ended are not run again,
+    others go on from their checkpoints.
+
+    Raises:
+        ConfigError: An arm, the data or the resources do not fit; found before any training starts.
+        StoppedError: The study was interrupted, or not even two arms have a training that did not fail.
+    """
+    started_s = time.monotonic()
+    scope = check_study(config)
+    with RayCluster():
+        room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
+        enter_run_folder(config.run.folder, config)
+        _train(config, room)
+    runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]
+    arms = {run.arm for run in runs if run.pairs is not None}
+    if len(arms) < 2:
+        failed = next(run for run in runs if run.error)
+        raise StoppedError(f"Only {len(arms)} of {len(config.arms)} arms could be trained; {failed.error}")
+    compared = {
+        arm: [run.pairs for run in runs if run.arm == arm and run.pairs is not None]
+        for arm in config.arms
+        if arm in arms
+    }
+    study = compare_arms(compared)
+    summary = study_summary(study, runs, config.targets) | {"wall_s": round(time.monotonic() - started_s, 1)}
+    write_summary(summary, config.run.folder)
+    chapter = study_chapter(config, study, runs, summary, scope.num_people)
+    report = Report("What helps face recognition", study_answer(study), [chapter])
+    write_report(report, config.run.folder / REPORT_FILE)
+    return runs
+
+
+class Scope(NamedTuple):
+    """What all arms of a study have in common: images of an epoch, and people to train on."""
+
+    images_per_epoch: int
+    num_people: int
+
+
+def check_study(config: StudyConfig) -> Scope:
+    """Try every arm, and return what they have in common.
+
+    Raises:
+        ConfigError: An arm, its starting weights or the data do not fit.
+    """
+    refuse_unequal_arms(config)
+    people = build_people(config.recognition.data)
+    for split in (people.train, people.val):
+        split.log_left_out()
+    steps = recognition_steps(config.recognition, people.train)
+    for name in config.arms:
+        arm = build_arm_config(config, name, 0, config.run.folder)
+        check_inputs(arm.model, f"arms.{name}.model.")
+        build_backbone_from(arm.model)
+        refuse_other_normalisation(arm.model, people.train.preprocessing)
+        recognition_steps(arm, people.train)
+    training = config.recognition.training
+    images = steps * training.accumulate_batches * config.recognition.batch_size_per_worker
+    return Scope(images, len(people.train.people))
+
+
+def show(runs: list[ArmRun], config: StudyConfig, console: Console) -> None:
+    """Print a row for each arm, and a verdict on every two."""
+    compared = {
+        arm: [run.pairs for run in runs if run.arm == arm and run.pairs is not None] for arm in config.arms
+    }
+    study = compare_arms({arm: pairs for arm, pairs in compared.items() if pairs})
+    console.print(study_table(study, runs, config.targets))
+    for comparison in study.comparisons:
+        console.print(verdict(comparison), soft_wrap=True)
+
+
+class _Queue(Searcher):
+    """Hand out the trainings that have not ended, in their order."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        super().__init__(metric=config.metric, mode="max")
+        self._left = [
+            (name, settings)
+            for name, settings in config.trainings.items()
+            if _folder(config, name).outcome is None
+        ]
+        self._config = config
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune saves its searcher with the study; nobody reads it."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return name and settings of the next training, written into its folder."""
+        if not self._left:
+            return None
+        name, settings = self._left.pop(0)
+        _folder(self._config, name).begin(settings)
+        return {"trial": name, "settings": settings}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing is learned from it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing for Ray."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing."""
+
+
+def _train(config: StudyConfig, room: Room) -> None:
+    """Run the trainings that have not ended.
+
+    Raises:
+        StoppedError: It was interrupted before all had.
+    """
+    folders = {name: _folder(config, name) for name in config.trainings}
+    ended = {name for name, folder in folders.items() if folder.outcome is not None}
+    epochs = config.recognition.training.epochs
+    if len(ended) < len(folders):
+        logger.info(
+            "%d trainings, %d at once, with %d CPU and %g GPU each",
+            len(folders) - len(ended), room.at_once, room.cpus, room.gpus,
+        )  # fmt: skip
+        with TrialBoard(len(folders), epochs, config.metric, is_better_high=True) as board:
+            for name in ended:
+                outcome, records = folders[name].outcome, folders[name].records
+                best = max((record[config.metric] for record in records), default=None)
+                reason = outcome.error if outcome else None
+                board.ended_before(name, config.trainings[name], best, reason or "")
+            _tuner(config, room, board, len(folders) - len(ended)).fit()
+        shutil.rmtree(config.run.folder / RAY_FOLDER, ignore_errors=True)
+    left = [name for name, folder in folders.items() if folder.outcome is None]
+    if left:
+        raise StoppedError(
+            f"The study was interrupted after {len(folders) - len(left)} of {len(folders)} trainings; the "
+            "same command goes on."
+        )
+
+
+def _tuner(config: StudyConfig, room: Room, board: TrialBoard, trainings: int) -> ray.tune.Tuner:
+    quieten_tune()
+    plain = config.model_dump(mode="json")
+    trainable = ray.tune.with_parameters(run_arm, plain=plain, cpus=room.cpus)
+    return ray.tune.Tuner(
+        ray.tune.with_resources(trainable, room.placement),
+        tune_config=ray.tune.TuneConfig(
+            num_samples=trainings,
+            search_alg=_Queue(config),
+            max_concurrent_trials=room.at_once,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: str(trial.config["trial"]),
+            trial_dirname_creator=lambda trial: str(trial.config["trial"]),
+        ),
+        run_config=ray.tune.RunConfig(
+            storage_path=str(config.run.folder),
+            name=RAY_FOLDER,
+            verbose=0,
+            callbacks=[Watch(board, config)],
+            checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=ray.tune.FailureConfig(max_failures=config.trial.restarts),
+        ),
+    )
+
+
+def _folder(config: StudyConfig, name: str) -> TrialFolder:
+    return TrialFolder(config.run.folder / TRIALS_FOLDER / name)
+
+
+def _arm_run(config: StudyConfig, name: str, images_per_epoch: int) -> ArmRun:
+    folder, settings = _folder(config, name), config.trainings[name]
+    file = folder.path / PAIRS_FILE
+    return ArmRun(
+        arm=settings["arm"],
+        seed=settings["seed"],
+        images_per_epoch=images_per_epoch,
+        records=folder.records,
+        pairs=read_pairs_table(file) if file.is_file() else None,
+        error=folder.outcome.error if folder.outcome else None,
+    )

@@ -1,0 +1,66 @@
+"""Arms are compared on equal terms, or refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceml.config.config_error import ConfigError
+from faceml.config.loading import parse_config
+from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
+
+
+def study(arms: dict[str, Any], **changes: Any) -> StudyConfig:
+    recognition = {
+        "data": {split: {"table": f"/{split}"} for split in ("train", "val")},
+        "run": {"folder": "/a"},
+    }
+    return parse_config(
+        StudyConfig, {"recognition": recognition, "arms": arms, "run": {"folder": "/study"}} | changes
+    )
+
+
+def test_build_arm_config__has_what_is_common_what_is_its_own_and_its_seed() -> None:
+    config = study({"one": {}, "other": {"data.sampling": "naive", "margin.margin": 0.3}}, trial={"gpus": 1})
+    built = build_arm_config(config, "other", 7, Path("/study/x"), cpus=2)
+    assert (built.data.sampling, built.margin.margin, built.seed) == ("naive", 0.3, 7)
+    assert (built.scaling.use_gpu, built.scaling.cpus_per_worker) == (True, 2)
+    assert built.run.folder == Path("/study/x")
+    assert config.trainings["other_seed_2"] == {"arm": "other", "seed": 2}
+    assert len(config.trainings) == 6
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("training.epochs", 3),
+        ("data.people_per_batch", 8),
+        ("data.images_per_person", 2),
+        ("data.train.table", "/elsewhere"),
+        ("data.pairs.seed", 1),
+    ],
+)
+def test_refuse_unequal_arms__names_the_arm_and_what_differs(key: str, value: Any) -> None:
+    config = study({"one": {}, "other": {key: value}})
+    expected = ".".join(key.split(".")[:2])
+    with pytest.raises(ConfigError, match=rf"arms.other: has another {expected} than one"):
+        refuse_unequal_arms(config)
+
+
+def test_refuse_unequal_arms__an_unknown_key_is_named_with_its_arm() -> None:
+    with pytest.raises(ConfigError, match=r"arms\.other.*margn"):
+        refuse_unequal_arms(study({"one": {}, "other": {"margn.margin": 0.3}}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"one": {}}}, "arms"),
+        ({"seeds": [1, 1]}, "one is there twice"),
+        ({"trial": {"workers": 2}}, "trains each arm in one process"),
+        ({"targets": [0.4]}, "targets"),
+    ],
+)
+def test_study__what_is_no_comparison_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        study(**({"arms": {"one": {}, "other": {}}} | changes))
