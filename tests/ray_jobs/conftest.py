@@ -40,9 +40,22 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tables(ray_cluster: None, faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Landmark tables of `faces`, extracted by the real job: `train` and `val` below the returned folder."""
     root = tmp_path_factory.mktemp("tables")
+    extract_splits(faces, root)
+    return root
+
+
+def extract_splits(faces: Path, tables: Path) -> None:
     for split in SPLITS:
-        raw = {"data": {"root": str(faces / split)}, "output": {"table": str(root / split)}}
+        raw = {"data": {"root": str(faces / split)}, "output": {"table": str(tables / split)}}
         extract.run(parse_config(ExtractConfig, raw))
+
+
+@pytest.fixture(scope="session")
+def people(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`faces` and `tables` of 12 drawn people to train on and 8 others, six images each."""
+    root, splits = tmp_path_factory.mktemp("people"), {"train": 12, "val": 8}
+    generate_faces(root / "faces", "identity", splits, image_size_px=160, images_per_person=6)
+    extract_splits(root / "faces", root / "tables")
     return root
 
 

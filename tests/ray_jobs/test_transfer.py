@@ -10,30 +10,16 @@ import torch
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
-from faceml.config.extract import ExtractConfig
 from faceml.config.loading import load_config, parse_config
 from faceml.config.recognition import RecognitionConfig
-from faceml.datasets.synthetic.generate import generate_faces
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.models.recognition import FaceResNet
 from faceml.run_files import read_metrics, read_summary
-from ray_jobs import extract, transfer
+from ray_jobs import transfer
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 CONFIG = Path("configs/arcface_casia.yaml")
-
-
-@pytest.fixture(scope="module")
-def people(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`faces` and `tables` of 12 people to train on and 8 others, six images each."""
-    root = tmp_path_factory.mktemp("people")
-    splits = {"train": 12, "val": 8}
-    generate_faces(root / "faces", "identity", splits, image_size_px=160, images_per_person=6)
-    for split in splits:
-        settings = [f"data.root={root / 'faces' / split}", f"output.table={root / 'tables' / split}"]
-        extract.run(load_config(ExtractConfig, Path("configs/extract_landmarks.yaml"), settings))
-    return root
 
 
 def config_of(people: Path, folder: Path, **changes: Any) -> RecognitionConfig:

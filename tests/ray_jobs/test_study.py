@@ -1,0 +1,84 @@
+"""A study of two arms on real Ray: its figures are those of the trainings, and it goes on where it was."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.loading import parse_config
+from faceml.config.study import StudyConfig
+from faceml.run_files import read_summary
+from ray_jobs import study
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def config_of(people: Path, folder: Path, **arms: dict[str, Any]) -> StudyConfig:
+    splits = {
+        split: {"table": str(people / "tables" / split), "images": str(people / "faces" / split)}
+        for split in ("train", "val")
+    }
+    plain = {
+        "recognition": {
+            "data": {
+                **splits,
+                "image_size": 32,
+                "people_per_batch": 4,
+                "images_per_person": 3,
+                "pairs": {"number": 100},
+            },
+            "model": {"embedding_dim": 32},
+            "margin": {"kind": "arcface", "scale": 16.0, "margin": 0.2},
+            "training": {"epochs": 2},
+            "run": {"folder": str(folder / "unused")},
+        },
+        "arms": arms or {"naive": {"data.sampling": "naive"}, "together": {"data.sampling": "pk"}},
+        "seeds": [0, 1],
+        "targets": [0.51, 0.99],
+        "trial": {"cpus": 1, "checkpoint_every_s": 0},
+        "run": {"folder": str(folder / "study")},
+    }
+    return parse_config(StudyConfig, plain)
+
+
+def test_run__compares_the_arms_and_goes_on_where_it_was(people: Path, tmp_path: Path) -> None:
+    config = config_of(people, tmp_path)
+    runs = study.run(config)
+    folder = config.run.folder
+    assert {(run.arm, run.seed) for run in runs} == {(a, s) for a in ("naive", "together") for s in (0, 1)}
+    assert {run.error for run in runs} == {None}
+    assert {tuple(run.images) for run in runs} == {(72, 144)}, "72 images an epoch, whatever the sampling"
+    summary = read_summary(folder)
+    for arm in config.arms:
+        of_seeds = [run.accuracies[-1] for run in runs if run.arm == arm]
+        assert summary["arms"][arm]["accuracy"] == pytest.approx(np.mean(of_seeds))
+        low, high = summary["arms"][arm]["interval"]
+        assert low <= summary["arms"][arm]["accuracy"] <= high
+    (verdict,) = summary["verdicts"]
+    assert "naive" in verdict
+    assert "together" in verdict
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert verdict.replace("−", "&#8722;") in page or verdict in page
+    console = Console(width=140, record=True, quiet=True)
+    study.show(runs, config, console)
+    # As if it had been interrupted before the last training was done.
+    (folder / "report.html").unlink()
+    shutil.rmtree(folder / "trials" / "together_seed_1")
+    kept = folder / "trials" / "naive_seed_0" / "metrics.jsonl"
+    written = kept.stat().st_mtime_ns
+    again = study.run(config)
+    assert kept.stat().st_mtime_ns == written
+    assert [run.accuracies for run in again] == [run.accuracies for run in runs]
+
+
+def test_run__an_arm_that_cannot_start_is_refused_before_anything_is_trained(
+    people: Path, tmp_path: Path
+) -> None:
+    config = config_of(people, tmp_path, one={}, other={"model.weights": str(tmp_path / "gone.pt")})
+    with pytest.raises(ConfigError, match=r"arms.other.model.weights.*gone.pt"):
+        study.run(config)
+    assert not config.run.folder.exists()
