@@ -17,3 +17,6 @@ class ModelConfig(Config):
     """`none` (random start), `imagenet` (torchvision's download), or a file with a ResNet state dict."""
     embedding_dim: Count = 512
     """Width of the projection that all heads read."""
+    stem_stride: Literal[1, 2] = 2
+    """Of the backbone's first convolution; 1 leaves small images, as of 112 px, twice the resolution in every
+    stage, at four times the computation. The weights are the same."""

@@ -49,9 +49,16 @@ def feature_dim(name: BackboneName) -> int:
     return _ARCHITECTURES[name].feature_dim
 
 
-def build_backbone(name: BackboneName) -> nn.Module:
-    """Build a randomly initialised ResNet that maps float32 of shape (B, 3, H, W) to features (B, D)."""
+def build_backbone(name: BackboneName, stem_stride: int = 2) -> nn.Module:
+    """Build a randomly initialised ResNet that maps float32 of shape (B, 3, H, W) to features (B, D).
+
+    Args:
+        name: Which.
+        stem_stride: Of the first convolution, 2 as in the paper (He et al. 2016), or 1 for small images.
+    """
     backbone = _ARCHITECTURES[name].construct(weights=None)
+    stem: Any = backbone.conv1
+    stem.stride = (stem_stride, stem_stride)
     backbone.fc = nn.Identity()
     return backbone
 
@@ -186,6 +193,6 @@ def build_backbone_from(config: ModelConfig) -> nn.Module:
     Raises:
         ConfigError: The starting weights cannot be had or do not fit.
     """
-    backbone = build_backbone(config.backbone)
+    backbone = build_backbone(config.backbone, config.stem_stride)
     load_backbone_weights(backbone, str(config.weights))
     return backbone

@@ -37,7 +37,7 @@ class FaceResNet(FaceModel):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.backbone = build_backbone(config.backbone)
+        self.backbone = build_backbone(config.backbone, config.stem_stride)
         self.embedding_head = EmbeddingHead(feature_dim(config.backbone), config.embedding_dim)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "model._target_=os.system",
             "Unknown key: 'model._target_' (= 'os.system'). "
-            "Allowed under 'model': backbone, weights, embedding_dim.",
+            "Allowed under 'model': backbone, weights, embedding_dim, stem_stride.",
         ),
         (
             "weighting={kind: fixed, lambda_landmark: 2}",

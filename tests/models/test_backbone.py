@@ -153,3 +153,18 @@ def test_load_backbone_weights__a_checkpoint_of_another_kind_is_not_a_random_sta
 def test_backbone_state__takes_only_the_backbone_of_a_checkpoint() -> None:
     checkpoint = {"model_state_dict": {"backbone.a": torch.ones(1), "landmark_head.a": torch.zeros(1)}}
     assert backbone_state(checkpoint) == {"a": torch.ones(1)}
+
+
+def test_build_backbone__a_stem_of_stride_1_has_the_same_weights_and_sees_twice_as_finely() -> None:
+    coarse, fine = build_backbone("resnet18").eval(), build_backbone("resnet18", stem_stride=1).eval()
+    fine.load_state_dict(coarse.state_dict())
+    sides = {}
+    for name, backbone in (("coarse", coarse), ("fine", fine)):
+        backbone.layer4.register_forward_hook(
+            lambda _, __, out, name=name: sides.update({name: out.shape[-1]})
+        )
+        assert backbone(torch.zeros(1, 3, 112, 112)).shape == (1, 512)
+    assert sides == {"coarse": 4, "fine": 7}
+    # Every second row and column of the finer first map is the coarse one.
+    images = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(fine.conv1(images)[..., ::2, ::2], coarse.conv1(images))
