@@ -126,4 +126,4 @@ def extractor_settings(config: ExtractConfig) -> ExtractorSettings:
 
 
 def _embed_options(embed: EmbedConfig) -> EmbedOptions:
-    return EmbedOptions(embed.size, embed.quality, embed.crop.margin if embed.crop else None)
+    return EmbedOptions(embed.size, embed.quality, embed.crop.margin if embed.crop else None, embed.align)

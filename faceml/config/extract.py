@@ -1,9 +1,9 @@
 """Configuration of landmark extraction."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from faceml.config.base import (
     Config,
@@ -66,10 +66,18 @@ class EmbedConfig(Config):
     """A re-encoded copy of each image in the table, so that training needs nothing but the table."""
 
     size: Count = 256
-    """Longest side in px; smaller images stay as they are."""
+    """Longest side in px; smaller images stay as they are. Of aligned faces the side, whatever it was."""
     quality: Annotated[int, Field(strict=True, ge=1, le=100)] = 95
     crop: FaceCropConfig | None = None
     """Null keeps the whole image. Images without a face are never cut."""
+    align: bool = False
+    """Turn, scale and cut the face so that five landmarks lie on ArcFace's template; for face recognition."""
+
+    @model_validator(mode="after")
+    def _cut_one_way(self) -> Self:
+        if self.align and self.crop:
+            raise ValueError("output.embed.align cuts the face in its own way; leave output.embed.crop null")
+        return self
 
 
 class ExtractOutputConfig(Config):

@@ -6,7 +6,7 @@ Shape letters: N rows, L landmarks.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,16 @@ def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     return np.concatenate([np.empty(0, dtype=np.float32), *parts])
 
 
+def copies_are_aligned(table: Path) -> bool:
+    """Say whether the copies in a table show faces moved onto ArcFace's template."""
+    return bool(_embed_settings(table).get("align"))
+
+
 def _copies_are_cropped(table: Path) -> bool:
+    return bool(_embed_settings(table).get("crop"))
+
+
+def _embed_settings(table: Path) -> dict[str, Any]:
+    """Return how the copies in a table were made; empty if there are none."""
     settings = json.loads(table_metadata_of(table)["faceml.extraction"])
-    return bool((settings.get("output", {}).get("embed") or {}).get("crop"))
+    return settings.get("output", {}).get("embed") or {}

@@ -23,6 +23,7 @@ from faceml.config.config_error import ConfigError
 from faceml.datasets.face_columns import (
     DECODED,
     ImageNames,
+    copies_are_aligned,
     expression_labels,
     has_landmarks,
     seen_landmarks,
@@ -85,6 +86,8 @@ class FaceDataset(Dataset[FaceSample]):
 
     taken: Sequence[str] = DECODED
     """Statuses of the rows that belong to it."""
+    takes_aligned_copies = False
+    """Whether copies of faces on ArcFace's template are of use: landmarks are told of the whole image."""
 
     def __init__(
         self,
@@ -96,6 +99,12 @@ class FaceDataset(Dataset[FaceSample]):
     ) -> None:
         self.table = table
         self.preprocessing = preprocessing
+        self.from_aligned_copies = images is None and copies_are_aligned(table)
+        if self.from_aligned_copies and not self.takes_aligned_copies:
+            raise ConfigError(
+                f"{table}: its copies are aligned faces (output.embed.align), for face recognition alone. "
+                "Name the folder that was extracted, or extract without output.embed.align."
+            )
         rows = read_table(table, training_columns(table, num_landmarks, from_copies=images is None))
         taken = pc.is_in(rows["status"], pa.array(self.taken))
         self.left_out = _by_status(rows.filter(pc.invert(taken)))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from faceml.datasets.alignment import ARCFACE_TEMPLATE, align_face
+from faceml.alignment import ARCFACE_TEMPLATE, align_face
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import DecodeFailure, RgbImage, decode_image
@@ -49,7 +49,8 @@ class PersonDataset(FaceDataset):
 
     Args:
         table: Landmark table with a folder for each person.
-        images: The folder that was extracted; None reads the table's column `image_jpeg`.
+        images: The folder that was extracted; None reads the table's column `image_jpeg`, whose copies may
+            be aligned already.
         preprocessing: Says how large the aligned square is.
         cache: Where copies are laid out for reading; the user's cache by default.
 
@@ -61,6 +62,7 @@ class PersonDataset(FaceDataset):
     """
 
     taken = ("ok",)
+    takes_aligned_copies = True
 
     def __init__(
         self, table: Path, images: Path | None, preprocessing: AlignedPreprocessing, cache: Path | None = None
@@ -85,5 +87,7 @@ class PersonDataset(FaceDataset):
             StoppedError: The file is no longer what was extracted; names it.
         """
         image = self.preprocessing.pixels(self.read(index), self.image_ids[index], self.table)
+        if self.from_aligned_copies:
+            return self.preprocessing.resize(image)
         aligned = align_face(image, self._points[index], self.preprocessing.image_size)
         return torch.from_numpy(np.ascontiguousarray(aligned.transpose(2, 0, 1)))

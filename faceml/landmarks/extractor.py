@@ -6,6 +6,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from faceml.alignment import align_face
 from faceml.images import (
     DecodedImage,
     DecodeFailure,
@@ -60,7 +61,8 @@ class LandmarkExtractor:
         self._embed = embed
         size = embed.size if embed else 0
         self._long_side_px = max(DETECTION_SIDE_PX, size) if reduce else None
-        self._face_side_px = max(FACE_SIDE_PX, size if embed and embed.crop_margin is not None else 0)
+        is_cut = embed is not None and (embed.align or embed.crop_margin is not None)
+        self._face_side_px = max(FACE_SIDE_PX, size if is_cut else 0)
         self.decode_s = self.detect_s = 0.0
 
     def row(self, file: StoredFile, data: bytes | Status) -> Row:
@@ -135,6 +137,9 @@ def _bounding_box(face: FaceObservation, image: RgbImage) -> npt.NDArray[np.floa
 
 
 def _training_copy(image: RgbImage, faces: list[FaceObservation], embed: EmbedOptions) -> Row:
+    if embed.align and faces:
+        points = select_points(faces[0].mesh, LANDMARK_SETS[5]).astype(np.float64)
+        return {"image_jpeg": encode_jpeg(align_face(image, points, embed.size), embed.quality)}
     if embed.crop_margin is None or not faces:
         return {"image_jpeg": encode_jpeg(shrink(image, embed.size), embed.quality)}
     box = _bounding_box(faces[0], image)

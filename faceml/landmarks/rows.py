@@ -21,11 +21,13 @@ class EmbedOptions:
         quality: JPEG quality from 1 to 100.
         crop_margin: Cut to the face and so much more on each side, as a fraction of its longer side; None
             keeps the whole image.
+        align: Move the face onto ArcFace's template, `size` px wide.
     """
 
     size: int
     quality: int
     crop_margin: float | None = None
+    align: bool = False
 
 
 @dataclass(frozen=True)

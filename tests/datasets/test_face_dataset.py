@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from faceml.config.config_error import ConfigError
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.landmark_table import write_shard
+from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images import RgbImage, encode_jpeg, shrink
+from faceml.images import RgbImage, decode_image, encode_jpeg, shrink
 from faceml.schema import landmark_schema, table_metadata
 from faceml.stopped import StoppedError
 
@@ -199,6 +200,20 @@ def test_face_dataset__of_a_table_without_a_readable_image_is_empty(tmp_path: Pa
     assert faces.left_out == {"undecodable": ["0/a.jpg"]}
     assert faces.landmarks.shape == (0, 5, 2)
     assert faces.class_counts() == [0] * 8
+
+
+def test_face_dataset__copies_of_aligned_faces_are_refused_but_by_recognition(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    row = {"image_id": "0/a.jpg", "folder": "0", "status": "ok", "landmarks_5": np.full(10, 0.5)}
+    row |= {"landmarks_10": np.full(20, 0.5), "image_jpeg": encode_jpeg(pixels, 95)}
+    metadata = table_metadata({"name": "none"}, {"output": {"embed": {"align": True}}}, "0")
+    write_shard([row], landmark_schema(metadata, with_image=True), tmp_path / "table" / "a.parquet")
+    with pytest.raises(ConfigError, match="its copies are aligned faces"):
+        dataset(tmp_path, copies=True)
+    people = PersonDataset(tmp_path / "table", None, AlignedPreprocessing(48), tmp_path / "cache")
+    # Such a copy is taken as it is; its landmarks, which tell of the whole image, would move it elsewhere.
+    np.testing.assert_array_equal(people[0].image.numpy().transpose(1, 2, 0), decode_image(row["image_jpeg"]))
+    assert people.people == ["0"]
 
 
 def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copies(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from faceml.alignment import align_face
 from faceml.datasets.landmark_table import read_table, write_shard
 from faceml.datasets.synthetic.generate import generate_faces
 from faceml.images import DecodeLimits, RgbImage, decode_image, difference_hash
@@ -197,6 +198,18 @@ def test_row__an_image_without_a_face_is_never_cut(tmp_path: Path, detector: Med
     row = row_of(extractor, tmp_path, "wall.png")
     assert "crop_box" not in row
     assert Image.open(io.BytesIO(row["image_jpeg"])).size == (64, 43)
+
+
+def test_row__an_aligned_copy_is_the_face_on_the_template(
+    tmp_path: Path, portrait: Portrait, detector: MediaPipeDetector
+) -> None:
+    (tmp_path / "face.png").write_bytes(encoded(Image.fromarray(portrait[0]), "PNG"))
+    row = row_of(LandmarkExtractor(detector, embed=EmbedOptions(112, 95, align=True)), tmp_path, "face.png")
+    points = row["landmarks_5"].reshape(5, 2).astype(np.float64)
+    copy = decode_image(row["image_jpeg"])
+    assert isinstance(copy, np.ndarray)
+    assert np.abs(copy.astype(int) - align_face(portrait[0], points)).mean() < 3
+    assert "crop_box" not in row
 
 
 @pytest.mark.parametrize("face_px", [1900, 500])

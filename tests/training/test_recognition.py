@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from faceml.alignment import template
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.recognition import RecognitionConfig
-from faceml.datasets.alignment import template
 from faceml.datasets.landmark_table import write_shard
 from faceml.images import encode_jpeg
 from faceml.schema import landmark_schema, table_metadata

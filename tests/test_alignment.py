@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceml.datasets.alignment import ARCFACE_TEMPLATE, align_face, scale_of, similarity, template
+from faceml.alignment import ARCFACE_TEMPLATE, Points, align_face, scale_of, similarity, template
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets.synthetic.expression import sample_expression
+from faceml.datasets.synthetic.person import sample_person
+from faceml.datasets.synthetic.render import five_of_ten, render_face
+from faceml.datasets.synthetic.scene import sample_scene
+from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+from faceml.landmarks.points import select_points
+from faceml.schema import LANDMARK_SETS
 
 
 @given(st.floats(-math.pi, math.pi), st.floats(0.1, 5.0), st.floats(-100, 100), st.floats(-100, 100))
@@ -69,3 +77,29 @@ def test_align_face__small_squares_are_not_aliased() -> None:
     aligned = align_face(image, (template(800) + 50.5) / 900)
     inside = cv2.cvtColor(aligned[16:-16, 16:-16], cv2.COLOR_RGB2GRAY)
     assert np.abs(inside.astype(float) - 127.5).max() < 8
+
+
+def test_align_face__drawn_faces_that_mediapipe_found_lie_on_the_template(
+    detector: MediaPipeDetector,
+) -> None:
+    """A similarity closes no mouth: only neutral faces come near the template, all near their truth."""
+    of_neutral, of_truth = [], []
+    for number in range(32):
+        rng = np.random.default_rng([30, number])
+        expression = sample_expression(number % len(EXPRESSIONS), rng)
+        image, ten = render_face(sample_person(rng), expression, sample_scene(rng), 224)
+        found = select_points(detector.detect(image)[0].mesh, LANDMARK_SETS[5]).astype(np.float64)
+        by_found, by_truth = (
+            placed(points * 224 - 0.5, template(112)) for points in (found, five_of_ten(ten))
+        )
+        of_truth.append(np.linalg.norm(by_found - by_truth, axis=1).mean())
+        if number % len(EXPRESSIONS) == 0:
+            of_neutral.append(np.linalg.norm(by_found - template(112), axis=1).mean())
+    assert np.mean(of_neutral) < 1.5
+    assert np.mean(of_truth) < 1.5
+
+
+def placed(points: Points, targets: Points) -> Points:
+    moved = similarity(points, targets)
+    there: Points = points @ moved[:, :2].T + moved[:, 2]
+    return there
