@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from faceml.atomic import write_text
 from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
 from faceml.config.train import TrainConfig
+from faceml.config.yaml_text import load_yaml
 from faceml.run_files import CONFIG_FILE, REPORT_FILE
 
 MAY_CHANGE = (
@@ -93,7 +92,7 @@ def load_interrupted_training(folder: Path, overrides: Sequence[str] = ()) -> Tr
 
 def _read_config(folder: Path) -> dict[str, Any]:
     """Return what a run folder's `config.yaml` holds, nothing if it is no mapping."""
-    raw = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    raw = load_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     return raw if isinstance(raw, dict) else {}
 
 

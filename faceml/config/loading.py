@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from faceml.config.base import Config, MustExist
 from faceml.config.config_error import ConfigError
 from faceml.config.errors import ValidationAsConfigError
+from faceml.config.yaml_text import dump_yaml, load_yaml
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -40,7 +41,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ConfigError(f"--config {file}: no such file. Ready-made ones are in the folder configs/.")
     with _YamlAsConfigError(f"--config {file}"):
-        raw = yaml.safe_load(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
+        raw = load_yaml(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
     if not isinstance(raw, dict):
         raise ConfigError(f"--config {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
     return raw
@@ -63,7 +64,7 @@ def parse_config(model: type[AnyConfig], raw: Mapping[str, Any], section: str = 
 
 def dump_config(config: Config) -> str:
     """Return a configuration as YAML that `load_config` reads back to an equal one."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
         if not equals or not key:
             raise ConfigError(f"--set {override}: must have the form dotted.key=value.")
         with _YamlAsConfigError(f"--set {override}"):
-            assignments[key] = yaml.safe_load(text)
+            assignments[key] = load_yaml(text)
     return assign_keys(raw, assignments)
 
 

@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-import yaml
-
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
+from faceml.config.yaml_text import load_yaml
 from faceml.datasets.landmark_table import table_metadata_of
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.chart import svg
@@ -35,7 +34,7 @@ def extraction_chapter(
         quality: Of the table; by default what the run folder's `quality.json` says, if it has one.
     """
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
-    config = parse_config(ExtractConfig, yaml.safe_load(text))
+    config = parse_config(ExtractConfig, load_yaml(text))
     summary = read_summary(run_folder)
     images = None if config.output.embed else config.data.root
     tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
+from faceml.config.yaml_text import load_yaml
 from faceml.datasets.overlap import NearPair, Overlap
 from faceml.reporting.chart import svg
 from faceml.reporting.contact_sheet import fit
@@ -149,7 +148,7 @@ def _images_elsewhere(table: str, image_ids: Sequence[str]) -> list[TableImage |
         return read_images(table, None, image_ids)
     if not config.is_file():
         return [None] * len(image_ids)
-    return read_images(table, yaml.safe_load(config.read_text(encoding="utf-8"))["data"]["root"], image_ids)
+    return read_images(table, load_yaml(config.read_text(encoding="utf-8"))["data"]["root"], image_ids)
 
 
 def _conflicts(quality: ExtractionQuality) -> str:

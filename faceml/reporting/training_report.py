@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from faceml.config.loading import parse_config
 from faceml.config.train import DataConfig, TrainConfig
+from faceml.config.yaml_text import load_yaml
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
@@ -63,7 +62,7 @@ def training_chapter(run_folder: Path, title: str = "Training") -> Chapter:
         title: Of the chapter.
     """
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
-    config = parse_config(TrainConfig, yaml.safe_load(text))
+    config = parse_config(TrainConfig, load_yaml(text))
     records = read_metrics(run_folder)
     wall_s = json.loads((run_folder / SUMMARY_FILE).read_text(encoding="utf-8"))["wall_s"]
     faces = count_validation_faces(config.data)

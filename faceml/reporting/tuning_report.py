@@ -4,10 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
+from faceml.config.yaml_text import load_yaml
 from faceml.reporting.chart import svg
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.importance import (
@@ -56,7 +55,7 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
         title: Of the chapter.
     """
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
-    config = parse_config(TuneConfig, yaml.safe_load(text))
+    config = parse_config(TuneConfig, load_yaml(text))
     wall_s = json.loads((run_folder / SUMMARY_FILE).read_text(encoding="utf-8"))["wall_s"]
     trials = ranked(trials)
     faces = count_validation_faces(config.train.data)
