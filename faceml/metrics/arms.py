@@ -11,6 +11,7 @@ import numpy as np
 from faceml.metrics.verification import (
     Floats,
     ScoredPairs,
+    bootstrap_interval,
     verification_accuracy,
     weights_of_resampled_people,
 )
@@ -51,8 +52,8 @@ def compare_arms(
 ) -> ArmStudy:
     """Compare verification accuracies, means over seeds.
 
-    Intervals are of a bootstrap that draws people anew, the same for all arms, and with them seeds, for each
-    arm its own (Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 8). Differences of S
+    Intervals are those of `bootstrap_interval`, of a bootstrap that draws people anew, the same for all arms,
+    and with them seeds, for each arm its own. Differences of S
     seeds are stretched by √(S / (S - 1)), as the spread of so few drawn again is that much too small; of one
     seed, intervals have no part of seeds. For all differences together to hold, each interval is widened to
     the confidence 1 - (1 - c) / (number of differences) (Bonferroni).
@@ -109,5 +110,4 @@ def images_to_reach(images: Sequence[int], accuracies: Sequence[float], target: 
 
 
 def _estimate(value: float, samples: Floats, confidence: float) -> Estimate:
-    low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *bootstrap_interval(value, samples, confidence))

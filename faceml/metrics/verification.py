@@ -3,6 +3,7 @@
 Shape letters: N pairs, C cuts between the scores of pairs.
 """
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -147,6 +148,21 @@ def weights_of_resampled_people(pairs: ScoredPairs, rng: np.random.Generator) ->
     first, second = drawn[index.reshape(pairs.people.shape)].T
     weights: Floats = np.where(pairs.same, first, first * second).astype(np.float64)
     return weights
+
+
+def bootstrap_interval(value: float, samples: Floats, confidence: float = 0.95) -> tuple[float, float]:
+    """Return value ± z times the deviation of what a bootstrap drew (Efron & Tibshirani 1993, chapter 12.5).
+
+    Not the percentiles of the draws: people who come twice make thresholds worse, and draws less accurate
+    than the value is, on average.
+
+    Args:
+        value: The estimate.
+        samples: What it was in each round.
+        confidence: In (0, 1).
+    """
+    margin = NormalDist().inv_cdf((1 + confidence) / 2) * float(np.std(samples, ddof=1))
+    return value - margin, value + margin
 
 
 def _weights(pairs: ScoredPairs, weights: Floats | None) -> Floats:

@@ -20,6 +20,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.verification_pairs import VerificationPairs
 from faceml.metrics.verification import (
     ScoredPairs,
+    bootstrap_interval,
     equal_error_rate,
     identification_rates,
     roc_curve,
@@ -147,11 +148,11 @@ def verification_metrics(pairs: ScoredPairs) -> Metrics:
 def accuracy_interval(
     pairs: ScoredPairs, rounds: int = 500, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the verification accuracy, over people (Efron 1979)."""
+    """Return the interval of the verification accuracy, from a bootstrap over people, within 0 and 1."""
     rng = np.random.default_rng(seed)
     drawn = [verification_accuracy(pairs, weights_of_resampled_people(pairs, rng)) for _ in range(rounds)]
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    low, high = bootstrap_interval(verification_accuracy(pairs), np.array(drawn), confidence)
+    return max(0.0, low), min(1.0, high)
 
 
 def identification(embeddings: npt.NDArray[np.float64], people: npt.NDArray[np.int64]) -> Metrics:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_curve as roc_of_sklearn
 from faceml.metrics.verification import (
     ScoredPairs,
     best_threshold,
+    bootstrap_interval,
     equal_error_rate,
     identification_rates,
     roc_curve,
@@ -171,3 +172,12 @@ def test_weights_of_resampled_people__a_pair_of_two_comes_as_often_as_both() -> 
         three, five, both, others = weights_of_resampled_people(pairs, np.random.default_rng(seed))
         assert both == three * five
         assert others == five * (3 - three - five)
+
+
+def test_bootstrap_interval__is_the_value_plus_and_minus_z_deviations() -> None:
+    samples = np.random.default_rng(0).normal(0.7, 0.02, 100_000)
+    low, high = bootstrap_interval(0.8, samples)
+    assert (low, high) == (
+        pytest.approx(0.8 - 1.96 * 0.02, abs=5e-4),
+        pytest.approx(0.8 + 1.96 * 0.02, abs=5e-4),
+    )
