@@ -16,6 +16,7 @@ MLFLOW_FILE = "mlflow.json"
 CONFUSION = "val/confusion_matrix"
 PREDICTIONS_FILE = "predictions.parquet"
 PAIRS_FILE = "pairs.parquet"
+PEOPLE_FILE = "people.json"
 BROKEN_STEPS_FOLDER = "broken_steps"
 
 

@@ -26,6 +26,8 @@ class RayCluster:
             local = address == "local"
             # How long a dead worker, a checkpoint or the end of a training waits for Ray Train to see it.
             os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+            # Trials stay where the job was started, so that relative paths mean the same.
+            os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
             # Ray Tune's newer output prints a table of its own whatever its verbosity.
             os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
             if local:  # nothing preempts the nodes of one machine; the watcher is one more process to start

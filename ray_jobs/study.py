@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from rich.console import Console
 
 from faceml.config.loading import check_inputs
-from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
+from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms, with_checked_arms
 from faceml.metrics.arms import compare_arms
 from faceml.models.backbone import build_backbone_from
 from faceml.reporting.html import Report, write_report
@@ -27,14 +27,15 @@ from faceml.run_files import PAIRS_FILE, REPORT_FILE, write_summary
 from faceml.stopped import StoppedError
 from faceml.training.recognition import build_people, recognition_steps
 from faceml.training.scored_pairs import read_pairs_table
-from faceml.training.trial_folder import TrialFolder
 from faceml.transfer.backbone_weights import refuse_other_normalisation
 from ray_jobs.cluster import RayCluster
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.study_worker import run_arm
 from ray_jobs.tune_room import Room, cluster_nodes, plan_room
 from ray_jobs.tune_watch import Watch, quieten_tune
-from ray_jobs.tune_worker import RAY_FOLDER, TRIALS_FOLDER
+from ray_jobs.tune_worker import RAY_FOLDER, trial_folder
+
+REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def run(config: StudyConfig) -> list[ArmRun]:
         StoppedError: The study was interrupted, or not even two arms have a training that did not fail.
     """
     started_s = time.monotonic()
+    config = with_checked_arms(config)
     scope = check_study(config)
     with RayCluster():
         room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
@@ -59,7 +61,10 @@ def run(config: StudyConfig) -> list[ArmRun]:
     arms = {run.arm for run in runs if run.pairs is not None}
     if len(arms) < 2:
         failed = next(run for run in runs if run.error)
-        raise StoppedError(f"Only {len(arms)} of {len(config.arms)} arms could be trained; {failed.error}")
+        raise StoppedError(
+            f"Only {len(arms)} of {len(config.arms)} arms could be trained. {failed.arm}, seed "
+            f"{failed.seed}, failed: {failed.error}. {REMEDY}"
+        )
     compared = {
         arm: [run.pairs for run in runs if run.arm == arm and run.pairs is not None]
         for arm in config.arms
@@ -91,15 +96,14 @@ def check_study(config: StudyConfig) -> Scope:
     people = build_people(config.recognition.data)
     for split in (people.train, people.val):
         split.log_left_out()
-    steps = recognition_steps(config.recognition, people.train)
     for name in config.arms:
         arm = build_arm_config(config, name, 0, config.run.folder)
         check_inputs(arm.model, f"arms.{name}.model.")
         build_backbone_from(arm.model)
         refuse_other_normalisation(arm.model, people.train.preprocessing)
-        recognition_steps(arm, people.train)
-    training = config.recognition.training
-    images = steps * training.accumulate_batches * config.recognition.batch_size_per_worker
+        steps = recognition_steps(arm, people.train)
+    # Of any arm: all have steps of one size.
+    images = steps * arm.training.accumulate_batches * arm.batch_size_per_worker
     return Scope(images, len(people.train.people))
 
 
@@ -112,6 +116,11 @@ def show(runs: list[ArmRun], config: StudyConfig, console: Console) -> None:
     console.print(study_table(study, runs, config.targets))
     for comparison in study.comparisons:
         console.print(verdict(comparison), soft_wrap=True)
+    for run in runs:
+        if run.error:
+            console.print(f"{run.arm}, seed {run.seed}, failed: {run.error}", soft_wrap=True)
+    if any(run.error for run in runs):
+        console.print(REMEDY, soft_wrap=True)
 
 
 class _Queue(Searcher):
@@ -122,7 +131,7 @@ class _Queue(Searcher):
         self._left = [
             (name, settings)
             for name, settings in config.trainings.items()
-            if _folder(config, name).outcome is None
+            if trial_folder(config, name).outcome is None
         ]
         self._config = config
 
@@ -135,7 +144,7 @@ class _Queue(Searcher):
         if not self._left:
             return None
         name, settings = self._left.pop(0)
-        _folder(self._config, name).begin(settings)
+        trial_folder(self._config, name).begin(settings)
         return {"trial": name, "settings": settings}
 
     def on_trial_complete(
@@ -156,7 +165,7 @@ def _train(config: StudyConfig, room: Room) -> None:
     Raises:
         StoppedError: It was interrupted before all had.
     """
-    folders = {name: _folder(config, name) for name in config.trainings}
+    folders = {name: trial_folder(config, name) for name in config.trainings}
     ended = {name for name, folder in folders.items() if folder.outcome is not None}
     epochs = config.recognition.training.epochs
     if len(ended) < len(folders):
@@ -205,12 +214,8 @@ def _tuner(config: StudyConfig, room: Room, board: TrialBoard, trainings: int) -
     )
 
 
-def _folder(config: StudyConfig, name: str) -> TrialFolder:
-    return TrialFolder(config.run.folder / TRIALS_FOLDER / name)
-
-
 def _arm_run(config: StudyConfig, name: str, images_per_epoch: int) -> ArmRun:
-    folder, settings = _folder(config, name), config.trainings[name]
+    folder, settings = trial_folder(config, name), config.trainings[name]
     file = folder.path / PAIRS_FILE
     return ArmRun(
         arm=settings["arm"],

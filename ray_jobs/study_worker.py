@@ -15,7 +15,7 @@ from faceml.training.run_folder import RunFolder
 from faceml.training.scored_pairs import write_pairs
 from faceml.training.trial_folder import FailureNoted, TrialFolder
 from faceml.training.verification import score_split
-from ray_jobs.tune_worker import TRIALS_FOLDER, TuneObserver
+from ray_jobs.tune_worker import TuneObserver, trial_folder
 
 
 def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:
@@ -24,7 +24,7 @@ def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None
     At the end, not at the best epoch: arms are compared after equally many images.
     """
     config = parse_config(StudyConfig, plain)
-    folder = TrialFolder(config.run.folder / TRIALS_FOLDER / suggested["trial"])
+    folder = trial_folder(config, suggested["trial"])
     with FailureNoted(folder):
         _train_arm(config, folder, suggested["settings"], cpus)
 

@@ -1,12 +1,17 @@
 """`faceml transfer`: Ray Train runs the training of recognition on one or many workers."""
 
+import json
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
+from faceml.atomic import write_text
+from faceml.config.config_error import ConfigError
 from faceml.config.recognition import RecognitionConfig
 from faceml.metrics.verification import ScoredPairs
 from faceml.models.backbone import build_backbone_from
@@ -24,6 +29,7 @@ from faceml.reporting.training import training_summary
 from faceml.run_files import (
     BEST_MODEL_FILE,
     PAIRS_FILE,
+    PEOPLE_FILE,
     REPORT_FILE,
     read_metrics,
     read_summary,
@@ -61,6 +67,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     with RayCluster():
         require_resources(resources_of(config.scaling), "scaling")
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        refuse_other_people(people.train.people, config.run.folder)
         doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
         total_steps = steps * config.training.epochs
         records = train_group(GroupJob(config, recognition_worker, total_steps, SCORE, doctor))
@@ -70,13 +77,30 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         "accuracy": training_summary(records, 0.0, SCORE)["best"][SCORE],
         "accuracy_interval": accuracy_interval(pairs),
         "pairs": len(pairs.scores),
-        "people": len(people.val.people),
+        "people": len(np.unique(pairs.people)),
     }
     write_summary(summary, config.run.folder)
     chapter = recognition_chapter(config, records, pairs, summary, num_people)
     report = Report("Face recognition", recognition_answer(summary), [chapter])
     write_report(report, config.run.folder / REPORT_FILE)
     return summary
+
+
+def refuse_other_people(people: list[str], folder: Path) -> None:
+    """Write down who is trained on, or refuse to go on with others: each centre is somebody's.
+
+    Raises:
+        ConfigError: The run in the folder began with other people.
+    """
+    file = folder / PEOPLE_FILE
+    began_with = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else people
+    if began_with != people:
+        raise ConfigError(
+            f"data.train.table: has {len(people)} people, and the run in {folder} began with "
+            f"{len(began_with)} of whom {len(set(began_with) & set(people))} are among them. Go on with the "
+            "same ones, or choose another run.folder."
+        )
+    write_text(file, json.dumps(people) + "\n")
 
 
 def verify(config: RecognitionConfig, people: People) -> ScoredPairs:

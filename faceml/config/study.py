@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from faceml.config.base import Config, OutputFolder, Seed
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import assign_keys, parse_config
+from faceml.config.loading import assign_keys, dotted_keys, parse_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.tune import TrialResources
 
@@ -85,8 +85,22 @@ def build_arm_config(
         "scaling.cpus_per_worker": cpus,
         "scaling.use_gpu": config.trial.gpus > 0,
     }
-    raw = assign_keys(config.recognition.model_dump(mode="json"), config.arms[arm] | own)
+    # Key by key: a section as a whole would put what it leaves out back to its default.
+    raw = assign_keys(config.recognition.model_dump(mode="json"), dotted_keys(config.arms[arm]) | own)
     return parse_config(RecognitionConfig, raw, f"arms.{arm}")
+
+
+def with_checked_arms(config: StudyConfig) -> StudyConfig:
+    """Return a study whose arms have validated values, paths made absolute: trainings run elsewhere.
+
+    Raises:
+        ConfigError: An arm does not fit the training of recognition.
+    """
+    arms = {}
+    for name, arm in config.arms.items():
+        built = dotted_keys(build_arm_config(config, name, 0, config.run.folder).model_dump(mode="json"))
+        arms[name] = {key: built.get(key, value) for key, value in dotted_keys(arm).items()}
+    return config.model_copy(update={"arms": arms})
 
 
 def refuse_unequal_arms(config: StudyConfig) -> None:
@@ -97,9 +111,20 @@ def refuse_unequal_arms(config: StudyConfig) -> None:
     """
     built = {arm: build_arm_config(config, arm, 0, config.run.folder) for arm in config.arms}
     (first, of_first), *others = built.items()
+    early = [name for name, arm in built.items() if arm.training.patience_epochs is not None]
+    if early:
+        raise ConfigError(
+            f"arms.{early[0]}: training.patience_epochs would end it early. Arms are compared after equally "
+            "many images: leave it null."
+        )
     for name, arm in others:
         for key, one, other in (
             ("training.epochs", of_first.training.epochs, arm.training.epochs),
+            (
+                "training.accumulate_batches",
+                of_first.training.accumulate_batches,
+                arm.training.accumulate_batches,
+            ),
             ("data.people_per_batch", of_first.data.people_per_batch, arm.data.people_per_batch),
             ("data.images_per_person", of_first.data.images_per_person, arm.data.images_per_person),
             ("data.train", of_first.data.train, arm.data.train),

@@ -52,7 +52,8 @@ def draw_pairs(people: Sequence[int], num_pairs: int, seed: int = 0) -> Verifica
     num_folds = min(FOLDS, len(several) // 2)
     if num_folds < 2:
         raise ConfigError(
-            f"{len(several)} people with two images or more: pairs in folds that share nobody take four."
+            f"data.val.table: {len(several)} people with two images or more, and pairs in folds that share "
+            "nobody take four."
         )
     dealt = np.array_split(rng.permutation(several), num_folds)
     wanted = max(1, num_pairs // (2 * num_folds))
@@ -113,11 +114,17 @@ def read_pairs(file: Path, image_ids: Sequence[str]) -> VerificationPairs:
     Raises:
         ConfigError: The file is not of that format, or names an image that the set lacks; says which line.
     """
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     header = [int(word) for word in lines[0].split() if word.isdecimal()] if lines else []
-    if len(header) != 2 or len(lines) - 1 < 2 * header[0] * header[1]:
+    if len(header) != 2 or min(header) < 1 or len(lines) - 1 < 2 * header[0] * header[1]:
         raise ConfigError(
-            f"{file}: no file of pairs; its first line has to be 'folds<TAB>pairs of one person'."
+            f"data.pairs.file: {file} is no file of pairs; its first line has to be 'folds<TAB>pairs of one "
+            "person', and as many lines have to follow."
+        )
+    if header[0] < 2:
+        raise ConfigError(
+            f"data.pairs.file: {file} has one fold; the threshold of each is chosen on the others, so that "
+            "there have to be two or more."
         )
     num_folds, of_each = header
     numbered = {_numbered(image_id): position for position, image_id in enumerate(image_ids)}
@@ -125,12 +132,16 @@ def read_pairs(file: Path, image_ids: Sequence[str]) -> VerificationPairs:
     for number, line in enumerate(lines[1 : 1 + 2 * num_folds * of_each], start=2):
         words = line.split("\t")
         if len(words) not in (3, 4) or not (words[1] + words[-1]).isdecimal():
-            raise ConfigError(f"{file}, line {number}: {line!r} is neither 'name i j' nor 'name i other j'.")
+            raise ConfigError(
+                f"data.pairs.file: {file}, line {number}: {line!r} is neither 'name i j' nor "
+                "'name i other j'."
+            )
         named = [(words[0], int(words[1])), (words[-2] if len(words) == 4 else words[0], int(words[-1]))]
         missing = [key for key in named if key not in numbered]
         if missing:
             raise ConfigError(
-                f"{file}, line {number}: the set has no image {missing[0][1]} of {missing[0][0]}."
+                f"data.pairs.file: {file}, line {number}: data.val has no image {missing[0][1]} of "
+                f"{missing[0][0]} in which a face was found. Leave such pairs out of the file."
             )
         images.append((numbered[named[0]], numbered[named[1]]))
         same.append(len(words) == 3)
@@ -140,6 +151,7 @@ def read_pairs(file: Path, image_ids: Sequence[str]) -> VerificationPairs:
 
 def _numbered(image_id: str) -> tuple[str, int]:
     """Return person and number of an image, `name/name_0004.jpg` being the fourth of name; -1 without one."""
-    person, _, name = image_id.rpartition("/")
+    person, _, path = image_id.partition("/")
+    name = path.rpartition("/")[2]
     digits = name.rpartition(".")[0].rpartition("_")[2]
     return person, int(digits) if digits.isdecimal() else -1

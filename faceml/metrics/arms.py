@@ -3,15 +3,16 @@
 Shape letters: A arms, S seeds, R rounds of a bootstrap.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from faceml.metrics.verification import (
     Floats,
     ScoredPairs,
-    bootstrap_interval,
     verification_accuracy,
     weights_of_resampled_people,
 )
@@ -52,11 +53,11 @@ def compare_arms(
 ) -> ArmStudy:
     """Compare verification accuracies, means over seeds.
 
-    Intervals are those of `bootstrap_interval`, of a bootstrap that draws people anew, the same for all arms,
-    and with them seeds, for each arm its own. Differences of S
-    seeds are stretched by √(S / (S - 1)), as the spread of so few drawn again is that much too small; of one
-    seed, intervals have no part of seeds. For all differences together to hold, each interval is widened to
-    the confidence 1 - (1 - c) / (number of differences) (Bonferroni).
+    The variance of a mean, and of a difference of two, has two parts: that of people, from a bootstrap that
+    draws them anew, the same for all arms (`weights_of_resampled_people`), and that of seeds, s²/S of each
+    arm; of one seed there is no such part. Intervals are Student's with the degrees of freedom of
+    Satterthwaite 1946. For all differences together to hold, each is widened to the confidence
+    1 - (1 - c) / (number of differences) (Bonferroni).
 
     Args:
         arms: For each the same pairs, scored by the network of each seed.
@@ -66,28 +67,52 @@ def compare_arms(
     """
     rng = np.random.default_rng(seed)
     some_pairs = next(iter(arms.values()))[0]
-    exact = {
-        name: float(np.mean([verification_accuracy(pairs) for pairs in runs])) for name, runs in arms.items()
-    }
+    num_people = len(np.unique(some_pairs.people))
+    of_seeds = {name: [verification_accuracy(pairs) for pairs in runs] for name, runs in arms.items()}
     drawn: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         weights = weights_of_resampled_people(some_pairs, rng)
         for name, runs in arms.items():
-            of_seeds = np.array([verification_accuracy(pairs, weights) for pairs in runs])
-            again = of_seeds[rng.integers(len(runs), size=len(runs))].mean()
-            stretch = np.sqrt(len(runs) / (len(runs) - 1)) if len(runs) > 1 else 1.0
-            drawn[name].append(float(of_seeds.mean() + stretch * (again - of_seeds.mean())))
+            drawn[name].append(float(np.mean([verification_accuracy(pairs, weights) for pairs in runs])))
     samples = {name: np.array(values) for name, values in drawn.items()}
     names = list(arms)
     couples = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
     together = 1 - (1 - confidence) / max(1, len(couples))
+
+    def estimate(value: float, of_people: Floats, arms_of_it: Sequence[str], level: float) -> Estimate:
+        parts = [(float(np.var(of_people, ddof=1)), num_people - 1)]
+        for name in arms_of_it:
+            count = len(of_seeds[name])
+            if count > 1:
+                parts.append((float(np.var(of_seeds[name], ddof=1)) / count, count - 1))
+        return Estimate(value, *student_interval(value, parts, level))
+
+    mean = {name: float(np.mean(values)) for name, values in of_seeds.items()}
     return ArmStudy(
-        {name: _estimate(exact[name], samples[name], confidence) for name in names},
+        {name: estimate(mean[name], samples[name], [name], confidence) for name in names},
         [
-            ArmComparison(a, b, _estimate(exact[a] - exact[b], samples[a] - samples[b], together))
+            ArmComparison(a, b, estimate(mean[a] - mean[b], samples[a] - samples[b], [a, b], together))
             for a, b in couples
         ],
     )
+
+
+def student_interval(
+    value: float, parts: Sequence[tuple[float, int]], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return value ± t·√(Σ v), t with (Σ v)² / Σ (v² / d) degrees of freedom (Satterthwaite 1946).
+
+    Args:
+        value: The estimate.
+        parts: Independent parts of its variance, each with its degrees of freedom.
+        confidence: In (0, 1).
+    """
+    total = sum(variance for variance, _ in parts)
+    if total == 0:
+        return value, value
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
+    margin = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(total)
+    return value - margin, value + margin
 
 
 def images_to_reach(images: Sequence[int], accuracies: Sequence[float], target: float) -> float | None:
@@ -107,7 +132,3 @@ def images_to_reach(images: Sequence[int], accuracies: Sequence[float], target: 
     before, after = accuracies[reached - 1], accuracies[reached]
     share = (target - before) / (after - before)
     return images[reached - 1] + share * (images[reached] - images[reached - 1])
-
-
-def _estimate(value: float, samples: Floats, confidence: float) -> Estimate:
-    return Estimate(value, *bootstrap_interval(value, samples, confidence))

@@ -132,7 +132,8 @@ def identification_rates(
     """
     scores = probes @ gallery.T
     own = scores[probe_people[:, None] == gallery_people[None]]
-    better = (scores > own[:, None]).sum(axis=1)
+    # As good counts against it: a network that finds all alike, or says nothing (NaN), identifies nobody.
+    better = (~(scores < own[:, None])).sum(axis=1) - 1
     return {rank: float((better < rank).mean()) for rank in ranks}
 
 

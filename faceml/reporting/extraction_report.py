@@ -36,7 +36,9 @@ def extraction_chapter(
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
     config = parse_config(ExtractConfig, load_yaml(text))
     summary = read_summary(run_folder)
-    images = None if config.output.embed else config.data.root
+    embed = config.output.embed
+    # Landmarks are told of the whole image, which an aligned copy does not show.
+    images = None if embed and not embed.align else config.data.root
     tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
     detector = json.loads(table_metadata_of(config.output.table)["faceml.detector"])
     quality = quality or read_quality(run_folder)

@@ -1,5 +1,6 @@
 """What the figures of a training of recognition say about why it fails, in words."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ def diagnose_recognition(
 def _at_chance(record: dict[str, Any], num_people: int) -> Iterator[Finding]:
     yield Finding(
         "at chance",
-        f"After epoch {record['epoch']} {percent(record['train/accuracy'], 2)} of the training images are "
+        f"In epoch {record['epoch']} {percent(record['train/accuracy'], 2)} of the training images were "
         f"nearest to their own person's centre; guessing among {num_people:,} people gets "
         f"{percent(1 / num_people, 2)}. The training does not learn who is who.",
     )
@@ -63,8 +64,10 @@ def _no_better_than_a_coin(record: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _little_apart(record: dict[str, Any], config: RecognitionConfig) -> Iterator[Finding]:
-    apart = record["train/cosine_own"] - record["train/cosine_others"]
-    deviation = record["train/cosine_deviation"]
+    own, others, deviation = (record[f"train/cosine_{name}"] for name in ("own", "others", "deviation"))
+    if not all(map(_is_number, (own, others, deviation))):  # no look of the epoch was at finite figures
+        return
+    apart = own - others
     if apart < LITTLE_APART * deviation:
         logits = config.margin.scale * deviation
         yield Finding(
@@ -74,6 +77,10 @@ def _little_apart(record: dict[str, Any], config: RecognitionConfig) -> Iterator
             "for more than is there to begin with: margin_warmup_epochs lets it grow, a smaller margin.scale "
             "keeps the softmax from saturating.",
         )
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _fading(records: Sequence[dict[str, Any]]) -> Iterator[Finding]:

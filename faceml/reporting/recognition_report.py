@@ -13,7 +13,7 @@ from faceml.metrics.verification import ScoredPairs, roc_curve
 from faceml.reporting.chart import BLUE, QUIET, VERMILLION, chart, legend_above, percent_axis, styled, svg
 from faceml.reporting.figures import epochs_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
-from faceml.reporting.numbers import INTERVAL, percent, percent_range
+from faceml.reporting.numbers import INTERVAL, percent, percent_range, significant
 from faceml.reporting.recognition_doctor import diagnose_recognition
 from faceml.reporting.training import best_record
 
@@ -169,16 +169,16 @@ def _learning(config: RecognitionConfig, records: list[dict[str, Any]], num_peop
                     )
                 ),
                 "image/svg+xml",
-                f"The cosine to the own centre goes from {records[0]['train/cosine_own']:.2f} to "
-                f"{records[-1]['train/cosine_own']:.2f}.",
+                f"The cosine to the own centre goes from {significant(records[0]['train/cosine_own'])} to "
+                f"{significant(records[-1]['train/cosine_own'])}.",
                 "Of training images; where the two stay together nothing is learned.",
             ),
             Picture(
                 "Norm of the gradient",
                 svg(epochs_figure(records, {"gradient": "train/grad_norm"}, "norm, mean of an epoch")),
                 "image/svg+xml",
-                f"The norm goes from {records[0]['train/grad_norm']:.3g} to "
-                f"{records[-1]['train/grad_norm']:.3g}.",
+                f"The norm goes from {significant(records[0]['train/grad_norm'])} to "
+                f"{significant(records[-1]['train/grad_norm'])}.",
             ),
         ],
     )

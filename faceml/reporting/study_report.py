@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
 from faceml.config.loading import dump_config
-from faceml.config.study import StudyConfig
+from faceml.config.study import StudyConfig, build_arm_config
 from faceml.metrics.arms import ArmComparison, ArmStudy, images_to_reach
 from faceml.metrics.verification import ScoredPairs
 from faceml.reporting.chart import COLORS, INK, MARKERS, QUIET, chart, legend_above, percent_axis, styled, svg
@@ -155,7 +156,7 @@ def study_chapter(
         num_people: That were trained on.
     """
     header, rows = study_rows(study, runs, config.targets)
-    seeds, images = len(config.seeds), max(run.images[-1] for run in runs if run.records)
+    images = max(run.images[-1] for run in runs if run.records)
     pairs = next(run.pairs for run in runs if run.pairs is not None)
     people = len(np.unique(pairs.people))
     return Chapter(
@@ -168,7 +169,7 @@ def study_chapter(
             Section(
                 title="Which arm tells unseen people apart",
                 text=[
-                    f"Every arm saw {images:,} images of {num_people:,} people with each of {seeds} seeds. "
+                    f"Every arm saw {images:,} images of {num_people:,} people with each seed. "
                     f"{len(pairs.scores):,} pairs of {people} other people are judged with what was learned "
                     "at the end.",
                     *(verdict(comparison) for comparison in study.comparisons),
@@ -190,8 +191,9 @@ def study_chapter(
                 ],
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
-                    "Intervals are of a bootstrap over people and seeds. Those of differences hold for all "
-                    "verdicts together. Three seeds say little about how much seeds matter."
+                    "Intervals allow for the draw of people and of seeds; few seeds make them wide, because "
+                    "they say little about how much seeds matter. Those of differences hold for all verdicts "
+                    "together."
                 ],
             ),
             *_failures(config, runs, num_people),
@@ -205,12 +207,10 @@ def _failures(config: StudyConfig, runs: Sequence[ArmRun], num_people: int) -> l
     """Return what is told of trainings that failed, or learned nothing."""
     text = [f"{run.arm}, seed {run.seed}: {run.error}" for run in runs if run.error]
     for run in runs:
-        if run.records and run.seed == config.seeds[0]:
-            own = config.arms[run.arm].get("data.sampling", config.recognition.data.sampling)
-            data = config.recognition.data.model_copy(update={"sampling": own})
-            settings = config.recognition.model_copy(update={"data": data})
+        if run.records:
+            settings = build_arm_config(config, run.arm, run.seed, config.run.folder)
             found = diagnose_recognition(run.records, settings, num_people)
-            text += [f"{run.arm}: {finding.text}" for finding in found]
+            text += [f"{run.arm}, seed {run.seed}: {finding.text}" for finding in found]
     return [Section(title="What failed", text=text)] if text else []
 
 
@@ -219,7 +219,7 @@ def arms_figure(runs: Sequence[ArmRun]) -> Figure:
     """Show verification accuracy against images seen, a line for each training."""
     figure, axes = chart("images seen", "of pairs judged rightly")
     arms = list(dict.fromkeys(run.arm for run in runs))
-    for arm, color, marker in zip(arms, COLORS, MARKERS, strict=False):
+    for arm, color, marker in zip(arms, cycle(COLORS), cycle(MARKERS), strict=False):
         for number, run in enumerate(run for run in runs if run.arm == arm and run.records):
             label = arm if number == 0 else None
             axes.plot(run.images, run.accuracies, color=color, marker=marker, label=label, alpha=0.8)
@@ -235,9 +235,10 @@ def arms_figure(runs: Sequence[ArmRun]) -> Figure:
 def accuracies_figure(study: ArmStudy, runs: Sequence[ArmRun]) -> Figure:
     """Show the mean of each arm with its interval, and its seeds."""
     figure, axes = chart("of pairs judged rightly", height_in=0.9 + 0.4 * len(study.accuracies))
+    colors = dict(zip(dict.fromkeys(run.arm for run in runs), cycle(COLORS), strict=False))
     for place, (arm, found) in enumerate(study.accuracies.items()):
         margins = [[found.value - found.low], [found.high - found.value]]
-        color = COLORS[place % len(COLORS)]
+        color = colors[arm]
         axes.errorbar([found.value], [place], xerr=margins, fmt="o", color=color, ecolor=INK, capsize=2.5)
         of_seeds = [run.accuracies[-1] for run in runs if run.arm == arm and run.pairs]
         axes.plot(of_seeds, [place + 0.25] * len(of_seeds), "|", color=color)

@@ -132,6 +132,8 @@ class Trainer(Generic[ModelT]):
             epoch = self._epochs_done + 1
             metrics = self._train_epoch(epoch, epochs, observer)
             share_buffers(self.objective)
+            if self._average:
+                share_buffers(self.model)
             found = self._evaluate(self.model)
             metrics |= {f"{self._options.measured}/{name}": value for name, value in found.metrics.items()}
             self._epochs_done = epoch
@@ -208,6 +210,7 @@ class Trainer(Generic[ModelT]):
         weighting = self.objective.weighting
         figures = {
             **means,
+            **{n: float(mean_over_workers(v)) for n, v in self.objective.epoch_figures().items()},
             **{name: _mean_of_finite([look[name] for look in looks]) for name in looks[0]},
             **{f"train/log_var_{t}": float(s) for t, s in weighting.log_variances().items()},
             **{f"train/weight_{t}": w for t, w in weighting.effective_weights().items()},

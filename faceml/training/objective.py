@@ -60,6 +60,10 @@ class Objective(nn.Module, ABC, Generic[ModelT]):
     def begin_epoch(self, epoch: int) -> None:
         """Hear that an epoch begins, the first one being 1."""
 
+    def epoch_figures(self) -> dict[str, Tensor]:
+        """Return scalars of the epoch until now, of this worker's batches, by name."""
+        return {}
+
 
 class MultitaskObjective(Objective[MultitaskFaceModel]):
     """Expression and landmarks from one network.

@@ -25,7 +25,7 @@ def write_pairs(scored: ScoredPairs, pairs: VerificationPairs, image_ids: Sequen
 def read_pairs_table(file: Path) -> ScoredPairs:
     """Read what `write_pairs` wrote; people are numbered in the order of their names."""
     table = pq.read_table(file)
-    names = [[name.rpartition("/")[0] for name in table[column].to_pylist()] for column in COLUMNS[:2]]
+    names = [[name.partition("/")[0] for name in table[column].to_pylist()] for column in COLUMNS[:2]]
     _, numbers = np.unique(np.array(names), return_inverse=True)
     people = numbers.reshape(2, -1).T.astype(np.int64)
     same, folds, scores = (table[column].to_numpy() for column in COLUMNS[2:])

@@ -7,7 +7,7 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
-from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
+from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms, with_checked_arms
 
 
 def study(arms: dict[str, Any], **changes: Any) -> StudyConfig:
@@ -35,6 +35,7 @@ def test_build_arm_config__has_what_is_common_what_is_its_own_and_its_seed() -> 
     [
         ("training.epochs", 3),
         ("data.people_per_batch", 8),
+        ("training.accumulate_batches", 2),
         ("data.images_per_person", 2),
         ("data.train.table", "/elsewhere"),
         ("data.pairs.seed", 1),
@@ -45,6 +46,29 @@ def test_refuse_unequal_arms__names_the_arm_and_what_differs(key: str, value: An
     expected = ".".join(key.split(".")[:2])
     with pytest.raises(ConfigError, match=rf"arms.other: has another {expected} than one"):
         refuse_unequal_arms(config)
+
+
+def test_build_arm_config__a_section_changes_only_the_keys_that_it_has() -> None:
+    config = study({"one": {}, "other": {"model": {"backbone": "resnet50"}}})
+    common = config.recognition.model_copy(
+        update={"model": config.recognition.model.model_copy(update={"embedding_dim": 64})}
+    )
+    config = config.model_copy(update={"recognition": common})
+    built = build_arm_config(config, "other", 0, Path("/x"))
+    assert (built.model.backbone, built.model.embedding_dim) == ("resnet50", 64)
+
+
+def test_with_checked_arms__paths_mean_the_same_wherever_an_arm_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = with_checked_arms(study({"one": {}, "other": {"model.weights": "runs/best_model.pt"}}))
+    assert config.arms["other"] == {"model.weights": str(tmp_path / "runs" / "best_model.pt")}
+
+
+def test_refuse_unequal_arms__none_may_end_early() -> None:
+    with pytest.raises(ConfigError, match=r"arms.other: training.patience_epochs would end it early"):
+        refuse_unequal_arms(study({"one": {}, "other": {"training.patience_epochs": 3}}))
 
 
 def test_refuse_unequal_arms__an_unknown_key_is_named_with_its_arm() -> None:

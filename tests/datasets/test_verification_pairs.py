@@ -68,9 +68,11 @@ def test_read_pairs__of_lfw(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "no file of pairs"),
+        ("10\t0\n", "no file of pairs"),
+        ("1\t2\n" + LFW.partition("\n")[2], "has one fold"),
         ("2\t5\nAnn_Lee\t1\t3\n", "no file of pairs"),
         (LFW.replace("Bo\t1\t2", "Bo\t1"), r"line 4: 'Bo\\t1' is neither 'name i j' nor 'name i other j'"),
-        (LFW.replace("Bo\t1\t2", "Bo\t1\t9"), "line 4: the set has no image 9 of Bo"),
+        (LFW.replace("Bo\t1\t2", "Bo\t1\t9"), "line 4: data.val has no image 9 of Bo"),
         (LFW.replace("Bo\t1\t2", "Bo\tx\t2"), "line 4: .* is neither"),
     ],
 )

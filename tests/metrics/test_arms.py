@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from faceml.metrics.arms import compare_arms, images_to_reach
+from faceml.metrics.arms import compare_arms, images_to_reach, student_interval
+from faceml.metrics.differences import unpaired_difference
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 
 PEOPLE = 60
@@ -67,3 +68,21 @@ def test_images_to_reach__is_on_the_line_between_measurements() -> None:
     assert images_to_reach(images, accuracies, 0.4) == 100
     assert images_to_reach(images, accuracies, 0.7) == pytest.approx(200)
     assert images_to_reach(images, accuracies, 0.71) is None
+
+
+def test_compare_arms__few_seeds_that_differ_much_make_wide_intervals() -> None:
+    rng = np.random.default_rng(5)
+    steady = [scored(1.5, rng) for _ in range(3)]
+    loose = [scored(distance, rng) for distance in (0.8, 1.5, 2.2)]
+    study = compare_arms({"steady": steady, "loose": loose}, rounds=100)
+    widths = {name: found.high - found.low for name, found in study.accuracies.items()}
+    assert widths["loose"] > 2 * widths["steady"]
+
+
+def test_student_interval__is_welchs_for_two_samples() -> None:
+    a, b = np.array([1.0, 2.0, 4.0]), np.array([0.5, 0.7, 0.6, 0.9])
+    parts = [(a.var(ddof=1) / 3, 2), (b.var(ddof=1) / 4, 3)]
+    difference = float(a.mean() - b.mean())
+    expected = unpaired_difference(a.tolist(), b.tolist()).interval
+    assert student_interval(difference, parts) == pytest.approx(expected)
+    assert student_interval(0.3, [(0.0, 5)]) == (0.3, 0.3)

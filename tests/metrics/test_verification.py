@@ -146,6 +146,12 @@ def test_identification_rates__counts_whom_the_gallery_puts_before_the_right_one
     }
 
 
+def test_identification_rates__a_network_that_finds_all_alike_identifies_nobody() -> None:
+    people, alike = np.arange(4), np.ones((4, 3)) / np.sqrt(3)
+    assert identification_rates(alike, people, alike, people, ranks=(1, 3)) == {1: 0.0, 3: 0.0}
+    assert identification_rates(alike, people, alike * np.nan, people, ranks=(1,)) == {1: 0.0}
+
+
 def test_weights_of_resampled_people__are_as_wide_as_people_are_few() -> None:
     """Twenty people, each of whom is told from others always or never: only people count, not pairs."""
     rng = np.random.default_rng(0)

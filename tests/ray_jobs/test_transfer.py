@@ -1,5 +1,6 @@
 """The training of recognition on real Ray, on drawn people whom MediaPipe has looked at."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,11 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
     transfer.show(config, console)
     with pytest.raises(ConfigError, match="holds a finished run"):
         transfer.run(config)
+    # Nor does a run go on with other people than it began with.
+    began_with = json.loads((folder / "people.json").read_text(encoding="utf-8"))
+    transfer.refuse_other_people(began_with, folder)
+    with pytest.raises(ConfigError, match=r"has 11 people, and the run in .* began with 12 of whom 11"):
+        transfer.refuse_other_people(began_with[1:], folder)
 
 
 def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tmp_path: Path) -> None:

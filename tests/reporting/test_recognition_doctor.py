@@ -53,7 +53,7 @@ def test_diagnose_recognition__the_failure_of_naive_batches_is_told_with_its_num
         "at chance", "verification at chance", "little apart", "fading", "seen once",
     ]  # fmt: skip
     chance, coin, apart, fading, once = (finding.text for finding in found)
-    assert "After epoch 2 0.01" in chance
+    assert "In epoch 2 0.01" in chance
     assert "guessing among 10,575 people gets 0.01" in chance
     assert "51.0" in coin
     assert "vary by 2.88, and the own person's stands out by 0.64" in apart
@@ -75,6 +75,11 @@ def test_diagnose_recognition__overfitting_is_seen_on_people_who_are_not_trained
 def test_diagnose_recognition__pk_with_one_image_has_another_remedy() -> None:
     *_, once = diagnose(record(1), record(2, **FAILING), images_per_person=1)
     assert "Raise data.images_per_person, which is 1" in once.text
+
+
+def test_diagnose_recognition__an_epoch_without_a_look_at_finite_figures_is_no_error() -> None:
+    blind = record(2, **FAILING) | {"train/cosine_own": None, "train/cosine_deviation": None}
+    assert "little apart" not in [finding.key for finding in diagnose(record(1), blind)]
 
 
 def test_doctor__says_each_of_them_once() -> None:
