@@ -143,8 +143,8 @@ def test_fit__looks_at_gradients_as_often_as_asked_and_learns_the_same(
 ) -> None:
     notebook, seen = Notebook(tmp_path), []
     trainer = build_trainer(config(faces, training__gradient_norms_every_steps=every), torch.device("cpu"))
-    look = trainer._gradient_norms
-    trainer._gradient_norms = lambda output: seen.append(look(output)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
+    look = trainer.objective.look
+    trainer.objective.look = lambda output: seen.append(look(output)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
     trainer.fit(EPOCHS, notebook)
     assert len(seen) == looks
     for name in ("train/grad_norm_expression", "train/grad_cosine"):
