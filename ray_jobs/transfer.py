@@ -13,7 +13,7 @@ from rich.console import Console
 from faceml.atomic import write_text
 from faceml.config.config_error import ConfigError
 from faceml.config.recognition import RecognitionConfig
-from faceml.metrics.verification import ScoredPairs
+from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.models.backbone import build_backbone_from
 from faceml.models.recognition import FaceResNet
 from faceml.reporting.doctor import Doctor
@@ -74,7 +74,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     pairs = verify(config, people)
     write_pairs(pairs, people.pairs, people.val.image_ids, config.run.folder / PAIRS_FILE)
     summary = training_summary(records, time.monotonic() - started_s, SCORE) | {
-        "accuracy": training_summary(records, 0.0, SCORE)["best"][SCORE],
+        "accuracy": verification_accuracy(pairs),
         "accuracy_interval": accuracy_interval(pairs),
         "pairs": len(pairs.scores),
         "people": len(np.unique(pairs.people)),

@@ -15,6 +15,7 @@ from faceml.config.train import (
     RunConfig,
     ScalingConfig,
     SplitConfig,
+    refuse_fp16_on_cpus,
 )
 
 AtLeastTwo = Annotated[int, Field(strict=True, ge=2)]
@@ -74,8 +75,7 @@ class RecognitionConfig(Config):
 
     @model_validator(mode="after")
     def _has_the_hardware(self) -> Self:
-        if self.training.precision == "fp16" and not self.scaling.use_gpu:
-            raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
+        refuse_fp16_on_cpus(self.training, self.scaling)
         return self
 
     @property

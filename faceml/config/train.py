@@ -171,6 +171,16 @@ class ScalingConfig(Config):
     """One GPU for each worker."""
 
 
+def refuse_fp16_on_cpus(training: LoopConfig, scaling: ScalingConfig) -> None:
+    """Refuse a precision that only a GPU has.
+
+    Raises:
+        ValueError: Names the settings.
+    """
+    if training.precision == "fp16" and not scaling.use_gpu:
+        raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
+
+
 class RunConfig(Config):
     """Where results go."""
 
@@ -196,8 +206,7 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _has_the_hardware(self) -> Self:
-        if self.training.precision == "fp16" and not self.scaling.use_gpu:
-            raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
+        refuse_fp16_on_cpus(self.training, self.scaling)
         return self
 
     @model_validator(mode="after")
