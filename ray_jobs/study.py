@@ -32,7 +32,7 @@ from ray_jobs.cluster import RayCluster
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.study_worker import run_arm
 from ray_jobs.tune_room import Room, cluster_nodes, plan_room
-from ray_jobs.tune_watch import Watch, quieten_tune
+from ray_jobs.tune_watch import quieten_tune, run_config
 from ray_jobs.tune_worker import RAY_FOLDER, trial_folder
 
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
@@ -203,14 +203,7 @@ def _tuner(config: StudyConfig, room: Room, board: TrialBoard, trainings: int) -
             trial_name_creator=lambda trial: str(trial.config["trial"]),
             trial_dirname_creator=lambda trial: str(trial.config["trial"]),
         ),
-        run_config=ray.tune.RunConfig(
-            storage_path=str(config.run.folder),
-            name=RAY_FOLDER,
-            verbose=0,
-            callbacks=[Watch(board, config)],
-            checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
-            failure_config=ray.tune.FailureConfig(max_failures=config.trial.restarts),
-        ),
+        run_config=run_config(config, board),
     )
 
 

@@ -44,7 +44,7 @@ from ray_jobs.tune_group import GroupTrial
 from ray_jobs.tune_plan import Plan, build_plan, planned_settings
 from ray_jobs.tune_room import Room, cluster_nodes, plan_room
 from ray_jobs.tune_searcher import PlanSearcher, best_value, build_scheduler, trial_folders
-from ray_jobs.tune_watch import Watch, quieten_tune
+from ray_jobs.tune_watch import quieten_tune, run_config
 from ray_jobs.tune_worker import EPOCH_SECONDS, RAY_FOLDER, TRIALS_FOLDER, run_trial
 
 BEST_CONFIG_FILE = "best_config.yaml"
@@ -204,14 +204,7 @@ def _tuner(
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
-        run_config=ray.tune.RunConfig(
-            storage_path=str(config.run.folder),
-            name=RAY_FOLDER,
-            verbose=0,
-            callbacks=[Watch(board, config)],
-            checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
-            failure_config=ray.tune.FailureConfig(max_failures=config.trial.restarts),
-        ),
+        run_config=run_config(config, board),
     )
 
 

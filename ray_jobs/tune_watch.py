@@ -15,7 +15,7 @@ from faceml.config.tune import TuneConfig
 from faceml.reporting.trial_board import TrialBoard
 from faceml.training.trial_folder import Outcome, in_one_line
 from ray_jobs.tune_group import release_workers
-from ray_jobs.tune_worker import trial_folder
+from ray_jobs.tune_worker import RAY_FOLDER, trial_folder
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,18 @@ class Watch(ray.tune.Callback):
             folder.end(Outcome(reason, worker, last.get("data_openings", 0)))
         outcome = folder.outcome
         self._board.ended(folder.name, outcome.error or "" if outcome else "")
+
+
+def run_config(config: TuneConfig | StudyConfig, board: TrialBoard) -> ray.tune.RunConfig:
+    """Return how Ray Tune runs trials whose folders have all that counts."""
+    return ray.tune.RunConfig(
+        storage_path=str(config.run.folder),
+        name=RAY_FOLDER,
+        verbose=0,
+        callbacks=[Watch(board, config)],
+        checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
+        failure_config=ray.tune.FailureConfig(max_failures=config.trial.restarts),
+    )
 
 
 def quieten_tune() -> None:
