@@ -224,7 +224,7 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
         study = load_config(StudyConfig, config, overrides or [])
         from ray_jobs import study as study_job
 
-        study_job.show(study_job.run(study), study, _console())
+        study_job.show(*study_job.run(study), study, _console())
         _show_results(study.run.folder)
         return
     settings = load_config(RecognitionConfig, config, overrides or [])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from faceml.config.loading import check_inputs
 from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms, with_checked_arms
-from faceml.metrics.arms import compare_arms
+from faceml.metrics.arms import ArmStudy, compare_arms
 from faceml.models.backbone import build_backbone_from
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.study_report import (
@@ -40,8 +40,8 @@ REMEDY = "To try failed trainings again, remove their folders below trials, and 
 logger = logging.getLogger(__name__)
 
 
-def run(config: StudyConfig) -> list[ArmRun]:
-    """Train what is not trained yet, compare the arms, and return their trainings.
+def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
+    """Train what is not trained yet, compare the arms, and return the comparison and their trainings.
 
     A study that was interrupted in the same folder is continued: trainings that ended are not run again,
     others go on from their checkpoints.
@@ -76,7 +76,7 @@ def run(config: StudyConfig) -> list[ArmRun]:
     chapter = study_chapter(config, study, runs, summary, scope.num_people)
     report = Report("What helps face recognition", study_answer(study), [chapter])
     write_report(report, config.run.folder / REPORT_FILE)
-    return runs
+    return study, runs
 
 
 class Scope(NamedTuple):
@@ -107,12 +107,8 @@ def check_study(config: StudyConfig) -> Scope:
     return Scope(images, len(people.train.people))
 
 
-def show(runs: list[ArmRun], config: StudyConfig, console: Console) -> None:
+def show(study: ArmStudy, runs: list[ArmRun], config: StudyConfig, console: Console) -> None:
     """Print a row for each arm, and a verdict on every two."""
-    compared = {
-        arm: [run.pairs for run in runs if run.arm == arm and run.pairs is not None] for arm in config.arms
-    }
-    study = compare_arms({arm: pairs for arm, pairs in compared.items() if pairs})
     console.print(study_table(study, runs, config.targets))
     for comparison in study.comparisons:
         console.print(verdict(comparison), soft_wrap=True)

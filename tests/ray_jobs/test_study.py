@@ -47,7 +47,7 @@ def config_of(people: Path, folder: Path, **arms: dict[str, Any]) -> StudyConfig
 
 def test_run__compares_the_arms_and_goes_on_where_it_was(people: Path, tmp_path: Path) -> None:
     config = config_of(people, tmp_path)
-    runs = study.run(config)
+    found, runs = study.run(config)
     folder = config.run.folder
     assert {(run.arm, run.seed) for run in runs} == {(a, s) for a in ("naive", "together") for s in (0, 1)}
     assert {run.error for run in runs} == {None}
@@ -64,13 +64,13 @@ def test_run__compares_the_arms_and_goes_on_where_it_was(people: Path, tmp_path:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert verdict.replace("−", "&#8722;") in page or verdict in page
     console = Console(width=140, record=True, quiet=True)
-    study.show(runs, config, console)
+    study.show(found, runs, config, console)
     # As if it had been interrupted before the last training was done.
     (folder / "report.html").unlink()
     shutil.rmtree(folder / "trials" / "together_seed_1")
     kept = folder / "trials" / "naive_seed_0" / "metrics.jsonl"
     written = kept.stat().st_mtime_ns
-    again = study.run(config)
+    _, again = study.run(config)
     assert kept.stat().st_mtime_ns == written
     assert [run.accuracies for run in again] == [run.accuracies for run in runs]
 
