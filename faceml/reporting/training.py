@@ -12,7 +12,7 @@ from faceml.run_files import CONFUSION
 SCORE = "val/accuracy"
 """By which the best epoch of a multitask training is known."""
 WATCHED = (
-    *("train/loss_expression", "train/loss_landmarks", "train/loss_identity", "train/accuracy"),
+    *("train/loss_expression", "train/loss_landmarks", "train/loss_identity"),
     *("val/accuracy", "val/landmark_mse", "verification/accuracy", "verification/equal_error_rate"),
 )
 
