@@ -40,6 +40,7 @@ bench: install
 	$(BIN)/python benchmarks/large_photos.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/tuning.py
+	$(BIN)/python benchmarks/recognition.py
 
 clean:
 	rm -rf $(VENV) runs/demo build *.egg-info

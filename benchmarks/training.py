@@ -32,6 +32,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from ratios import in_pairs  # type: ignore[import-not-found]  # beside this file
 from training_ceiling import (  # type: ignore[import-not-found]  # beside this file
     EPOCHS,
     Rates,
@@ -226,11 +227,6 @@ def on_gpu(config: TrainConfig, rounds: int) -> dict[str, Any]:
         result[f"images_per_second_{name}"] = rounded(rates)
         print(result, flush=True)
     return result
-
-
-def in_pairs(ours: list[float], theirs: list[float]) -> float:
-    """Return the median ratio of rates measured one after the other: a machine's speed drifts."""
-    return round(statistics.median(one / other for one, other in zip(ours, theirs, strict=True)), 3)
 
 
 def rounded(rates: dict[str, list[float]]) -> dict[str, list[float]]:

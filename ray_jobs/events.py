@@ -1,5 +1,6 @@
 """Bringing what workers say to the driver while they work."""
 
+import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,22 @@ from typing import Any, Self
 from ray.util.queue import Queue
 
 POLL_INTERVAL_S = 0.5
+
+
+class EventSender:
+    """Send events from a worker process.
+
+    Args:
+        queue: Of an `EventChannel`. Its actor gets bytes: it would import what events are made of, PyTorch
+            among it, while the first sender waits.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def send(self, event: Any) -> None:
+        """Send an event that can be pickled."""
+        self._queue.put_nowait(pickle.dumps(event))
 
 
 class EventChannel:
@@ -23,7 +40,8 @@ class EventChannel:
         self._closing = threading.Event()
 
     def __enter__(self) -> Self:
-        self.queue = Queue(actor_options={"num_cpus": 0})
+        self._queue = Queue(actor_options={"num_cpus": 0})
+        self.sender = EventSender(self._queue)
         self._executor = ThreadPoolExecutor(max_workers=1)
         self._polling = self._executor.submit(self._poll)
         return self
@@ -33,7 +51,7 @@ class EventChannel:
     ) -> None:
         self._closing.set()
         self._executor.shutdown()
-        self.queue.shutdown()
+        self._queue.shutdown()
         if kind is None:
             self._polling.result()  # raises what went wrong in receiving, such as a full disk
 
@@ -43,5 +61,5 @@ class EventChannel:
         self._drain()
 
     def _drain(self) -> None:
-        for event in self.queue.get_nowait_batch(self.queue.qsize()):
-            self._receive(event)
+        for event in self._queue.get_nowait_batch(self._queue.qsize()):
+            self._receive(pickle.loads(event))

@@ -11,7 +11,6 @@ from typing import Any
 
 import ray.train
 import ray.train.torch
-from ray.util.queue import Queue
 
 from faceml.atomic import AtomicPath
 from faceml.config.recognition import RecognitionConfig
@@ -28,7 +27,7 @@ from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
 from faceml.training.tracking import NoTracking, Tracking
 from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
-from ray_jobs.events import EventChannel
+from ray_jobs.events import EventChannel, EventSender
 from ray_jobs.train_errors import FinalErrors, OneReason
 from ray_jobs.train_worker import Start
 
@@ -77,7 +76,7 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
         ProgressReport("train", job.total_steps) as progress,
         EventChannel(_Receiver(job, run_folder, progress)) as events,
     ):
-        result = _torch_trainer(job, events.queue).fit()
+        result = _torch_trainer(job, events.sender).fit()
     settle_checkpoints(folder)  # of what workers that died were writing
     _keep_best_model(result, folder, job.score)
     return run_folder.records
@@ -94,7 +93,7 @@ def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> dict[s
     return needed | ({"GPU": float(scaling.num_train_workers)} if scaling.use_gpu else {})
 
 
-def _torch_trainer(job: GroupJob, events: Queue) -> ray.train.torch.TorchTrainer:
+def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:
     config, scaling = job.config, job.config.scaling
     return ray.train.torch.TorchTrainer(
         job.worker,

@@ -8,7 +8,6 @@ import ray.train
 import ray.train.torch
 import torch
 from ray.train.collective import barrier
-from ray.util.queue import Queue
 
 from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
@@ -21,6 +20,7 @@ from faceml.training.process_setup import set_up_process
 from faceml.training.run_folder import epoch_record, write_broken_step
 from faceml.training.workers import device_name
 from ray_jobs.checkpoints import checkpoint_path
+from ray_jobs.events import EventSender
 from ray_jobs.face_stream import StreamedBatches
 
 STREAM = "train"
@@ -40,7 +40,7 @@ def train_worker(settings: dict[str, Any]) -> None:
 
 
 def fit_in_group(
-    trainer: Trainer[Any], epochs: int, device: torch.device, events: Queue, run_folder: Path
+    trainer: Trainer[Any], epochs: int, device: torch.device, events: EventSender, run_folder: Path
 ) -> None:
     """Train as a worker of a group, from its last checkpoint if there is one."""
     observer = _RayTrainObserver(events, ray.train.get_context().get_world_rank(), run_folder)
@@ -81,7 +81,7 @@ class Start:
 class _RayTrainObserver:
     """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
 
-    def __init__(self, events: Queue, rank: int, run_folder: Path) -> None:
+    def __init__(self, events: EventSender, rank: int, run_folder: Path) -> None:
         self._events = events
         self._rank = rank
         self._run_folder = run_folder
@@ -94,16 +94,16 @@ class _RayTrainObserver:
     def start(self, device: str) -> None:
         """Tell that training begins, or goes on."""
         if self._rank == 0:
-            self._events.put_nowait(Start(device, list(self._records)))
+            self._events.send(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
         if self._rank == 0:
-            self._events.put_nowait(record)
+            self._events.send(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
         checkpoint = None
         if self._rank == 0:
-            self._events.put_nowait((record.epoch, record.metrics, record.confusion))
+            self._events.send((record.epoch, record.metrics, record.confusion))
             checkpoint = self._write_checkpoint(record)
         ray.train.report(
             {"epoch": record.epoch, **record.metrics},

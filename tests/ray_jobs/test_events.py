@@ -9,7 +9,7 @@ def test_event_channel__brings_every_event_in_order() -> None:
     received: list[int] = []
     with EventChannel(received.append) as events:
         for number in range(100):
-            events.queue.put_nowait(number)
+            events.sender.send(number)
     assert received == list(range(100))
 
 
@@ -18,4 +18,4 @@ def test_event_channel__raises_what_went_wrong_in_receiving() -> None:
         raise OSError(f"no space left for {event}")
 
     with pytest.raises(OSError, match="no space left for 1"), EventChannel(receive) as events:
-        events.queue.put_nowait(1)
+        events.sender.send(1)

@@ -1,0 +1,227 @@
+"""What recognition costs beside its network: embedding, drawing people, the centres of all of them.
+
+ResNet-18, 112 px, batches of 16 people with 4 images, the 10,575 people and 500,000 images of
+CASIA-WebFace (drawn counts; no image of them is needed), in turns, medians; the last line is one JSON object.
+
+- `ratio_embedding`: images/s of embedding a split as verification does, flip test included, over images/s of
+  the network alone on batches that are there already, both ways round too; `ratio_embedding_copies` from the
+  aligned copies in the landmark table.
+- `sampler_share`: seconds of an epoch's P×K draws, over those of its training steps on one batch.
+- `head_mib`: bytes of centres, gradient and optimiser, and what a step keeps of the head for its backward
+  pass; `head_share` of the seconds of a step.
+
+    python benchmarks/recognition.py --people 32 --rounds 3
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ratios import in_pairs  # type: ignore[import-not-found]  # beside this file
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.data import DataLoader
+
+from faceml.config.model import ModelConfig
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.identity_sampling import PKSampler
+from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
+from faceml.datasets.synthetic.generate import generate_faces
+from faceml.datasets.verification_pairs import draw_pairs
+from faceml.losses.angular_margin import ArcFace
+from faceml.models.identity_head import IdentityHead
+from faceml.models.recognition import build_face_resnet
+from faceml.training.process_setup import set_up_process
+from faceml.training.recognition_objective import RecognitionObjective
+from faceml.training.step import TrainingStep
+from faceml.training.verification import Verification
+
+PEOPLE, IMAGES = 10_575, 500_000
+PEOPLE_PER_BATCH, IMAGES_PER_PERSON = 16, 4
+BATCH = PEOPLE_PER_BATCH * IMAGES_PER_PERSON
+SIDE_PX = 112
+STEPS = 4
+DRAWN_IMAGES_PER_PERSON = 20
+MODEL = ModelConfig(backbone="resnet18", weights="none", embedding_dim=512)
+CPU = torch.device("cpu")
+
+
+def make_people(folder: Path, people: int) -> Path:
+    """Draw people and extract them, aligned copies in the table, unless that is done."""
+    data = folder / f"people_{people}"
+    if not data.is_dir():
+        partial = folder / f"people_{people}.partial"
+        generate_faces(
+            partial / "faces",
+            "identity",
+            {"val": people},
+            images_per_person=DRAWN_IMAGES_PER_PERSON,
+            image_size_px=250,
+        )
+        subprocess.run(
+            [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
+            + ["--set", f"data.root={partial / 'faces' / 'val'}"]
+            + ["--set", f"output.table={partial / 'tables' / 'val'}"]
+            + ["--set", f"output.embed={{size: {SIDE_PX}, quality: 95, align: true}}"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        partial.rename(data)
+    return data
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Do it once."""
+    started_s = time.perf_counter()
+    work()
+    return time.perf_counter() - started_s
+
+
+def embedding(data: Path, rounds: int) -> dict[str, Any]:
+    """Embed the people from files and from copies, and push as many ready images through the network."""
+    preprocessing = AlignedPreprocessing(SIDE_PX)
+    table = data / "tables" / "val"
+    splits = {
+        "files": PersonDataset(table, data / "faces" / "val", preprocessing),
+        "copies": PersonDataset(table, None, preprocessing),
+    }
+    model = build_face_resnet(MODEL).eval()
+    people = splits["files"].labels.numpy()
+    verification = Verification(draw_pairs(people.tolist(), 200, 0), people, preprocessing, CPU)
+    ready = torch.randn(BATCH, 3, SIDE_PX, SIDE_PX)
+    batches = -(-len(people) // BATCH)
+
+    @torch.no_grad()
+    def bare() -> None:
+        for _ in range(batches):
+            model(ready) + model(ready.flip(-1))
+
+    def embed(faces: PersonDataset) -> None:
+        loader: DataLoader[FaceSample] = DataLoader(faces, BATCH)
+        verification.embed(model, loader)
+
+    for faces in splits.values():
+        faces.prepare()
+    bare()
+    rates: dict[str, list[float]] = {"bare": [], "files": [], "copies": []}
+    for _ in range(rounds):
+        rates["bare"].append(batches * BATCH / seconds(bare))
+        for side, faces in splits.items():
+            rates[side].append(len(people) / seconds(lambda faces=faces: embed(faces)))
+    return {
+        "ratio_embedding": in_pairs(rates["files"], rates["bare"]),
+        "ratio_embedding_copies": in_pairs(rates["copies"], rates["bare"]),
+        "embeddings_per_second": {side: round(statistics.median(rate), 1) for side, rate in rates.items()},
+    }
+
+
+def casia_labels() -> list[int]:
+    """Draw the person of each of as many images as CASIA-WebFace has: few people have many, all have two."""
+    generator = np.random.default_rng(0)
+    share = generator.pareto(1.5, PEOPLE) + 0.3
+    counts = 2 + generator.multinomial(IMAGES - 2 * PEOPLE, share / share.sum())
+    labels = np.repeat(np.arange(PEOPLE), counts)
+    return list(generator.permutation(labels).tolist())
+
+
+def training(rounds: int) -> dict[str, Any]:
+    """Draw epochs of P×K batches, and train on one batch with a centre for every person, in turns."""
+    labels = casia_labels()
+    built_s = seconds(lambda: PKSampler(labels, PEOPLE_PER_BATCH, IMAGES_PER_PERSON))
+    sampler = PKSampler(labels, PEOPLE_PER_BATCH, IMAGES_PER_PERSON)
+    batches = len(sampler) // BATCH
+
+    def draw() -> Iterator[int]:
+        sampler.set_epoch(sampler.epoch + 1)
+        return iter(sampler)
+
+    steps = {people: training_step(people) for people in (PEOPLE, PEOPLE_PER_BATCH)}
+    for step in steps.values():
+        step()
+    draw_ms: list[float] = []
+    step_ms: dict[int, list[float]] = {people: [] for people in steps}
+    for _ in range(rounds):
+        draw_ms.append(1000 * seconds(lambda: sum(1 for _ in draw())) / batches)
+        for people, step in steps.items():
+            step_ms[people].append(1000 * seconds(step) / STEPS)
+    head_ms = [all_of - few for all_of, few in zip(*step_ms.values(), strict=True)]
+    return {
+        "sampler_share": in_pairs(draw_ms, step_ms[PEOPLE], 6),
+        "sampler_ms_per_batch": round(statistics.median(draw_ms), 4),
+        "sampler_start_s": round(built_s, 2),
+        "batches_per_epoch": batches,
+        "step_ms": round(statistics.median(step_ms[PEOPLE]), 1),
+        "head_share": in_pairs(head_ms, step_ms[PEOPLE]),
+        "head_mib": head_mib(),
+    }
+
+
+def training_step(people: int) -> Callable[[], Any]:
+    """Return some steps of a training with so many people, on one batch that is there already."""
+    torch.manual_seed(0)
+    objective = RecognitionObjective(
+        build_face_resnet(MODEL),
+        IdentityHead(MODEL.embedding_dim, people),
+        ArcFace(),
+        AlignedPreprocessing(SIDE_PX),
+    )
+    step = TrainingStep(objective, objective, torch.optim.AdamW(objective.parameters(), fused=True))
+    batch = FaceSample(
+        image=torch.rand(BATCH, 3, SIDE_PX, SIDE_PX),
+        label=torch.arange(BATCH) % min(people, BATCH),
+        landmarks=torch.zeros(BATCH, 5, 2),
+        has_landmarks=torch.zeros(BATCH, dtype=torch.bool),
+        position=torch.arange(BATCH),
+    )
+    return lambda: [step([batch]) for _ in range(STEPS)]
+
+
+def head_mib() -> dict[str, float]:
+    """Return MiB that the centres always hold, and what a step keeps of them for its backward pass."""
+    head = IdentityHead(MODEL.embedding_dim, PEOPLE)
+    margin = ArcFace()
+    optimizer = torch.optim.AdamW(head.parameters(), fused=True)
+    labels = torch.arange(BATCH)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        cosines, norms = head(torch.randn(BATCH, MODEL.embedding_dim, requires_grad=True))
+        loss = torch.nn.functional.cross_entropy(margin(cosines, labels, norms), labels)
+    kept.pop(head.centers.untyped_storage().data_ptr(), None)
+    loss.backward()
+    optimizer.step()
+    state = [value for state in optimizer.state.values() for value in state.values()]
+    held = [head.centers, head.centers.grad, *state]
+    of_held = sum(tensor.untyped_storage().nbytes() for tensor in held if tensor is not None)
+    return {"held": round(of_held / 2**20, 1), "kept_by_a_step": round(sum(kept.values()) / 2**20, 1)}
+
+
+def main() -> None:
+    """Measure in turns and compare medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=32, help="drawn people who are embedded")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the people are kept")
+    arguments = parser.parse_args()
+    cpus = os.cpu_count() or 1
+    set_up_process(CPU, cpus, 0)
+    data = make_people(arguments.faces, arguments.people)
+    found = embedding(data, arguments.rounds) | training(arguments.rounds)
+    print(json.dumps({"name": "recognition", **found, "cpus": cpus, "n": arguments.rounds}))
+
+
+if __name__ == "__main__":
+    main()
