@@ -1,0 +1,118 @@
+"""What the training of recognition minimises, computed again, on one worker and on two."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import distributed, nn
+from torch.multiprocessing.spawn import spawn
+from torch.nn.parallel import DistributedDataParallel
+
+from faceml.config.model import ModelConfig
+from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.person_dataset import AlignedPreprocessing
+from faceml.losses.angular_margin import ArcFace
+from faceml.models.identity_head import IdentityHead
+from faceml.models.recognition import build_face_resnet
+from faceml.training.recognition_objective import RecognitionObjective
+
+PEOPLE, FACES, SIDE_PX = 5, 8, 32
+SCALE, MARGIN = 16.0, 0.3
+
+
+def objective(margin_warmup_epochs: int = 0) -> RecognitionObjective:
+    """The same one each time; its batch norms know what they know, so that faces do not touch each other."""
+    torch.manual_seed(3)
+    made = RecognitionObjective(
+        build_face_resnet(ModelConfig(embedding_dim=16)),
+        IdentityHead(16, PEOPLE),
+        ArcFace(SCALE, MARGIN),
+        AlignedPreprocessing(SIDE_PX),
+        margin_warmup_epochs,
+    ).train()
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout):
+            module.eval()
+    return made
+
+
+def batch() -> FaceSample:
+    generator = torch.Generator().manual_seed(4)
+    return FaceSample(
+        torch.rand(FACES, 3, SIDE_PX, SIDE_PX, generator=generator),
+        torch.tensor([0, 0, 1, 1, 2, 2, 2, 4]),
+        torch.zeros(FACES, 5, 2),
+        torch.zeros(FACES, dtype=torch.bool),
+        torch.arange(FACES),
+    )
+
+
+def cosines_of(made: RecognitionObjective) -> np.ndarray:
+    """Between the faces and the centres, in float64."""
+    with torch.no_grad():
+        faces = made.model(made.preprocessing.normalize(batch().image)).double().numpy()
+    centers = made.head.centers.detach().double().numpy()
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (faces, centers)]
+    return np.asarray(unit[0] @ unit[1].T)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "epoch", "margin"), [(0, 1, MARGIN), (3, 1, 0.0), (3, 2, 0.1), (3, 9, MARGIN)]
+)
+def test_recognition_objective__is_cross_entropy_with_the_margin_of_the_epoch(
+    warmup: int, epoch: int, margin: float
+) -> None:
+    made = objective(warmup)
+    made.begin_epoch(epoch)
+    cosines, own = cosines_of(made), (np.arange(FACES), batch().label.numpy())
+    logits = SCALE * cosines
+    logits[own] = SCALE * np.cos(np.arccos(cosines[own]) + margin)
+    expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[own])
+    assert made(batch()).total.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_epoch_figures__count_the_faces_nearest_to_their_own_centre_since_the_epoch_began() -> None:
+    made = objective()
+    for _ in range(2):
+        made.begin_epoch(1)
+        made(batch())
+        made(batch())
+        right = np.mean(cosines_of(made).argmax(axis=1) == batch().label.numpy())
+        assert made.epoch_figures()["train/accuracy"].item() == pytest.approx(right)
+
+
+def test_look__says_who_is_near_and_how_many_images_of_a_person_a_batch_has() -> None:
+    made = objective()
+    figures, cosines = made.look(made(batch())), cosines_of(made)
+    is_own = np.zeros_like(cosines, dtype=bool)
+    is_own[np.arange(FACES), batch().label.numpy()] = True
+    assert figures["train/cosine_own"] == pytest.approx(cosines[is_own].mean(), abs=1e-5)
+    assert figures["train/cosine_others"] == pytest.approx(cosines[~is_own].mean(), abs=1e-5)
+    assert figures["train/cosine_deviation"] == pytest.approx(cosines.std(axis=1, ddof=1).mean(), abs=1e-5)
+    assert figures["train/images_per_person"] == FACES / 4
+
+
+def work(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    half = FaceSample(*(values[4 * rank : 4 * rank + 4] for values in batch()))
+    module = DistributedDataParallel(objective())
+    total = module(half).total
+    total.backward()
+    gradients = {name: parameter.grad for name, parameter in module.module.named_parameters()}
+    torch.save({"total": total.detach(), "gradients": gradients}, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_recognition_objective__two_workers_train_as_one_with_the_whole_batch(tmp_path: Path) -> None:
+    spawn(work, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    whole = objective()
+    total = whole(batch()).total
+    total.backward()
+    mean = (results[0]["total"] + results[1]["total"]) / 2
+    torch.testing.assert_close(mean, total.detach(), rtol=1e-5, atol=1e-6)
+    for name, parameter in whole.named_parameters():
+        for result in results:
+            torch.testing.assert_close(result["gradients"][name], parameter.grad, rtol=1e-4, atol=1e-6)
