@@ -129,11 +129,20 @@ def study_rows(
 
 def study_table(study: ArmStudy, runs: Sequence[ArmRun], targets: Sequence[float]) -> Table:
     """Return a table of the arms for the terminal."""
-    header, rows = study_rows(study, runs, targets)
+    _, rows = study_rows(study, runs, targets)
     images = max(run.images[-1] for run in runs if run.records)
-    table = Table(title=f"Unseen people told apart after {images:,} images", title_justify="left")
-    for title in header:
-        table.add_column(title, justify="left" if title == "arm" else "right")
+    table = Table(
+        title=f"Unseen people told apart after {images:,} images",
+        title_justify="left",
+        caption="to …: images until that accuracy, median of the seeds that reach it",
+        caption_justify="left",
+    )
+    table.add_column("arm", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column(INTERVAL, justify="right", no_wrap=True)
+    table.add_column("seeds", justify="right", overflow="fold")
+    for target in targets:
+        table.add_column(f"to {target:.0%}", justify="right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
