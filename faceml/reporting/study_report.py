@@ -233,6 +233,7 @@ def arms_figure(runs: Sequence[ArmRun]) -> Figure:
             label = arm if number == 0 else None
             axes.plot(run.images, run.accuracies, color=color, marker=marker, label=label, alpha=0.8)
     axes.axhline(0.5, color=QUIET, linestyle="--", linewidth=1.1, label="a coin", zorder=1)
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     percent_axis(axes)
