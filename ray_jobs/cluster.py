@@ -3,12 +3,14 @@
 import logging
 import os
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import ray
 import ray.data  # its import sets up the loggers that are quietened below
 
+from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
+from faceml.config.paths import refuse_paths_of_one_node
 
 
 class RayCluster:
@@ -63,6 +65,16 @@ def cluster_cpus_with_memory(bytes_each: int) -> int:
     """Return the number of CPUs of the cluster that can be busy at once with so much memory each."""
     memory = cluster_resources().get("memory", float("inf"))
     return max(1, int(min(cluster_cpus(), memory // bytes_each)))
+
+
+def require_reach(config: Config) -> None:
+    """Refuse local paths on a cluster of several nodes, unless the job says that all of them mount them.
+
+    Raises:
+        ConfigError: Names a path and the remedy.
+    """
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    refuse_paths_of_one_node(config, sum(node["Alive"] for node in nodes))
 
 
 def require_resources(needed: dict[str, float], setting: str) -> None:

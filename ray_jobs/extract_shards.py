@@ -18,7 +18,7 @@ from faceml.reporting.extraction_speed import ExtractionSpeed
 from faceml.reporting.progress import ProgressReport
 from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
-from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory
+from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory, require_reach
 from ray_jobs.extract_work import some
 from ray_jobs.extract_worker import ShardExtractor, ShardResult, read_result
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> ExtractionSpeed:
     """Make the shards that are missing or out of date on the cluster; return where the time went."""
     with RayCluster():
+        require_reach(config)
         cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
         actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
         new = cut_into_shards(work.new, config.output.images_per_shard, actors)

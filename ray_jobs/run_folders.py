@@ -23,12 +23,16 @@ MAY_CHANGE = (
     "training.compile",
     "training.on_nonfinite",
     "scaling.cpus_per_worker",
+    "storage",
     "tracking",
     "run.checkpoints_to_keep",
 )
 """Settings of a training that may change in the middle of it: they say where the faces are, how fast it goes
 and who is told, not what is learnt. What stops it may be lifted too: steps that have a finite gradient are
 the same whatever happens to others."""
+
+MOVED = ("run.folder", "storage", "train.storage", "recognition.storage")
+"""Settings of any job that say where its folders are, which may have been moved since."""
 
 
 def enter_run_folder(
@@ -48,8 +52,7 @@ def enter_run_folder(
     if (folder / REPORT_FILE).is_file() and not may_be_finished:  # which is written last
         raise ConfigError(f"run.folder: {folder} holds a finished run. Choose another folder or remove it.")
     if (folder / CONFIG_FILE).is_file():
-        # The folder may have been moved since.
-        differing = _changes(_read_config(folder), config, [*may_change, "run.folder"])
+        differing = _changes(_read_config(folder), config, [*may_change, *MOVED])
         if differing:
             raise ConfigError(
                 f"run.folder: {folder} holds an unfinished run with another {', '.join(differing)}. "

@@ -28,7 +28,7 @@ from faceml.stopped import StoppedError
 from faceml.training.recognition import build_people, recognition_steps
 from faceml.training.scored_pairs import read_pairs_table
 from faceml.transfer.backbone_weights import refuse_other_normalisation
-from ray_jobs.cluster import RayCluster
+from ray_jobs.cluster import RayCluster, require_reach
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.study_worker import run_arm
 from ray_jobs.tune_room import Room, cluster_nodes, plan_room
@@ -54,6 +54,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     config = with_checked_arms(config)
     scope = check_study(config)
     with RayCluster():
+        require_reach(config)
         room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
         enter_run_folder(config.run.folder, config)
         _train(config, room)

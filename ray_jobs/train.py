@@ -20,7 +20,7 @@ from faceml.run_files import REPORT_FILE, read_metrics, write_summary
 from faceml.training.leakage import audit_leakage
 from faceml.training.multitask import build_faces
 from faceml.training.tracking import build_tracking
-from ray_jobs.cluster import RayCluster, require_resources
+from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.face_stream import face_stream
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
 from ray_jobs.train_group import GroupJob, resources_of, train_group
@@ -47,6 +47,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     tracking = build_tracking(config)
     _show_on_stderr(training_banner(plan))
     with RayCluster():
+        require_reach(config)
         require_resources(needed_resources(config), "scaling")
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
         with tracking:

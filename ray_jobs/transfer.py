@@ -40,7 +40,7 @@ from faceml.training.recognition import People, build_people, recognition_steps
 from faceml.training.scored_pairs import write_pairs
 from faceml.training.verification import accuracy_interval, score_split
 from faceml.transfer.backbone_weights import refuse_other_normalisation
-from ray_jobs.cluster import RayCluster, require_resources
+from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
 from ray_jobs.train_group import GroupJob, resources_of, train_group
 from ray_jobs.transfer_worker import recognition_worker
@@ -65,6 +65,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     refuse_other_normalisation(config.model, people.train.preprocessing)
     num_people = len(people.train.people)
     with RayCluster():
+        require_reach(config)
         require_resources(resources_of(config.scaling), "scaling")
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
         refuse_other_people(people.train.people, config.run.folder)

@@ -36,7 +36,7 @@ from faceml.training.leakage import audit_leakage
 from faceml.training.multitask import steps_per_epoch
 from faceml.training.opened_faces import opened_faces
 from faceml.training.trial_folder import TrialFolder
-from ray_jobs.cluster import RayCluster, require_resources
+from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.retrain import RETRAINED, retrain, retrained_in_words
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.train import needed_resources
@@ -72,6 +72,7 @@ def run(config: TuneConfig) -> list[Trial]:
     plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
     left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     with RayCluster():
+        require_reach(config)
         room = plan_room(cluster_nodes(), config.trial, plan.total)
         if left is not None:
             require_resources(needed_resources(config.train), "train.scaling")

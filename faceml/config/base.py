@@ -30,6 +30,11 @@ class MustExist:
     """What may stand in its place, for the error."""
 
 
+@dataclass(frozen=True)
+class OnEveryNode:
+    """Mark a path that workers read or write, whichever node of a cluster they are on."""
+
+
 def _absolute(path: Path) -> Path:
     """Return `path` with `~` expanded and made absolute, so that workers elsewhere mean the same place."""
     with suppress(RuntimeError):  # `~name` of a user whom nobody knows; it will be missed as a path
@@ -57,10 +62,10 @@ def _storage_uri(place: str) -> str:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-InputFolder = Annotated[AbsolutePath, MustExist("folder")]
-InputFile = Annotated[AbsolutePath, MustExist("file")]
-OutputFolder = AbsolutePath
-StorageUri = Annotated[str, AfterValidator(_storage_uri)]
+InputFolder = Annotated[AbsolutePath, MustExist("folder"), OnEveryNode()]
+InputFile = Annotated[AbsolutePath, MustExist("file"), OnEveryNode()]
+OutputFolder = Annotated[AbsolutePath, OnEveryNode()]
+StorageUri = Annotated[str, AfterValidator(_storage_uri), OnEveryNode()]
 """A folder on any file system that pyarrow reaches: a local path, or a URI such as `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]
 

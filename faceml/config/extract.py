@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import (
+    AbsolutePath,
     Config,
     Count,
     CountOrZero,
@@ -13,10 +14,10 @@ from faceml.config.base import (
     InputFile,
     InputStorage,
     NonNegative,
-    OutputFolder,
     Positive,
     StorageUri,
 )
+from faceml.config.storage import StorageConfig
 
 
 class ExtractDataConfig(Config):
@@ -98,7 +99,7 @@ class ExtractOutputConfig(Config):
 class ExtractRunConfig(Config):
     """Where the summary, the report and the resolved configuration go."""
 
-    folder: OutputFolder | None = None
+    folder: AbsolutePath | None = None
     """Null puts them beside the table, in `<table>_run`; for a table that is not local, below `runs`."""
 
 
@@ -119,6 +120,7 @@ class ExtractConfig(Config):
     data: ExtractDataConfig
     landmarker: LandmarkerConfig = LandmarkerConfig()
     output: ExtractOutputConfig
+    storage: StorageConfig = StorageConfig()
     run: ExtractRunConfig = ExtractRunConfig()
     quality: QualityConfig = QualityConfig()
     min_detection_rate: Fraction = 0.8

@@ -1,9 +1,9 @@
 """YAML and `--set` overrides in, a validated configuration out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
+from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from faceml.config.base import Config, MustExist
 from faceml.config.config_error import ConfigError
 from faceml.config.errors import ValidationAsConfigError
+from faceml.config.paths import local_paths
 from faceml.config.yaml_text import dump_yaml, load_yaml
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -134,31 +135,11 @@ def check_inputs(config: BaseModel, prefix: str = "") -> None:
     lines = [
         f"Bad value: '{key}' = {str(path)!r}: no such {mark.what}. "
         f"Name one with --set {key}={mark.what.upper()}{', or use ' + mark.or_else if mark.or_else else ''}."
-        for key, path, mark in _input_paths(config, prefix)
+        for key, path, mark in local_paths(config, MustExist, prefix)
         if not (path.is_dir() if mark.what == "folder" else path.is_file())
     ]
     if lines:
         raise ConfigError("\n".join(lines))
-
-
-def _input_paths(config: BaseModel, prefix: str) -> Iterator[tuple[str, Path, MustExist]]:
-    for name, field in type(config).model_fields.items():
-        value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            yield from _input_paths(value, f"{prefix}{name}.")
-        # A string of a union is another choice than a path; what is not on this machine is looked for when
-        # it is opened.
-        is_local = isinstance(value, str) and bool(field.metadata) and "://" not in value
-        for mark in [*field.metadata, *_marks_of_members(field.annotation)]:
-            if isinstance(mark, MustExist) and (is_local or isinstance(value, Path)):
-                yield prefix + name, Path(value), mark
-
-
-def _marks_of_members(annotation: Any) -> Iterator[Any]:
-    """Yield the metadata of a union's members, such as those of the path in `InputFile | None`."""
-    for member in get_args(annotation):
-        if get_origin(member) is Annotated:
-            yield from get_args(member)[1:]
 
 
 def _chooses_kind(key: str) -> bool:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from faceml.config.base import AbsolutePath, Config, Count, MustExist
+from faceml.config.base import AbsolutePath, Config, Count, MustExist, OnEveryNode
 
 BackboneName = Literal["resnet18", "resnet50"]
-WeightsFile = Annotated[AbsolutePath, MustExist("file", or_else="none or imagenet")]
+WeightsFile = Annotated[AbsolutePath, MustExist("file", or_else="none or imagenet"), OnEveryNode()]
 
 
 class ModelConfig(Config):

@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from faceml.config.base import Config, Count, CountOrZero, InputFile, OutputFolder, Seed
+from faceml.config.base import AbsolutePath, Config, Count, CountOrZero, InputFile, Seed
 from faceml.config.margin import ArcFaceMargin, MarginConfig
 from faceml.config.model import ModelConfig
+from faceml.config.storage import StorageConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,
@@ -54,7 +55,7 @@ class RecognitionDataConfig(Config):
     """Aligned faces are mirrored, as ArcFace's authors do, and left as they are otherwise."""
     loader_processes: CountOrZero = 0
     """Processes that decode for each training worker; 0 decodes in the worker itself."""
-    cache: OutputFolder | None = None
+    cache: AbsolutePath | None = None
     """Folder on each node for the copies of a table's `image_jpeg`; null: faceml in the user's cache."""
 
 
@@ -70,6 +71,7 @@ class RecognitionConfig(Config):
     optimizer: OptimizerConfig = AdamWConfig(name="adamw")
     training: LoopConfig = LoopConfig()
     scaling: ScalingConfig = ScalingConfig()
+    storage: StorageConfig = StorageConfig()
     run: RunConfig
     seed: Seed = 0
 

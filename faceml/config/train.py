@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import (
+    AbsolutePath,
     Config,
     Count,
     CountOrZero,
@@ -17,6 +18,7 @@ from faceml.config.base import (
 )
 from faceml.config.loss import LossConfig
 from faceml.config.model import ModelConfig
+from faceml.config.storage import StorageConfig
 from faceml.config.tracking import MlflowTracking
 from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
 
@@ -80,7 +82,7 @@ class DataConfig(Config):
     shard by shard, so that a node's disk need not hold them all."""
     shuffle_buffer: Count = 2048
     """Images among which `stream` draws, beside the shuffled order of shards."""
-    cache: OutputFolder | None = None
+    cache: AbsolutePath | None = None
     """Folder on each node for the copies of a table's `image_jpeg`; null: faceml in the user's cache."""
 
     @model_validator(mode="after")
@@ -199,6 +201,7 @@ class TrainConfig(Config):
     optimizer: OptimizerConfig = AdamWConfig(name="adamw")
     training: TrainingConfig = TrainingConfig()
     scaling: ScalingConfig = ScalingConfig()
+    storage: StorageConfig = StorageConfig()
     run: RunConfig
     tracking: MlflowTracking | None = None
     """Where the training is told of beside its run folder; null: nowhere. Trials of a search never are."""

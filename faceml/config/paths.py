@@ -1,0 +1,75 @@
+"""The paths in a configuration, by what their types say of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel
+
+from faceml.config.base import OnEveryNode
+from faceml.config.config_error import ConfigError
+from faceml.config.storage import StorageConfig
+
+Mark = TypeVar("Mark")
+
+
+def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterator[tuple[str, Path, Mark]]:
+    """Yield dotted key, path and mark of every local path whose type bears such a mark.
+
+    Args:
+        config: Of a job, or a section of one.
+        mark: Its class.
+        prefix: What goes before the keys.
+    """
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from local_paths(value, mark, f"{prefix}{name}.")
+        # A string of a union is another choice than a path; what is not on this machine is looked for when
+        # it is opened.
+        is_local = isinstance(value, str) and bool(field.metadata) and "://" not in value
+        for found in [*field.metadata, *_marks_of_members(field.annotation)]:
+            if isinstance(found, mark) and (is_local or isinstance(value, Path)):
+                yield prefix + name, Path(value), found
+
+
+def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
+    """Refuse local paths where workers on other nodes would look for them in vain.
+
+    Args:
+        config: Of a job.
+        nodes: Of the cluster.
+
+    Raises:
+        ConfigError: There are several nodes, and local paths are not declared to be the same on all of them.
+    """
+    key, storage = _storage(config)
+    here = list(local_paths(config, OnEveryNode))
+    if nodes < 2 or storage.shared or not here:
+        return
+    name, path, _ = here[0]
+    others = f" and {len(here) - 1} more" if len(here) > 1 else ""
+    raise ConfigError(
+        f"{name} = {str(path)!r}{others}: the cluster has {nodes} nodes, and each looks on its own disk. "
+        "Use an object store (s3://…) where the setting takes one, or a file system that all nodes mount at "
+        f"the same path, and say so with --set {key}.shared=true."
+    )
+
+
+def _storage(config: BaseModel, prefix: str = "") -> tuple[str, StorageConfig]:
+    """Return the section on storage and its dotted key; a search has that of its training."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, StorageConfig):
+            return prefix + name, value
+    for section in ("train", "recognition"):
+        if hasattr(config, section):
+            return _storage(getattr(config, section), f"{section}.")
+    return "storage", StorageConfig()
+
+
+def _marks_of_members(annotation: Any) -> Iterator[Any]:
+    """Yield the metadata of a union's members, such as those of the path in `InputFile | None`."""
+    for member in get_args(annotation):
+        if get_origin(member) is Annotated:
+            yield from get_args(member)[1:]
