@@ -21,6 +21,7 @@ CHANGES = {
     "training.compile": "true",
     "training.on_nonfinite": "skip",
     "scaling.cpus_per_worker": "2",
+    "storage": "{shared: true}",
     "tracking": '{kind: mlflow, uri: "https://mlflow.example.org"}',
     "run.checkpoints_to_keep": "5",
 }
