@@ -1,3 +1,6 @@
+import os
+from typing import Any
+
 import pytest
 
 from ray_jobs.events import EventChannel
@@ -19,3 +22,17 @@ def test_event_channel__raises_what_went_wrong_in_receiving() -> None:
 
     with pytest.raises(OSError, match="no space left for 1"), EventChannel(receive) as events:
         events.sender.send(1)
+
+
+class WhoUnpickles:
+    """Becomes the number of the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.getpid, ()
+
+
+def test_event_channel__what_events_are_made_of_is_imported_by_the_receiver_alone() -> None:
+    received: list[int] = []
+    with EventChannel(received.append) as events:
+        events.sender.send(WhoUnpickles())
+    assert received == [os.getpid()]
