@@ -52,7 +52,7 @@ def search(
         "train": {
             "data": {
                 **splits,
-                "image_size": 48,
+                "image_size": 32,
                 "leakage": {"on_found": "ignore"},
                 "augmentation": {"rotation_deg": 5, "translation": 0.02, "scale": [0.95, 1.05]},
             },

@@ -29,3 +29,9 @@ def run(config: SynthConfig) -> int:
     seconds = time.monotonic() - started_s
     logger.info("Drew %d faces in %.1f s, %.0f images/s", faces, seconds, faces / seconds)
     return faces
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("synth")

@@ -23,6 +23,7 @@ from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint
 from faceml.training.evaluation import Evaluation
+from faceml.training.kernels import choose_kernels
 from faceml.training.loop import Trainer, TrainerOptions
 from faceml.training.objective import MultitaskObjective
 from faceml.training.observer import Metrics
@@ -114,10 +115,8 @@ def build_trainer(
         config.loss.focal_gamma,
         build_landmark_loss(config.loss.landmarks),
     ).to(device)
-    if config.training.channels_last:
-        objective.model.to(memory_format=torch.channels_last)
-    if config.training.compile:
-        objective.model.compile()
+    training = config.training
+    choose_kernels(objective.model, channels_last=training.channels_last, compiled=training.compile)
     optimizer = build_optimizer(
         config.optimizer,
         objective.model,
@@ -131,7 +130,6 @@ def build_trainer(
         plain = config.model_dump(mode="json")
         return model_checkpoint(model, plain, preprocessing, landmark_set, metrics)
 
-    training = config.training
     schedule = build_schedule(
         optimizer,
         round(training.warmup_epochs * steps),

@@ -22,6 +22,7 @@ from faceml.losses.angular_margin import build_angular_margin
 from faceml.models.identity_head import IdentityHead
 from faceml.models.recognition import FaceResNet, build_face_resnet
 from faceml.schema import LANDMARK_SETS
+from faceml.training.kernels import choose_kernels
 from faceml.training.loop import Trainer, TrainerOptions
 from faceml.training.observer import Metrics
 from faceml.training.optimizer import build_optimizer, build_schedule
@@ -128,10 +129,7 @@ def build_recognition_trainer(
         preprocessing,
         config.margin_warmup_epochs,
     ).to(device)
-    if training.channels_last:
-        objective.model.to(memory_format=torch.channels_last)
-    if training.compile:
-        objective.model.compile()
+    choose_kernels(objective.model, channels_last=training.channels_last, compiled=training.compile)
     for faces in (people.train, people.val):
         faces.prepare()
     batches = SampledBatches(

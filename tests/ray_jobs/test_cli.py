@@ -63,10 +63,11 @@ def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[st
     assert done.stdout == ""
 
 
-def test_main__same_job_as_a_module() -> None:
-    module = (sys.executable, "-m", "ray_jobs.extract")
-    done = _run("--set", "data.root=/nowhere", program=module)
-    assert (done.returncode, done.stderr) == (2, _run("extract", "--set", "data.root=/nowhere").stderr)
+@pytest.mark.parametrize("job", ["synth", "extract", "train", "evaluate", "tune", "transfer", "demo"])
+def test_main__same_job_as_a_module(job: str) -> None:
+    done = _run("--config", "nowhere.yaml", program=(sys.executable, "-m", f"ray_jobs.{job}"))
+    assert (done.returncode, done.stderr) == (2, _run(job, "--config", "nowhere.yaml").stderr)
+    assert done.stderr.startswith("--config nowhere.yaml: no such file")
 
 
 def test_export_json__holds_the_points_of_the_table(tables: Path, faces: Path, tmp_path: Path) -> None:
