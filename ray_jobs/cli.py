@@ -249,3 +249,47 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
 
     job.run(settings, _console())
     _show_results(settings.run.folder / "report.html")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def submit(
+    context: typer.Context,
+    job: Annotated[
+        str, typer.Argument(metavar="JOB", help="extract, train, tune, transfer, evaluate or synth")
+    ],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")],
+    overrides: Overrides = None,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="Of the cluster's dashboard.")
+    ] = "http://127.0.0.1:8265",
+    working_dir: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Uploaded without what .gitignore and .rayignore name.")
+    ] = Path(),
+    runtime_env: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML of what Ray prepares, such as pip packages.")
+    ] = None,
+    without_token: Annotated[
+        bool, typer.Option("--without-token", help="Also to a cluster that takes jobs from anybody.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Print the job's name; do not wait.")] = False,
+) -> None:
+    """Run a job on a Ray cluster, and follow its log; what else the job's command takes goes along.
+
+    Example: faceml submit train --address http://head:8265 --config configs/multitask_affectnet.yaml
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled" if without_token else "token")  # before Ray reads it
+    from ray_jobs.submit import Submission
+    from ray_jobs.submit import run as submit_job
+
+    submission = Submission(
+        job,
+        address,
+        config,
+        overrides or [],
+        context.args,
+        working_dir,
+        runtime_env,
+        needs_token=not without_token,
+        follow=not detach,
+    )
+    raise typer.Exit(submit_job(submission))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ import ray.data  # its import sets up the loggers that are quietened below
 
 from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
-from faceml.config.paths import refuse_paths_of_one_node
+from faceml.config.paths import refuse_outputs_below, refuse_paths_of_one_node
 
 
 class RayCluster:
@@ -70,11 +71,15 @@ def cluster_cpus_with_memory(bytes_each: int) -> int:
 def require_reach(config: Config) -> None:
     """Refuse local paths on a cluster of several nodes, unless the job says that all of them mount them.
 
+    Of a submitted job, refuse to write into the folder that was uploaded with it.
+
     Raises:
         ConfigError: Names a path and the remedy.
     """
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     refuse_paths_of_one_node(config, sum(node["Alive"] for node in nodes))
+    if "working_dir" in ray.get_runtime_context().runtime_env:
+        refuse_outputs_below(config, Path.cwd())
 
 
 def require_resources(needed: dict[str, float], setting: str) -> None:

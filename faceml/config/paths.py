@@ -6,11 +6,14 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel
 
-from faceml.config.base import OnEveryNode
+from faceml.config.base import MustExist, OnEveryNode
 from faceml.config.config_error import ConfigError
 from faceml.config.storage import StorageConfig
 
 Mark = TypeVar("Mark")
+
+SECTIONS_OF_TRAINING = ("train", "recognition")
+"""In them a search and a study have what their trainings share; each training gets a folder from them."""
 
 
 def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterator[tuple[str, Path, Mark]]:
@@ -56,13 +59,33 @@ def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
     )
 
 
+def refuse_outputs_below(config: BaseModel, working_dir: Path) -> None:
+    """Refuse to write into the folder that was uploaded with a job, which is thrown away after it.
+
+    Args:
+        config: Of a job.
+        working_dir: That folder.
+
+    Raises:
+        ConfigError: Names the setting and the remedy.
+    """
+    inputs = {key for key, _, _ in local_paths(config, MustExist)}
+    for key, path, _ in local_paths(config, OnEveryNode):
+        is_used = key not in inputs and not key.startswith(tuple(f"{name}." for name in SECTIONS_OF_TRAINING))
+        if is_used and path.is_relative_to(working_dir):
+            raise ConfigError(
+                f"{key} = {path.relative_to(working_dir).as_posix()!r}: lies in the uploaded folder, which is "
+                "thrown away after the job. Name a folder that stays, by its whole path or its URI."
+            )
+
+
 def _storage(config: BaseModel, prefix: str = "") -> tuple[str, StorageConfig]:
     """Return the section on storage and its dotted key; a search has that of its training."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, StorageConfig):
             return prefix + name, value
-    for section in ("train", "recognition"):
+    for section in SECTIONS_OF_TRAINING:
         if hasattr(config, section):
             return _storage(getattr(config, section), f"{section}.")
     return "storage", StorageConfig()

@@ -9,7 +9,7 @@ from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
-from faceml.config.paths import refuse_paths_of_one_node
+from faceml.config.paths import refuse_outputs_below, refuse_paths_of_one_node
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.study import StudyConfig
 from faceml.config.train import TrainConfig
@@ -72,3 +72,28 @@ def test_refuse_paths_of_one_node__a_cache_is_each_nodes_own(split: dict[str, An
     with pytest.raises(ConfigError) as refused:
         refuse_paths_of_one_node(config, 2)
     assert " and 2 more: " in str(refused.value)
+
+
+def test_refuse_outputs_below__names_what_would_be_thrown_away_with_the_uploaded_folder(
+    split: dict[str, Any], tmp_path: Path
+) -> None:
+    config = parse_config(TrainConfig, training(split, run={"folder": str(tmp_path / "runs/a")}))
+    with pytest.raises(ConfigError) as refused:
+        refuse_outputs_below(config, tmp_path)
+    assert str(refused.value) == (
+        "run.folder = 'runs/a': lies in the uploaded folder, which is thrown away after the job. Name a "
+        "folder that stays, by its whole path or its URI."
+    )
+
+
+def test_refuse_outputs_below__inputs_may_have_been_uploaded(split: dict[str, Any], tmp_path: Path) -> None:
+    refuse_outputs_below(parse_config(TrainConfig, training(split)), tmp_path)
+
+
+def test_refuse_outputs_below__the_training_of_a_search_writes_nowhere_else(
+    split: dict[str, Any], tmp_path: Path
+) -> None:
+    train = training(split, run={"folder": str(tmp_path / "unused")})
+    search = {"seed": {"kind": "grid", "values": [0, 1]}}
+    plain = {"train": train, "search": search, "run": {"folder": "/mnt/search"}}
+    refuse_outputs_below(parse_config(TuneConfig, plain), tmp_path)

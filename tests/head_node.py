@@ -1,0 +1,96 @@
+"""A Ray cluster that takes jobs over HTTP, as `ray start --head` makes one, on this machine alone."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+BIN = Path(sys.executable).parent
+STARTS_WITHIN_S = 120
+
+
+class HeadNode:
+    """The head of a cluster, which is all of it; it ends with the block.
+
+    Args:
+        num_cpus: Logical ones.
+        token: That it asks for; None takes jobs from anybody.
+
+    Attributes:
+        address: Of the dashboard.
+        temp_dir: What Ray keeps there, logs and uploaded folders among it.
+        environment: That of a user who knows the token.
+    """
+
+    def __init__(self, num_cpus: int = 2, token: str | None = None) -> None:
+        gcs, dashboard, agent = _free_ports(3)
+        self.address = f"http://127.0.0.1:{dashboard}"
+        # Short: Ray puts sockets below, whose paths have 107 letters at most.
+        self.temp_dir = Path(tempfile.mkdtemp(prefix="ray_", dir="/tmp"))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        modes = (
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
+        )
+        self.environment = kept | modes
+        self._command = [
+            *(str(BIN / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
+            *("--node-ip-address=127.0.0.1", f"--num-cpus={num_cpus}", "--num-gpus=0"),
+            *(f"--port={gcs}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"),
+            f"--temp-dir={self.temp_dir}",
+        ]
+
+    def __enter__(self) -> Self:
+        # Jobs find this interpreter as `python`.
+        path = os.pathsep.join([str(BIN), self.environment.get("PATH", "")])
+        self._process = subprocess.Popen(
+            self._command,
+            env=self.environment | {"PATH": path},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline_s = time.monotonic() + STARTS_WITHIN_S
+        while not self._answers():
+            assert self._process.poll() is None, "the head of the cluster did not start"
+            assert time.monotonic() < deadline_s, "the head of the cluster does not answer"
+            time.sleep(0.5)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait(timeout=60)
+        shutil.rmtree(self.temp_dir, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        """Say whether jobs can be submitted: the dashboard is up before the agent that runs them."""
+        token = self.environment.get("RAY_AUTH_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answers = False
+        with suppress(requests.RequestException):
+            answers = requests.get(f"{self.address}/api/jobs/", headers=headers, timeout=5).ok
+        return answers
+
+
+def new_token() -> str:
+    return uuid.uuid4().hex
+
+
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
