@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import requests
+from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from faceml.config.base import Config
@@ -40,6 +41,8 @@ POLL_INTERVAL_S = 1.0
 ANSWER_WITHIN_S = 10.0
 STOPPED_BY_HAND = 130
 """Exit status of a command that Ctrl-C ended, 128 + SIGINT."""
+LOSSES = (requests.RequestException, ConnectionError, RuntimeError, RayError)
+"""What Ray's client raises when a cluster is not there, or refuses."""
 OTHER_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray's client obeys instead of the address that it is given."""
 
@@ -194,12 +197,11 @@ class _LossInWords:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        is_ours = isinstance(error, StoppedError | ConfigError)
-        if isinstance(error, requests.RequestException | ConnectionError | RuntimeError) and not is_ours:
-            said = " ".join(str(error).split())
+        if isinstance(error, LOSSES) and not isinstance(error, StoppedError):
+            said = str(error).strip().partition("\n")[0].rstrip(".")
             raise StoppedError(
-                f"--address {self._address}: {said[:300]}. Is the cluster up, is its port forwarded (ray "
-                "dashboard cluster.yaml), and is its token in RAY_AUTH_TOKEN or ~/.ray/auth_token?"
+                f"--address {self._address}: {said}. Is the cluster up, is its port forwarded (ray dashboard "
+                "cluster.yaml), and is its token in RAY_AUTH_TOKEN or in ~/.ray/auth_token?"
             ) from error
 
 

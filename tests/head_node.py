@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from types import TracebackType
 from typing import Self
 
 import requests
+
+from tests.job import MARK, kill_marked
 
 BIN = Path(sys.executable).parent
 STARTS_WITHIN_S = 120
@@ -34,6 +35,7 @@ class HeadNode:
     """
 
     def __init__(self, num_cpus: int = 2, token: str | None = None) -> None:
+        self._mark = uuid.uuid4().hex
         gcs, dashboard, agent = _free_ports(3)
         self.address = f"http://127.0.0.1:{dashboard}"
         # Short: Ray puts sockets below, whose paths have 107 letters at most.
@@ -51,28 +53,31 @@ class HeadNode:
         ]
 
     def __enter__(self) -> Self:
-        # Jobs find this interpreter as `python`.
-        path = os.pathsep.join([str(BIN), self.environment.get("PATH", "")])
-        self._process = subprocess.Popen(
-            self._command,
-            env=self.environment | {"PATH": path},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline_s = time.monotonic() + STARTS_WITHIN_S
-        while not self._answers():
-            assert self._process.poll() is None, "the head of the cluster did not start"
-            assert time.monotonic() < deadline_s, "the head of the cluster does not answer"
-            time.sleep(0.5)
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.temp_dir, ignore_errors=True)
+            # Jobs find this interpreter as `python`.
+            path = os.pathsep.join([str(BIN), self.environment.get("PATH", "")])
+            process = stack.enter_context(
+                subprocess.Popen(
+                    self._command,
+                    env=self.environment | {"PATH": path, MARK: self._mark},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            stack.callback(kill_marked, self._mark)  # whose end the line above waits for
+            deadline_s = time.monotonic() + STARTS_WITHIN_S
+            while not self._answers():
+                assert process.poll() is None, "the head of the cluster did not start"
+                assert time.monotonic() < deadline_s, "the head of the cluster does not answer"
+                time.sleep(0.5)
+            self._ending = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(timeout=60)
-        shutil.rmtree(self.temp_dir, ignore_errors=True)
+        self._ending.close()
 
     def _answers(self) -> bool:
         """Say whether jobs can be submitted: the dashboard is up before the agent that runs them."""

@@ -64,9 +64,7 @@ class Job:
 
     def processes(self) -> Iterator[tuple[int, str]]:
         """Yield number and command line of everything that the job has started and that still runs."""
-        for folder in Path("/proc").glob("[0-9]*"):
-            if self.mark.encode() in _read(folder / "environ"):
-                yield int(folder.name), _read(folder / "cmdline").replace(b"\0", b" ").decode()
+        return marked_processes(self.mark)
 
     def of_kind(self, victim: str) -> list[int]:
         """Return the numbers of the processes of a kind that run."""
@@ -86,11 +84,23 @@ class Job:
 
     def stop(self) -> None:
         """Kill whatever is left."""
-        while left := [pid for pid, _ in self.processes()]:
-            for pid in left:
-                _kill(pid)
-            time.sleep(0.1)
+        kill_marked(self.mark)
         self.process.wait()
+
+
+def marked_processes(mark: str) -> Iterator[tuple[int, str]]:
+    """Yield number and command line of every process that has the mark in its environment."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        if mark.encode() in _read(folder / "environ"):
+            yield int(folder.name), _read(folder / "cmdline").replace(b"\0", b" ").decode()
+
+
+def kill_marked(mark: str) -> None:
+    """Kill every process that has the mark in its environment."""
+    while left := [pid for pid, _ in marked_processes(mark)]:
+        for pid in left:
+            _kill(pid)
+        time.sleep(0.1)
 
 
 def _paths(first: str) -> str:

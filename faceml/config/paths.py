@@ -73,9 +73,10 @@ def refuse_outputs_below(config: BaseModel, working_dir: Path) -> None:
     for key, path, _ in local_paths(config, OnEveryNode):
         is_used = key not in inputs and not key.startswith(tuple(f"{name}." for name in SECTIONS_OF_TRAINING))
         if is_used and path.is_relative_to(working_dir):
+            name = path.relative_to(working_dir).as_posix()
             raise ConfigError(
-                f"{key} = {path.relative_to(working_dir).as_posix()!r}: lies in the uploaded folder, which is "
-                "thrown away after the job. Name a folder that stays, by its whole path or its URI."
+                f"{key} = {name!r}: lies in the uploaded folder, which is thrown away after the job. Name a "
+                "folder that stays, by its whole path or its URI."
             )
 
 
