@@ -1,11 +1,19 @@
-"""A cluster of two nodes on this machine, in a process of its own."""
+"""Clusters on this machine: one of two nodes, and the one that a job starts for itself."""
 
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from tests.job import Job
 from tests.own_cluster import REPOSITORY
+
+LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
+"""127.0.0.1 and ::1 as Linux writes them in /proc/net."""
+LISTENING = "0A"
 
 PROGRAM = """
 import sys
@@ -45,3 +53,32 @@ def test_require_reach__local_folders_on_two_nodes_are_refused_unless_shared(
     refused = f"refused: data.root = {str(faces / 'val')!r} and 1 more: the cluster has 2 nodes"
     assert refused in done.stdout
     assert list(table.glob("*.parquet"))
+
+
+def test_main__a_cluster_of_this_machine_alone_listens_to_nobody_else(
+    start: Callable[..., Job], faces: Path, tmp_path: Path
+) -> None:
+    job = start("extract", f"data.root={faces / 'train'}", f"output.table={tmp_path / 'table'}")
+    deadline_s = time.monotonic() + 120
+    while not job.of_kind("actor"):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    addresses = [address for pid, _ in job.processes() for address in listening_addresses(pid)]
+    assert len(addresses) > 3
+    assert set(addresses) <= set(LOOPBACK)
+    assert "Results:" in job.finish()
+
+
+def listening_addresses(pid: int) -> Iterator[str]:
+    """Yield the addresses at which a process listens for connections."""
+    listening = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING:
+                listening[f"socket:[{fields[9]}]"] = fields[1].partition(":")[0]
+    with suppress(OSError):  # it has ended
+        for descriptor in Path("/proc", str(pid), "fd").iterdir():
+            address = listening.get(str(descriptor.readlink()))
+            if address:
+                yield address
