@@ -19,7 +19,12 @@ class RayCluster:
 
     A submitted job finds its cluster in `RAY_ADDRESS`. Without one, Ray is started here on all CPUs, without
     dashboard, and stopped at the end.
+
+    Attributes:
+        may_grow: Whether nodes may join while the block runs.
     """
+
+    may_grow = False
 
     def __enter__(self) -> Self:
         self._started = not ray.is_initialized()
@@ -27,6 +32,7 @@ class RayCluster:
             _quieten_ray()
             address = os.environ.get("RAY_ADDRESS", "local")
             local = address == "local"
+            self.may_grow = not local
             # How long a dead worker, a checkpoint or the end of a training waits for Ray Train to see it.
             os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
             # Trials stay where the job was started, so that relative paths mean the same.

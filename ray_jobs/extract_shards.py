@@ -27,17 +27,19 @@ logger = logging.getLogger(__name__)
 
 def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> ExtractionSpeed:
     """Make the shards that are missing or out of date on the cluster; return where the time went."""
-    with RayCluster():
+    with RayCluster() as cluster:
         require_reach(config)
         cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
         actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
+        may_grow = cluster.may_grow and config.landmarker.actors == "auto"
         new = cut_into_shards(work.new, config.output.images_per_shard, actors)
         shards = work.stale | work.begun | new
         write_plan(shards, StorageFolder(config.output.table), schema)
         actors = min(actors, len(shards))
         logger.info("Extracting %d images with %d detectors", work.num_to_extract, actors)
+        pool = _pool(actors, len(shards) if may_grow else actors)
         # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
-        with closing(_start_detectors(config, list(shards), actors, schema)) as results:
+        with closing(_start_detectors(config, list(shards), pool, schema)) as results:
             return _watch(results, work, actors, config.output.on_change == "re-extract")
 
 
@@ -80,21 +82,31 @@ def _watch(
     return ExtractionSpeed(counts.total(), last_s - first_s, actors, detect_s, decode_s, write_s, busy_s)
 
 
+def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
+    """Return so many actors, and more while the cluster has room for them; each has two shards in hand."""
+    return ray.data.ActorPoolStrategy(
+        min_size=actors,
+        max_size=most,
+        max_tasks_in_flight_per_actor=2,
+        max_concurrent_calls_per_actor=2,
+        enable_true_multi_threading=True,
+    )
+
+
 def _start_detectors(
-    config: ExtractConfig, shards: Sequence[str], actors: int, schema: pa.Schema
+    config: ExtractConfig, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, schema: pa.Schema
 ) -> Generator[ShardResult]:
     """Start the actors and return the results as they come."""
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # All have two shards in hand while there is work. By default a pool grows when they have more than that.
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = 0.8
+    context.autoscaling_config.actor_pool_util_downscaling_threshold = 0.0
     items = [{"shard": name} for name in shards]
     results = ray.data.from_items(items, override_num_blocks=len(items)).map(
         ShardExtractor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
         fn_constructor_kwargs={"config": config, "schema": schema},
-        compute=ray.data.ActorPoolStrategy(
-            size=actors,
-            max_tasks_in_flight_per_actor=2,
-            max_concurrent_calls_per_actor=2,
-            enable_true_multi_threading=True,
-        ),
+        compute=pool,
         num_cpus=1,
     )
     with closing(cast("Generator[dict[str, Any]]", iter(results.iter_rows()))) as rows:

@@ -36,7 +36,7 @@ class HeadNode:
 
     def __init__(self, num_cpus: int = 2, token: str | None = None) -> None:
         self._mark = uuid.uuid4().hex
-        gcs, dashboard, agent = _free_ports(3)
+        gcs, dashboard, agent = free_ports(3)
         self.address = f"http://127.0.0.1:{dashboard}"
         # Short: Ray puts sockets below, whose paths have 107 letters at most.
         self.temp_dir = Path(tempfile.mkdtemp(prefix="ray_", dir="/tmp"))
@@ -93,7 +93,7 @@ def new_token() -> str:
     return uuid.uuid4().hex
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 REPOSITORY = Path(__file__).parents[1]
 MARK = "FACEML_TEST_MARK"
@@ -47,16 +48,26 @@ class Job:
         settings: Overrides, `dotted.key=value`.
         path: Folder that goes before all others on the path of Python's modules.
         options: Other options of the command.
+        environment: Variables beside those of the tests, such as the address of a cluster.
     """
 
-    def __init__(self, name: str, *settings: str, path: str = "", options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *settings: str,
+        path: str = "",
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.mark = uuid.uuid4().hex
         self._victims = VICTIMS[name]
         command = [sys.executable, "-m", f"ray_jobs.{name}", *options]
         self.process = subprocess.Popen(
             command + [part for setting in settings for part in ("--set", setting)],
             cwd=REPOSITORY,
-            env=os.environ | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": _paths(path)},
+            env=os.environ
+            | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": _paths(path)}
+            | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -84,8 +84,8 @@ def start() -> Iterator[Callable[..., Job]]:
     """Start a job with the given overrides; nothing of it outlives the test."""
     jobs: list[Job] = []
 
-    def start_job(name: str, *settings: str, path: str = "") -> Job:
-        jobs.append(Job(name, *settings, path=path))
+    def start_job(name: str, *settings: str, **options: Any) -> Job:
+        jobs.append(Job(name, *settings, **options))
         return jobs[-1]
 
     yield start_job

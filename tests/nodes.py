@@ -1,0 +1,106 @@
+"""A Ray cluster of several nodes on this machine, to which nodes come and from which they go."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import ray
+
+from tests.head_node import free_ports, new_token
+from tests.job import MARK, kill_marked, marked_processes
+
+RAY = Path(sys.executable).with_name("ray")
+STARTS_WITHIN_S = 120
+
+
+@dataclass
+class Node:
+    """The processes of one node."""
+
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def processes(self, pattern: str) -> list[int]:
+        """Return the numbers of those whose command line matches."""
+        return sorted(pid for pid, command in marked_processes(self.mark) if re.search(pattern, command))
+
+    def kill(self) -> None:
+        """Let the node vanish, with all that runs on it."""
+        kill_marked(self.mark)
+
+
+class Nodes:
+    """A cluster; it ends with the block.
+
+    Args:
+        num_cpus: Logical ones of its head.
+
+    Attributes:
+        environment: What lets a job find it.
+        head: Its first node.
+    """
+
+    def __init__(self, num_cpus: int) -> None:
+        self._num_cpus = num_cpus
+        (port,) = free_ports(1)
+        self._address = f"{ray.util.get_node_ip_address()}:{port}"
+        self._token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": new_token()}
+        self.environment = self._token | {"RAY_ADDRESS": self._address}
+        self._temp_dir = Path(tempfile.mkdtemp(prefix="ray_", dir="/tmp"))
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self._temp_dir, ignore_errors=True)
+            self._stack = stack
+            port = self._address.rpartition(":")[2]
+            self.head = self._start(
+                "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self._temp_dir}"
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def add(self, num_cpus: int = 1) -> Node:
+        """Start a node and wait until it is there."""
+        self._num_cpus = num_cpus
+        return self._start(f"--address={self._address}")
+
+    def _start(self, *options: str) -> Node:
+        node = Node()
+        agent, metrics = free_ports(2)
+        words = [
+            *(str(RAY), "start", "--block", "--disable-usage-stats", f"--num-cpus={self._num_cpus}"),
+            *("--num-gpus=0", "--object-store-memory=200000000"),
+            *(f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"),
+        ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        log = self._temp_dir / f"{node.mark}.log"
+        with log.open("wb") as output:
+            process = self._stack.enter_context(
+                subprocess.Popen(
+                    [*words, *options],
+                    env=environment | self._token | {MARK: node.mark},
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        self._stack.callback(node.kill)  # whose end the line above waits for
+        deadline_s = time.monotonic() + STARTS_WITHIN_S
+        while b"Ray runtime started" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline_s, log.read_text()
+            time.sleep(0.2)
+        return node

@@ -1,0 +1,79 @@
+"""Nodes that join a cluster while a job runs, and nodes that leave it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from faceml.config.extract import ExtractConfig
+from faceml.config.loading import parse_config
+from faceml.datasets.landmark_table import read_table
+from faceml.datasets.synthetic.generate import generate_faces
+from ray_jobs import extract
+from tests.job import Job
+from tests.nodes import Node, Nodes
+
+IMAGES = 2000
+DETECTOR = r"faceml\.landmarks\.extractor_main"
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many faces, of few people."""
+    root = tmp_path_factory.mktemp("crowd")
+    generate_faces(root / "drawn", "affectnet", {"train": 40}, image_size_px=96, seed=5, processes=1)
+    for number, face in enumerate(sorted((root / "drawn" / "train").rglob("*.jpg"))):
+        for copy in range(IMAGES // 40):
+            target = root / "faces" / face.parent.name / f"{number:03}_{copy:02}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.hardlink_to(face)
+    return root / "faces"
+
+
+def extraction(crowd: Path, table: Path) -> list[str]:
+    settings = ("storage.shared=true", "output.images_per_shard=20", "quality.least_plausible=0")
+    return [f"data.root={crowd}", f"output.table={table}", *settings]
+
+
+def wait_for(happened: Callable[[], bool], job: Job) -> None:
+    deadline_s = time.monotonic() + 120
+    while not happened():
+        assert job.process.poll() is None, job.finish()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the seconds that a process has computed for."""
+    fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_extract__uses_a_node_that_joins(crowd: Path, tmp_path: Path, start: Callable[..., Job]) -> None:
+    table = tmp_path / "table"
+    with Nodes(num_cpus=1) as nodes:
+        job = start("extract", *extraction(crowd, table), environment=nodes.environment)
+        wait_for(lambda: len(list(table.glob("*.parquet"))) >= 2, job)
+        joined = nodes.add()
+        wait_for(lambda: bool(joined.processes(DETECTOR)), job)
+        (detector,) = joined.processes(DETECTOR)
+        wait_for(lambda: cpu_s(detector) > 1.5, job)  # to start takes less
+        assert "Results:" in job.finish()
+    assert len(read_table(table, ["image_id"])) == IMAGES
+
+
+def test_extract__a_node_that_leaves_takes_nothing_with_it(
+    crowd: Path, tmp_path: Path, ray_cluster: None, start: Callable[..., Job]
+) -> None:
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    plain = {"data": {"root": str(crowd)}, "output": {"table": str(undisturbed)}}
+    extract.run(parse_config(ExtractConfig, plain))
+    with Nodes(num_cpus=1) as nodes:
+        leaving: Node = nodes.add()
+        job = start("extract", *extraction(crowd, disturbed), environment=nodes.environment)
+        wait_for(lambda: len(list(disturbed.glob("*.parquet"))) >= 4, job)
+        assert leaving.processes(DETECTOR)
+        leaving.kill()
+        assert "Results:" in job.finish()
+    assert read_table(disturbed).equals(read_table(undisturbed))
