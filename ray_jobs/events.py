@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
+import ray
 from ray.util.queue import Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 POLL_INTERVAL_S = 0.5
 
@@ -40,7 +42,8 @@ class EventChannel:
         self._closing = threading.Event()
 
     def __enter__(self) -> Self:
-        self._queue = Queue(actor_options={"num_cpus": 0})
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # no other node's end
         self.sender = EventSender(self._queue)
         self._executor = ThreadPoolExecutor(max_workers=1)
         self._polling = self._executor.submit(self._poll)

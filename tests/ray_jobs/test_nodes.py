@@ -7,15 +7,21 @@ from pathlib import Path
 import pytest
 
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import parse_config
+from faceml.config.loading import assign_keys, dump_config, parse_config
+from faceml.config.tune import TuneConfig
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.synthetic.generate import generate_faces
-from ray_jobs import extract
+from ray_jobs import extract, tune
+from ray_jobs.tune_searcher import trial_folders
 from tests.job import Job
 from tests.nodes import Node, Nodes
+from tests.ray_jobs.test_train_kills import assert_same_end, checkpoints_of, settings_of
+from tests.ray_jobs.test_tune_kills import await_checkpoint, search
 
 IMAGES = 2000
 DETECTOR = r"faceml\.landmarks\.extractor_main"
+TRAIN_WORKER = r"ray::.*RayTrainWorker"
+TRIAL = r"ray::.*ImplicitFunc"
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +83,44 @@ def test_extract__a_node_that_leaves_takes_nothing_with_it(
         leaving.kill()
         assert "Results:" in job.finish()
     assert read_table(disturbed).equals(read_table(undisturbed))
+
+
+def test_train__a_node_that_leaves_changes_nothing_but_the_time(
+    noisy_faces: Path, tmp_path: Path, start: Callable[..., Job]
+) -> None:
+    few = ("scaling.num_train_workers=2", "training.epochs=5")
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    job = start("train", *settings_of(noisy_faces, undisturbed), *few)
+    assert "Results:" in job.finish()
+    with Nodes(num_cpus=1) as nodes:
+        others = [nodes.add(), nodes.add()]  # one more than is needed
+        settings = [*settings_of(noisy_faces, disturbed), *few, "storage.shared=true"]
+        job = start("train", *settings, environment=nodes.environment)
+        wait_for(lambda: len(checkpoints_of(disturbed)) >= 2, job)
+        leaving = next(node for node in others if node.processes(TRAIN_WORKER))
+        leaving.kill()
+        assert "Results:" in job.finish()
+    assert_same_end(disturbed, undisturbed)
+
+
+def test_tune__a_trial_goes_on_when_its_node_leaves(
+    faces: Path, tables: Path, tmp_path: Path, start: Callable[..., Job]
+) -> None:
+    undisturbed = search(faces, tables, tmp_path / "undisturbed", trials=2)
+    tune.run(undisturbed)
+    plain = search(faces, tables, tmp_path / "disturbed", trials=2).model_dump(mode="json")
+    disturbed = parse_config(TuneConfig, assign_keys(plain, {"train.storage.shared": True}))
+    file = tmp_path / "disturbed.yaml"
+    file.write_text(dump_config(disturbed), encoding="utf-8")
+    with Nodes(num_cpus=1) as nodes:
+        leaving = nodes.add()
+        job = start("tune", options=("--config", str(file)), environment=nodes.environment)
+        await_checkpoint(job, disturbed, ended=0)
+        assert leaving.processes(TRIAL)
+        leaving.kill()
+        assert "Results:" in job.finish()
+    found, expected = (
+        {trial.name: [record["val/accuracy"] for record in trial.records] for trial in trials}
+        for trials in (trial_folders(c.run.folder / "trials") for c in (disturbed, undisturbed))
+    )
+    assert found == expected
