@@ -107,7 +107,7 @@ def run(submission: Submission) -> int:
         )
     if find_spec("aiohttp") is None:
         raise ConfigError("faceml submit: needs more of Ray: pip install 'faceml[cluster]'")
-    runtime_env = read_mapping(submission.runtime_env) if submission.runtime_env else {}
+    runtime_env = read_mapping(submission.runtime_env, "--runtime-env") if submission.runtime_env else {}
     runtime_env["working_dir"] = str(submission.working_dir.absolute())
     with _LossInWords(submission.address):
         if submission.needs_token:
@@ -155,10 +155,12 @@ def refuse_open_cluster(address: str) -> None:
 
 async def follow(client: JobSubmissionClient, job_id: str) -> JobDetails:
     """Print the log of a job while it grows, and return what became of the job."""
+    from aiohttp import ClientError
+
     printed = 0
     while True:
         seen = 0
-        with suppress(RuntimeError):  # the connection is lost, which says nothing of the job
+        with suppress(RuntimeError, ClientError):  # the connection is lost, which says nothing of the job
             async for text in client.tail_job_logs(job_id):
                 new = text[max(0, printed - seen) :]
                 seen += len(text)

@@ -65,7 +65,7 @@ class HeadNode:
                     stderr=subprocess.DEVNULL,
                 )
             )
-            stack.callback(kill_marked, self._mark)  # whose end the line above waits for
+            stack.callback(self.kill)  # whose end the line above waits for
             deadline_s = time.monotonic() + STARTS_WITHIN_S
             while not self._answers():
                 assert process.poll() is None, "the head of the cluster did not start"
@@ -78,6 +78,10 @@ class HeadNode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.close()
+
+    def kill(self) -> None:
+        """Let it vanish, with all that runs on it."""
+        kill_marked(self._mark)
 
     def _answers(self) -> bool:
         """Say whether jobs can be submitted: the dashboard is up before the agent that runs them."""

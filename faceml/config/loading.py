@@ -33,18 +33,22 @@ def load_config(model: type[AnyConfig], file: Path, overrides: Sequence[str] = (
     return config
 
 
-def read_mapping(file: Path) -> dict[str, Any]:
+def read_mapping(file: Path, option: str = "--config") -> dict[str, Any]:
     """Read a YAML file without validating it.
+
+    Args:
+        file: YAML file.
+        option: That names it, for the errors.
 
     Raises:
         ConfigError: It is not there, no YAML, or no mapping.
     """
     if not file.is_file():
-        raise ConfigError(f"--config {file}: no such file. Ready-made ones are in the folder configs/.")
-    with _YamlAsConfigError(f"--config {file}"):
+        raise ConfigError(f"{option} {file}: no such file. Ready-made ones are in the folder configs/.")
+    with _YamlAsConfigError(f"{option} {file}"):
         raw = load_yaml(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
     if not isinstance(raw, dict):
-        raise ConfigError(f"--config {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
+        raise ConfigError(f"{option} {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
     return raw
 
 

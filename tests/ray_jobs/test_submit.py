@@ -187,7 +187,7 @@ def test_submit__another_token_is_refused_on_one_line(head: HeadNode, folder: Pa
     assert re.fullmatch(rf"--address {head.address}: .*token.*\n", done.stderr)
 
 
-def test_submit__a_cluster_open_to_anybody_is_refused_unless_told_otherwise(
+def test_submit__a_cluster_open_to_anybody_is_refused_unless_told_otherwise_and_its_loss_is_told(
     folder: Path, faces: Path, tmp_path: Path
 ) -> None:
     with HeadNode() as open_head:
@@ -212,3 +212,21 @@ def test_submit__a_cluster_open_to_anybody_is_refused_unless_told_otherwise(
         )
         assert done.returncode == 0, done.stderr
         assert len(list((tmp_path / "drawn").rglob("*.jpg"))) == 8
+        many = [*words, "--set", "splits={train: 100000}", "--set", f"output.root={tmp_path / 'many'}"]
+        following = subprocess.Popen(
+            [*many, "--without-token"],
+            env=environment,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline_s = time.monotonic() + 60
+        while not (tmp_path / "many").exists():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        open_head.kill()
+        _, said = following.communicate(timeout=120)
+        assert following.returncode == 1
+        assert said.splitlines()[-1].startswith(f"--address {open_head.address}: ")
+        assert "Traceback" not in said
