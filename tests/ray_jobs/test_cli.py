@@ -64,10 +64,10 @@ def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[st
 
 
 @pytest.mark.parametrize("job", ["synth", "extract", "train", "evaluate", "tune", "transfer", "demo"])
-def test_main__same_job_as_a_module(job: str) -> None:
+def test_main__every_job_is_a_module(job: str) -> None:
     done = _run("--config", "nowhere.yaml", program=(sys.executable, "-m", f"ray_jobs.{job}"))
-    assert (done.returncode, done.stderr) == (2, _run(job, "--config", "nowhere.yaml").stderr)
-    assert done.stderr.startswith("--config nowhere.yaml: no such file")
+    assert done.returncode == 2
+    assert done.stderr == "--config nowhere.yaml: no such file. Ready-made ones are in the folder configs/.\n"
 
 
 def test_export_json__holds_the_points_of_the_table(tables: Path, faces: Path, tmp_path: Path) -> None:
@@ -116,19 +116,6 @@ def _kill_after_two_epochs(config: TrainConfig, file: Path) -> list[dict[str, An
     driver.wait()
     assert not (config.run.folder / "summary.json").exists()
     return read_metrics(config.run.folder)
-
-
-def test_train__driver_killed_then_the_same_command_goes_on(
-    tables: Path, faces: Path, tmp_path: Path
-) -> None:
-    folder, epochs, file = tmp_path / "run", 6, tmp_path / "train.yaml"
-    before = _kill_after_two_epochs(_training(tables, faces, folder, epochs), file)
-    again = _run("train", "--config", str(file))
-    assert again.returncode == 0, again.stderr
-    after = read_metrics(folder)
-    assert [record["epoch"] for record in after] == list(range(1, epochs + 1))
-    assert after[0] == before[0], "the first epoch was not trained again"
-    assert again.stdout.splitlines()[-1] == f"Results: {folder}"
 
 
 def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
