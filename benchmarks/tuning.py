@@ -145,11 +145,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of the grid and of ASHA; 0 leaves both out")
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--rates", type=int, default=6, help="learning rates of the grid, by 3 weightings")
-    parser.add_argument("--images", type=int, default=880, help="for training, a quarter as many to validate")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=880,
+        help="for training, as many to validate",
+    )
     parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
     arguments = parser.parse_args()
     arguments.faces.mkdir(parents=True, exist_ok=True)
-    faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.images // 4)
+    faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.images)
     rates = [round(1e-4 * 10 ** (2 * n / max(1, arguments.rates - 1)), 8) for n in range(arguments.rates)]
     scheduler = {"kind": "asha", "grace_epochs": 2, "reduction_factor": 3}
     costs, savings = [], []
