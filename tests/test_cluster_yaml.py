@@ -35,3 +35,16 @@ def test_cluster_yaml__has_a_node_of_each_kind_and_gpus_only_for_training() -> N
     assert types["extract"]["min_workers"] == types["train"]["min_workers"] == 1
     assert [name for name, kind in types.items() if kind["resources"].get("GPU")] == ["train"]
     assert types[cluster["head_node_type"]]["resources"]["CPU"] == 0
+
+
+def test_cluster_yaml__every_node_asks_for_the_token_that_travels_with_it() -> None:
+    cluster = _cluster()
+    assert cluster["file_mounts"]["/home/ray/.ray/auth_token"] == "~/.ray/auth_token"
+    starts = [
+        command
+        for key in ("head_start_ray_commands", "worker_start_ray_commands")
+        for command in cluster[key]
+        if "ray start" in command
+    ]
+    assert len(starts) == 2
+    assert all("RAY_AUTH_MODE=token ray start" in command for command in starts)
