@@ -10,7 +10,9 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from faceml.config.base import OnEveryNode
 from faceml.config.extract import ExtractConfig
+from faceml.config.paths import local_paths
 from faceml.datasets.plan import Difference, cut_into_shards, write_plan
 from faceml.datasets.shard_maker import MOST_NAMED
 from faceml.native_log import NativeLogFilter
@@ -31,7 +33,7 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
         require_reach(config)
         cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
         actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
-        may_grow = cluster.may_grow and config.landmarker.actors == "auto"
+        may_grow = cluster.may_grow and config.landmarker.actors == "auto" and _is_reached_by_all(config)
         new = cut_into_shards(work.new, config.output.images_per_shard, actors)
         shards = work.stale | work.begun | new
         write_plan(shards, StorageFolder(config.output.table), schema)
@@ -39,8 +41,14 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
         logger.info("Extracting %d images with %d detectors", work.num_to_extract, actors)
         pool = _pool(actors, len(shards) if may_grow else actors)
         # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
-        with closing(_start_detectors(config, list(shards), pool, schema)) as results:
+        memory = DETECTOR_BYTES if may_grow else None
+        with closing(_start_detectors(config, list(shards), pool, memory, schema)) as results:
             return _watch(results, work, actors, config.output.on_change == "re-extract")
+
+
+def _is_reached_by_all(config: ExtractConfig) -> bool:
+    """Say whether nodes that join later find images and table too."""
+    return config.storage.shared or not any(local_paths(config, OnEveryNode))
 
 
 DETECTOR_BYTES = 600 * 2**20
@@ -94,7 +102,11 @@ def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
 
 
 def _start_detectors(
-    config: ExtractConfig, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, schema: pa.Schema
+    config: ExtractConfig,
+    shards: Sequence[str],
+    pool: ray.data.ActorPoolStrategy,
+    memory: int | None,
+    schema: pa.Schema,
 ) -> Generator[ShardResult]:
     """Start the actors and return the results as they come."""
     context = ray.data.DataContext.get_current()
@@ -108,6 +120,7 @@ def _start_detectors(
         fn_constructor_kwargs={"config": config, "schema": schema},
         compute=pool,
         num_cpus=1,
+        memory=memory,
     )
     with closing(cast("Generator[dict[str, Any]]", iter(results.iter_rows()))) as rows:
         with NativeLogFilter(RAY_DATA_START_UP_LINES):

@@ -99,14 +99,14 @@ def test_kuberay__all_pods_share_the_storage_run_one_image_and_hold_no_rights() 
     assert len(images) == 1
 
 
-def test_kuberay__asks_for_a_token_and_scales_workers_to_zero() -> None:
+def test_kuberay__asks_for_a_token_and_scales_detectors_to_zero() -> None:
     spec = cluster()["spec"]
     assert spec["rayVersion"] == ray_version()
     assert spec["authOptions"] == {"mode": "token"}
     assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     assert {group["groupName"]: group["minReplicas"] for group in spec["workerGroupSpecs"]} == {
         "extract": 0,
-        "train": 0,
+        "train": 1,
     }
     gpus = [
         "nvidia.com/gpu" in t["spec"]["containers"][0]["resources"]["limits"]

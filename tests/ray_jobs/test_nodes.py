@@ -115,8 +115,8 @@ def test_tune__a_trial_goes_on_when_its_node_leaves(
     with Nodes(num_cpus=1) as nodes:
         leaving = nodes.add()
         job = start("tune", options=("--config", str(file)), environment=nodes.environment)
+        wait_for(lambda: bool(leaving.processes(TRIAL)), job)
         await_checkpoint(job, disturbed, ended=0)
-        assert leaving.processes(TRIAL)
         leaving.kill()
         assert "Results:" in job.finish()
     found, expected = (

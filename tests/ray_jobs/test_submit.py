@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -159,26 +160,35 @@ def test_submit__a_stopped_training_goes_on_by_the_same_command(
     settings = (
         *splits(faces, tables),
         *("data.image_size=32", "data.loader_processes=0", "model.backbone=resnet18", "model.weights=none"),
-        *("training.epochs=6", "training.batch_size_per_worker=16", "scaling.use_gpu=false"),
+        *("training.epochs=1000", "training.batch_size_per_worker=16", "scaling.use_gpu=false"),
         *("scaling.cpus_per_worker=1", f"run.folder={run}"),
     )
     config = ("--config", str(folder / "configs" / "multitask_affectnet.yaml"))
-    words = command(head, folder, "train", *settings, options=(*config, "--detach"))
-    job_id = subprocess.run(
-        words, env=head.environment, cwd="/", capture_output=True, text=True, timeout=120, check=True
-    ).stdout.split()[-1]
-    deadline_s = time.monotonic() + 200
-    while not list(run.glob("checkpoints/checkpoint_epoch_*/training_state.pt")):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.2)
-    stop = [str(FACEML.with_name("ray")), "job", "stop", "--address", head.address, job_id]
-    subprocess.run(stop, env=head.environment, capture_output=True, timeout=120, check=True)
-    begun = read_metrics(run)
-    assert 1 <= len(begun) < 6
-    done = submitted(head, folder, "train", "multitask_affectnet.yaml", *settings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert read_metrics(run)[: len(begun)] == begun
-    assert len(read_metrics(run)) == 6
+    words = command(head, folder, "train", *settings, options=config)
+    begun: list[dict[str, Any]] = []
+    seen = 0
+    for _ in range(2):
+        log = (tmp_path / "log").open("w+")
+        with log, subprocess.Popen(words, env=head.environment, cwd="/", stdout=log, stderr=log) as following:
+            deadline_s = time.monotonic() + 200
+            while latest_checkpoint(run) < seen + 2:
+                assert following.poll() is None, Path(log.name).read_text()
+                assert time.monotonic() < deadline_s
+                time.sleep(0.2)
+            (job_id,) = re.findall(r"(raysubmit_\w+) runs on ", Path(log.name).read_text())
+            stop = [str(FACEML.with_name("ray")), "job", "stop", "--address", head.address, job_id]
+            subprocess.run(stop, env=head.environment, capture_output=True, timeout=120, check=True)
+        assert following.returncode == 1
+        said = f"{job_id} was stopped. The same command goes on where it was."
+        assert Path(log.name).read_text().splitlines()[-1] == said
+        assert read_metrics(run)[: len(begun)] == begun
+        seen = latest_checkpoint(run)
+        begun = read_metrics(run)[: seen - 1]  # the last may have been on its way
+
+
+def latest_checkpoint(run: Path) -> int:
+    """Return the epoch of the latest checkpoint, 0 if there is none."""
+    return max((int(folder.name[-6:]) for folder in run.glob("checkpoints/checkpoint_epoch_*")), default=0)
 
 
 def test_submit__another_token_is_refused_on_one_line(head: HeadNode, folder: Path) -> None:
