@@ -44,7 +44,8 @@ def read_mapping(file: Path, option: str = "--config") -> dict[str, Any]:
         ConfigError: It is not there, no YAML, or no mapping.
     """
     if not file.is_file():
-        raise ConfigError(f"{option} {file}: no such file. Ready-made ones are in the folder configs/.")
+        ready_made = " Ready-made ones are in the folder configs/." if option == "--config" else ""
+        raise ConfigError(f"{option} {file}: no such file.{ready_made}")
     with _YamlAsConfigError(f"{option} {file}"):
         raw = load_yaml(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
     if not isinstance(raw, dict):
