@@ -1,1 +1,5 @@
 """faceml at work on Ray: one module for each job, and the command line."""
+
+from ray_jobs.environment import prepare_environment
+
+prepare_environment()

@@ -28,12 +28,6 @@ Overrides = Annotated[
 
 def main(*command: str) -> None:
     """Run the command line; `command` comes before the arguments that the process was given."""
-    # Before pyarrow is imported, here and in the workers: its own allocators keep what they were given, which
-    # on small tables is a fifth of all memory.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    if os.environ.get("RAY_ADDRESS", "local") == "local":
-        # Before Ray is imported: a cluster of this machine alone listens on 127.0.0.1 alone.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     with _MistakesOnOneLine():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")

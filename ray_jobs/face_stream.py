@@ -20,7 +20,7 @@ from faceml.datasets.landmark_table import shard_names
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import Columns, collated, decode_rows
 from faceml.storage import StorageFolder
-from faceml.training.loop import epoch_seed
+from faceml.training.workers import epoch_seed
 
 ROWS_AT_ONCE = 64
 BATCHES_AHEAD = 2

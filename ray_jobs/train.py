@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
-from faceml.models.backbone import build_backbone_from
+from faceml.models.starting_weights import refuse_unusable_weights
 from faceml.reporting.classes import classes_table, scores_line
 from faceml.reporting.doctor import Doctor, diagnose
 from faceml.reporting.html import Report, write_report
@@ -17,8 +17,8 @@ from faceml.reporting.training import SCORE, best_record, confusion_of, epochs_t
 from faceml.reporting.training_plan import build_training_plan, training_banner
 from faceml.reporting.training_report import training_chapter
 from faceml.run_files import REPORT_FILE, read_metrics, write_summary
+from faceml.training.faces import build_faces
 from faceml.training.leakage import audit_leakage
-from faceml.training.multitask import build_faces
 from faceml.training.tracking import build_tracking
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.face_stream import face_stream
@@ -43,7 +43,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     for split in (faces.train, faces.val):
         split.log_left_out()
     audit_leakage(config.data)
-    build_backbone_from(config.model)
+    refuse_unusable_weights(config.model)
     tracking = build_tracking(config)
     _show_on_stderr(training_banner(plan))
     with RayCluster():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.train
 import ray.train.torch
@@ -13,8 +13,7 @@ from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics, write_metrics
-from faceml.training.loop import Trainer
-from faceml.training.multitask import Faces, batches_per_epoch, build_faces, build_trainer
+from faceml.training.faces import Faces, batches_per_epoch, build_faces
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.process_setup import set_up_process
 from faceml.training.run_folder import epoch_record, write_broken_step
@@ -23,12 +22,19 @@ from ray_jobs.checkpoints import checkpoint_path
 from ray_jobs.events import EventSender
 from ray_jobs.face_stream import StreamedBatches
 
+if TYPE_CHECKING:
+    from faceml.training.loop import Trainer
+
 STREAM = "train"
 """What Ray Train calls the stream of training faces."""
 
 
 def train_worker(settings: dict[str, Any]) -> None:
     """Train expression and landmarks as one of the workers of a group."""
+    # Imported late: networks and metrics take seconds, and the driver, which names this function, has no use
+    # for them.
+    from faceml.training.multitask import build_trainer
+
     config = parse_config(TrainConfig, settings["config"])
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
@@ -40,7 +46,7 @@ def train_worker(settings: dict[str, Any]) -> None:
 
 
 def fit_in_group(
-    trainer: Trainer[Any], epochs: int, device: torch.device, events: EventSender, run_folder: Path
+    trainer: "Trainer[Any]", epochs: int, device: torch.device, events: EventSender, run_folder: Path
 ) -> None:
     """Train as a worker of a group, from its last checkpoint if there is one."""
     observer = _RayTrainObserver(events, ray.train.get_context().get_world_rank(), run_folder)

@@ -20,7 +20,7 @@ from faceml.config.tune import (
     build_trial_config,
 )
 from faceml.config.variants import corners
-from faceml.models.backbone import build_backbone_from
+from faceml.models.starting_weights import refuse_unusable_weights
 from faceml.reporting.answer_files import write_answers
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.trial_board import TrialBoard
@@ -32,8 +32,8 @@ from faceml.reporting.tuning import Trial, leaderboard_table, ranked
 from faceml.reporting.tuning_report import tuning_chapter
 from faceml.run_files import REPORT_FILE, SUMMARY_FILE, read_summary, write_summary
 from faceml.stopped import StoppedError
+from faceml.training.faces import steps_per_epoch
 from faceml.training.leakage import audit_leakage
-from faceml.training.multitask import steps_per_epoch
 from faceml.training.opened_faces import opened_faces
 from faceml.training.trial_folder import TrialFolder
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
@@ -146,7 +146,7 @@ def check_search(config: TuneConfig) -> None:
     tried = [build_running_trial(config, settings, config.run.folder) for settings in together]
     for model in {trial.model for trial in tried}:
         check_inputs(model, "train.model.")
-        build_backbone_from(model)
+        refuse_unusable_weights(model)
     # Settings that fill their steps alike are looked at once.
     filling = {
         (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried

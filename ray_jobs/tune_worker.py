@@ -14,7 +14,6 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig, build_running_trial
 from faceml.run_files import write_config
-from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.opened_faces import data_openings, opened_faces
 from faceml.training.process_setup import set_up_process
@@ -72,6 +71,8 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
         rank: Of this worker.
         report: Is called by all workers after each epoch with its metrics; may end the trial by raising.
     """
+    from faceml.training.multitask import build_trainer  # late, as the driver has no use for networks
+
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.path, job.cpus)
     set_up_process(device, job.cpus, train.data.loader_processes)

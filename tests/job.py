@@ -65,7 +65,7 @@ class Job:
         self.process = subprocess.Popen(
             command + [part for setting in settings for part in ("--set", setting)],
             cwd=REPOSITORY,
-            env=os.environ
+            env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
             | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": _paths(path)}
             | environment,
             stdout=subprocess.PIPE,

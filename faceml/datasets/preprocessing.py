@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms.v2 import functional
 
 from faceml.images import DecodeFailure, RgbImage, decode_reduced
 from faceml.stopped import StoppedError
@@ -83,7 +82,7 @@ class Preprocessing:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Turn (B, 3, S, S), uint8 or float32 from 0 to 1, into mean 0, deviation 1 over ImageNet."""
-        scaled: Tensor = functional.to_dtype(images, torch.float32, scale=True)
+        scaled = images if images.is_floating_point() else images.to(torch.float32).mul_(1 / 255)
         mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
         return (scaled - mean) / std
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from faceml.config.train import TrainConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.reporting.numbers import percent
-from faceml.training.multitask import Faces, steps_per_epoch
+from faceml.training.faces import Faces, steps_per_epoch
 
 SHORTEST_MEASUREMENT_S = 5.0
 """Steps of less time together say nothing of how long all of them take."""

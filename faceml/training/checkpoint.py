@@ -1,16 +1,18 @@
 """What a training leaves behind: a state to resume from, and a model to use."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from faceml.atomic import AtomicPath
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.models.multitask import MultitaskFaceModel
 from faceml.schema import LandmarkSet
 from faceml.training.observer import Metrics
+
+if TYPE_CHECKING:
+    from faceml.models.multitask import MultitaskFaceModel
 
 STATE_FILE = "training_state.pt"
 MODEL_FILE = "model.pt"
@@ -44,7 +46,7 @@ def contract(preprocessing: Preprocessing, landmark_set: LandmarkSet) -> dict[st
 
 
 def model_checkpoint(
-    model: MultitaskFaceModel,
+    model: "MultitaskFaceModel",
     config: dict[str, Any],
     preprocessing: Preprocessing,
     landmark_set: LandmarkSet,

@@ -9,7 +9,6 @@ from typing import Any, Generic, Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -25,7 +24,7 @@ from faceml.training.ema import AveragedWeights
 from faceml.training.objective import Objective
 from faceml.training.observer import BrokenStep, EpochRecord, Measured, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
-from faceml.training.workers import mean_over_workers, share_buffers, world_size
+from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
 
 
 @dataclass(frozen=True)
@@ -281,9 +280,3 @@ def _groups(batches: Iterable[FaceSample], size: int) -> Iterator[list[FaceSampl
         if len(group) == size:
             yield group
             group = []
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Mix the training's seed, this worker's rank and the epoch into one seed."""
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    return int(np.random.SeedSequence([seed, rank, epoch]).generate_state(1)[0])

@@ -1,19 +1,18 @@
 """Assembling multitask training from its configuration."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from faceml.config.config_error import ConfigError
-from faceml.config.train import DataConfig, TrainConfig
+from faceml.config.train import TrainConfig
 from faceml.config.weighting import LearnedWeighting
 from faceml.datasets.augmentation import build_augmentation
 from faceml.datasets.batches import EpochBatches, SampledBatches
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
-from faceml.datasets.labels import EXPRESSIONS, refuse_other_order
+from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.sampling import ExpressionSampler
 from faceml.losses.expression import build_class_weights
@@ -23,60 +22,12 @@ from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint
 from faceml.training.evaluation import Evaluation
+from faceml.training.faces import Faces, build_faces, steps_per_epoch
 from faceml.training.kernels import choose_kernels
 from faceml.training.loop import Trainer, TrainerOptions
 from faceml.training.objective import MultitaskObjective
 from faceml.training.observer import Metrics
 from faceml.training.optimizer import build_optimizer, build_schedule
-
-
-@dataclass(frozen=True)
-class Faces:
-    """The two splits of a training."""
-
-    train: FaceDataset
-    val: FaceDataset
-
-
-def build_faces(config: DataConfig) -> Faces:
-    """Open both splits.
-
-    Raises:
-        ConfigError: A table or its images cannot be used.
-    """
-    if config.labels is not None:
-        refuse_other_order(config.labels)
-    preprocessing = Preprocessing(config.image_size)
-    return Faces(
-        *(
-            FaceDataset(split.table, split.images, config.num_landmarks, preprocessing, config.cache)
-            for split in (config.train, config.val)
-        )
-    )
-
-
-def batches_per_epoch(config: TrainConfig, faces: Faces) -> int:
-    """Return the whole batches that each worker has in an epoch."""
-    return len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker
-
-
-def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
-    """Return the steps of one epoch, what is left at its end and fills none being left out.
-
-    Raises:
-        ConfigError: The training split does not fill one batch, or the validation split is empty.
-    """
-    training = config.training
-    batches = batches_per_epoch(config, faces)
-    if batches < training.accumulate_batches:
-        step = config.scaling.num_train_workers * training.batch_size_per_worker * training.accumulate_batches
-        raise ConfigError(
-            f"training.batch_size_per_worker = {training.batch_size_per_worker}: one step of all workers is "
-            f"{step} images, data.train has {len(faces.train)}. Choose a smaller one."
-        )
-    if not len(faces.val):
-        raise ConfigError(f"data.val.table: {config.data.val.table} has no image that could be decoded.")
-    return batches // training.accumulate_batches
 
 
 def build_trainer(

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from faceml.config.train import AugmentationConfig, DataConfig, LeakageConfig
-from faceml.training.multitask import Faces, build_faces
+from faceml.training.faces import Faces, build_faces
 
 
 def opened_faces(config: DataConfig) -> Faces:

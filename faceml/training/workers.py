@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -23,6 +24,12 @@ def device_name(device: torch.device) -> str:
 def world_size() -> int:
     """Return the number of workers that train together; 1 without a process group."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Mix the training's seed, this worker's rank and the epoch into one seed."""
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    return int(np.random.SeedSequence([seed, rank, epoch]).generate_state(1)[0])
 
 
 def share_buffers(module: nn.Module) -> None:

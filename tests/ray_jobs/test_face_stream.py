@@ -12,7 +12,8 @@ from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.run_files import read_metrics
 from faceml.stopped import StoppedError
-from faceml.training.multitask import build_faces, build_trainer
+from faceml.training.faces import build_faces
+from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from ray_jobs import train
 from ray_jobs.face_stream import StreamedBatches, face_stream

@@ -20,7 +20,7 @@ from faceml.reporting.training_plan import (
     start_line,
     training_banner,
 )
-from faceml.training.multitask import build_faces
+from faceml.training.faces import build_faces
 
 NOON = datetime(2026, 3, 6, 12, 0)  # a Friday
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from torch import distributed, nn
-from torch.multiprocessing.spawn import spawn
+from torch import nn
 
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
@@ -17,10 +16,9 @@ from faceml.datasets.batches import SampledBatches
 from faceml.datasets.landmark_table import read_table
 from faceml.schema import LANDMARK_SETS
 from faceml.stopped import StoppedError
-from faceml.training.loop import Trainer, epoch_seed
+from faceml.training.loop import Trainer
 from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.workers import mean_over_workers, share_buffers, world_size
 
 EPOCHS, STEPS = 2, 4
 
@@ -361,32 +359,3 @@ def test_save__a_frozen_moment_is_not_changed_by_later_training(run: tuple[Train
         for file in (early, late)
     ]
     assert not torch.equal(*weights)
-
-
-def test_epoch_seed__differs_between_epochs_and_seeds() -> None:
-    seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(1, 21)}
-    assert len(seeds) == 400
-    assert epoch_seed(1, 2) == epoch_seed(1, 2)
-
-
-def test_world_size__alone_is_1() -> None:
-    assert world_size() == 1
-    assert torch.equal(mean_over_workers(torch.tensor([2.0, 3.0])), torch.tensor([2.0, 3.0]))
-
-
-def share(rank: int, folder: Path) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    norm = nn.BatchNorm1d(3)
-    norm(torch.randn(8, 3, generator=torch.Generator().manual_seed(rank)) + rank)
-    own = norm.running_mean.clone()
-    share_buffers(norm)
-    torch.save({"own": own, "shared": norm.state_dict()}, folder / f"{rank}.pt")
-    distributed.destroy_process_group()
-
-
-def test_share_buffers__all_workers_have_those_of_the_first(tmp_path: Path) -> None:
-    spawn(share, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert not torch.equal(first["own"], second["own"])
-    torch.testing.assert_close(first["shared"]["running_mean"], first["own"], rtol=0, atol=0)
-    torch.testing.assert_close(second["shared"], first["shared"], rtol=0, atol=0)
