@@ -275,7 +275,7 @@ def submit(
     Example: faceml submit train --address http://head:8265 --config configs/multitask_affectnet.yaml
     """
     os.environ.setdefault("RAY_AUTH_MODE", "disabled" if without_token else "token")  # before Ray reads it
-    from ray_jobs.submit import Submission
+    from ray_jobs.submission import Submission
     from ray_jobs.submit import run as submit_job
 
     submission = Submission(

@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Self
 
 import requests
+from ray.job_submission import JobSubmissionClient
 
+from ray_jobs.job_log import PatientClient
 from tests.job import MARK, kill_marked
 
 BIN = Path(sys.executable).parent
@@ -82,6 +84,16 @@ class HeadNode:
     def kill(self) -> None:
         """Let it vanish, with all that runs on it."""
         kill_marked(self._mark)
+
+    def client(self, address: str | None = None) -> JobSubmissionClient:
+        """Return a client that knows the token.
+
+        Args:
+            address: Of what stands between, if something does.
+        """
+        token = self.environment.get("RAY_AUTH_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return PatientClient(address or self.address, headers=headers)
 
     def _answers(self) -> bool:
         """Say whether jobs can be submitted: the dashboard is up before the agent that runs them."""

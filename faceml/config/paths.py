@@ -70,7 +70,9 @@ def refuse_outputs_below(config: BaseModel, working_dir: Path) -> None:
         ConfigError: Names the setting and the remedy.
     """
     inputs = {key for key, _, _ in local_paths(config, MustExist)}
-    for key, path, _ in local_paths(config, OnEveryNode):
+    outputs = [(key, path) for key, path, _ in local_paths(config, OnEveryNode)]
+    unnamed = getattr(config, "run_folder", None)  # follows from other settings, if it is not set
+    for key, path in [*outputs, *([("run.folder", unnamed)] if unnamed else [])]:
         is_used = key not in inputs and not key.startswith(tuple(f"{name}." for name in SECTIONS_OF_TRAINING))
         if is_used and path.is_relative_to(working_dir):
             name = path.relative_to(working_dir).as_posix()

@@ -15,8 +15,10 @@ from faceml.datasets.synthetic.generate import generate_faces
 from faceml.images import encode_jpeg
 from faceml.schema import landmark_schema, table_metadata
 from ray_jobs import extract
+from tests.head_node import HeadNode, new_token
 from tests.job import Job
 
+HEAD_TOKEN = new_token()
 SPLITS = {"train": 64, "val": 32}
 
 
@@ -26,6 +28,13 @@ def ray_cluster() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def head() -> Iterator[HeadNode]:
+    """A cluster that takes jobs over HTTP from whoever knows `HEAD_TOKEN`."""
+    with HeadNode(token=HEAD_TOKEN) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,24 @@
 """Jobs on a cluster that is reached over HTTP and asks for a token: real submission, real ends."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ray.job_submission import JobStatus
 
 from faceml.datasets.landmark_table import read_table
 from faceml.run_files import read_metrics, read_summary
-from tests.head_node import HeadNode, new_token
+from tests.head_node import HeadNode
+from tests.ray_jobs.conftest import HEAD_TOKEN
 
 REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
-TOKEN = new_token()
-
-
-@pytest.fixture(scope="module")
-def head() -> Iterator[HeadNode]:
-    with HeadNode(token=TOKEN) as node:
-        yield node
 
 
 @pytest.fixture
@@ -46,7 +41,7 @@ def command(
 
 
 def submitted(
-    head: HeadNode, folder: Path, job: str, config: str, *settings: str, token: str = TOKEN
+    head: HeadNode, folder: Path, job: str, config: str, *settings: str, token: str = HEAD_TOKEN
 ) -> subprocess.CompletedProcess[str]:
     """Submit a job from another folder than the one that is uploaded, and wait for its end."""
     words = command(head, folder, job, *settings, options=("--config", str(folder / "configs" / config)))
@@ -54,7 +49,7 @@ def submitted(
     done = subprocess.run(
         words, env=environment, cwd="/", capture_output=True, text=True, timeout=300, check=False
     )
-    assert TOKEN not in done.stdout + done.stderr
+    assert HEAD_TOKEN not in done.stdout + done.stderr
     return done
 
 
@@ -115,7 +110,7 @@ def test_submit__train_then_transfer(
     for written in (run, transferred):
         texts = [path for path in written.rglob("*") if path.suffix in (".yaml", ".json", ".jsonl", ".html")]
         assert texts
-        assert not [path for path in texts if TOKEN in path.read_text()]
+        assert not [path for path in texts if HEAD_TOKEN in path.read_text()]
 
 
 def test_submit__tune(head: HeadNode, folder: Path, faces: Path, tables: Path, tmp_path: Path) -> None:
@@ -140,9 +135,8 @@ def test_submit__tune(head: HeadNode, folder: Path, faces: Path, tables: Path, t
     [
         (["output.tabel=/tables"], "Unknown key: 'output.tabel'"),
         (["data.root=/nowhere", "output.table=/tables"], "'data.root' = '/nowhere': no such folder."),
-        (["output.table=tables/val"], "output.table = "),
     ],
-    ids=["found before it is submitted", "found there", "would be lost there"],
+    ids=["found before it is submitted", "found there"],
 )
 def test_submit__ends_with_the_status_and_the_line_of_the_job(
     settings: list[str], told: str, head: HeadNode, folder: Path, faces: Path
@@ -151,6 +145,52 @@ def test_submit__ends_with_the_status_and_the_line_of_the_job(
     done = submitted(head, folder, "extract", "extract_landmarks.yaml", *given)
     assert done.returncode == 2, done.stdout + done.stderr
     assert [told in line for line in (done.stdout + done.stderr).splitlines()].count(True) == 1
+
+
+def test_require_reach__a_table_that_would_be_thrown_away_is_refused_there_too(
+    head: HeadNode, folder: Path, faces: Path
+) -> None:
+    """Of a job that is submitted by Ray's own command."""
+    settings = ("--set", f"data.root={faces / 'val'}", "--set", "output.table=tables/val")
+    job = ("python", "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml", *settings)
+    words = [str(FACEML.with_name("ray")), "job", "submit", "--address", head.address]
+    done = subprocess.run(
+        [*words, "--working-dir", str(folder), "--", *job],
+        env=head.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "output.table = 'tables/val': lies in the uploaded folder" in done.stdout
+
+
+def test_submit__ctrl_c_leaves_the_job_running_and_says_how_to_come_back(
+    head: HeadNode, folder: Path, tmp_path: Path
+) -> None:
+    settings = ("splits={train: 100000}", f"output.root={tmp_path / 'many'}", "processes=1")
+    words = command(
+        head, folder, "synth", *settings, options=("--config", str(folder / "configs" / "synth.yaml"))
+    )
+    log = (tmp_path / "log").open("w+")
+    with log, subprocess.Popen(words, env=head.environment, cwd="/", stdout=log, stderr=log) as following:
+        deadline_s = time.monotonic() + 100
+        while not (tmp_path / "many").exists():
+            assert following.poll() is None, Path(log.name).read_text()
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        following.send_signal(signal.SIGINT)
+        assert following.wait(60) == 130
+    last = Path(log.name).read_text().splitlines()[-1]
+    job_id, follow, stop = re.findall(
+        r"(raysubmit_\w+) goes on. To follow it: (ray job logs .*); to stop it: (ray job stop .*)", last
+    )[0]
+    assert job_id in follow
+    assert head.client().get_job_status(job_id) == JobStatus.RUNNING
+    words = [str(FACEML.with_name("ray")), *stop.split()[1:]]
+    subprocess.run(words, env=head.environment, capture_output=True, timeout=120, check=True)
+    assert head.client().get_job_status(job_id) == JobStatus.STOPPED
 
 
 def test_submit__a_stopped_training_goes_on_by_the_same_command(
