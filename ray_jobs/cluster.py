@@ -2,16 +2,25 @@
 
 import logging
 import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import ray
 import ray.data  # its import sets up the loggers that are quietened below
+from ray.autoscaler.sdk import request_resources
 
 from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
 from faceml.config.paths import refuse_outputs_below, refuse_paths_of_one_node
+
+logger = logging.getLogger(__name__)
+
+Resources = Mapping[str, float]
+POLL_INTERVAL_S = 1.0
 
 
 class RayCluster:
@@ -74,36 +83,66 @@ def cluster_cpus_with_memory(bytes_each: int) -> int:
     return max(1, int(min(cluster_cpus(), memory // bytes_each)))
 
 
-def require_reach(config: Config) -> None:
+def require_reach(config: Config, waits_for_nodes: bool = False) -> None:
     """Refuse local paths on a cluster of several nodes, unless the job says that all of them mount them.
 
     Of a submitted job, refuse to write into the folder that was uploaded with it.
+
+    Args:
+        config: Of the job.
+        waits_for_nodes: Whether the job waits for nodes that are not there yet.
 
     Raises:
         ConfigError: Names a path and the remedy.
     """
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    refuse_paths_of_one_node(config, sum(node["Alive"] for node in nodes))
+    alive = [node for node in nodes if node["Alive"]]
+    # The work is done on other nodes too if they are yet to come, or if this one has no CPU for it.
+    is_head_alone = len(alive) == 1 and (waits_for_nodes or not alive[0]["Resources"].get("CPU"))
+    refuse_paths_of_one_node(config, len(alive) + is_head_alone)
     if "working_dir" in ray.get_runtime_context().runtime_env:
         refuse_outputs_below(config, Path.cwd())
 
 
-def require_resources(needed: dict[str, float], setting: str) -> None:
+def require_resources(needed: Sequence[Resources], setting: str, wait_s: float = 0.0) -> None:
     """Refuse work that the cluster can never place, instead of waiting for it.
 
     Args:
-        needed: Resources that must be there at once, such as `{"CPU": 4}`.
-        setting: Dotted keys that ask for them.
+        needed: What must be there at once, such as `{"CPU": 4}` for each worker.
+        setting: Dotted keys that ask for it.
+        wait_s: For so long nodes are waited for that an autoscaler starts on demand.
 
     Raises:
         ConfigError: Says what is missing.
     """
-    there = cluster_resources()
-    missing = {name: amount for name, amount in needed.items() if amount > there.get(name, 0.0)}
+    missing = _missing(needed)
+    if missing and wait_s > 0:
+        logger.info("Waiting up to %g s for nodes with %s", wait_s, _in_words(missing))
+        request_resources(bundles=[dict(each) for each in needed])
+        given_up_s = time.monotonic() + wait_s
+        while missing and time.monotonic() < given_up_s:
+            time.sleep(POLL_INTERVAL_S)
+            missing = _missing(needed)
+        request_resources(bundles=[])  # what holds them from here on is the work
     if missing:
-        wanted = ", ".join(f"{amount:g} {name}" for name, amount in missing.items())
-        found = ", ".join(f"{there.get(name, 0.0):g} {name}" for name in missing)
-        raise ConfigError(f"{setting}: needs {wanted}, the cluster has {found}. Ask for less or add nodes.")
+        there = cluster_resources()
+        found = _in_words({name: there.get(name, 0.0) for name in missing})
+        raise ConfigError(
+            f"{setting}: needs {_in_words(missing)}, the cluster has {found}. Ask for less or add nodes; for "
+            f"those that are started on demand, wait longer than wait_for_nodes_s = {wait_s:g}."
+        )
+
+
+def _missing(needed: Sequence[Resources]) -> Resources:
+    """Return in all what is needed of that of which there is not enough."""
+    there, total = cluster_resources(), Counter[str]()
+    for each in needed:
+        total.update(each)
+    return {name: amount for name, amount in total.items() if amount > there.get(name, 0.0)}
+
+
+def _in_words(resources: Resources) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in resources.items())
 
 
 def _quieten_ray() -> None:

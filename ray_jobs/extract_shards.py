@@ -20,7 +20,7 @@ from faceml.reporting.extraction_speed import ExtractionSpeed
 from faceml.reporting.progress import ProgressReport
 from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
-from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory, require_reach
+from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory, require_reach, require_resources
 from ray_jobs.extract_work import some
 from ray_jobs.extract_worker import ShardExtractor, ShardResult, read_result
 
@@ -31,6 +31,7 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
     """Make the shards that are missing or out of date on the cluster; return where the time went."""
     with RayCluster() as cluster:
         require_reach(config)
+        require_resources([{"CPU": 1.0}], "landmarker", config.landmarker.wait_for_nodes_s * cluster.may_grow)
         cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
         actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
         may_grow = cluster.may_grow and config.landmarker.actors == "auto" and _is_reached_by_all(config)

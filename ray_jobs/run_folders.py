@@ -23,6 +23,7 @@ MAY_CHANGE = (
     "training.compile",
     "training.on_nonfinite",
     "scaling.cpus_per_worker",
+    "scaling.wait_for_nodes_s",
     "storage",
     "tracking",
     "run.checkpoints_to_keep",

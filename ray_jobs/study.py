@@ -31,7 +31,7 @@ from faceml.transfer.backbone_weights import refuse_other_normalisation
 from ray_jobs.cluster import RayCluster, require_reach
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.study_worker import run_arm
-from ray_jobs.tune_room import Room, cluster_nodes, plan_room
+from ray_jobs.tune_room import Room, await_room, cluster_nodes, plan_room
 from ray_jobs.tune_watch import quieten_tune, run_config
 from ray_jobs.tune_worker import RAY_FOLDER, trial_folder
 
@@ -54,7 +54,9 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     config = with_checked_arms(config)
     scope = check_study(config)
     with RayCluster():
-        require_reach(config)
+        wait_s = config.recognition.scaling.wait_for_nodes_s
+        require_reach(config, wait_s > 0)
+        await_room(config.trial, wait_s)
         room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
         enter_run_folder(config.run.folder, config)
         _train(config, room)

@@ -20,7 +20,7 @@ from faceml.run_files import REPORT_FILE, read_metrics, write_summary
 from faceml.training.faces import build_faces
 from faceml.training.leakage import audit_leakage
 from faceml.training.tracking import build_tracking
-from ray_jobs.cluster import RayCluster, require_reach, require_resources
+from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources
 from ray_jobs.face_stream import face_stream
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
 from ray_jobs.train_group import GroupJob, resources_of, train_group
@@ -47,8 +47,8 @@ def run(config: TrainConfig) -> dict[str, Any]:
     tracking = build_tracking(config)
     _show_on_stderr(training_banner(plan))
     with RayCluster():
-        require_reach(config)
-        require_resources(needed_resources(config), "scaling")
+        require_reach(config, config.scaling.wait_for_nodes_s > 0)
+        require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
         with tracking:
             job = GroupJob(
@@ -92,8 +92,8 @@ def show(config: TrainConfig, console: Console) -> None:
     console.print(scores_line(confusion))
 
 
-def needed_resources(config: TrainConfig) -> dict[str, float]:
-    """Return what all workers of a training hold together."""
+def needed_resources(config: TrainConfig) -> list[Resources]:
+    """Return what each worker of a training holds."""
     return resources_of(config.scaling, for_reading=config.data.ingest == "stream")
 
 

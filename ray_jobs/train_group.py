@@ -27,6 +27,7 @@ from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
 from faceml.training.tracking import NoTracking, Tracking
 from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
+from ray_jobs.cluster import Resources
 from ray_jobs.events import EventChannel, EventSender
 from ray_jobs.train_errors import FinalErrors, OneReason
 from ray_jobs.train_worker import Start
@@ -82,15 +83,15 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     return run_folder.records
 
 
-def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> dict[str, float]:
-    """Return what all workers of a training hold together.
+def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[Resources]:
+    """Return what each worker of a training holds.
 
     Args:
         scaling: Of the training.
         for_reading: Whether Ray Data reads for them: it waits for a CPU that they do not hold.
     """
-    needed = {"CPU": float(scaling.num_train_workers * scaling.cpus_per_worker + for_reading)}
-    return needed | ({"GPU": float(scaling.num_train_workers)} if scaling.use_gpu else {})
+    each: Resources = {"CPU": float(scaling.cpus_per_worker)} | ({"GPU": 1.0} if scaling.use_gpu else {})
+    return [each] * scaling.num_train_workers + ([{"CPU": 1.0}] if for_reading else [])
 
 
 def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:

@@ -65,8 +65,8 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     refuse_other_normalisation(config.model, people.train.preprocessing)
     num_people = len(people.train.people)
     with RayCluster():
-        require_reach(config)
-        require_resources(resources_of(config.scaling), "scaling")
+        require_reach(config, config.scaling.wait_for_nodes_s > 0)
+        require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
         enter_run_folder(config.run.folder, config, MAY_CHANGE)
         refuse_other_people(people.train.people, config.run.folder)
         doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))

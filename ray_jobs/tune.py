@@ -42,7 +42,7 @@ from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.train import needed_resources
 from ray_jobs.tune_group import GroupTrial
 from ray_jobs.tune_plan import Plan, build_plan, planned_settings
-from ray_jobs.tune_room import Room, cluster_nodes, plan_room
+from ray_jobs.tune_room import Room, await_room, cluster_nodes, plan_room
 from ray_jobs.tune_searcher import PlanSearcher, best_value, build_scheduler, trial_folders
 from ray_jobs.tune_watch import quieten_tune, run_config
 from ray_jobs.tune_worker import EPOCH_SECONDS, RAY_FOLDER, TRIALS_FOLDER, run_trial
@@ -72,10 +72,12 @@ def run(config: TuneConfig) -> list[Trial]:
     plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
     left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     with RayCluster():
-        require_reach(config)
+        wait_s = config.train.scaling.wait_for_nodes_s
+        require_reach(config, wait_s > 0)
+        await_room(config.trial, wait_s)
         room = plan_room(cluster_nodes(), config.trial, plan.total)
         if left is not None:
-            require_resources(needed_resources(config.train), "train.scaling")
+            require_resources(needed_resources(config.train), "train.scaling", wait_s)
         enter_run_folder(config.run.folder, config, ["retrain"], may_be_finished=left is not None)
         _search(config, plan, room)
         folders = trial_folders(config.run.folder / TRIALS_FOLDER)

@@ -1,6 +1,6 @@
 """How many trials run at once, and what each holds; what could never be placed is refused before it waits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ray
@@ -8,8 +8,7 @@ from ray.tune import PlacementGroupFactory
 
 from faceml.config.config_error import ConfigError
 from faceml.config.tune import TrialResources
-
-Resources = Mapping[str, float]
+from ray_jobs.cluster import Resources, require_resources
 
 # The process that waits for a group of workers does nothing, and so holds no CPU: with one, it could keep the
 # workers that it waits for from being placed. Ray wants a trial to hold something; every head node has this.
@@ -45,6 +44,18 @@ def cluster_nodes() -> list[dict[str, float]]:
     """Return what each living node has, in use or not."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     return [node["Resources"] for node in nodes if node["Alive"]]
+
+
+def await_room(trial: TrialResources, wait_s: float) -> None:
+    """Wait for nodes that have room for one trial, where a cluster starts them on demand.
+
+    Raises:
+        ConfigError: They did not come; says what is missing.
+    """
+    each = {"CPU": float(trial.cpus if isinstance(trial.cpus, int) else 1)}
+    gpus = {"GPU": trial.gpus} if trial.gpus else {}
+    if wait_s > 0:
+        require_resources([each | gpus] * trial.workers, "trial", wait_s)
 
 
 def plan_room(nodes: Sequence[Resources], trial: TrialResources, num_trials: int) -> Room:

@@ -1,5 +1,6 @@
 """A Ray cluster of several nodes on this machine, to which nodes come and from which they go."""
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import ray
 
@@ -21,6 +22,31 @@ from tests.job import MARK, kill_marked, marked_processes
 
 RAY = Path(sys.executable).with_name("ray")
 STARTS_WITHIN_S = 120
+FAKED_CLOUD = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+"""For Ray's autoscaler, which finds its nodes on this machine."""
+
+
+def autoscaling(num_cpus: int, address: str) -> dict[str, Any]:
+    """Return the configuration of an autoscaler whose nodes are real raylets on this machine."""
+    none = {"node_config": {}, "min_workers": 0}
+    resources = {"CPU": num_cpus, "object_store_memory": 200_000_000}
+    commands = ("setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray", "initialization")
+    return {
+        "cluster_name": "on_demand",
+        "max_workers": 2,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 5,
+        "provider": {"type": "fake_multinode", "gcs_address": address, "disable_node_updaters": True},
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 0}, "max_workers": 0} | none,
+            "worker": {"resources": resources, "max_workers": 2} | none,
+        },
+        "head_node_type": "ray.head.default",
+        "file_mounts_sync_continuously": False,
+        **{name: {} for name in ("auth", "docker", "file_mounts")},
+        **{name: [] for name in ("cluster_synced_files", "rsync_exclude", "rsync_filter")},
+        **{f"{name}_commands": [] for name in commands},
+    }
 
 
 @dataclass
@@ -43,14 +69,16 @@ class Nodes:
 
     Args:
         num_cpus: Logical ones of its head.
+        on_demand: Logical CPUs of each node that an autoscaler starts when there is work, or 0.
 
     Attributes:
         environment: What lets a job find it.
         head: Its first node.
     """
 
-    def __init__(self, num_cpus: int) -> None:
+    def __init__(self, num_cpus: int, on_demand: int = 0) -> None:
         self._num_cpus = num_cpus
+        self._on_demand = on_demand
         (port,) = free_ports(1)
         self._address = f"{ray.util.get_node_ip_address()}:{port}"
         self._token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": new_token()}
@@ -62,9 +90,17 @@ class Nodes:
             stack.callback(shutil.rmtree, self._temp_dir, ignore_errors=True)
             self._stack = stack
             port = self._address.rpartition(":")[2]
-            self.head = self._start(
-                "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self._temp_dir}"
-            )
+            options = [
+                "--head",
+                f"--port={port}",
+                "--include-dashboard=false",
+                f"--temp-dir={self._temp_dir}",
+            ]
+            if self._on_demand:
+                file = self._temp_dir / "autoscaling.json"
+                file.write_text(json.dumps(autoscaling(self._on_demand, self._address)))
+                options.append(f"--autoscaling-config={file}")
+            self.head = self._start(*options)
             self._stack = stack.pop_all()
         return self
 
@@ -92,7 +128,7 @@ class Nodes:
             process = self._stack.enter_context(
                 subprocess.Popen(
                     [*words, *options],
-                    env=environment | self._token | {MARK: node.mark},
+                    env=environment | self._token | FAKED_CLOUD | {MARK: node.mark},
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )

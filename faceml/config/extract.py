@@ -46,6 +46,8 @@ class LandmarkerConfig(Config):
     """Score below which MediaPipe's face detector sees no face."""
     actors: Count | Literal["auto"] = "auto"
     """Detector processes; `auto` is one for each CPU of the cluster that has memory for it."""
+    wait_for_nodes_s: NonNegative = 600.0
+    """For so long a first CPU is waited for on a cluster that has none yet and starts nodes on demand."""
     decode: Literal["reduced", "full"] = "reduced"
     """`reduced` decodes large JPEGs at a fraction of their size while every face keeps enough pixels."""
     timeout_s: Positive = 30.0

@@ -53,7 +53,7 @@ def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
     name, path, _ = here[0]
     others = f" and {len(here) - 1} more" if len(here) > 1 else ""
     raise ConfigError(
-        f"{name} = {str(path)!r}{others}: the cluster has {nodes} nodes, and each looks on its own disk. "
+        f"{name} = {str(path)!r}{others}: the cluster has several nodes, and each looks on its own disk. "
         "Use an object store (s3://…) where the setting takes one, or a file system that all nodes mount at "
         f"the same path, and say so with --set {key}.shared=true."
     )

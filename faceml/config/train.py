@@ -171,6 +171,8 @@ class ScalingConfig(Config):
     """CPUs, and PyTorch threads, of each worker."""
     use_gpu: bool = False
     """One GPU for each worker."""
+    wait_for_nodes_s: NonNegative = 0.0
+    """For so long nodes are waited for that are missing, where a cluster starts them on demand."""
 
 
 def refuse_fp16_on_cpus(training: LoopConfig, scaling: ScalingConfig) -> None:

@@ -35,7 +35,7 @@ def test_refuse_paths_of_one_node__names_a_path_and_how_to_declare_it_shared(spl
     with pytest.raises(ConfigError) as refused:
         refuse_paths_of_one_node(config, 3)
     assert str(refused.value) == (
-        f"data.train.table = {split['table']!r} and 2 more: the cluster has 3 nodes, and each looks on "
+        f"data.train.table = {split['table']!r} and 2 more: the cluster has several nodes, and each looks on "
         "its own disk. Use an object store (s3://…) where the setting takes one, or a file system that all "
         "nodes mount at the same path, and say so with --set storage.shared=true."
     )
@@ -46,7 +46,7 @@ def test_refuse_paths_of_one_node__what_lies_in_an_object_store_is_reached_from_
     plain = {"data": {"root": "s3://bucket/faces"}, "output": {"table": "s3://bucket/table"}}
     refuse_paths_of_one_node(parse_config(ExtractConfig, plain), 2)
     plain["output"] = {"table": "/data/table"}
-    with pytest.raises(ConfigError, match=r"^output.table = '/data/table': the cluster has 2 nodes"):
+    with pytest.raises(ConfigError, match=r"^output.table = '/data/table': the cluster has several nodes"):
         refuse_paths_of_one_node(parse_config(ExtractConfig, plain), 2)
 
 

@@ -11,6 +11,7 @@ from faceml.config.loading import assign_keys, dump_config, parse_config
 from faceml.config.tune import TuneConfig
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.synthetic.generate import generate_faces
+from faceml.run_files import read_metrics
 from ray_jobs import extract, tune
 from ray_jobs.tune_searcher import trial_folders
 from tests.job import Job
@@ -101,6 +102,26 @@ def test_train__a_node_that_leaves_changes_nothing_but_the_time(
         leaving.kill()
         assert "Results:" in job.finish()
     assert_same_end(disturbed, undisturbed)
+
+
+def test_require_resources__waits_for_nodes_that_are_started_on_demand(
+    faces: Path, noisy_faces: Path, tmp_path: Path, start: Callable[..., Job]
+) -> None:
+    """From none at all, which an extraction does not wait for, to one for each of two workers."""
+    images = (f"data.root={faces / 'val'}", f"output.table={tmp_path / 'table'}")
+    few = ("training.epochs=1", "scaling.num_train_workers=2", "scaling.wait_for_nodes_s=100")
+    with Nodes(num_cpus=0, on_demand=1) as nodes:
+        job = start("extract", *images, environment=nodes.environment)
+        assert "the cluster has several nodes" in job.finish(), "of which this one has no CPU"
+        job = start("extract", *images, "storage.shared=true", environment=nodes.environment)
+        assert "Results:" in job.finish()
+        settings = [*settings_of(noisy_faces, tmp_path / "run"), *few, "storage.shared=true"]
+        job = start("train", *settings, environment=nodes.environment)
+        output = job.finish()
+    assert len(read_table(tmp_path / "table")) == 32
+    assert "Waiting up to 100 s for nodes with 2 CPU" in output
+    assert "Results:" in output
+    assert len(read_metrics(tmp_path / "run")) == 1
 
 
 def test_tune__a_trial_goes_on_when_its_node_leaves(
