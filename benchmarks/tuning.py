@@ -144,17 +144,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of that search")
     parser.add_argument("--seeds", type=int, default=3, help="of the grid and of ASHA; 0 leaves both out")
     parser.add_argument("--epochs", type=int, default=9)
-    parser.add_argument("--rates", type=int, default=6, help="learning rates of the grid, by 3 weightings")
-    parser.add_argument(
-        "--images",
-        type=int,
-        default=880,
-        help="for training, as many to validate",
-    )
+    parser.add_argument("--rates", type=int, default=4, help="learning rates of the grid, by 3 weightings")
+    parser.add_argument("--images", type=int, default=440, help="for training")
+    # The standard error of an accuracy of 70 % is 3.1 points on 220 faces, 1.5 on 880.
+    parser.add_argument("--val-images", type=int, default=880, help="to judge the settings by")
     parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
     arguments = parser.parse_args()
     arguments.faces.mkdir(parents=True, exist_ok=True)
-    faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.images)
+    faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.val_images)
     rates = [round(1e-4 * 10 ** (2 * n / max(1, arguments.rates - 1)), 8) for n in range(arguments.rates)]
     scheduler = {"kind": "asha", "grace_epochs": 2, "reduction_factor": 3}
     costs, savings = [], []
@@ -174,6 +171,7 @@ def main() -> None:
         "grid": 3 * arguments.rates,
         "epochs": arguments.epochs,
         "images": arguments.images,
+        "val_images": arguments.val_images,
         "cpus": os.cpu_count(),
         "n": {"overhead": len(costs), "asha": len(savings)},
         "spread": {"overhead": costs, "asha": savings},

@@ -31,6 +31,7 @@ VICTIMS = {
         "driver": re.compile(r"-m ray_jobs\.train "),
         "cluster": CLUSTER,
     },
+    "transfer": {},
     "tune": {
         "trial": re.compile(r"ray::.*(ImplicitFunc|ResourceTrainable)"),
         "driver": re.compile(r"-m ray_jobs\.tune "),

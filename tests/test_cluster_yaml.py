@@ -28,11 +28,11 @@ def test_cluster_yaml__launcher_would_refuse_an_unknown_key() -> None:
         validate_config(prepare_config(cluster))
 
 
-def test_cluster_yaml__has_a_node_of_each_kind_and_gpus_only_for_training() -> None:
+def test_cluster_yaml__keeps_no_node_without_work_and_has_gpus_only_for_training() -> None:
     cluster = _cluster()
     fill_node_type_min_max_workers(cluster)
     types = cluster["available_node_types"]
-    assert types["extract"]["min_workers"] == types["train"]["min_workers"] == 1
+    assert types["extract"]["min_workers"] == types["train"]["min_workers"] == 0
     assert [name for name, kind in types.items() if kind["resources"].get("GPU")] == ["train"]
     assert types[cluster["head_node_type"]]["resources"]["CPU"] == 0
 

@@ -2,21 +2,26 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import assign_keys, dump_config, parse_config
+from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
+from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.synthetic.generate import generate_faces
 from faceml.run_files import read_metrics
-from ray_jobs import extract, tune
+from ray_jobs import extract, train, transfer, tune
 from ray_jobs.tune_searcher import trial_folders
 from tests.job import Job
 from tests.nodes import Node, Nodes
-from tests.ray_jobs.test_train_kills import assert_same_end, checkpoints_of, settings_of
+from tests.ray_jobs.test_train_kills import assert_same_end, checkpoints_of, records_of, settings_of
+from tests.ray_jobs.test_transfer import config_of
 from tests.ray_jobs.test_tune_kills import await_checkpoint, search
 
 IMAGES = 2000
@@ -52,9 +57,11 @@ def wait_for(happened: Callable[[], bool], job: Job) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the seconds that a process has computed for."""
-    fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    """Return the seconds that a process has computed for; 0 if it has ended."""
+    fields: list[str] = []
+    with suppress(OSError):
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100 if fields else 0.0
 
 
 def test_extract__uses_a_node_that_joins(crowd: Path, tmp_path: Path, start: Callable[..., Job]) -> None:
@@ -64,10 +71,16 @@ def test_extract__uses_a_node_that_joins(crowd: Path, tmp_path: Path, start: Cal
         wait_for(lambda: len(list(table.glob("*.parquet"))) >= 2, job)
         joined = nodes.add()
         wait_for(lambda: bool(joined.processes(DETECTOR)), job)
-        (detector,) = joined.processes(DETECTOR)
-        wait_for(lambda: cpu_s(detector) > 1.5, job)  # to start takes less
+        detectors = [node.processes(DETECTOR)[0] for node in (nodes.head, joined)]
+        wait_for(lambda: cpu_s(detectors[1]) > 1.5, job)  # to start takes less
+        since = at_last = [cpu_s(detector) for detector in detectors]
+        while job.process.poll() is None and all(Path("/proc", str(pid)).exists() for pid in detectors):
+            at_last = [max(before, cpu_s(pid)) for before, pid in zip(at_last, detectors, strict=True)]
+            time.sleep(0.05)
         assert "Results:" in job.finish()
     assert len(read_table(table, ["image_id"])) == IMAGES
+    head, other = (now - before for now, before in zip(at_last, since, strict=True))
+    assert other / (head + other) > 0.3, "of the work that was left when it had joined"
 
 
 def test_extract__a_node_that_leaves_takes_nothing_with_it(
@@ -87,21 +100,50 @@ def test_extract__a_node_that_leaves_takes_nothing_with_it(
 
 
 def test_train__a_node_that_leaves_changes_nothing_but_the_time(
-    noisy_faces: Path, tmp_path: Path, start: Callable[..., Job]
+    noisy_faces: Path, tmp_path: Path, ray_cluster: None, start: Callable[..., Job]
 ) -> None:
     few = ("scaling.num_train_workers=2", "training.epochs=5")
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    job = start("train", *settings_of(noisy_faces, undisturbed), *few)
-    assert "Results:" in job.finish()
+    plain = [*settings_of(noisy_faces, undisturbed), *few]
+    train.run(load_config(TrainConfig, Path("configs/multitask_affectnet.yaml"), plain))
+    settings = [*settings_of(noisy_faces, disturbed), *few, "storage.shared=true"]
+    first = records_at_the_loss_of_a_node("train", settings, disturbed, start)[0]
+    assert_same_end(disturbed, undisturbed)
+    # The time that an epoch took tells that it is the same one, not trained again.
+    assert read_metrics(disturbed)[0] == first
+
+
+def test_transfer__a_node_that_leaves_changes_nothing_but_the_time(
+    people: Path, tmp_path: Path, start: Callable[..., Job]
+) -> None:
+    few = {"scaling.num_train_workers": 2, "data.people_per_batch": 3, "training.epochs": 4}
+    undisturbed, disturbed = (config_of(people, tmp_path / name, **few) for name in ("calm", "stormy"))
+    transfer.run(undisturbed)
+    file = tmp_path / "stormy.yaml"
+    file.write_text(dump_config(disturbed), encoding="utf-8")
+    options = {"options": ("--config", str(file))}
+    first = records_at_the_loss_of_a_node(
+        "transfer", ["storage.shared=true"], disturbed.run.folder, start, **options
+    )[0]
+    assert records_of(disturbed.run.folder) == records_of(undisturbed.run.folder)
+    assert read_metrics(disturbed.run.folder)[0] == first
+    pairs = [pq.read_table(c.run.folder / "pairs.parquet") for c in (disturbed, undisturbed)]
+    assert pairs[0].equals(pairs[1])
+
+
+def records_at_the_loss_of_a_node(
+    name: str, settings: list[str], run: Path, start: Callable[..., Job], **options: Any
+) -> list[dict[str, Any]]:
+    """Let a training of two workers lose the node of one, and go on on another; return what it had told."""
     with Nodes(num_cpus=1) as nodes:
         others = [nodes.add(), nodes.add()]  # one more than is needed
-        settings = [*settings_of(noisy_faces, disturbed), *few, "storage.shared=true"]
-        job = start("train", *settings, environment=nodes.environment)
-        wait_for(lambda: len(checkpoints_of(disturbed)) >= 2, job)
+        job = start(name, *settings, environment=nodes.environment, **options)
+        wait_for(lambda: len(checkpoints_of(run)) >= 2, job)
+        records = read_metrics(run)
         leaving = next(node for node in others if node.processes(TRAIN_WORKER))
         leaving.kill()
         assert "Results:" in job.finish()
-    assert_same_end(disturbed, undisturbed)
+    return records
 
 
 def test_require_resources__waits_for_nodes_that_are_started_on_demand(
