@@ -14,7 +14,7 @@ from ray.job_submission import JobDetails, JobStatus
 
 from faceml.config.config_error import ConfigError
 from faceml.stopped import StoppedError
-from ray_jobs.job_log import ANSWER_WITHIN_S, LOSSES, JobLog, PatientClient
+from ray_jobs.followed_log import ANSWER_WITHIN_S, LOSSES, FollowedLog, PatientClient
 from ray_jobs.submission import Submission, check_settings, read_runtime_env
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def run(submission: Submission) -> int:
             print(job_id)  # noqa: T201 - for scripts
             return 0
         with _GoesOnWithoutUs(submission.address, job_id):
-            return _exit_status(asyncio.run(JobLog(client, job_id).follow()), job_id)
+            return _exit_status(asyncio.run(FollowedLog(client, job_id).follow()), job_id)
 
 
 def refuse_open_cluster(address: str) -> None:

@@ -32,7 +32,7 @@ class PatientClient(JobSubmissionClient):
         return answer
 
 
-class JobLog:
+class FollowedLog:
     """Print what a job prints, each line once.
 
     Args:

@@ -9,8 +9,8 @@ import time
 import pytest
 from ray.job_submission import JobStatus
 
-from ray_jobs import job_log
-from ray_jobs.job_log import JobLog
+from ray_jobs import followed_log
+from ray_jobs.followed_log import FollowedLog
 from tests.head_node import HeadNode
 from tests.tunnel import Tunnel
 
@@ -23,7 +23,7 @@ def test_follow__a_connection_that_is_lost_for_a_while_costs_no_line(
     falls: str, head: HeadNode, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections end, or nothing comes through any more, while the job goes on."""
-    monkeypatch.setattr(job_log, "SILENCE_S", 1.0)
+    monkeypatch.setattr(followed_log, "SILENCE_S", 1.0)
     with Tunnel(head.address) as tunnel:
         client = head.client(tunnel.address)
         job_id = client.submit_job(entrypoint=shlex.join([sys.executable, "-c", COUNT]))
@@ -38,7 +38,7 @@ def test_follow__a_connection_that_is_lost_for_a_while_costs_no_line(
 
         falling = threading.Thread(target=fall)
         falling.start()
-        details = asyncio.run(JobLog(client, job_id).follow())
+        details = asyncio.run(FollowedLog(client, job_id).follow())
         falling.join()
     assert details.status == JobStatus.SUCCEEDED
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("line ")]
