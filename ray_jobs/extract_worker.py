@@ -1,6 +1,7 @@
 """The detector actor of an extraction: what runs on the workers, importing no more than that needs."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ class ShardResult:
     """What an actor says of a shard that it has written.
 
     Attributes:
+        node: Host name of the actor's node.
         started_s: When its first image was begun, seconds of the epoch.
         extracted_s: When its last image was done.
         ended_s: When the shard was written.
@@ -37,6 +39,7 @@ class ShardResult:
         stopped: Why the shard could not be made, if so.
     """
 
+    node: str
     started_s: float
     extracted_s: float
     ended_s: float
@@ -82,6 +85,7 @@ class ShardExtractor:
             files = read_planned_files(self._table, item["shard"])
             changes = self._shards.make(item["shard"], files, partial(self._rows, times=times))
         result = ShardResult(
+            node=socket.gethostname(),
             **times,
             ended_s=time.time(),
             write_s=changes.write_s,

@@ -28,6 +28,7 @@ from faceml.training.run_folder import RunFolder
 from faceml.training.tracking import NoTracking, Tracking
 from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
 from ray_jobs.events import EventChannel, EventSender
+from ray_jobs.metrics import TrainingMetrics
 from ray_jobs.train_errors import FinalErrors, OneReason
 from ray_jobs.train_worker import Start
 
@@ -125,12 +126,13 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
 
 
 class _Receiver:
-    """Take what workers tell: into the run folder, MLflow, the progress bar, the log."""
+    """Take what workers tell: into the run folder, MLflow, the progress bar, Ray's metrics, the log."""
 
     def __init__(self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport) -> None:
         self._job = job
         self._run_folder = run_folder
         self._progress = progress
+        self._metrics = TrainingMetrics(job.config.run.folder, job.score)
         self._estimate = FirstEstimate()
 
     def __call__(self, event: Start | StepRecord | tuple[int, Metrics, ConfusionMatrix | None]) -> None:
@@ -145,6 +147,7 @@ class _Receiver:
 
     def _hear_step(self, record: StepRecord) -> None:
         self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
+        self._metrics.step_done(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
         line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
         if line is not None:
             logger.info("%s", line)
@@ -152,6 +155,7 @@ class _Receiver:
     def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
         self._run_folder.add(epoch, metrics, confusion)
         self._job.tracking.tell(self._run_folder.records)
+        self._metrics.epoch_done(epoch, metrics)
         logger.info("epoch %d  %s", epoch, watched_figures(metrics))
         for finding in self._job.doctor.news(self._run_folder.records):
             logger.info("%s", finding)

@@ -12,6 +12,7 @@ from ray.train.collective import barrier
 from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
+from faceml.datasets.batches import WatchedBatches
 from faceml.run_files import read_metrics, write_metrics
 from faceml.training.loop import Trainer
 from faceml.training.multitask import Faces, batches_per_epoch, build_faces, build_trainer
@@ -22,6 +23,7 @@ from faceml.training.workers import device_name
 from ray_jobs.checkpoints import checkpoint_path
 from ray_jobs.events import EventSender
 from ray_jobs.face_stream import StreamedBatches
+from ray_jobs.metrics import WorkerMetrics
 
 STREAM = "train"
 """What Ray Train calls the stream of training faces."""
@@ -43,7 +45,9 @@ def fit_in_group(
     trainer: Trainer[Any], epochs: int, device: torch.device, events: EventSender, run_folder: Path
 ) -> None:
     """Train as a worker of a group, from its last checkpoint if there is one."""
-    observer = _RayTrainObserver(events, ray.train.get_context().get_world_rank(), run_folder)
+    rank = ray.train.get_context().get_world_rank()
+    batches = trainer.train_faces = WatchedBatches(trainer.train_faces)
+    observer = _RayTrainObserver(events, rank, run_folder, batches)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
@@ -81,10 +85,12 @@ class Start:
 class _RayTrainObserver:
     """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
 
-    def __init__(self, events: EventSender, rank: int, run_folder: Path) -> None:
+    def __init__(self, events: EventSender, rank: int, run_folder: Path, batches: WatchedBatches) -> None:
         self._events = events
         self._rank = rank
         self._run_folder = run_folder
+        self._batches = batches
+        self._metrics = WorkerMetrics(run_folder, rank)
         self._records: list[dict[str, Any]] = []
 
     def resume(self, folder: Path) -> None:
@@ -97,10 +103,12 @@ class _RayTrainObserver:
             self._events.send(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
+        self._metrics.tell(self._batches.images, self._batches.waited_s)
         if self._rank == 0:
             self._events.send(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
+        self._metrics.tell(self._batches.images, self._batches.waited_s)
         checkpoint = None
         if self._rank == 0:
             self._events.send((record.epoch, record.metrics, record.confusion))
