@@ -12,6 +12,7 @@ import ray.data  # its import sets up the loggers that are quietened below
 from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
 from faceml.config.paths import refuse_outputs_below, refuse_paths_of_one_node
+from ray_jobs.job_log import include_loggers
 
 
 class RayCluster:
@@ -48,6 +49,7 @@ class RayCluster:
                 logging_level=logging.WARNING,
                 log_to_driver=False,
             )
+            include_loggers("ray", "ray.data")
         return self
 
     def __exit__(

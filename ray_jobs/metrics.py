@@ -1,7 +1,9 @@
-"""How far a job is, as Ray's metrics: each node's agent exports what its processes tell, for Prometheus.
+"""How far a job is, as Ray's metrics: the agent on the driver's node exports what it tells, for Prometheus.
 
-Ray puts `ray_` before the names, and `_total` after those of counters. Where nobody collects them, as with a
-Ray that was installed without its dashboard, telling costs microseconds and comes to nothing.
+Ray puts `ray_` before the names, and `_total` after those of counters. Only the driver tells: processes hand
+over their figures every ten seconds and at an orderly end, which workers often do not have. Where nobody
+collects them, as with a Ray that was installed without its dashboard, telling costs microseconds and comes to
+nothing.
 """
 
 import math
@@ -56,10 +58,12 @@ class TrainingMetrics:
     Args:
         run_folder: Its name tells one run from another.
         score: Name of the accuracy by which the best epoch is known.
+        steps_per_epoch: Of the training.
     """
 
-    def __init__(self, run_folder: Path, score: str) -> None:
+    def __init__(self, run_folder: Path, score: str, steps_per_epoch: int) -> None:
         self._tags = {"run": run_folder.name}
+        self._steps_per_epoch = steps_per_epoch
         self._epoch = _gauge("train_epoch", "Epoch at work, or the last one.")
         self._step = _gauge("train_step", "Steps done in the whole training.")
         self._steps = _gauge("train_steps", "Steps of the whole training.")
@@ -71,6 +75,10 @@ class TrainingMetrics:
             ),
             score: _gauge("train_accuracy", f"{score} after the last whole epoch."),
         }
+        self._images = _counter("train_images", "Training images taken by a worker.", "rank", "node")
+        self._waited = _counter(
+            "train_waiting_seconds", "Until batches were there, or were made by the worker.", "rank", "node"
+        )
 
     def step_done(self, epoch: int, step: int, total_steps: int, loss: float) -> None:
         """Tell of a logged step.
@@ -89,36 +97,26 @@ class TrainingMetrics:
         ):
             gauge.set(value, self._tags)
 
+    def worker_done(self, rank: int, node: str, images: int, waited_s: float) -> None:
+        """Tell what a worker has done since the last time.
+
+        Args:
+            rank: Of the worker.
+            node: Host name of its node.
+            images: That it took.
+            waited_s: Seconds until they were there.
+        """
+        tags = self._tags | {"rank": str(rank), "node": node}
+        self._images.inc(images, tags)
+        self._waited.inc(waited_s, tags)
+
     def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Tell of the end of an epoch; a figure without a value stays as it was."""
         self._epoch.set(epoch, self._tags)
+        self._step.set(epoch * self._steps_per_epoch, self._tags)
         for name, gauge in self._of_epoch.items():
             if math.isfinite(metrics[name]):
                 gauge.set(metrics[name], self._tags)
-
-
-class WorkerMetrics:
-    """What one worker of a training sees, told by itself at logged steps and after each epoch.
-
-    Args:
-        run_folder: Its name tells one run from another.
-        rank: Of the worker.
-    """
-
-    def __init__(self, run_folder: Path, rank: int) -> None:
-        self._tags = {"run": run_folder.name, "rank": str(rank)}
-        self._told_images, self._told_s = 0, 0.0
-        self._images = _counter("train_images", "Training images taken.", "rank")
-        self._waited = _counter(
-            "train_waiting_seconds", "Waited for batches, or spent on making them in the worker.", "rank"
-        )
-
-    def tell(self, images: int, waited_s: float) -> None:
-        """Tell how many images the worker has taken so far, and how many seconds they were not there."""
-        if images > self._told_images:
-            self._images.inc(images - self._told_images, self._tags)
-            self._waited.inc(waited_s - self._told_s, self._tags)
-            self._told_images, self._told_s = images, waited_s
 
 
 def _counter(name: str, description: str, *tags: str) -> Counter:

@@ -30,7 +30,7 @@ from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoint
 from ray_jobs.events import EventChannel, EventSender
 from ray_jobs.metrics import TrainingMetrics
 from ray_jobs.train_errors import FinalErrors, OneReason
-from ray_jobs.train_worker import Start
+from ray_jobs.train_worker import Start, WorkerProgress
 
 logger = logging.getLogger(__name__)
 
@@ -132,16 +132,21 @@ class _Receiver:
         self._job = job
         self._run_folder = run_folder
         self._progress = progress
-        self._metrics = TrainingMetrics(job.config.run.folder, job.score)
+        steps_per_epoch = job.total_steps // job.config.training.epochs
+        self._metrics = TrainingMetrics(job.config.run.folder, job.score, steps_per_epoch)
         self._estimate = FirstEstimate()
 
-    def __call__(self, event: Start | StepRecord | tuple[int, Metrics, ConfusionMatrix | None]) -> None:
+    def __call__(
+        self, event: Start | StepRecord | WorkerProgress | tuple[int, Metrics, ConfusionMatrix | None]
+    ) -> None:
         if isinstance(event, Start):
             self._run_folder.go_back(event.records)
             epochs = self._job.config.training.epochs
             logger.info("%s", start_line(event.device, len(event.records), epochs))
         elif isinstance(event, StepRecord):
             self._hear_step(event)
+        elif isinstance(event, WorkerProgress):
+            self._metrics.worker_done(event.rank, event.node, event.images, event.waited_s)
         else:
             self._hear_epoch(*event)
 

@@ -1,5 +1,7 @@
 """One worker of a training: what runs in each process of Ray Train's group."""
 
+import logging
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from faceml.training.workers import device_name
 from ray_jobs.checkpoints import checkpoint_path
 from ray_jobs.events import EventSender
 from ray_jobs.face_stream import StreamedBatches
-from ray_jobs.metrics import WorkerMetrics
+from ray_jobs.job_log import set_up_log
+
+logger = logging.getLogger(__name__)
 
 STREAM = "train"
 """What Ray Train calls the stream of training faces."""
@@ -33,6 +37,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     """Train expression and landmarks as one of the workers of a group."""
     config = parse_config(TrainConfig, settings["config"])
     rank = ray.train.get_context().get_world_rank()
+    set_up_log(config.logging.format, "train", config.run.folder, rank)
     device = ray.train.torch.get_device()
     set_up_process(device, config.scaling.cpus_per_worker, config.data.loader_processes)
     faces = build_faces(config.data)
@@ -54,6 +59,7 @@ def fit_in_group(
             trainer.resume(Path(folder))
             observer.resume(Path(folder))
     observer.start(device_name(device))
+    logger.info("Training on %s from epoch %d", device_name(device), trainer.epochs_done + 1)
     trainer.fit(epochs, observer)
 
 
@@ -82,6 +88,23 @@ class Start:
     records: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class WorkerProgress:
+    """What one worker has done since it told the last time.
+
+    Attributes:
+        rank: Of the worker.
+        node: Host name of its node.
+        images: That it took.
+        waited_s: Seconds until they were there.
+    """
+
+    rank: int
+    node: str
+    images: int
+    waited_s: float
+
+
 class _RayTrainObserver:
     """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
 
@@ -90,7 +113,7 @@ class _RayTrainObserver:
         self._rank = rank
         self._run_folder = run_folder
         self._batches = batches
-        self._metrics = WorkerMetrics(run_folder, rank)
+        self._told_images, self._told_waited_s = 0, 0.0
         self._records: list[dict[str, Any]] = []
 
     def resume(self, folder: Path) -> None:
@@ -103,12 +126,12 @@ class _RayTrainObserver:
             self._events.send(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
-        self._metrics.tell(self._batches.images, self._batches.waited_s)
+        self._tell_progress()
         if self._rank == 0:
             self._events.send(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self._metrics.tell(self._batches.images, self._batches.waited_s)
+        self._tell_progress()
         checkpoint = None
         if self._rank == 0:
             self._events.send((record.epoch, record.metrics, record.confusion))
@@ -118,6 +141,13 @@ class _RayTrainObserver:
             checkpoint=checkpoint,
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.NO_UPLOAD,
         )
+
+    def _tell_progress(self) -> None:
+        images, waited_s = self._batches.images, self._batches.waited_s
+        if images > self._told_images:
+            progress = (images - self._told_images, waited_s - self._told_waited_s)
+            self._events.send(WorkerProgress(self._rank, socket.gethostname(), *progress))
+            self._told_images, self._told_waited_s = images, waited_s
 
     def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
         """Write where Ray Train keeps it: its own copying is not whole or not at all."""

@@ -17,6 +17,7 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
+from faceml.config.log import LoggingConfig
 from faceml.config.storage import StorageConfig
 
 
@@ -121,6 +122,7 @@ class ExtractConfig(Config):
     landmarker: LandmarkerConfig = LandmarkerConfig()
     output: ExtractOutputConfig
     storage: StorageConfig = StorageConfig()
+    logging: LoggingConfig = LoggingConfig()
     run: ExtractRunConfig = ExtractRunConfig()
     quality: QualityConfig = QualityConfig()
     min_detection_rate: Fraction = 0.8
