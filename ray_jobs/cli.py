@@ -1,17 +1,16 @@
 """The command line: `faceml COMMAND --config FILE --set dotted.key=value`."""
 
-import logging
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
-from faceml.stopped import StoppedError
+from ray_jobs.job_log import set_up_log
+from ray_jobs.mistakes import MistakesOnOneLine
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
@@ -28,23 +27,9 @@ Overrides = Annotated[
 
 def main(*command: str) -> None:
     """Run the command line; `command` comes before the arguments that the process was given."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    with _MistakesOnOneLine():
+    set_up_log()
+    with MistakesOnOneLine():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")
-
-
-class _MistakesOnOneLine:
-    """End with the plain message and exit status 2 for wrong settings, 1 for work that cannot go on."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, ConfigError | StoppedError):
-            print(error, file=sys.stderr)  # noqa: T201 - rich would wrap the line
-            sys.exit(2 if isinstance(error, ConfigError) else 1)
 
 
 def _console() -> Console:
@@ -67,6 +52,7 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
     from faceml.config.synth import SynthConfig
 
     settings = load_config(SynthConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "synth", settings.output.root)
     from ray_jobs import synth as job
 
     job.run(settings)
@@ -91,6 +77,7 @@ def extract(
     from faceml.config.loading import load_config
 
     settings = load_config(ExtractConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "extract", settings.run_folder)
     if dry_run:
         from ray_jobs.extract_work import dry_run as say_what_there_is_to_do
 
@@ -154,6 +141,7 @@ def train(
         if resume
         else load_config(TrainConfig, config or TRAIN_CONFIG, overrides or [])
     )
+    set_up_log(settings.logging.format, "train", settings.run.folder)
     from ray_jobs import train as job
 
     job.run(settings)
@@ -171,6 +159,7 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
     from faceml.config.loading import load_config
 
     settings = load_config(EvaluateConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "evaluate", settings.run.folder)
     from ray_jobs import evaluate as job
 
     job.show(job.run(settings), _console())
@@ -195,6 +184,7 @@ def tune(
     from faceml.config.tune import RetrainConfig, TuneConfig
 
     settings = load_config(TuneConfig, config, overrides or [])
+    set_up_log(settings.train.logging.format, "tune", settings.run.folder)
     if retrain and settings.retrain is None:
         settings = settings.model_copy(update={"retrain": RetrainConfig()})
     from ray_jobs import tune as job
@@ -219,12 +209,14 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
 
     if "arms" in read_mapping(config):
         study = load_config(StudyConfig, config, overrides or [])
+        set_up_log(study.recognition.logging.format, "transfer", study.run.folder)
         from ray_jobs import study as study_job
 
         study_job.show(*study_job.run(study), study, _console())
         _show_results(study.run.folder)
         return
     settings = load_config(RecognitionConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "transfer", settings.run.folder)
     from ray_jobs import transfer as job
 
     job.run(settings)
@@ -242,6 +234,7 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
     from faceml.config.loading import load_config
 
     settings = load_config(DemoConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "demo", settings.run.folder)
     from ray_jobs import demo as job
 
     job.run(settings, _console())

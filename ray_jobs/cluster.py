@@ -16,6 +16,7 @@ from ray.autoscaler.sdk import request_resources
 from faceml.config.base import Config
 from faceml.config.config_error import ConfigError
 from faceml.config.paths import refuse_outputs_below, refuse_paths_of_one_node
+from ray_jobs.job_log import include_loggers
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class RayCluster:
                 logging_level=logging.WARNING,
                 log_to_driver=False,
             )
+            include_loggers("ray", "ray.data")
         return self
 
     def __exit__(

@@ -23,6 +23,7 @@ from faceml.storage import StorageFolder
 from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory, require_reach, require_resources
 from ray_jobs.extract_work import some
 from ray_jobs.extract_worker import ShardExtractor, ShardResult, read_result
+from ray_jobs.metrics import ExtractionMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
         # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
         memory = DETECTOR_BYTES if may_grow else None
         with closing(_start_detectors(config, list(shards), pool, memory, schema)) as results:
-            return _watch(results, work, actors, config.output.on_change == "re-extract")
+            metrics = ExtractionMetrics(config.run_folder, work.num_to_extract)
+            return _watch(results, work, actors, config.output.on_change == "re-extract", metrics)
 
 
 def _is_reached_by_all(config: ExtractConfig) -> bool:
@@ -57,7 +59,11 @@ DETECTOR_BYTES = 600 * 2**20
 
 
 def _watch(
-    results: Iterator[ShardResult], work: Difference, actors: int, follows_changes: bool
+    results: Iterator[ShardResult],
+    work: Difference,
+    actors: int,
+    follows_changes: bool,
+    metrics: ExtractionMetrics,
 ) -> ExtractionSpeed:
     """Show progress while shards are made.
 
@@ -78,8 +84,10 @@ def _watch(
             write_s, busy_s = write_s + result.write_s, busy_s + result.extracted_s - result.started_s
             changed, num_changed = [*changed, *result.changed][:MOST_NAMED], num_changed + result.num_changed
             by_status = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-            progress.advance_to(
-                counts.total(), f"{counts.total() / (last_s - first_s):.1f} images/s, {by_status}"
+            images_per_second = counts.total() / (last_s - first_s)
+            progress.advance_to(counts.total(), f"{images_per_second:.1f} images/s, {by_status}")
+            metrics.shard_done(
+                result.made, result.node, result.extracted_s - result.started_s, images_per_second
             )
     if num_changed:
         what = (

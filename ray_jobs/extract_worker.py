@@ -1,6 +1,8 @@
 """The detector actor of an extraction: what runs on the workers, importing no more than that needs."""
 
 import json
+import logging
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +20,9 @@ from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.landmarks.rows import EmbedOptions, ExtractorSettings, Row
 from faceml.stopped import StopNoted
 from faceml.storage import StorageFolder, StoredFile
+from ray_jobs.job_log import set_up_log
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class ShardResult:
     """What an actor says of a shard that it has written.
 
     Attributes:
+        node: Host name of the actor's node.
         started_s: When its first image was begun, seconds of the epoch.
         extracted_s: When its last image was done.
         ended_s: When the shard was written.
@@ -37,6 +43,7 @@ class ShardResult:
         stopped: Why the shard could not be made, if so.
     """
 
+    node: str
     started_s: float
     extracted_s: float
     ended_s: float
@@ -57,6 +64,7 @@ class ShardExtractor:
     """
 
     def __init__(self, config: ExtractConfig, schema: pa.Schema) -> None:
+        set_up_log(config.logging.format, "extract", config.run_folder)
         landmarker = config.landmarker
         # Open as long as the actor lives; the detector's process ends with it.
         self._process = ExtractorProcess(
@@ -81,7 +89,10 @@ class ShardExtractor:
         with StopNoted() as stop:
             files = read_planned_files(self._table, item["shard"])
             changes = self._shards.make(item["shard"], files, partial(self._rows, times=times))
+        extract_s = times["extracted_s"] - times["started_s"]
+        logger.info("%s: %d images in %.1f s", item["shard"], changes.made.total(), extract_s)
         result = ShardResult(
+            node=socket.gethostname(),
             **times,
             ended_s=time.time(),
             write_s=changes.write_s,

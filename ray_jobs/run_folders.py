@@ -25,6 +25,7 @@ MAY_CHANGE = (
     "scaling.cpus_per_worker",
     "scaling.wait_for_nodes_s",
     "storage",
+    "logging",
     "tracking",
     "run.checkpoints_to_keep",
 )
@@ -34,6 +35,9 @@ the same whatever happens to others."""
 
 MOVED = ("run.folder", "storage", "train.storage", "recognition.storage")
 """Settings of any job that say where its folders are, which may have been moved since."""
+
+LOGGED = ("logging", "train.logging", "recognition.logging")
+"""Settings of any job that say how it tells what it does."""
 
 
 def enter_run_folder(
@@ -53,7 +57,7 @@ def enter_run_folder(
     if (folder / REPORT_FILE).is_file() and not may_be_finished:  # which is written last
         raise ConfigError(f"run.folder: {folder} holds a finished run. Choose another folder or remove it.")
     if (folder / CONFIG_FILE).is_file():
-        differing = _changes(_read_config(folder), config, [*may_change, *MOVED])
+        differing = _changes(_read_config(folder), config, [*may_change, *MOVED, *LOGGED])
         if differing:
             raise ConfigError(
                 f"run.folder: {folder} holds an unfinished run with another {', '.join(differing)}. "

@@ -15,6 +15,7 @@ from faceml.training.run_folder import RunFolder
 from faceml.training.scored_pairs import write_pairs
 from faceml.training.trial_folder import FailureNoted, TrialFolder
 from faceml.training.verification import score_split
+from ray_jobs.job_log import set_up_log
 from ray_jobs.tune_worker import TuneObserver, trial_folder
 
 
@@ -32,6 +33,7 @@ def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None
 def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any], cpus: int) -> None:
     arm = build_arm_config(config, settings["arm"], settings["seed"], folder.path, cpus)
     device = torch.device("cuda" if config.trial.gpus else "cpu")
+    set_up_log(arm.logging.format, "transfer", folder.path, rank=0)
     set_up_process(device, cpus, arm.data.loader_processes)
     people = build_people(arm.data)
     trainer = build_recognition_trainer(arm, device, people=people)

@@ -1,7 +1,9 @@
 """`faceml train`: Ray Train runs the multitask training on one or many workers."""
 
+import logging
 import time
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,12 @@ from faceml.training.leakage import audit_leakage
 from faceml.training.tracking import build_tracking
 from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources
 from ray_jobs.face_stream import face_stream
+from ray_jobs.job_log import writes_json
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
 from ray_jobs.train_group import GroupJob, resources_of, train_group
 from ray_jobs.train_worker import STREAM, train_worker
+
+logger = logging.getLogger(__name__)
 
 
 def run(config: TrainConfig) -> dict[str, Any]:
@@ -77,6 +82,12 @@ def _write_results(summary: dict[str, Any], folder: Path) -> None:
 
 def _show_on_stderr(shown: RenderableType) -> None:
     """Print for a person; in a job's log, wide enough for what a line has to say."""
+    if writes_json():
+        page = Console(file=StringIO(), width=120)
+        with page.capture() as captured:
+            page.print(shown)
+        logger.info("%s", captured.get())
+        return
     console = Console(stderr=True)
     (console if console.is_terminal else Console(stderr=True, width=120)).print(shown)
 

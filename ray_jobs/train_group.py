@@ -29,8 +29,9 @@ from faceml.training.tracking import NoTracking, Tracking
 from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
 from ray_jobs.cluster import Resources
 from ray_jobs.events import EventChannel, EventSender
+from ray_jobs.metrics import TrainingMetrics
 from ray_jobs.train_errors import FinalErrors, OneReason
-from ray_jobs.train_worker import Start
+from ray_jobs.train_worker import Start, WorkerProgress
 
 logger = logging.getLogger(__name__)
 
@@ -126,26 +127,33 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
 
 
 class _Receiver:
-    """Take what workers tell: into the run folder, MLflow, the progress bar, the log."""
+    """Take what workers tell: into the run folder, MLflow, the progress bar, Ray's metrics, the log."""
 
     def __init__(self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport) -> None:
         self._job = job
         self._run_folder = run_folder
         self._progress = progress
+        steps_per_epoch = job.total_steps // job.config.training.epochs
+        self._metrics = TrainingMetrics(job.config.run.folder, job.score, steps_per_epoch)
         self._estimate = FirstEstimate()
 
-    def __call__(self, event: Start | StepRecord | tuple[int, Metrics, ConfusionMatrix | None]) -> None:
+    def __call__(
+        self, event: Start | StepRecord | WorkerProgress | tuple[int, Metrics, ConfusionMatrix | None]
+    ) -> None:
         if isinstance(event, Start):
             self._run_folder.go_back(event.records)
             epochs = self._job.config.training.epochs
             logger.info("%s", start_line(event.device, len(event.records), epochs))
         elif isinstance(event, StepRecord):
             self._hear_step(event)
+        elif isinstance(event, WorkerProgress):
+            self._metrics.worker_done(event.rank, event.node, event.images, event.waited_s)
         else:
             self._hear_epoch(*event)
 
     def _hear_step(self, record: StepRecord) -> None:
         self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
+        self._metrics.step_done(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
         line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
         if line is not None:
             logger.info("%s", line)
@@ -153,6 +161,7 @@ class _Receiver:
     def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
         self._run_folder.add(epoch, metrics, confusion)
         self._job.tracking.tell(self._run_folder.records)
+        self._metrics.epoch_done(epoch, metrics)
         logger.info("epoch %d  %s", epoch, watched_figures(metrics))
         for finding in self._job.doctor.news(self._run_folder.records):
             logger.info("%s", finding)

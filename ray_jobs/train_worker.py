@@ -1,5 +1,7 @@
 """One worker of a training: what runs in each process of Ray Train's group."""
 
+import logging
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from ray.train.collective import barrier
 from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
+from faceml.datasets.batches import WatchedBatches
 from faceml.run_files import read_metrics, write_metrics
 from faceml.training.faces import Faces, batches_per_epoch, build_faces
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
@@ -21,6 +24,9 @@ from faceml.training.workers import device_name
 from ray_jobs.checkpoints import checkpoint_path
 from ray_jobs.events import EventSender
 from ray_jobs.face_stream import StreamedBatches
+from ray_jobs.job_log import set_up_log
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from faceml.training.loop import Trainer
@@ -37,6 +43,7 @@ def train_worker(settings: dict[str, Any]) -> None:
 
     config = parse_config(TrainConfig, settings["config"])
     rank = ray.train.get_context().get_world_rank()
+    set_up_log(config.logging.format, "train", config.run.folder, rank)
     device = ray.train.torch.get_device()
     set_up_process(device, config.scaling.cpus_per_worker, config.data.loader_processes)
     faces = build_faces(config.data)
@@ -49,13 +56,16 @@ def fit_in_group(
     trainer: "Trainer[Any]", epochs: int, device: torch.device, events: EventSender, run_folder: Path
 ) -> None:
     """Train as a worker of a group, from its last checkpoint if there is one."""
-    observer = _RayTrainObserver(events, ray.train.get_context().get_world_rank(), run_folder)
+    rank = ray.train.get_context().get_world_rank()
+    batches = trainer.train_faces = WatchedBatches(trainer.train_faces)
+    observer = _RayTrainObserver(events, rank, run_folder, batches)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
             observer.resume(Path(folder))
     observer.start(device_name(device))
+    logger.info("Training on %s from epoch %d", device_name(device), trainer.epochs_done + 1)
     trainer.fit(epochs, observer)
 
 
@@ -84,13 +94,32 @@ class Start:
     records: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class WorkerProgress:
+    """What one worker has done since it told the last time.
+
+    Attributes:
+        rank: Of the worker.
+        node: Host name of its node.
+        images: That it took.
+        waited_s: Seconds until they were there.
+    """
+
+    rank: int
+    node: str
+    images: int
+    waited_s: float
+
+
 class _RayTrainObserver:
     """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
 
-    def __init__(self, events: EventSender, rank: int, run_folder: Path) -> None:
+    def __init__(self, events: EventSender, rank: int, run_folder: Path, batches: WatchedBatches) -> None:
         self._events = events
         self._rank = rank
         self._run_folder = run_folder
+        self._batches = batches
+        self._told_images, self._told_waited_s = 0, 0.0
         self._records: list[dict[str, Any]] = []
 
     def resume(self, folder: Path) -> None:
@@ -103,10 +132,12 @@ class _RayTrainObserver:
             self._events.send(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
+        self._tell_progress()
         if self._rank == 0:
             self._events.send(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
+        self._tell_progress()
         checkpoint = None
         if self._rank == 0:
             self._events.send((record.epoch, record.metrics, record.confusion))
@@ -116,6 +147,13 @@ class _RayTrainObserver:
             checkpoint=checkpoint,
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.NO_UPLOAD,
         )
+
+    def _tell_progress(self) -> None:
+        images, waited_s = self._batches.images, self._batches.waited_s
+        if images > self._told_images:
+            progress = (images - self._told_images, waited_s - self._told_waited_s)
+            self._events.send(WorkerProgress(self._rank, socket.gethostname(), *progress))
+            self._told_images, self._told_waited_s = images, waited_s
 
     def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
         """Write where Ray Train keeps it: its own copying is not whole or not at all."""

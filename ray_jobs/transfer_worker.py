@@ -9,6 +9,7 @@ from faceml.config.loading import parse_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.training.process_setup import set_up_process
 from faceml.training.recognition import build_recognition_trainer
+from ray_jobs.job_log import set_up_log
 from ray_jobs.train_worker import fit_in_group
 
 
@@ -16,6 +17,7 @@ def recognition_worker(settings: dict[str, Any]) -> None:
     """Train recognition as one of the workers of a group."""
     config = parse_config(RecognitionConfig, settings["config"])
     rank = ray.train.get_context().get_world_rank()
+    set_up_log(config.logging.format, "transfer", config.run.folder, rank)
     device = ray.train.torch.get_device()
     set_up_process(device, config.scaling.cpus_per_worker, config.data.loader_processes)
     trainer = build_recognition_trainer(config, device, rank)

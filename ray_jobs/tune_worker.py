@@ -19,6 +19,7 @@ from faceml.training.opened_faces import data_openings, opened_faces
 from faceml.training.process_setup import set_up_process
 from faceml.training.run_folder import RunFolder, write_broken_step
 from faceml.training.trial_folder import CHECKPOINT_FOLDER, FailureNoted, TrialFolder
+from ray_jobs.job_log import set_up_log
 
 TRIALS_FOLDER = "trials"
 # What Ray writes of its own, read by nobody: the trials' folders have all that a search needs to go on.
@@ -75,6 +76,7 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
 
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.path, job.cpus)
+    set_up_log(train.logging.format, "tune", folder.path, rank)
     set_up_process(device, job.cpus, train.data.loader_processes)
     trainer = build_trainer(train, device, rank, opened_faces(train.data))
     checkpoint = folder.checkpoint

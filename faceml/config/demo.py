@@ -7,6 +7,7 @@ from pydantic import Field
 from faceml.config.base import Config, OutputFolder
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, dotted_keys, parse_config
+from faceml.config.log import LoggingConfig
 from faceml.config.synth import SynthConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
@@ -27,6 +28,8 @@ class DemoConfig(Config):
     """
 
     run: DemoRunConfig
+    logging: LoggingConfig = LoggingConfig()
+    """Of all stages."""
     synth: Settings
     extract: Settings
     train: Settings
@@ -50,7 +53,7 @@ def build_stages(config: DemoConfig) -> DemoStages:
     Raises:
         ConfigError: A stage refuses a setting; the key is named with its section.
     """
-    folder = config.run.folder
+    folder, log = config.run.folder, {"logging.format": config.logging.format}
     splits = {
         split: {"table": str(folder / "tables" / split), "images": str(folder / "faces" / split)}
         for split in ("train", "val")
@@ -58,7 +61,8 @@ def build_stages(config: DemoConfig) -> DemoStages:
     extract = {
         split: assign_keys(
             config.extract,
-            {
+            log
+            | {
                 "data.root": paths["images"],
                 "output.table": paths["table"],
                 "run.folder": str(folder / f"extract_{split}"),
@@ -69,13 +73,13 @@ def build_stages(config: DemoConfig) -> DemoStages:
         for split, paths in splits.items()
     }
     data = {"data.train": splits["train"], "data.val": splits["val"]}
-    train = assign_keys(config.train, data | {"run.folder": str(folder / "train")})
+    train = assign_keys(config.train, data | log | {"run.folder": str(folder / "train")})
     tune = dict(config.tune)
     searched = dotted_keys(tune.pop("train", {}))
     tune_train = assign_keys(train, searched | {"run.folder": str(folder / "tune" / "best")})
     return DemoStages(
         synth=parse_config(
-            SynthConfig, assign_keys(config.synth, {"output.root": str(folder / "faces")}), "synth"
+            SynthConfig, assign_keys(config.synth, log | {"output.root": str(folder / "faces")}), "synth"
         ),
         extract={split: parse_config(ExtractConfig, raw, "extract") for split, raw in extract.items()},
         train=parse_config(TrainConfig, train, "train"),

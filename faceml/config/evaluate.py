@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from faceml.config.base import Config, CountOrZero, InputFile, OutputFolder
+from faceml.config.log import LoggingConfig
 from faceml.config.train import SplitConfig
 
 
@@ -24,4 +25,5 @@ class EvaluateConfig(Config):
     loader_processes: CountOrZero = 0
     """Processes that decode; 0 decodes in between."""
     use_gpu: bool = False
+    logging: LoggingConfig = LoggingConfig()
     run: EvaluateRunConfig

@@ -17,6 +17,7 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
+from faceml.config.log import LoggingConfig
 from faceml.config.storage import StorageConfig
 
 
@@ -123,6 +124,7 @@ class ExtractConfig(Config):
     landmarker: LandmarkerConfig = LandmarkerConfig()
     output: ExtractOutputConfig
     storage: StorageConfig = StorageConfig()
+    logging: LoggingConfig = LoggingConfig()
     run: ExtractRunConfig = ExtractRunConfig()
     quality: QualityConfig = QualityConfig()
     min_detection_rate: Fraction = 0.8

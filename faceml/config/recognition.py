@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import AbsolutePath, Config, Count, CountOrZero, InputFile, Seed
+from faceml.config.log import LoggingConfig
 from faceml.config.margin import ArcFaceMargin, MarginConfig
 from faceml.config.model import ModelConfig
 from faceml.config.storage import StorageConfig
@@ -72,6 +73,8 @@ class RecognitionConfig(Config):
     training: LoopConfig = LoopConfig()
     scaling: ScalingConfig = ScalingConfig()
     storage: StorageConfig = StorageConfig()
+    logging: LoggingConfig = LoggingConfig()
+    """Of a study, that of its `recognition` section counts for all of it."""
     run: RunConfig
     seed: Seed = 0
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from faceml.config.base import Config, Count, OutputFolder, Seed
+from faceml.config.log import LoggingConfig
 
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -32,3 +33,4 @@ class SynthConfig(Config):
     processes: Count | None = None
     """Processes that draw; null takes one for each CPU."""
     seed: Seed = 0
+    logging: LoggingConfig = LoggingConfig()

@@ -16,6 +16,7 @@ from faceml.config.base import (
     Positive,
     Seed,
 )
+from faceml.config.log import LoggingConfig
 from faceml.config.loss import LossConfig
 from faceml.config.model import ModelConfig
 from faceml.config.storage import StorageConfig
@@ -204,6 +205,8 @@ class TrainConfig(Config):
     training: TrainingConfig = TrainingConfig()
     scaling: ScalingConfig = ScalingConfig()
     storage: StorageConfig = StorageConfig()
+    logging: LoggingConfig = LoggingConfig()
+    """Of a search, that of its `train` section counts for all of it."""
     run: RunConfig
     tracking: MlflowTracking | None = None
     """Where the training is told of beside its run folder; null: nowhere. Trials of a search never are."""

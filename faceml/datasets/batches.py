@@ -1,5 +1,6 @@
 """Where a training gets its batches from, whatever feeds it."""
 
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -40,6 +41,38 @@ class EpochBatches(Protocol):
     def __iter__(self) -> Iterator[FaceSample]:
         """Yield the batches of the epoch."""
         ...
+
+
+class WatchedBatches:
+    """Pass batches on, and keep count of them.
+
+    Args:
+        batches: Of one worker.
+
+    Attributes:
+        images: Passed on so far.
+        waited_s: Seconds until they were there, so far; those in which this process made them count too.
+    """
+
+    def __init__(self, batches: EpochBatches) -> None:
+        self._batches = batches
+        self.images = 0
+        self.waited_s = 0.0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next."""
+        self._batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[FaceSample]:
+        asked_s = time.perf_counter()
+        for batch in self._batches:
+            self.waited_s += time.perf_counter() - asked_s
+            self.images += len(batch.label)
+            yield batch
+            asked_s = time.perf_counter()
 
 
 class SampledBatches:

@@ -48,12 +48,14 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "sed=1",
             "Unknown key: 'sed' (= 1). Did you mean 'seed'? Allowed at the top: "
-            "data, model, loss, weighting, optimizer, training, scaling, storage, run, tracking, seed.",
+            "data, model, loss, weighting, optimizer, training, scaling, storage, logging, run, tracking, "
+            "seed.",
         ),
         (
             "name=x",
             "Unknown key: 'name' (= 'x'). Allowed at the top: "
-            "data, model, loss, weighting, optimizer, training, scaling, storage, run, tracking, seed.",
+            "data, model, loss, weighting, optimizer, training, scaling, storage, logging, run, tracking, "
+            "seed.",
         ),
         (
             "model._target_=os.system",

@@ -22,6 +22,7 @@ CHANGES = {
     "training.on_nonfinite": "skip",
     "scaling.cpus_per_worker": "2",
     "storage": "{shared: true}",
+    "logging": "{format: json}",
     "tracking": '{kind: mlflow, uri: "https://mlflow.example.org"}',
     "run.checkpoints_to_keep": "5",
 }

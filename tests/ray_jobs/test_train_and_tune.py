@@ -1,7 +1,12 @@
 """The whole way through real Ray: tables of real extraction, two workers, a search, a checkpoint to use."""
 
 import json
+import logging
 import math
+import re
+import socket
+import time
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,8 @@ from faceml.config.tune import TuneConfig
 from faceml.models.recognition import FaceResNet
 from faceml.run_files import read_metrics
 from ray_jobs import train, tune
+from ray_jobs.job_log import JsonLines
+from tests.observed import exported, worker_lines
 
 EPOCHS = 2
 
@@ -37,11 +44,58 @@ def _train_settings(faces: Path, tables: Path, folder: Path, workers: int = 1) -
 
 
 @pytest.fixture(scope="module")
-def run_folder(faces: Path, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training with two workers."""
-    folder = tmp_path_factory.mktemp("train") / "run"
-    train.run(parse_config(TrainConfig, _train_settings(faces, tables, folder, workers=2)))
+def driver_log() -> StringIO:
+    """What the driver of the training with two workers says."""
+    return StringIO()
+
+
+@pytest.fixture(scope="module")
+def run_folder(
+    faces: Path, tables: Path, driver_log: StringIO, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A training with two workers, which log JSON."""
+    folder = tmp_path_factory.mktemp("train") / "run_of_two"
+    settings = _train_settings(faces, tables, folder, workers=2) | {"logging": {"format": "json"}}
+    handler = logging.StreamHandler(driver_log)
+    handler.setFormatter(JsonLines({"job": "train"}))
+    logging.getLogger().addHandler(handler)
+    train.run(parse_config(TrainConfig, settings))
+    logging.getLogger().removeHandler(handler)
     return folder
+
+
+def test_train__exports_the_figures_of_its_records(run_folder: Path) -> None:
+    *_, record = records = read_metrics(run_folder)
+    told = {
+        "train_epoch": EPOCHS,
+        "train_step": 4 * EPOCHS,  # 64 faces, 8 for each of 2 workers in a step
+        "train_steps": 4 * EPOCHS,
+        "train_accuracy": record["val/accuracy"],
+        "train_loss": record["train/loss"],
+        "train_images_per_second": record["train/images_per_second"],
+    }
+    deadline_s = time.monotonic() + 60
+    while not (values := exported(run_folder)).items() >= {(name, ""): n for name, n in told.items()}.items():
+        assert time.monotonic() < deadline_s, values
+        time.sleep(0.5)
+    assert values["train_step_loss", ""] > 0
+    longest_s = sum(64 / record["train/images_per_second"] for record in records)
+    for rank in ("0", "1"):
+        assert values["train_images_total", rank] == 32 * EPOCHS
+        assert 0 < values["train_waiting_seconds_total", rank] < longest_s
+
+
+def test_train__log_lines_of_driver_and_workers_are_json_if_asked(
+    run_folder: Path, driver_log: StringIO
+) -> None:
+    lines = [json.loads(line)["message"] for line in driver_log.getvalue().splitlines()]
+    assert [line.partition("  ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1", "epoch 2"]
+    assert any(re.search(r"^training faces +64 of ", line, re.MULTILINE) for line in lines)
+    begun = [line for line in worker_lines(run_folder) if line["message"].endswith(" from epoch 1")]
+    assert sorted(line["rank"] for line in begun) == [0, 1]
+    for line in begun:
+        assert (line["job"], line["node"]) == ("train", socket.gethostname())
+        assert (line["level"], line["logger"]) == ("INFO", "ray_jobs.train_worker")
 
 
 def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:

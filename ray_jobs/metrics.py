@@ -1,0 +1,127 @@
+"""How far a job is, as Ray's metrics: the agent on the driver's node exports what it tells, for Prometheus.
+
+Ray puts `ray_` before the names, and `_total` after those of counters. Only the driver tells: processes hand
+over their figures every ten seconds and at an orderly end, which workers often do not have. Where nobody
+collects them, as with a Ray that was installed without its dashboard, telling costs microseconds and comes to
+nothing.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from ray.util.metrics import Counter, Gauge
+
+
+class ExtractionMetrics:
+    """Progress of an extraction, told by its driver after each shard.
+
+    Args:
+        run_folder: Its name tells one run from another.
+        to_do: Images to extract.
+    """
+
+    def __init__(self, run_folder: Path, to_do: int) -> None:
+        self._tags, self._left = {"run": run_folder.name}, to_do
+        self._images = _counter("extract_images", "Images extracted, by status.", "status")
+        self._shards = _counter("extract_shards", "Shards written.")
+        self._to_do = _gauge("extract_images_to_do", "Images that are left to extract.")
+        self._speed = _gauge("extract_images_per_second", "Of all detectors, since the first image.")
+        self._detector = _gauge(
+            "extract_seconds_per_image", "Of a node's detector, its latest shard.", "node"
+        )
+        self._to_do.set(self._left, self._tags)
+
+    def shard_done(self, made: Mapping[str, int], node: str, busy_s: float, images_per_second: float) -> None:
+        """Tell of a shard.
+
+        Args:
+            made: Its rows that were made, by status.
+            node: Host name of the node on which they were.
+            busy_s: How long the detector was at them.
+            images_per_second: Of the whole extraction so far.
+        """
+        for status, count in made.items():
+            self._images.inc(count, self._tags | {"status": status})
+        self._shards.inc(1, self._tags)
+        images = sum(made.values())
+        self._left -= images
+        self._to_do.set(self._left, self._tags)
+        self._speed.set(images_per_second, self._tags)
+        if images:
+            self._detector.set(busy_s / images, self._tags | {"node": node})
+
+
+class TrainingMetrics:
+    """Progress of a training, told by its driver at logged steps and after each epoch.
+
+    Args:
+        run_folder: Its name tells one run from another.
+        score: Name of the accuracy by which the best epoch is known.
+        steps_per_epoch: Of the training.
+    """
+
+    def __init__(self, run_folder: Path, score: str, steps_per_epoch: int) -> None:
+        self._tags = {"run": run_folder.name}
+        self._steps_per_epoch = steps_per_epoch
+        self._epoch = _gauge("train_epoch", "Epoch at work, or the last one.")
+        self._step = _gauge("train_step", "Steps done in the whole training.")
+        self._steps = _gauge("train_steps", "Steps of the whole training.")
+        self._step_loss = _gauge("train_step_loss", "Total loss of the step told last.")
+        self._of_epoch = {
+            "train/loss": _gauge("train_loss", "Total loss, mean over the last whole epoch."),
+            "train/images_per_second": _gauge(
+                "train_images_per_second", "Of all workers, over the last whole epoch."
+            ),
+            score: _gauge("train_accuracy", f"{score} after the last whole epoch."),
+        }
+        self._images = _counter("train_images", "Training images taken by a worker.", "rank", "node")
+        self._waited = _counter(
+            "train_waiting_seconds", "Until batches were there, or were made by the worker.", "rank", "node"
+        )
+
+    def step_done(self, epoch: int, step: int, total_steps: int, loss: float) -> None:
+        """Tell of a logged step.
+
+        Args:
+            epoch: From 1.
+            step: Steps done in the whole training.
+            total_steps: Of the whole training.
+            loss: Total of this step.
+        """
+        for gauge, value in (
+            (self._epoch, epoch),
+            (self._step, step),
+            (self._steps, total_steps),
+            (self._step_loss, loss),
+        ):
+            gauge.set(value, self._tags)
+
+    def worker_done(self, rank: int, node: str, images: int, waited_s: float) -> None:
+        """Tell what a worker has done since the last time.
+
+        Args:
+            rank: Of the worker.
+            node: Host name of its node.
+            images: That it took.
+            waited_s: Seconds until they were there.
+        """
+        tags = self._tags | {"rank": str(rank), "node": node}
+        self._images.inc(images, tags)
+        self._waited.inc(waited_s, tags)
+
+    def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Tell of the end of an epoch; a figure without a value stays as it was."""
+        self._epoch.set(epoch, self._tags)
+        self._step.set(epoch * self._steps_per_epoch, self._tags)
+        for name, gauge in self._of_epoch.items():
+            if math.isfinite(metrics[name]):
+                gauge.set(metrics[name], self._tags)
+
+
+def _counter(name: str, description: str, *tags: str) -> Counter:
+    return Counter(f"faceml_{name}", description, ("run", *tags))
+
+
+def _gauge(name: str, description: str, *tags: str) -> Gauge:
+    return Gauge(f"faceml_{name}", description, ("run", *tags))
