@@ -61,6 +61,7 @@ class StorageFolder:
         else:
             self.uri = str(place)
             check_uri(self.uri)
+        self._open: tuple[int, pafs.FileSystem, str] | None = None
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         return type(self), (self.uri,)
@@ -68,12 +69,12 @@ class StorageFolder:
     @property
     def filesystem(self) -> pafs.FileSystem:
         """File system of pyarrow that holds the folder."""
-        return self._opened[0]
+        return self._opened()[0]
 
     @property
     def path(self) -> str:
         """The folder's path inside `filesystem`."""
-        return self._opened[1]
+        return self._opened()[1]
 
     def read(
         self, path: str, max_bytes: int | None = None, follow_links: bool = False
@@ -202,9 +203,12 @@ class StorageFolder:
             leftover.unlink(missing_ok=True)
         return [leftover.name for leftover in leftovers]
 
-    @cached_property
     def _opened(self) -> tuple[pafs.FileSystem, str]:
-        return (pafs.LocalFileSystem(), self.uri) if self.is_local else open_store(self.uri)
+        # A process that was forked must not talk over its parent's connections.
+        if self._open is None or self._open[0] != os.getpid():
+            opened = (pafs.LocalFileSystem(), self.uri) if self.is_local else open_store(self.uri)
+            self._open = (os.getpid(), *opened)
+        return self._open[1:]
 
     @cached_property
     def _real_path(self) -> str:

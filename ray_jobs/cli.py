@@ -38,7 +38,7 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=120)
 
 
-def _show_results(place: Path) -> None:
+def _show_results(place: str | Path) -> None:
     print(f"Results: {place}")  # noqa: T201 - the last line of stdout is for scripts
 
 
@@ -91,10 +91,12 @@ def extract(
 
 @app.command("export-json")
 def export_json(
-    table: Annotated[Path, typer.Option(help="Landmark table.")],
-    output: Annotated[Path, typer.Option(help="JSON file to write.")],
+    table: Annotated[str, typer.Option(metavar="PLACE", help="Landmark table, a path or URI.")],
+    output: Annotated[str, typer.Option(metavar="PLACE", help="JSON file to write, a path or URI.")],
     num_landmarks: Annotated[int, typer.Option(help="5 or 10.")] = 5,
-    images: Annotated[Path | None, typer.Option(help="Folder to put before each image's path.")] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Folder to put before each image's path.")
+    ] = None,
 ) -> None:
     """Write landmarks as plain JSON: to each image path its list of points.
 

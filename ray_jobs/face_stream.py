@@ -16,6 +16,7 @@ from faceml.config.train import DataConfig
 from faceml.datasets.face_columns import training_columns
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.image_copies import COLUMN
+from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.landmark_table import shard_names
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import Columns, collated, decode_rows
@@ -33,30 +34,31 @@ def face_stream(config: DataConfig, seed: int) -> ray.data.Dataset:
         config: Of the training's data.
         seed: Of the order.
     """
-    table, images = config.train.table, config.train.images
-    columns = ["image_id", *training_columns(table, config.num_landmarks, from_copies=images is None)]
+    table, images = StorageFolder(config.train.table), config.train.images
+    columns = ["image_id", *training_columns(table.uri, config.num_landmarks, from_copies=images is None)]
     columns += [] if images else [COLUMN]
-    shards = [{"shard": str(table / name)} for name in shard_names(StorageFolder(table))]
+    shards = [{"shard": name} for name in shard_names(table)]
     decode = partial(
         decode_rows,
-        table=table,
-        images=images,
+        table=table.uri,
+        images=ImageFiles(images) if images else None,
         num_landmarks=config.num_landmarks,
         preprocessing=Preprocessing(config.image_size),
     )
     return (
         ray.data.from_items(shards, override_num_blocks=len(shards))
         .randomize_block_order(seed=RandomSeedConfig(seed=seed, reseed_after_execution=True))
-        .map_batches(partial(_faces_of_shards, columns=columns, decode=decode), batch_size=1)
+        .map_batches(partial(_faces_of_shards, table=table, columns=columns, decode=decode), batch_size=1)
     )
 
 
 def _faces_of_shards(
-    batch: Columns, columns: list[str], decode: Callable[[pa.Table], Columns]
+    batch: Columns, table: StorageFolder, columns: list[str], decode: Callable[[pa.Table], Columns]
 ) -> Iterator[Columns]:
     """Yield the faces of shards, a bounded number at a time."""
     for shard in batch["shard"].tolist():
-        for rows in pq.ParquetFile(shard).iter_batches(ROWS_AT_ONCE, columns=columns):
+        file = pq.ParquetFile(f"{table.path}/{shard}", filesystem=table.filesystem)
+        for rows in file.iter_batches(ROWS_AT_ONCE, columns=columns):
             yield decode(pa.Table.from_batches([rows]))
 
 

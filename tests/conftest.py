@@ -1,14 +1,18 @@
 """What tests of several packages share: the landmark model, loaded once, and a store that speaks S3."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import pyarrow.fs as pafs
 import pytest
 from hypothesis import settings
 
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
+from faceml.places import place_below
+from faceml.storage import StorageFolder
 
 # How long an example takes says more about the other processes of the machine.
 settings.register_profile("faceml", deadline=None)
@@ -28,16 +32,48 @@ def detector(model_bundle: Path) -> Iterator[MediaPipeDetector]:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """A server of the S3 API on this machine, as host:port; keys to it are in the environment."""
+def s3_keys() -> Iterator[None]:
+    """Keys to `s3_server` in the environment, of which Ray's workers get what is there when Ray starts."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def s3_server(s3_keys: None) -> Iterator[str]:
+    """A server of the S3 API on this machine, as host:port."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request otherwise
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield ":".join(map(str, server.get_host_and_port()))
+    yield ":".join(map(str, server.get_host_and_port()))
     server.stop()
+
+
+@pytest.fixture
+def s3_uri(s3_server: str) -> Callable[..., str]:
+    """Make the URI of an own folder in a bucket, by way of the server itself or of a proxy."""
+    server = pafs.S3FileSystem(
+        endpoint_override=s3_server, scheme="http", region="us-east-1", allow_bucket_creation=True
+    )
+    server.create_dir("faces")
+    folder = uuid4().hex
+    return lambda endpoint=s3_server: (
+        f"s3://faces/{folder}/train%20set?endpoint_override={endpoint}&scheme=http&region=us-east-1"
+    )
+
+
+@pytest.fixture
+def in_s3(s3_uri: Callable[..., str]) -> Callable[[Path], str]:
+    """Copy a folder of this machine into the own one, and return its URI there."""
+
+    def copy(folder: Path) -> str:
+        uri = place_below(s3_uri(), folder.name)
+        there = StorageFolder(uri)
+        pafs.copy_files(str(folder), there.path, destination_filesystem=there.filesystem, use_threads=False)
+        return uri
+
+    return copy

@@ -12,13 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
-from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
@@ -58,19 +57,6 @@ def without_privileges() -> Iterator[None]:
         yield
     finally:
         os.seteuid(user)
-
-
-@pytest.fixture
-def s3_uri(s3_server: str) -> Callable[..., str]:
-    """Make the URI of an own folder in a bucket, by way of the server itself or of a proxy."""
-    server = pafs.S3FileSystem(
-        endpoint_override=s3_server, scheme="http", region="us-east-1", allow_bucket_creation=True
-    )
-    server.create_dir("faces")
-    folder = uuid4().hex
-    return lambda endpoint=s3_server: (
-        f"s3://faces/{folder}/train%20set?endpoint_override={endpoint}&scheme=http&region=us-east-1"
-    )
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -113,6 +99,20 @@ def test_storage_folder__pickles_and_opens_its_store_again(folder: StorageFolder
     folder.write("a.jpg", b"face")
     again = pickle.loads(pickle.dumps(folder))
     assert (again.uri, again.is_local, again.read("a.jpg")) == (folder.uri, folder.is_local, b"face")
+
+
+def test_storage_folder__a_forked_process_opens_its_store_again(s3_uri: Callable[..., str]) -> None:
+    folder = StorageFolder(s3_uri())
+    opened = folder.filesystem
+    assert folder.filesystem is opened
+
+    def child() -> None:
+        sys.exit(0 if folder.filesystem is not opened else 1)
+
+    process = get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
 
 
 def test_storage_folder__holds_parquet_files_that_pyarrow_reads(folder: StorageFolder) -> None:

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Config(BaseModel):
@@ -42,6 +42,18 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
+def _local(place: Any) -> Any:
+    """Return what is to be a path on this machine, a `file://` URI as the path that it names.
+
+    Raises:
+        ValueError: It is another URI.
+    """
+    scheme, separator, rest = str(place).partition("://")
+    if separator and scheme != "file":
+        raise ValueError("must be a path that this machine sees: this setting takes no URI of a store")
+    return unquote(rest) if separator else place
+
+
 def _storage_uri(place: str) -> str:
     """Return a URI as it is and a local path made absolute.
 
@@ -61,13 +73,14 @@ def _storage_uri(place: str) -> str:
     return place
 
 
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-InputFolder = Annotated[AbsolutePath, MustExist("folder"), OnEveryNode()]
+AbsolutePath = Annotated[Path, BeforeValidator(_local), AfterValidator(_absolute)]
 InputFile = Annotated[AbsolutePath, MustExist("file"), OnEveryNode()]
 OutputFolder = Annotated[AbsolutePath, OnEveryNode()]
 StorageUri = Annotated[str, AfterValidator(_storage_uri), OnEveryNode()]
-"""A folder on any file system that pyarrow reaches: a local path, or a URI such as `s3://bucket/faces`."""
+"""A folder or file on any file system that pyarrow reaches: a local path, or a URI such as
+`s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]
+InputStorageFile = Annotated[StorageUri, MustExist("file")]
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from faceml.config.base import Config, CountOrZero, InputFile, OutputFolder
+from faceml.config.base import Config, CountOrZero, InputStorageFile, OutputFolder
 from faceml.config.log import LoggingConfig
 from faceml.config.train import SplitConfig
 
@@ -18,8 +18,8 @@ class EvaluateRunConfig(Config):
 class EvaluateConfig(Config):
     """`faceml evaluate`: how good a model is on a split."""
 
-    model: InputFile
-    """A `best_model.pt` of `faceml train`; it brings its preprocessing and its landmarks."""
+    model: InputStorageFile
+    """A `best_model.pt` of `faceml train`, a path or URI; it brings its preprocessing and its landmarks."""
     data: SplitConfig
     batch_size: Annotated[int, Field(strict=True, ge=1)] = 64
     loader_processes: CountOrZero = 0

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from faceml.config.base import AbsolutePath, Config, Count, MustExist, OnEveryNode
+from faceml.config.base import Config, Count, MustExist, StorageUri
 
 BackboneName = Literal["resnet18", "resnet50"]
-WeightsFile = Annotated[AbsolutePath, MustExist("file", or_else="none or imagenet"), OnEveryNode()]
+WeightsFile = Annotated[StorageUri, MustExist("file", or_else="none or imagenet")]
 
 
 class ModelConfig(Config):
@@ -14,7 +14,8 @@ class ModelConfig(Config):
     backbone: BackboneName = "resnet18"
     """torchvision ResNet without its classifier."""
     weights: Literal["none", "imagenet"] | WeightsFile = "none"
-    """`none` (random start), `imagenet` (torchvision's download), or a file with a ResNet state dict."""
+    """`none` (random start), `imagenet` (torchvision's download), or a file with a ResNet state dict (path
+    or URI)."""
     embedding_dim: Count = 512
     """Width of the projection that all heads read."""
     stem_stride: Literal[1, 2] = 2

@@ -28,12 +28,12 @@ def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterat
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from local_paths(value, mark, f"{prefix}{name}.")
-        # A string of a union is another choice than a path; what is not on this machine is looked for when
-        # it is opened.
-        is_local = isinstance(value, str) and bool(field.metadata) and "://" not in value
-        for found in [*field.metadata, *_marks_of_members(field.annotation)]:
-            if isinstance(found, mark) and (is_local or isinstance(value, Path)):
-                yield prefix + name, Path(value), found
+        # What lies in a store is looked for when it is opened. Other choices than a path, such as `none`, are
+        # not absolute.
+        if isinstance(value, str | Path) and Path(value).is_absolute():
+            for found in [*field.metadata, *_marks_of_members(field.annotation)]:
+                if isinstance(found, mark):
+                    yield prefix + name, Path(value), found
 
 
 def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:

@@ -10,7 +10,7 @@ from faceml.config.base import (
     Count,
     CountOrZero,
     Fraction,
-    InputFolder,
+    InputStorage,
     NonNegative,
     OutputFolder,
     Positive,
@@ -27,10 +27,10 @@ from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
 class SplitConfig(Config):
     """One split: its landmark table and its images."""
 
-    table: InputFolder
-    """Landmark table from `faceml extract`."""
-    images: InputFolder | None = None
-    """The folder that was extracted; null reads the copies in the table's `image_jpeg`."""
+    table: InputStorage
+    """Landmark table from `faceml extract`, a path or a URI such as `s3://bucket/tables/train`."""
+    images: InputStorage | None = None
+    """The folder that was extracted, a path or URI; null reads the copies in the table's `image_jpeg`."""
 
 
 class AugmentationConfig(Config):

@@ -46,11 +46,11 @@ class ImageNames(Sequence[str]):
         return found
 
 
-def training_columns(table: Path, num_landmarks: int, *, from_copies: bool) -> list[str]:
+def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool) -> list[str]:
     """Name the columns that a training needs besides `image_id` and pixels.
 
     Args:
-        table: A landmark table.
+        table: A landmark table, a path or URI.
         num_landmarks: 5 or 10.
         from_copies: The training copies in the table are what is seen; they may show a part of each image.
     """
@@ -58,7 +58,7 @@ def training_columns(table: Path, num_landmarks: int, *, from_copies: bool) -> l
     return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
 
 
-def expression_labels(rows: pa.Table, table: Path) -> npt.NDArray[np.int64]:
+def expression_labels(rows: pa.Table, table: str) -> npt.NDArray[np.int64]:
     """Return the label of each row by its folder, int64 of shape (N,).
 
     Args:
@@ -110,16 +110,16 @@ def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     return np.concatenate([np.empty(0, dtype=np.float32), *parts])
 
 
-def copies_are_aligned(table: Path) -> bool:
+def copies_are_aligned(table: str | Path) -> bool:
     """Say whether the copies in a table show faces moved onto ArcFace's template."""
     return bool(_embed_settings(table).get("align"))
 
 
-def _copies_are_cropped(table: Path) -> bool:
+def _copies_are_cropped(table: str | Path) -> bool:
     return bool(_embed_settings(table).get("crop"))
 
 
-def _embed_settings(table: Path) -> dict[str, Any]:
+def _embed_settings(table: str | Path) -> dict[str, Any]:
     """Return how the copies in a table were made; empty if there are none."""
     settings = json.loads(table_metadata_of(table)["faceml.extraction"])
     return settings.get("output", {}).get("embed") or {}

@@ -30,9 +30,10 @@ from faceml.datasets.face_columns import (
     training_columns,
 )
 from faceml.datasets.image_copies import ImageCopies
+from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.landmark_table import read_table
-from faceml.datasets.preprocessing import Preprocessing, read_image
+from faceml.datasets.preprocessing import Preprocessing
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +75,8 @@ class FaceDataset(Dataset[FaceSample]):
     Subclasses say with `taken` and `labels_of` which rows belong to them and what their labels are.
 
     Args:
-        table: Landmark table with labelled folders.
-        images: The folder that was extracted; None reads the table's column `image_jpeg`.
+        table: Landmark table with labelled folders, a path or URI.
+        images: The folder that was extracted, a path or URI; None reads the table's column `image_jpeg`.
         num_landmarks: 5 or 10.
         preprocessing: Makes the square image.
         cache: Where copies are laid out for reading; the user's cache by default.
@@ -91,13 +92,13 @@ class FaceDataset(Dataset[FaceSample]):
 
     def __init__(
         self,
-        table: Path,
-        images: Path | None,
+        table: str | Path,
+        images: str | Path | None,
         num_landmarks: int,
         preprocessing: Preprocessing,
         cache: Path | None = None,
     ) -> None:
-        self.table = table
+        self.table = str(table)
         self.preprocessing = preprocessing
         self.from_aligned_copies = images is None and copies_are_aligned(table)
         if self.from_aligned_copies and not self.takes_aligned_copies:
@@ -110,22 +111,22 @@ class FaceDataset(Dataset[FaceSample]):
         self.left_out = _by_status(rows.filter(pc.invert(taken)))
         rows = rows.filter(taken)
         self.image_ids: Sequence[str] = ImageNames(rows["image_id"])
-        self.labels = torch.from_numpy(self.labels_of(rows, table))
+        self.labels = torch.from_numpy(self.labels_of(rows, self.table))
         self.has_landmarks = torch.from_numpy(has_landmarks(rows).copy())
         self.landmarks = torch.from_numpy(seen_landmarks(rows, num_landmarks))
         # Not closures: where processes are spawned, a dataset is pickled for its loaders.
         self.read: ReadBytes = (
-            partial(_read_file, images, self.image_ids)
+            partial(_read_file, ImageFiles(images), self.image_ids)
             if images
             else ImageCopies(table, rows["image_id"], cache)
         )
-        if images and len(self) and not (images / self.image_ids[0]).is_file():
+        if images and len(self) and not ImageFiles(images).has(self.image_ids[0]):
             raise ConfigError(
                 f"{images}: {self.image_ids[0]} of the table {table} is not there. Name the folder "
                 "that was extracted."
             )
 
-    def labels_of(self, rows: pa.Table, table: Path) -> npt.NDArray[np.int64]:
+    def labels_of(self, rows: pa.Table, table: str) -> npt.NDArray[np.int64]:
         """Return the label of each row, int64 of shape (N,).
 
         Raises:
@@ -191,5 +192,5 @@ def _by_status(rows: pa.Table) -> dict[str, list[str]]:
     return found
 
 
-def _read_file(root: Path, image_ids: Sequence[str], index: int) -> bytes | None:
-    return read_image(root / image_ids[index])
+def _read_file(files: ImageFiles, image_ids: Sequence[str], index: int) -> bytes | None:
+    return files(image_ids[index])

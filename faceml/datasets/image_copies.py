@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.atomic import PARTIAL_SUFFIX, AtomicPath
-from faceml.datasets.landmark_table import refuse_missing, shard_names
+from faceml.datasets.landmark_table import read_shard_schema, refuse_missing, shard_names
 from faceml.storage import StorageFolder
 from faceml.user_cache import user_cache
 
@@ -36,7 +36,7 @@ class ImageCopies:
     Bytes are read by `pread`: what the system caches of the file is not part of the process's memory.
 
     Args:
-        table: A landmark table on this machine.
+        table: A landmark table, a path or URI.
         image_ids: Of the rows, strings.
         cache: Folder of the flat files; the user's cache by default.
 
@@ -44,13 +44,13 @@ class ImageCopies:
         ConfigError: The table has no copies.
     """
 
-    def __init__(self, table: Path, image_ids: pa.ChunkedArray, cache: Path | None = None) -> None:
+    def __init__(self, table: str | Path, image_ids: pa.ChunkedArray, cache: Path | None = None) -> None:
         self._table = StorageFolder(table)
         for name in shard_names(self._table):
-            refuse_missing([COLUMN], pq.read_schema(table / name), self._table)
+            refuse_missing([COLUMN], read_shard_schema(self._table, name), self._table)
         self._image_ids = image_ids
-        place = hashlib.sha256(str(table).encode()).hexdigest()[:12]
-        self._file = (cache or user_cache()) / "copies" / f"{place}-{_version(table)}.jpegs"
+        place = hashlib.sha256(self._table.uri.encode()).hexdigest()[:12]
+        self._file = (cache or user_cache()) / "copies" / f"{place}-{_version(self._table)}.jpegs"
 
     def __call__(self, index: int) -> bytes:
         """Return the encoded bytes of a row's copy; none if the table has no copy of it."""
@@ -93,7 +93,8 @@ class ImageCopies:
         names, lengths = list[pa.Array](), list[int]()
         with AtomicPath(self._file) as partial, partial.open("wb") as flat:
             for shard in shard_names(self._table):
-                rows = pq.ParquetFile(f"{self._table.path}/{shard}")
+                file = f"{self._table.path}/{shard}"
+                rows = pq.ParquetFile(file, filesystem=self._table.filesystem)
                 for batch in rows.iter_batches(ROWS_AT_ONCE, columns=["image_id", COLUMN]):
                     names.append(batch["image_id"])
                     copies = [copy or b"" for copy in batch[COLUMN].to_pylist()]
@@ -126,8 +127,8 @@ class _OneAtATime:
         self._held.close()
 
 
-def _version(table: Path) -> str:
+def _version(table: StorageFolder) -> str:
     """Return what is another as soon as a shard is."""
-    shards = [(table / name).stat() for name in shard_names(StorageFolder(table))]
-    known = [(shard.st_ino, shard.st_size, shard.st_mtime_ns) for shard in shards]
+    shards = table.filesystem.get_file_info([f"{table.path}/{name}" for name in shard_names(table)])
+    known = [(shard.base_name, shard.size, shard.mtime_ns) for shard in shards]
     return hashlib.sha256(repr(known).encode()).hexdigest()[:12]

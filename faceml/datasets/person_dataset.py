@@ -48,9 +48,9 @@ class PersonDataset(FaceDataset):
     its person in `people`; its landmarks are used up by the alignment, and it has none.
 
     Args:
-        table: Landmark table with a folder for each person.
-        images: The folder that was extracted; None reads the table's column `image_jpeg`, whose copies may
-            be aligned already.
+        table: Landmark table with a folder for each person, a path or URI.
+        images: The folder that was extracted, a path or URI; None reads the table's column `image_jpeg`,
+            whose copies may be aligned already.
         preprocessing: Says how large the aligned square is.
         cache: Where copies are laid out for reading; the user's cache by default.
 
@@ -65,7 +65,11 @@ class PersonDataset(FaceDataset):
     takes_aligned_copies = True
 
     def __init__(
-        self, table: Path, images: Path | None, preprocessing: AlignedPreprocessing, cache: Path | None = None
+        self,
+        table: str | Path,
+        images: str | Path | None,
+        preprocessing: AlignedPreprocessing,
+        cache: Path | None = None,
     ) -> None:
         self.people: list[str] = []
         super().__init__(table, images, ALIGNED_BY, preprocessing, cache)
@@ -73,7 +77,7 @@ class PersonDataset(FaceDataset):
         self.landmarks = torch.zeros_like(self.landmarks)
         self.has_landmarks = torch.zeros_like(self.has_landmarks)
 
-    def labels_of(self, rows: pa.Table, table: Path) -> npt.NDArray[np.int64]:
+    def labels_of(self, rows: pa.Table, table: str) -> npt.NDArray[np.int64]:
         """Return the place of each row's folder among all, int64 of shape (N,)."""
         folders = rows["folder"].combine_chunks()
         self.people = sorted(pc.unique(folders).to_pylist())

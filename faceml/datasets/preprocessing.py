@@ -3,10 +3,8 @@
 Shape letters: B images of a batch, S side of the square, px.
 """
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,7 +45,7 @@ class Preprocessing:
         decoded = decode_reduced(data, short_side_px=self.image_size)
         return decoded if isinstance(decoded, str) else decoded.pixels
 
-    def square(self, data: bytes | None, image_id: str, table: Path) -> Tensor:
+    def square(self, data: bytes | None, image_id: str, table: str) -> Tensor:
         """Decode and scale a file's bytes to a uint8 tensor of shape (3, S, S).
 
         Raises:
@@ -55,13 +53,13 @@ class Preprocessing:
         """
         return self.resize(self.pixels(data, image_id, table))
 
-    def pixels(self, data: bytes | None, image_id: str, table: Path) -> RgbImage:
+    def pixels(self, data: bytes | None, image_id: str, table: str) -> RgbImage:
         """Decode a file's bytes as `decode` does, to uint8 of shape (H, W, 3).
 
         Args:
             data: The bytes; None if the file is gone.
             image_id: Names the image, for the error.
-            table: That has it.
+            table: That has it, its place.
 
         Raises:
             StoppedError: The file is no longer what was extracted.
@@ -97,11 +95,3 @@ class Preprocessing:
 def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Return float32 of shape (3, 1, 1); kept, because to bring it to a GPU waits for all that it does."""
     return torch.tensor(values, device=device)[:, None, None]
-
-
-def read_image(file: Path) -> bytes | None:
-    """Return a file's bytes, None if it is gone."""
-    data = None
-    with suppress(FileNotFoundError):
-        data = file.read_bytes()
-    return data

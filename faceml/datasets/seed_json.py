@@ -3,17 +3,20 @@
 import json
 from pathlib import Path
 
-from faceml.atomic import write_text
 from faceml.datasets.landmark_table import read_table
+from faceml.places import place_below, split_place
 from faceml.schema import landmark_column
+from faceml.storage import StorageFolder
 
 
-def export_json(table: Path, file: Path, num_landmarks: int, images: Path | None = None) -> int:
+def export_json(
+    table: str | Path, file: str | Path, num_landmarks: int, images: str | Path | None = None
+) -> int:
     """Write `{image_path: [[x1, y1], …]}` of all images with landmarks; coordinates are normalised.
 
     Args:
-        table: Landmark table.
-        file: Written whole or not at all.
+        table: Landmark table, a path or URI.
+        file: Written whole or not at all, at a path or URI.
         num_landmarks: 5 or 10.
         images: Put before each image's path; by default paths are relative to the folder that was extracted.
 
@@ -23,11 +26,13 @@ def export_json(table: Path, file: Path, num_landmarks: int, images: Path | None
     column = landmark_column(num_landmarks)
     rows = read_table(table, [column])
     landmarks = {
-        str(images / image_id) if images else image_id: [
+        place_below(images, image_id) if images else image_id: [
             [round(points[i], 6), round(points[i + 1], 6)] for i in range(0, len(points), 2)
         ]
         for image_id, points in zip(rows["image_id"].to_pylist(), rows[column].to_pylist(), strict=True)
         if points is not None
     }
-    write_text(file, json.dumps(landmarks, indent=1, ensure_ascii=False) + "\n")
+    folder, name = split_place(file)
+    text = json.dumps(landmarks, indent=1, ensure_ascii=False) + "\n"
+    StorageFolder(folder).write(name, text.encode())
     return len(landmarks)

@@ -5,7 +5,6 @@ Shape letters: B rows, L landmarks, S side of the image, px.
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,14 @@ import torch
 from faceml.datasets.face_columns import DECODED, expression_labels, has_landmarks, seen_landmarks
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.image_copies import COLUMN
-from faceml.datasets.preprocessing import Preprocessing, read_image
+from faceml.datasets.image_files import ImageFiles
+from faceml.datasets.preprocessing import Preprocessing
 
 Columns = dict[str, npt.NDArray[Any]]
 
 
 def decode_rows(
-    rows: pa.Table, table: Path, images: Path | None, num_landmarks: int, preprocessing: Preprocessing
+    rows: pa.Table, table: str, images: ImageFiles | None, num_landmarks: int, preprocessing: Preprocessing
 ) -> Columns:
     """Turn rows into arrays of faces, those left out that have no pixels.
 
@@ -31,7 +31,7 @@ def decode_rows(
         rows: With `image_id` and the columns of `training_columns`, and with `image_jpeg` if there is no
             folder of images.
         table: Where they come from, for errors.
-        images: The folder that was extracted; None decodes `image_jpeg`.
+        images: Of the folder that was extracted; None decodes `image_jpeg`.
         num_landmarks: L.
         preprocessing: Makes the square image.
 
@@ -44,7 +44,7 @@ def decode_rows(
     """
     rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
     names = rows["image_id"].to_pylist()
-    encoded = rows[COLUMN].to_pylist() if images is None else (read_image(images / name) for name in names)
+    encoded = rows[COLUMN].to_pylist() if images is None else map(images, names)
     side = preprocessing.image_size
     pixels = np.empty((len(names), 3, side, side), dtype=np.uint8)
     for place, (name, data) in enumerate(zip(names, encoded, strict=True)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, get_args
 
@@ -12,6 +11,7 @@ from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, res
 
 from faceml.config.config_error import ConfigError
 from faceml.config.model import BackboneName, ModelConfig
+from faceml.tensor_files import is_tensor_file, read_tensors
 
 PREFIX = "backbone."
 """What the keys of a backbone start with inside the state dict of a whole model."""
@@ -112,7 +112,7 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
     Args:
         backbone: From `build_backbone`.
         weights: `none` keeps the random start; `imagenet` takes torchvision's file from torch hub's cache
-            or downloads it; anything else is a file that `backbone_state` understands.
+            or downloads it; anything else is a path or URI of a file that `backbone_state` understands.
 
     Raises:
         ConfigError: There is no such file, it cannot be read or downloaded, or it does not fit.
@@ -128,11 +128,10 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
                 progress=False, check_hash=True, weights_only=True, map_location="cpu"
             )
     else:
-        path = Path(weights).expanduser()
-        if not path.is_file():
+        if not is_tensor_file(weights):
             raise ConfigError(_complaint(weights, "there is no such file"))
         with _ReadingWeights(weights):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint = read_tensors(weights)
         if not isinstance(checkpoint, Mapping):
             raise ConfigError(_complaint(weights, f"holds a {type(checkpoint).__name__}, not a state dict"))
     state = backbone_state(checkpoint)
@@ -164,7 +163,7 @@ class _ReadingWeights:
 def _complaint(source: str, reason: str) -> str:
     return (
         f"model.weights: {source}: {reason}. Choose none (random start), imagenet (torchvision's download) "
-        "or a file with a ResNet state dict."
+        "or a file with a ResNet state dict, a path or URI."
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from rich.console import Group
 from rich.table import Table
@@ -27,7 +26,7 @@ class SplitPlan:
         left_out: Images without pixels, by status.
     """
 
-    table: Path
+    table: str
     class_counts: Sequence[int]
     left_out: Mapping[str, int]
 

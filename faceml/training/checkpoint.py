@@ -9,6 +9,7 @@ from faceml.atomic import AtomicPath
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.schema import LandmarkSet
+from faceml.tensor_files import read_tensors
 from faceml.training.observer import Metrics
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ def write_state(state: dict[str, Any], path: Path) -> None:
         torch.save(state, file)  # given a path instead, PyTorch does not say why it cannot write
 
 
-def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `write_state` wrote; nothing in the file is executed."""
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+def read_state(place: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what `write_state` wrote, at a path or URI; nothing in the file is executed.
+
+    Raises:
+        ConfigError: There is no such file in the store.
+    """
+    state: dict[str, Any] = read_tensors(place, device)
     return state
 
 

@@ -23,21 +23,21 @@ class TrainedModel(NamedTuple):
     landmark_set: LandmarkSet
 
 
-def load_trained_model(path: Path) -> TrainedModel:
-    """Read a `best_model.pt`.
+def load_trained_model(place: str | Path) -> TrainedModel:
+    """Read a `best_model.pt` at a path or URI.
 
     Raises:
         ConfigError: It is none, or was trained on images, points or labels other than this faceml makes; each
             difference is named.
     """
-    checkpoint = read_state(path)
+    checkpoint = read_state(place)
     missing = [key for key in KEYS if key not in checkpoint]
     if missing:
-        raise ConfigError(f"{path}: is no model of `faceml train`; it lacks {', '.join(missing)}.")
+        raise ConfigError(f"{place}: is no model of `faceml train`; it lacks {', '.join(missing)}.")
     config = checkpoint["config"]
     preprocessing = Preprocessing(config["data"]["image_size"])
     landmark_set = LANDMARK_SETS[config["data"]["num_landmarks"]]
-    refuse_other_contract(checkpoint, contract(preprocessing, landmark_set), str(path))
+    refuse_other_contract(checkpoint, contract(preprocessing, landmark_set), str(place))
     # Its weights come with it: whatever it once started from is not looked for again.
     architecture = ModelConfig.model_validate(config["model"] | {"weights": "none"})
     model = build_multitask_model(architecture, len(landmark_set), len(EXPRESSIONS))

@@ -1,7 +1,6 @@
 """The step from pretraining to recognition: a run's backbone in a new network."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from faceml.config.config_error import ConfigError
@@ -26,7 +25,7 @@ def refuse_other_normalisation(config: ModelConfig, preprocessing: Preprocessing
     """
     if config.weights in ("none", "imagenet"):
         return
-    checkpoint = read_state(Path(config.weights))
+    checkpoint = read_state(config.weights)
     found, expected = checkpoint.get("preprocessing", {}), preprocessing.fingerprint()
     differences = [
         f"{name} {found[name]} where recognition has {expected[name]}"

@@ -12,7 +12,14 @@ from pydantic import ValidationError
 
 from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import apply_overrides, assign_keys, dump_config, load_config, parse_config
+from faceml.config.loading import (
+    apply_overrides,
+    assign_keys,
+    check_inputs,
+    dump_config,
+    load_config,
+    parse_config,
+)
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 
@@ -230,9 +237,31 @@ def test_parse_config__paths_are_absolute_and_home_is_expanded(
     monkeypatch.chdir(tmp_path)
     config = parse_config(TrainConfig, apply_overrides(TRAIN, ["run.folder=~/run", "data.val.table=tables"]))
     assert config.run.folder == tmp_path / "run"
-    assert config.data.val.table == tmp_path / "tables"
+    assert config.data.val.table == str(tmp_path / "tables")
     nobody = parse_config(TrainConfig, apply_overrides(TRAIN, ["run.folder=~nobody-by-this-name/run"]))
     assert nobody.run.folder == tmp_path / "~nobody-by-this-name" / "run"
+
+
+def test_parse_config__a_uri_stays_as_it_is_where_it_is_taken_and_is_refused_elsewhere() -> None:
+    uris = {
+        "data.train.table": "s3://bucket/tables/train?region=eu-west-1",
+        "data.val.images": "gs://bucket/faces/val",
+        "model.weights": "s3://bucket/runs/best_model.pt",
+    }
+    config = parse_config(TrainConfig, apply_overrides(TRAIN, [f"{key}={uri}" for key, uri in uris.items()]))
+    assert (config.data.train.table, config.data.val.images, config.model.weights) == tuple(uris.values())
+    check_inputs(config.model)
+    file = parse_config(TrainConfig, apply_overrides(TRAIN, ["data.val.table=file:///a%20b/val"]))
+    assert file.data.val.table == "/a b/val"
+    for key in uris:
+        told = complaint(TRAIN, f"{key}=s3://name:secret@bucket/train")
+        assert "keys do not belong into a URI" in told
+        assert "secret" not in told
+    told = complaint(TRAIN, "data.cache=s3://bucket/cache")
+    assert told == (
+        "Bad value: 'data.cache' = 's3://bucket/cache': must be a path that this machine sees: this setting "
+        "takes no URI of a store."
+    )
 
 
 def test_parse_config__a_word_for_weights_is_no_file() -> None:
@@ -240,9 +269,7 @@ def test_parse_config__a_word_for_weights_is_no_file() -> None:
         parse_config(TrainConfig, apply_overrides(TRAIN, ["model.weights=imagenet"])).model.weights
         == "imagenet"
     )
-    assert parse_config(TrainConfig, apply_overrides(TRAIN, ["model.weights=/a.pt"])).model.weights == Path(
-        "/a.pt"
-    )
+    assert parse_config(TrainConfig, apply_overrides(TRAIN, ["model.weights=/a.pt"])).model.weights == "/a.pt"
 
 
 def test_load_config__reads_a_file_and_overrides_it(tmp_path: Path) -> None:

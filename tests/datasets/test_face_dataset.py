@@ -1,6 +1,7 @@
 """Table and images, joined."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
@@ -18,6 +19,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import RgbImage, decode_image, encode_jpeg, shrink
 from faceml.schema import landmark_schema, table_metadata
 from faceml.stopped import StoppedError
+from faceml.storage import StorageFolder
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
 # In no order, as shards come; two rows without a face, two without pixels.
@@ -139,6 +141,24 @@ def test_face_dataset__batches_through_a_loader(processes: int, folder: Path) ->
     moved = batch.to(torch.device("meta"))
     assert isinstance(moved, FaceSample)
     assert all(values.device.type == "meta" for values in moved)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones(
+    copies: bool, folder: Path, in_s3: Callable[[Path], str]
+) -> None:
+    table, images = in_s3(folder / "table"), in_s3(folder / "images")
+    stored = FaceDataset(table, None if copies else images, 5, Preprocessing(48), folder / "cache")
+    local: FaceSample = default_collate(dataset(folder, copies=copies).__getitems__(list(range(6))))
+    here: FaceSample = default_collate(stored.__getitems__(list(range(6))))
+    for faces in (here, *DataLoader(stored, 6, num_workers=2)):
+        assert all(torch.equal(found, wanted) for found, wanted in zip(faces, local, strict=True))
+    if not copies:
+        StorageFolder(images).delete("3/b.jpg")
+        with pytest.raises(StoppedError, match=r"^3/b\.jpg: no longer there, though .* table s3://faces"):
+            stored[1]
+        with pytest.raises(ConfigError, match=r"0/a\.jpg of the table s3://.* is not there"):
+            FaceDataset(table, table, 5, Preprocessing(48))
 
 
 @pytest.mark.parametrize("copies", [False, True])

@@ -2,7 +2,7 @@
 
 import logging
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -65,6 +65,19 @@ def test_image_copies__are_laid_out_once_and_again_when_the_table_changes(
     assert len(list((table.parent / "cache" / "copies").glob("*.jpegs"))) == 1, (
         "those of the former table are gone"
     )
+
+
+def test_image_copies__of_a_table_in_a_store_are_laid_out_here_and_again_when_it_changes(
+    table: Path, in_s3: Callable[[Path], str]
+) -> None:
+    names, ids = ["1/1.jpg", "5/149.jpg"], pa.chunked_array([["1/1.jpg", "5/149.jpg"]])
+    uri, cache = in_s3(table), table.parent / "cache"
+    read = ImageCopies(uri, ids, cache)
+    assert [read(index) for index in (0, 1)] == [COPIES[name] for name in names]
+    write(table, "a.parquet", {"5/149.jpg": b"changed"})
+    assert in_s3(table) == uri
+    assert ImageCopies(uri, ids, cache)(1) == b"changed"
+    assert len(list((cache / "copies").glob("*.jpegs"))) == 1
 
 
 def test_image_copies__what_a_killed_or_cleaning_process_left_is_made_whole(table: Path) -> None:

@@ -9,6 +9,7 @@ from torch.utils.data import default_collate
 
 from faceml.datasets.face_columns import training_columns
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.landmark_table import read_table, write_shard
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import collated, decode_rows
@@ -51,7 +52,8 @@ def test_decode_rows__are_the_faces_of_the_data_set(from_copies: bool, folder: P
     assert ("crop_box" in columns) == from_copies
     rows = read_table(table, [*columns, "image_jpeg"])
     shuffled = rows.take([4, 0, 3, 5, 1])
-    batch = collated(decode_rows(shuffled, table, images, 5, Preprocessing(32)), faces.image_ids)
+    files = ImageFiles(images) if images else None
+    batch = collated(decode_rows(shuffled, str(table), files, 5, Preprocessing(32)), faces.image_ids)
     assert batch.position.tolist() == [3, 0, 4, 1], "without the undecodable one"
     expected: FaceSample = default_collate(faces.__getitems__(batch.position.tolist()))
     for found, wanted in zip(batch, expected, strict=True):
@@ -64,4 +66,4 @@ def test_decode_rows__an_image_that_changed_is_named(folder: Path, tmp_path: Pat
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "a.jpg").write_bytes(b"text")
     with pytest.raises(StoppedError, match=r"^2/a\.jpg: undecodable, though the landmark table"):
-        decode_rows(rows, folder / "table", tmp_path, 5, Preprocessing(32))
+        decode_rows(rows, str(folder / "table"), ImageFiles(tmp_path), 5, Preprocessing(32))

@@ -1,6 +1,7 @@
 """Backbones: their widths, and the weights they start from, whatever the user points at."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from faceml.models.backbone import (
     feature_dim,
     load_backbone_weights,
 )
+from faceml.places import place_below
 
 CHOICES = ("none", "imagenet", "a file with a ResNet state dict")
 
@@ -114,6 +116,16 @@ def test_load_backbone_weights__a_file_of_something_else_is_named(content: bytes
 
 def test_load_backbone_weights__a_missing_file_is_named(tmp_path: Path) -> None:
     assert "no such file" in complaint(tmp_path / "absent.pth")
+
+
+def test_load_backbone_weights__of_a_store_are_the_same(tmp_path: Path, in_s3: Callable[[Path], str]) -> None:
+    weights = build_backbone("resnet18").state_dict()
+    (tmp_path / "run").mkdir()
+    torch.save(weights, tmp_path / "run" / "best_model.pt")
+    folder, backbone = in_s3(tmp_path / "run"), build_backbone("resnet18")
+    load_backbone_weights(backbone, place_below(folder, "best_model.pt"))
+    assert same(backbone.state_dict(), weights)
+    assert "no such file" in complaint(place_below(folder, "absent.pt"))
 
 
 def test_load_backbone_weights__a_list_names_what_was_found(tmp_path: Path) -> None:
