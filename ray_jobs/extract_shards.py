@@ -44,8 +44,10 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
         pool = _pool(actors, len(shards) if may_grow else actors)
         # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
         memory = DETECTOR_BYTES if may_grow else None
-        with closing(_start_detectors(config, list(shards), pool, memory, schema)) as results:
-            metrics = ExtractionMetrics(config.run_folder, work.num_to_extract)
+        with (
+            ExtractionMetrics(config.run_folder, work.num_to_extract) as metrics,
+            closing(_start_detectors(config, list(shards), pool, memory, schema)) as results,
+        ):
             return _watch(results, work, actors, config.output.on_change == "re-extract", metrics)
 
 

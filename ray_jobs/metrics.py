@@ -7,13 +7,55 @@ nothing.
 """
 
 import math
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from ray.util.metrics import Counter, Gauge
 
+REPEAT_S = 1.0
+"""Ray drops a gauge that was not set for two of its intervals, by default 20 s; an epoch may take longer."""
 
-class ExtractionMetrics:
+
+class _RunMetrics:
+    """Metrics of one run, whose gauges keep their values while a block runs.
+
+    Args:
+        run_folder: Its name tells one run from another.
+    """
+
+    def __init__(self, run_folder: Path) -> None:
+        self._tags = {"run": run_folder.name}
+        self._last: dict[tuple[Gauge, tuple[tuple[str, str], ...]], float] = {}
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._repeating = threading.Thread(target=self._repeat, name="metrics", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._repeating.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._repeating.join()
+
+    def _set(self, gauge: Gauge, value: float, **tags: str) -> None:
+        with self._lock:
+            self._last[gauge, tuple(tags.items())] = value
+            gauge.set(value, self._tags | tags)
+
+    def _repeat(self) -> None:
+        while not self._ending.wait(REPEAT_S):
+            with self._lock:
+                for (gauge, tags), value in self._last.items():
+                    gauge.set(value, self._tags | dict(tags))
+
+
+class ExtractionMetrics(_RunMetrics):
     """Progress of an extraction, told by its driver after each shard.
 
     Args:
@@ -22,7 +64,8 @@ class ExtractionMetrics:
     """
 
     def __init__(self, run_folder: Path, to_do: int) -> None:
-        self._tags, self._left = {"run": run_folder.name}, to_do
+        super().__init__(run_folder)
+        self._left = to_do
         self._images = _counter("extract_images", "Images extracted, by status.", "status")
         self._shards = _counter("extract_shards", "Shards written.")
         self._to_do = _gauge("extract_images_to_do", "Images that are left to extract.")
@@ -30,7 +73,7 @@ class ExtractionMetrics:
         self._detector = _gauge(
             "extract_seconds_per_image", "Of a node's detector, its latest shard.", "node"
         )
-        self._to_do.set(self._left, self._tags)
+        self._set(self._to_do, self._left)
 
     def shard_done(self, made: Mapping[str, int], node: str, busy_s: float, images_per_second: float) -> None:
         """Tell of a shard.
@@ -46,13 +89,13 @@ class ExtractionMetrics:
         self._shards.inc(1, self._tags)
         images = sum(made.values())
         self._left -= images
-        self._to_do.set(self._left, self._tags)
-        self._speed.set(images_per_second, self._tags)
+        self._set(self._to_do, self._left)
+        self._set(self._speed, images_per_second)
         if images:
-            self._detector.set(busy_s / images, self._tags | {"node": node})
+            self._set(self._detector, busy_s / images, node=node)
 
 
-class TrainingMetrics:
+class TrainingMetrics(_RunMetrics):
     """Progress of a training, told by its driver at logged steps and after each epoch.
 
     Args:
@@ -62,7 +105,7 @@ class TrainingMetrics:
     """
 
     def __init__(self, run_folder: Path, score: str, steps_per_epoch: int) -> None:
-        self._tags = {"run": run_folder.name}
+        super().__init__(run_folder)
         self._steps_per_epoch = steps_per_epoch
         self._epoch = _gauge("train_epoch", "Epoch at work, or the last one.")
         self._step = _gauge("train_step", "Steps done in the whole training.")
@@ -89,13 +132,10 @@ class TrainingMetrics:
             total_steps: Of the whole training.
             loss: Total of this step.
         """
-        for gauge, value in (
-            (self._epoch, epoch),
-            (self._step, step),
-            (self._steps, total_steps),
-            (self._step_loss, loss),
-        ):
-            gauge.set(value, self._tags)
+        self._set(self._epoch, epoch)
+        self._set(self._step, step)
+        self._set(self._steps, total_steps)
+        self._set(self._step_loss, loss)
 
     def worker_done(self, rank: int, node: str, images: int, waited_s: float) -> None:
         """Tell what a worker has done since the last time.
@@ -112,11 +152,11 @@ class TrainingMetrics:
 
     def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Tell of the end of an epoch; a figure without a value stays as it was."""
-        self._epoch.set(epoch, self._tags)
-        self._step.set(epoch * self._steps_per_epoch, self._tags)
+        self._set(self._epoch, epoch)
+        self._set(self._step, epoch * self._steps_per_epoch)
         for name, gauge in self._of_epoch.items():
             if math.isfinite(metrics[name]):
-                gauge.set(metrics[name], self._tags)
+                self._set(gauge, metrics[name])
 
 
 def _counter(name: str, description: str, *tags: str) -> Counter:

@@ -76,7 +76,8 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
         OneReason(),
         RunFolder(folder) as run_folder,
         ProgressReport("train", job.total_steps) as progress,
-        EventChannel(_Receiver(job, run_folder, progress)) as events,
+        TrainingMetrics(folder, job.score, job.total_steps // job.config.training.epochs) as metrics,
+        EventChannel(_Receiver(job, run_folder, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()
     settle_checkpoints(folder)  # of what workers that died were writing
@@ -129,12 +130,13 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
 class _Receiver:
     """Take what workers tell: into the run folder, MLflow, the progress bar, Ray's metrics, the log."""
 
-    def __init__(self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport) -> None:
+    def __init__(
+        self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport, metrics: TrainingMetrics
+    ) -> None:
         self._job = job
         self._run_folder = run_folder
         self._progress = progress
-        steps_per_epoch = job.total_steps // job.config.training.epochs
-        self._metrics = TrainingMetrics(job.config.run.folder, job.score, steps_per_epoch)
+        self._metrics = metrics
         self._estimate = FirstEstimate()
 
     def __call__(

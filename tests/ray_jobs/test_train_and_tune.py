@@ -6,6 +6,7 @@ import math
 import re
 import socket
 import time
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from faceml.models.recognition import FaceResNet
 from faceml.run_files import read_metrics
 from ray_jobs import train, tune
 from ray_jobs.job_log import JsonLines
+from ray_jobs.metrics import TrainingMetrics
 from tests.observed import exported, worker_lines
 
 EPOCHS = 2
@@ -50,8 +52,20 @@ def driver_log() -> StringIO:
 
 
 @pytest.fixture(scope="module")
+def long_epoch(ray_cluster: None) -> Iterator[float]:
+    """When an epoch began of which there is no news since."""
+    with TrainingMetrics(Path("long_epoch"), "val/accuracy", 1) as metrics:
+        metrics.epoch_done(1, {"val/accuracy": 0.5, "train/loss": math.nan, "train/images_per_second": 8.0})
+        yield time.monotonic()
+
+
+@pytest.fixture(scope="module")
 def run_folder(
-    faces: Path, tables: Path, driver_log: StringIO, tmp_path_factory: pytest.TempPathFactory
+    faces: Path,
+    tables: Path,
+    driver_log: StringIO,
+    long_epoch: float,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A training with two workers, which log JSON."""
     folder = tmp_path_factory.mktemp("train") / "run_of_two"
@@ -83,6 +97,18 @@ def test_train__exports_the_figures_of_its_records(run_folder: Path) -> None:
     for rank in ("0", "1"):
         assert values["train_images_total", rank] == 32 * EPOCHS
         assert 0 < values["train_waiting_seconds_total", rank] < longest_s
+
+
+def test_training_metrics__last_as_long_as_there_is_no_news(run_folder: Path, long_epoch: float) -> None:
+    """Ray exports a gauge within 10 s, and by itself drops it 20 s later."""
+    time.sleep(max(0.0, long_epoch + 35 - time.monotonic()))
+    values = {name: value for (name, _), value in exported(Path("long_epoch")).items()}
+    assert values == {
+        "train_epoch": 1,
+        "train_step": 1,
+        "train_accuracy": 0.5,
+        "train_images_per_second": 8,
+    }
 
 
 def test_train__log_lines_of_driver_and_workers_are_json_if_asked(
