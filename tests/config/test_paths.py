@@ -53,7 +53,7 @@ def test_refuse_paths_of_one_node__what_lies_in_an_object_store_is_reached_from_
 def test_refuse_paths_of_one_node__of_a_training_only_what_is_local_is_named() -> None:
     stored = {"table": "s3://bucket/table?region=eu-west-1", "images": "gs://bucket/faces"}
     plain = training(stored, run={"folder": "/mnt/run"}) | {"model": {"weights": "s3://bucket/best_model.pt"}}
-    with pytest.raises(ConfigError, match=r"^run\.folder = '/mnt/run': the cluster has 2 nodes"):
+    with pytest.raises(ConfigError, match=r"^run\.folder = '/mnt/run': the cluster has several nodes"):
         refuse_paths_of_one_node(parse_config(TrainConfig, plain), 2)
     plain["model"] = {"weights": "/mnt/best_model.pt"}
     with pytest.raises(ConfigError, match=r"^model\.weights = '/mnt/best_model\.pt' and 1 more: "):
