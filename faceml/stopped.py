@@ -45,6 +45,29 @@ class StoppedByFullDisk:
             cause = cause.__context__
 
 
+class StoppedByOutage:
+    """Raise `StoppedError` in place of what says that a store cannot be reached, after all attempts.
+
+    Args:
+        place: What is looked for.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise StoppedError(
+                f"{self._place}: cannot be reached ({' '.join(str(error).split())}). The same command goes "
+                "on from what is there."
+            ) from error
+
+
 class StopNoted:
     """Catch what stops the work and keep its message, so that it can travel as a value.
 

@@ -5,14 +5,19 @@ full disk, it leaves half a list, and then knows of no checkpoint at all.
 """
 
 import json
-import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.fs as pafs
 import ray.train
 
-from faceml.atomic import write_text
+from faceml.atomic import AtomicFolder
+from faceml.stopped import StoppedByOutage
+from faceml.storage import StorageFolder
+from faceml.working_copy import put_file
 
 CHECKPOINTS_FOLDER = "checkpoints"
 LIST_FILE = "checkpoint_manager_snapshot.json"
@@ -20,9 +25,35 @@ LIST_FILE = "checkpoint_manager_snapshot.json"
 LIST_COPY_FILE = "checkpoint_list.json"
 
 
-def checkpoint_path(run_folder: Path, epoch: int) -> Path:
-    """Return the folder of an epoch's checkpoint."""
-    return run_folder / CHECKPOINTS_FOLDER / f"checkpoint_epoch_{epoch:06}"
+def checkpoint_path(epoch: int) -> str:
+    """Return the folder of an epoch's checkpoint, below that of the run."""
+    return f"{CHECKPOINTS_FOLDER}/checkpoint_epoch_{epoch:06}"
+
+
+@contextmanager
+def new_checkpoint(run_folder: StorageFolder, epoch: int) -> Iterator[Path]:
+    """Give a folder of this machine to write a checkpoint into; on a clean exit it is in the run folder.
+
+    There it is whole or not at all if the operating system sees it. In a store its files come one by one: a
+    checkpoint counts when it is on Ray Train's list.
+
+    Args:
+        run_folder: Of the run.
+        epoch: Of the checkpoint.
+    """
+    if run_folder.is_local:
+        with AtomicFolder(Path(run_folder.uri, checkpoint_path(epoch))) as partial:
+            yield partial
+    else:
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
+            for file in Path(folder).iterdir():
+                put_file(file, run_folder, f"{checkpoint_path(epoch)}/{file.name}")
+
+
+def checkpoint_in(run_folder: StorageFolder, epoch: int) -> ray.train.Checkpoint:
+    """Return the checkpoint of an epoch as Ray Train knows it."""
+    return ray.train.Checkpoint(f"{run_folder.path}/{checkpoint_path(epoch)}", run_folder.filesystem)
 
 
 class ListKept(ray.train.UserCallback):
@@ -32,8 +63,8 @@ class ListKept(ray.train.UserCallback):
         run_folder: Of the run.
     """
 
-    def __init__(self, run_folder: Path) -> None:
-        self._folder = run_folder / CHECKPOINTS_FOLDER
+    def __init__(self, run_folder: StorageFolder) -> None:
+        self._folder = run_folder
 
     def after_report(
         self,
@@ -43,30 +74,43 @@ class ListKept(ray.train.UserCallback):
     ) -> None:
         """Copy the list, which has the new checkpoint by now."""
         if checkpoint is not None:
-            write_text(self._folder / LIST_COPY_FILE, (self._folder / LIST_FILE).read_text(encoding="utf-8"))
+            self._folder.write(f"{CHECKPOINTS_FOLDER}/{LIST_COPY_FILE}", _read(self._folder, LIST_FILE))
 
 
-def settle_checkpoints(run_folder: Path) -> None:
+def settle_checkpoints(run_folder: StorageFolder) -> None:
     """Undo what processes that were killed have left half done: the list, and checkpoints not on it.
 
     Nothing is at work in this folder. The list's copy is at most one checkpoint behind, and Ray Train
     deletes old checkpoints only when the list has been written: all that are on the copy are there.
+
+    Raises:
+        ConfigError: The store refuses; says why.
+        StoppedError: It cannot be reached.
     """
-    folder = run_folder / CHECKPOINTS_FOLDER
-    if not folder.is_dir():
-        return
-    if not _is_whole(folder / LIST_FILE):
-        (folder / LIST_FILE).unlink(missing_ok=True)
-        if (folder / LIST_COPY_FILE).is_file():
-            write_text(folder / LIST_FILE, (folder / LIST_COPY_FILE).read_text(encoding="utf-8"))
-    listed = (folder / LIST_FILE).read_text(encoding="utf-8") if (folder / LIST_FILE).is_file() else ""
-    for entry in folder.iterdir():
-        if entry.is_dir() and f'"{entry.name}"' not in listed:
-            shutil.rmtree(entry)
+    with StoppedByOutage(run_folder.uri):
+        listed = _read(run_folder, LIST_FILE)
+        if not _is_whole(listed):
+            run_folder.delete(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}")
+            listed = _read(run_folder, LIST_COPY_FILE)
+            if listed:
+                run_folder.write(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}", listed)
+        store = run_folder.filesystem
+        found = pafs.FileSelector(f"{run_folder.path}/{CHECKPOINTS_FOLDER}", allow_not_found=True)
+        for entry in store.get_file_info(found):
+            if entry.type is pafs.FileType.Directory and f'"{entry.base_name}"'.encode() not in listed:
+                store.delete_dir(entry.path)
 
 
-def _is_whole(file: Path) -> bool:
+def _read(run_folder: StorageFolder, name: str) -> bytes:
+    """Return the content of a list of checkpoints, nothing if there is none."""
+    if not run_folder.has(f"{CHECKPOINTS_FOLDER}/{name}"):
+        return b""
+    content = run_folder.read(f"{CHECKPOINTS_FOLDER}/{name}")
+    return content if isinstance(content, bytes) else b""
+
+
+def _is_whole(listed: bytes) -> bool:
     found = None
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        found = json.loads(file.read_text(encoding="utf-8"))
+    with suppress(json.JSONDecodeError, UnicodeDecodeError):
+        found = json.loads(listed)
     return found is not None

@@ -94,9 +94,7 @@ def export_json(
     table: Annotated[str, typer.Option(metavar="PLACE", help="Landmark table, a path or URI.")],
     output: Annotated[str, typer.Option(metavar="PLACE", help="JSON file to write, a path or URI.")],
     num_landmarks: Annotated[int, typer.Option(help="5 or 10.")] = 5,
-    images: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="Folder to put before each image's path.")
-    ] = None,
+    images: Annotated[str | None, typer.Option(help="Folder to put before each image's path.")] = None,
 ) -> None:
     """Write landmarks as plain JSON: to each image path its list of points.
 
@@ -122,7 +120,7 @@ def train(
     ] = None,
     overrides: Overrides = None,
     resume: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--resume", metavar="RUN_FOLDER", help="Go on with the interrupted run in this folder."),
     ] = None,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from pathlib import Path
 
 from rich.console import Console
 
@@ -41,7 +42,7 @@ def run(config: DemoConfig, console: Console) -> None:
         tune.show(trials, stages.tune, console)
     chapters = [
         extraction_chapter(stages.extract["train"].run_folder),
-        training_chapter(stages.train.run.folder),
+        training_chapter(Path(stages.train.run.folder)),
         tuning_chapter(stages.tune.run.folder, trials),
     ]
     answer = (

@@ -23,6 +23,7 @@ from faceml.run_files import PREDICTIONS_FILE, REPORT_FILE, write_config, write_
 from faceml.training.evaluation import Evaluation, EvaluationResult
 from faceml.training.predictions import Predictions
 from faceml.training.trained_model import load_trained_model
+from faceml.working_copy import WorkingCopy
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +57,15 @@ def run(config: EvaluateConfig) -> EvaluationResult:
             progress.advance(len(batch.label))
 
         result = evaluation(trained.model.to(device), loader, see)
-    folder = config.run.folder
+    run_folder = WorkingCopy(config.run.folder)
+    run_folder.fetch()
+    folder = run_folder.path
     write_config(dump_config(config), folder)
     predictions.write(folder / PREDICTIONS_FILE)
     write_summary(evaluation_summary(result, faces, time.monotonic() - started_s), folder)
     answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
     write_report(Report("Evaluation", answer, [evaluation_chapter(result, config)]), folder / REPORT_FILE)
+    run_folder.push()
     return result
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import statistics
+from pathlib import Path
 from typing import Any
 
 from faceml.config.loading import assign_keys, parse_config
@@ -32,10 +33,10 @@ def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> d
     values = []
     for seed in settings.seeds:
         seeded = _seeded(best, config, settings, seed)
-        if not (seeded.run.folder / REPORT_FILE).is_file():  # which a training writes last
+        if not Path(seeded.run.folder, REPORT_FILE).is_file():  # which a training writes last
             logger.info("Training with the best settings, seed %d", seed)
             train.run(seeded)
-        values.append(float(read_summary(seeded.run.folder)["best"][config.metric]))
+        values.append(float(read_summary(Path(seeded.run.folder))["best"][config.metric]))
     interval = mean_interval(values)
     return {
         "metric": config.metric,

@@ -10,7 +10,9 @@ from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.yaml_text import load_yaml
+from faceml.places import is_uri
 from faceml.run_files import CONFIG_FILE, REPORT_FILE
+from faceml.working_copy import WorkingCopy
 
 MAY_CHANGE = (
     "data.train.table",
@@ -41,61 +43,73 @@ LOGGED = ("logging", "train.logging", "recognition.logging")
 
 
 def enter_run_folder(
-    folder: Path, config: Config, may_change: Sequence[str] = (), *, may_be_finished: bool = False
-) -> None:
+    place: str | Path, config: Config, may_change: Sequence[str] = (), *, may_be_finished: bool = False
+) -> WorkingCopy:
     """Write the resolved configuration into a new run folder, or check that an unfinished run has the same.
 
     Args:
-        folder: Of the run.
+        place: Of the run's folder, a path or URI.
         config: Of the whole job.
         may_change: Dotted keys of settings and sections in which an unfinished run may differ.
         may_be_finished: Whether there is something left to do in the folder of a finished run.
 
+    Returns:
+        The folder's files on this machine.
+
     Raises:
         ConfigError: The folder holds a finished run, or an unfinished one of another configuration.
+        StoppedError: Its store cannot be reached.
     """
+    copy = WorkingCopy(place)
+    copy.fetch()
+    folder = copy.path
     if (folder / REPORT_FILE).is_file() and not may_be_finished:  # which is written last
-        raise ConfigError(f"run.folder: {folder} holds a finished run. Choose another folder or remove it.")
+        raise ConfigError(f"run.folder: {place} holds a finished run. Choose another folder or remove it.")
     if (folder / CONFIG_FILE).is_file():
         differing = _changes(_read_config(folder), config, [*may_change, *MOVED, *LOGGED])
         if differing:
             raise ConfigError(
-                f"run.folder: {folder} holds an unfinished run with another {', '.join(differing)}. "
+                f"run.folder: {place} holds an unfinished run with another {', '.join(differing)}. "
                 "Choose another folder, or use its config.yaml to go on."
             )
     write_text(folder / CONFIG_FILE, dump_config(config))
+    copy.push()
+    return copy
 
 
-def load_interrupted_training(folder: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+def load_interrupted_training(place: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Return the configuration of the training in a run folder, wherever the folder is now.
 
     Args:
-        folder: Of the run.
+        place: Of the run's folder, a path or URI.
         overrides: `dotted.key=value` each, of what may change in the middle of a training.
 
     Raises:
         ConfigError: The folder holds no training or a finished one, a setting may not change, or an input
             is no longer where it was.
+        StoppedError: The folder's store cannot be reached.
     """
-    folder = folder.expanduser().absolute()
+    copy = WorkingCopy(place if is_uri(place) else Path(place).expanduser())
+    copy.fetch()
+    place, folder = copy.folder.uri, copy.path
     if not (folder / CONFIG_FILE).is_file():
-        raise ConfigError(f"--resume {folder}: holds no run, for it has no {CONFIG_FILE}.")
+        raise ConfigError(f"--resume {place}: holds no run, for it has no {CONFIG_FILE}.")
     there = _read_config(folder)
     if "training" not in there:
-        raise ConfigError(f"--resume {folder}: its {CONFIG_FILE} is not that of a training.")
+        raise ConfigError(f"--resume {place}: its {CONFIG_FILE} is not that of a training.")
     if (folder / REPORT_FILE).is_file():
         raise ConfigError(
-            f"--resume {folder}: the training is finished, its results are in {REPORT_FILE}. Start another "
+            f"--resume {place}: the training is finished, its results are in {REPORT_FILE}. Start another "
             f"with --config {folder / CONFIG_FILE} --set run.folder=ANOTHER"
         )
     config = load_config(TrainConfig, folder / CONFIG_FILE, overrides)
     differing = _changes(there, config, MAY_CHANGE)
     if differing:
         raise ConfigError(
-            f"--resume {folder}: {', '.join(differing)} cannot change in the middle of a training. "
+            f"--resume {place}: {', '.join(differing)} cannot change in the middle of a training. "
             f"These can: {', '.join(MAY_CHANGE)}."
         )
-    return parse_config(TrainConfig, assign_keys(config.model_dump(mode="json"), {"run.folder": str(folder)}))
+    return parse_config(TrainConfig, assign_keys(config.model_dump(mode="json"), {"run.folder": place}))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from faceml.run_files import REPORT_FILE, read_metrics, write_summary
 from faceml.training.faces import build_faces
 from faceml.training.leakage import audit_leakage
 from faceml.training.tracking import build_tracking
+from faceml.working_copy import WorkingCopy
 from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources
 from ray_jobs.face_stream import face_stream
 from ray_jobs.job_log import writes_json
@@ -54,10 +55,11 @@ def run(config: TrainConfig) -> dict[str, Any]:
     with RayCluster():
         require_reach(config, config.scaling.wait_for_nodes_s > 0)
         require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
-        enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
         with tracking:
             job = GroupJob(
                 config,
+                run_folder,
                 train_worker,
                 plan.steps_per_epoch * plan.epochs,
                 SCORE,
@@ -68,7 +70,8 @@ def run(config: TrainConfig) -> dict[str, Any]:
             records = train_group(job)
             tracking.tell(records)
             summary = training_summary(records, time.monotonic() - started_s)
-            _write_results(summary, config.run.folder)
+            _write_results(summary, run_folder.path)
+            run_folder.push()
             tracking.finish(summary)
     return summary
 
@@ -94,7 +97,7 @@ def _show_on_stderr(shown: RenderableType) -> None:
 
 def show(config: TrainConfig, console: Console) -> None:
     """Print a table of the epochs, and one of the expressions in the best of them."""
-    records = read_metrics(config.run.folder)
+    records = read_metrics(WorkingCopy(config.run.folder).path)
     console.print(epochs_table(records))
     best = best_record(records)
     confusion = confusion_of(best)

@@ -26,6 +26,7 @@ from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
 from faceml.training.tracking import NoTracking, Tracking
+from faceml.working_copy import WorkingCopy
 from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
 from ray_jobs.cluster import Resources
 from ray_jobs.events import EventChannel, EventSender
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 # A worker that dies is replaced this often, and the group goes on from the last checkpoint.
 MAX_WORKER_FAILURES = 3
+# Each is a request to the store.
+BYTES_AT_ONCE = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class GroupJob:
 
     Attributes:
         config: Of the whole training.
+        run_folder: Its files, in step with their store.
         worker: What each process of the group runs, given `config` as plain values and `events`.
         total_steps: Of the whole training.
         score: The metric by which the best epoch is known.
@@ -54,6 +58,7 @@ class GroupJob:
     """
 
     config: TrainConfig | RecognitionConfig
+    run_folder: WorkingCopy
     worker: Callable[[dict[str, Any]], None]
     total_steps: int
     score: str
@@ -70,18 +75,18 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     Raises:
         StoppedError: Workers could not go on, for the reason that it names, or died too often.
     """
-    folder = job.config.run.folder
+    files, folder = job.run_folder.path, job.run_folder.folder
     settle_checkpoints(folder)
     with (
         OneReason(),
-        RunFolder(folder) as run_folder,
+        RunFolder(files) as run_folder,
         ProgressReport("train", job.total_steps) as progress,
         TrainingMetrics(folder, job.score, job.total_steps // job.config.training.epochs) as metrics,
         EventChannel(_Receiver(job, run_folder, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()
     settle_checkpoints(folder)  # of what workers that died were writing
-    _keep_best_model(result, folder, job.score)
+    _keep_best_model(result, files, job.score)
     return run_folder.records
 
 
@@ -97,7 +102,7 @@ def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[R
 
 
 def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:
-    config, scaling = job.config, job.config.scaling
+    config, scaling, folder = job.config, job.config.scaling, job.run_folder.folder
     return ray.train.torch.TorchTrainer(
         job.worker,
         train_loop_config={"config": config.model_dump(mode="json"), "events": events},
@@ -108,13 +113,14 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
         ),
         datasets=dict(job.streams),
         run_config=ray.train.RunConfig(
-            storage_path=str(config.run.folder),
+            storage_path=folder.path,
+            storage_filesystem=folder.filesystem,
             name=CHECKPOINTS_FOLDER,
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute=job.score
             ),
             failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
-            callbacks=[FinalErrors(), ListKept(config.run.folder)],  # type: ignore[list-item] # the old API's
+            callbacks=[FinalErrors(), ListKept(folder)],  # type: ignore[list-item] # the old API's
         ),
     )
 
@@ -123,8 +129,12 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
     if not result.best_checkpoints:
         raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
-    with best.as_directory() as folder, AtomicPath(run_folder / BEST_MODEL_FILE) as partial:
-        shutil.copyfile(Path(folder) / MODEL_FILE, partial)
+    with (
+        best.filesystem.open_input_stream(f"{best.path}/{MODEL_FILE}") as model,
+        AtomicPath(run_folder / BEST_MODEL_FILE) as partial,
+        partial.open("wb") as file,
+    ):
+        shutil.copyfileobj(model, file, BYTES_AT_ONCE)
 
 
 class _Receiver:
@@ -144,6 +154,7 @@ class _Receiver:
     ) -> None:
         if isinstance(event, Start):
             self._run_folder.go_back(event.records)
+            self._job.run_folder.push()
             epochs = self._job.config.training.epochs
             logger.info("%s", start_line(event.device, len(event.records), epochs))
         elif isinstance(event, StepRecord):
@@ -162,6 +173,7 @@ class _Receiver:
 
     def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
         self._run_folder.add(epoch, metrics, confusion)
+        self._job.run_folder.push()
         self._job.tracking.tell(self._run_folder.records)
         self._metrics.epoch_done(epoch, metrics)
         logger.info("epoch %d  %s", epoch, watched_figures(metrics))

@@ -11,17 +11,17 @@ import ray.train.torch
 import torch
 from ray.train.collective import barrier
 
-from faceml.atomic import AtomicFolder
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.batches import WatchedBatches
 from faceml.run_files import read_metrics, write_metrics
+from faceml.storage import StorageFolder
 from faceml.training.faces import Faces, batches_per_epoch, build_faces
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.process_setup import set_up_process
 from faceml.training.run_folder import epoch_record, write_broken_step
 from faceml.training.workers import device_name
-from ray_jobs.checkpoints import checkpoint_path
+from ray_jobs.checkpoints import checkpoint_in, new_checkpoint
 from ray_jobs.events import EventSender
 from ray_jobs.face_stream import StreamedBatches
 from ray_jobs.job_log import set_up_log
@@ -53,12 +53,12 @@ def train_worker(settings: dict[str, Any]) -> None:
 
 
 def fit_in_group(
-    trainer: "Trainer[Any]", epochs: int, device: torch.device, events: EventSender, run_folder: Path
+    trainer: "Trainer[Any]", epochs: int, device: torch.device, events: EventSender, run_folder: str
 ) -> None:
     """Train as a worker of a group, from its last checkpoint if there is one."""
     rank = ray.train.get_context().get_world_rank()
     batches = trainer.train_faces = WatchedBatches(trainer.train_faces)
-    observer = _RayTrainObserver(events, rank, run_folder, batches)
+    observer = _RayTrainObserver(events, rank, StorageFolder(run_folder), batches)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
@@ -114,7 +114,9 @@ class WorkerProgress:
 class _RayTrainObserver:
     """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
 
-    def __init__(self, events: EventSender, rank: int, run_folder: Path, batches: WatchedBatches) -> None:
+    def __init__(
+        self, events: EventSender, rank: int, run_folder: StorageFolder, batches: WatchedBatches
+    ) -> None:
         self._events = events
         self._rank = rank
         self._run_folder = run_folder
@@ -158,11 +160,10 @@ class _RayTrainObserver:
     def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
         """Write where Ray Train keeps it: its own copying is not whole or not at all."""
         self._records.append(epoch_record(record.epoch, record.metrics, record.confusion))
-        path = checkpoint_path(self._run_folder, record.epoch)
-        with AtomicFolder(path) as partial:
-            record.save(partial)
-            write_metrics(self._records, partial)
-        return ray.train.Checkpoint.from_directory(path)
+        with new_checkpoint(self._run_folder, record.epoch) as folder:
+            record.save(folder)
+            write_metrics(self._records, folder)
+        return checkpoint_in(self._run_folder, record.epoch)
 
     def on_broken_step(self, record: BrokenStep) -> None:
         write_broken_step(record, self._rank, self._run_folder)

@@ -40,6 +40,7 @@ from faceml.training.recognition import People, build_people, recognition_steps
 from faceml.training.scored_pairs import write_pairs
 from faceml.training.verification import accuracy_interval, score_split
 from faceml.transfer.backbone_weights import refuse_other_normalisation
+from faceml.working_copy import WorkingCopy
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.run_folders import MAY_CHANGE, enter_run_folder
 from ray_jobs.train_group import GroupJob, resources_of, train_group
@@ -67,23 +68,26 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     with RayCluster():
         require_reach(config, config.scaling.wait_for_nodes_s > 0)
         require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
-        enter_run_folder(config.run.folder, config, MAY_CHANGE)
-        refuse_other_people(people.train.people, config.run.folder)
+        run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        refuse_other_people(people.train.people, run_folder.path)
         doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
         total_steps = steps * config.training.epochs
-        records = train_group(GroupJob(config, recognition_worker, total_steps, SCORE, doctor))
-    pairs = verify(config, people)
-    write_pairs(pairs, people.pairs, people.val.image_ids, config.run.folder / PAIRS_FILE)
+        job = GroupJob(config, run_folder, recognition_worker, total_steps, SCORE, doctor)
+        records = train_group(job)
+    folder = run_folder.path
+    pairs = verify(config, people, folder / BEST_MODEL_FILE)
+    write_pairs(pairs, people.pairs, people.val.image_ids, folder / PAIRS_FILE)
     summary = training_summary(records, time.monotonic() - started_s, SCORE) | {
         "accuracy": verification_accuracy(pairs),
         "accuracy_interval": accuracy_interval(pairs),
         "pairs": len(pairs.scores),
         "people": len(np.unique(pairs.people)),
     }
-    write_summary(summary, config.run.folder)
+    write_summary(summary, folder)
     chapter = recognition_chapter(config, records, pairs, summary, num_people)
     report = Report("Face recognition", recognition_answer(summary), [chapter])
-    write_report(report, config.run.folder / REPORT_FILE)
+    write_report(report, folder / REPORT_FILE)
+    run_folder.push()
     return summary
 
 
@@ -97,25 +101,26 @@ def refuse_other_people(people: list[str], folder: Path) -> None:
     began_with = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else people
     if began_with != people:
         raise ConfigError(
-            f"data.train.table: has {len(people)} people, and the run in {folder} began with "
+            f"data.train.table: has {len(people)} people, and the run in run.folder began with "
             f"{len(began_with)} of whom {len(set(began_with) & set(people))} are among them. Go on with the "
             "same ones, or choose another run.folder."
         )
     write_text(file, json.dumps(people) + "\n")
 
 
-def verify(config: RecognitionConfig, people: People) -> ScoredPairs:
-    """Score the pairs with the best model of a training."""
+def verify(config: RecognitionConfig, people: People, best_model: Path) -> ScoredPairs:
+    """Score the pairs with the best model of a training, a file on this machine."""
     device = torch.device("cuda" if config.scaling.use_gpu and torch.cuda.is_available() else "cpu")
     model = FaceResNet(config.model)
-    model.load_state_dict(read_state(config.run.folder / BEST_MODEL_FILE)["model_state_dict"])
+    model.load_state_dict(read_state(best_model)["model_state_dict"])
     return score_split(model.to(device), people.val, people.pairs, config.batch_size_per_worker, device)
 
 
 def show(config: RecognitionConfig, console: Console) -> None:
     """Print a table of the epochs, and the answer."""
-    console.print(recognition_table(read_metrics(config.run.folder)))
-    console.print(recognition_answer(read_summary(config.run.folder)), soft_wrap=True)
+    folder = WorkingCopy(config.run.folder).path
+    console.print(recognition_table(read_metrics(folder)))
+    console.print(recognition_answer(read_summary(folder)), soft_wrap=True)
 
 
 if __name__ == "__main__":

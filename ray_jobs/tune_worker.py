@@ -14,6 +14,7 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig, build_running_trial
 from faceml.run_files import write_config
+from faceml.storage import StorageFolder
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.opened_faces import data_openings, opened_faces
 from faceml.training.process_setup import set_up_process
@@ -137,4 +138,4 @@ class TuneObserver:
 
     def on_broken_step(self, record: BrokenStep) -> None:
         """Keep what it tells."""
-        write_broken_step(record, self._rank, self._folder)
+        write_broken_step(record, self._rank, StorageFolder(self._folder))

@@ -54,15 +54,18 @@ def _local(place: Any) -> Any:
     return unquote(rest) if separator else place
 
 
-def _storage_uri(place: str) -> str:
+def _storage_uri(place: Any) -> str:
     """Return a URI as it is and a local path made absolute.
 
     Raises:
-        ValueError: The URI carries a user name or a key.
+        ValueError: It is neither, or the URI carries a user name or a key.
     """
-    scheme, separator, rest = place.partition("://")
+    if not isinstance(place, str | Path):
+        raise ValueError("must be a path or URI")
+    uri = str(place)
+    scheme, separator, rest = uri.partition("://")
     if not separator:
-        return str(_absolute(Path(place)))
+        return str(_absolute(Path(uri)))
     if scheme == "file":
         return str(_absolute(Path(unquote(rest))))
     if "@" in rest.partition("/")[0]:
@@ -70,13 +73,13 @@ def _storage_uri(place: str) -> str:
             "keys do not belong into a URI, which is written to config.yaml. Set them in the environment, "
             "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    return place
+    return uri
 
 
 AbsolutePath = Annotated[Path, BeforeValidator(_local), AfterValidator(_absolute)]
 InputFile = Annotated[AbsolutePath, MustExist("file"), OnEveryNode()]
 OutputFolder = Annotated[AbsolutePath, OnEveryNode()]
-StorageUri = Annotated[str, AfterValidator(_storage_uri), OnEveryNode()]
+StorageUri = Annotated[str, BeforeValidator(_storage_uri), OnEveryNode()]
 """A folder or file on any file system that pyarrow reaches: a local path, or a URI such as
 `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from faceml.config.base import Config, CountOrZero, InputStorageFile, OutputFolder
+from faceml.config.base import Config, CountOrZero, InputStorageFile, StorageUri
 from faceml.config.log import LoggingConfig
 from faceml.config.train import SplitConfig
 
@@ -12,7 +12,8 @@ from faceml.config.train import SplitConfig
 class EvaluateRunConfig(Config):
     """Where results go."""
 
-    folder: OutputFolder
+    folder: StorageUri
+    """A path or URI."""
 
 
 class EvaluateConfig(Config):

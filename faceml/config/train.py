@@ -12,9 +12,9 @@ from faceml.config.base import (
     Fraction,
     InputStorage,
     NonNegative,
-    OutputFolder,
     Positive,
     Seed,
+    StorageUri,
 )
 from faceml.config.log import LoggingConfig
 from faceml.config.loss import LossConfig
@@ -189,7 +189,8 @@ def refuse_fp16_on_cpus(training: LoopConfig, scaling: ScalingConfig) -> None:
 class RunConfig(Config):
     """Where results go."""
 
-    folder: OutputFolder
+    folder: StorageUri
+    """A path or a URI such as `s3://bucket/runs/first`."""
     checkpoints_to_keep: Annotated[int, Field(strict=True, ge=2)] = 2
     """The best ones; the latest is kept beside them."""
 

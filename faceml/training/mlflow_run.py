@@ -20,6 +20,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.tracking import SQLITE
 from faceml.run_files import BEST_MODEL_FILE, CONFIG_FILE, MLFLOW_FILE, REPORT_FILE, SUMMARY_FILE
 from faceml.training.tracking import Record
+from faceml.working_copy import WorkingCopy
 
 EPOCH = "epoch"
 """The metric that says which epochs a run has been told of."""
@@ -40,7 +41,7 @@ class MlflowRun:
     Args:
         uri: Of a server or a database; in that of an SQLite file, artifacts go to a folder beside it.
         experiment: Its name; it is made if it is not there.
-        folder: Of the training's results; it keeps the run's id too.
+        run_folder: Place of the training's results, a path or URI; it keeps the run's id too.
         params: The resolved configuration, by dotted keys.
         log_model: Whether the best model is among the artifacts.
 
@@ -49,14 +50,15 @@ class MlflowRun:
     """
 
     def __init__(
-        self, uri: str, experiment: str, folder: Path, params: Mapping[str, Any], log_model: bool
+        self, uri: str, experiment: str, run_folder: str | Path, params: Mapping[str, Any], log_model: bool
     ) -> None:
         # It tells of each table it makes, urllib3 of each try.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         self._uri = uri
         self._experiment = experiment
-        self._folder = folder
+        self._run_folder = run_folder
+        self._folder = WorkingCopy(run_folder).path
         self._params = params
         self._log_model = log_model
         self._told = set[int]()
@@ -129,7 +131,7 @@ class MlflowRun:
         tags = {
             "mlflow.source.name": "faceml train",
             "faceml.version": __version__,
-            "faceml.run_folder": str(self._folder),
+            "faceml.run_folder": str(self._run_folder),
         }
         run = self._client.create_run(self._experiment_id(), run_name=self._folder.name, tags=tags)
         known = {"uri": self._uri, "experiment": self._experiment, "run_id": run.info.run_id}

@@ -8,19 +8,19 @@ from typing import Any, Self
 
 from tensorboardX import SummaryWriter
 
-from faceml.atomic import write_text
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.run_files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, read_metrics, write_metrics
+from faceml.storage import StorageFolder
 from faceml.training.observer import BrokenStep, Metrics
 
 
-def write_broken_step(record: BrokenStep, rank: int, folder: Path) -> Path:
-    """Write the faces and losses of a step whose gradient is not finite, and return the file.
+def write_broken_step(record: BrokenStep, rank: int, folder: StorageFolder) -> None:
+    """Write the faces and losses of a step whose gradient is not finite.
 
     Args:
         record: Of one worker.
         rank: Of that worker.
-        folder: Of the run, on storage that all workers share.
+        folder: Of the run, which all workers reach.
     """
     content = {
         "epoch": record.epoch,
@@ -29,9 +29,8 @@ def write_broken_step(record: BrokenStep, rank: int, folder: Path) -> Path:
         "metrics": {name: str(value) for name, value in record.metrics.items()},  # JSON has no NaN
         "image_ids": record.image_ids,
     }
-    file = folder / BROKEN_STEPS_FOLDER / f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
-    write_text(file, json.dumps(content, indent=2) + "\n")
-    return file
+    name = f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
+    folder.write(f"{BROKEN_STEPS_FOLDER}/{name}", (json.dumps(content, indent=2) + "\n").encode())
 
 
 def epoch_record(epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
             "Bad value: 'data.augmentation': scale: [1.2, 0.9] has its smallest zoom after its largest; "
             "swap them.",
         ),
-        ("run.folder=3", "Bad value: 'run.folder' = 3: must be a path."),
+        ("run.folder=3", "Bad value: 'run.folder' = 3: must be a path or URI."),
     ],
 )
 def test_parse_config__one_mistake_gives_one_line_with_key_value_and_remedy(override: str, line: str) -> None:
@@ -236,10 +236,10 @@ def test_parse_config__paths_are_absolute_and_home_is_expanded(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     config = parse_config(TrainConfig, apply_overrides(TRAIN, ["run.folder=~/run", "data.val.table=tables"]))
-    assert config.run.folder == tmp_path / "run"
+    assert config.run.folder == str(tmp_path / "run")
     assert config.data.val.table == str(tmp_path / "tables")
     nobody = parse_config(TrainConfig, apply_overrides(TRAIN, ["run.folder=~nobody-by-this-name/run"]))
-    assert nobody.run.folder == tmp_path / "~nobody-by-this-name" / "run"
+    assert nobody.run.folder == str(tmp_path / "~nobody-by-this-name" / "run")
 
 
 def test_parse_config__a_uri_stays_as_it_is_where_it_is_taken_and_is_refused_elsewhere() -> None:
@@ -247,9 +247,11 @@ def test_parse_config__a_uri_stays_as_it_is_where_it_is_taken_and_is_refused_els
         "data.train.table": "s3://bucket/tables/train?region=eu-west-1",
         "data.val.images": "gs://bucket/faces/val",
         "model.weights": "s3://bucket/runs/best_model.pt",
+        "run.folder": "s3://bucket/runs/second",
     }
     config = parse_config(TrainConfig, apply_overrides(TRAIN, [f"{key}={uri}" for key, uri in uris.items()]))
-    assert (config.data.train.table, config.data.val.images, config.model.weights) == tuple(uris.values())
+    found = (config.data.train.table, config.data.val.images, config.model.weights, config.run.folder)
+    assert found == tuple(uris.values())
     check_inputs(config.model)
     file = parse_config(TrainConfig, apply_overrides(TRAIN, ["data.val.table=file:///a%20b/val"]))
     assert file.data.val.table == "/a b/val"
@@ -257,6 +259,9 @@ def test_parse_config__a_uri_stays_as_it_is_where_it_is_taken_and_is_refused_els
         told = complaint(TRAIN, f"{key}=s3://name:secret@bucket/train")
         assert "keys do not belong into a URI" in told
         assert "secret" not in told
+    search = {"train": TRAIN, "search": {"seed": {"kind": "grid", "values": [0, 1]}}}
+    told = complaint(search, "run.folder=s3://bucket/search", model=TuneConfig)
+    assert told.startswith("Bad value: 'run.folder' = 's3://bucket/search': must be a path that this machine")
     told = complaint(TRAIN, "data.cache=s3://bucket/cache")
     assert told == (
         "Bad value: 'data.cache' = 's3://bucket/cache': must be a path that this machine sees: this setting "

@@ -25,7 +25,7 @@ def test_build_arm_config__has_what_is_common_what_is_its_own_and_its_seed() -> 
     built = build_arm_config(config, "other", 7, Path("/study/x"), cpus=2)
     assert (built.data.sampling, built.margin.margin, built.seed) == ("naive", 0.3, 7)
     assert (built.scaling.use_gpu, built.scaling.cpus_per_worker) == (True, 2)
-    assert built.run.folder == Path("/study/x")
+    assert built.run.folder == "/study/x"
     assert config.trainings["other_seed_2"] == {"arm": "other", "seed": 2}
     assert len(config.trainings) == 6
 

@@ -106,7 +106,7 @@ def _kill_after_two_epochs(config: TrainConfig, file: Path) -> list[dict[str, An
     command = [str(FACEML), "train", "--config", str(file)]
     # A session of its own, so that its Ray processes can be killed with it, and only those.
     driver = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True, stderr=subprocess.DEVNULL)
-    records = config.run.folder / "metrics.jsonl"
+    records = Path(config.run.folder, "metrics.jsonl")
     deadline = time.monotonic() + 240
     while not records.is_file() or len(records.read_text().splitlines()) < 2:
         assert driver.poll() is None
@@ -114,8 +114,8 @@ def _kill_after_two_epochs(config: TrainConfig, file: Path) -> list[dict[str, An
         time.sleep(0.1)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
-    assert not (config.run.folder / "summary.json").exists()
-    return read_metrics(config.run.folder)
+    assert not Path(config.run.folder, "summary.json").exists()
+    return read_metrics(Path(config.run.folder))
 
 
 def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
@@ -125,7 +125,7 @@ def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
     tracking = {"kind": "mlflow", "uri": f"sqlite:///{tmp_path}/mlflow.db"}
     config = _training(tables, faces, tmp_path / "run", epochs, tracking=tracking)
     before = _kill_after_two_epochs(config, tmp_path / "train.yaml")
-    config.run.folder.rename(moved)
+    Path(config.run.folder).rename(moved)
     module = (sys.executable, "-m", "ray_jobs.train")
     again = _run("--resume", str(moved), "--set", "run.checkpoints_to_keep=3", program=module)
     assert again.returncode == 0, again.stderr
@@ -136,7 +136,7 @@ def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
     assert [record["epoch"] for record in after] == list(range(1, epochs + 1))
     assert after[0] == before[0], "the first epoch was not trained again"
     # Workers whose driver was killed train on until Ray misses it, and may leave checkpoints where it was.
-    assert not (config.run.folder / "config.yaml").exists()
+    assert not Path(config.run.folder, "config.yaml").exists()
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         ((run, status),) = database.execute("SELECT run_uuid, status FROM runs").fetchall()
         assert (run, status) == (json.loads((moved / "mlflow.json").read_text())["run_id"], "FINISHED")

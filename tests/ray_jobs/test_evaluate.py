@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import build_multitask_model
+from faceml.places import place_below
 from faceml.schema import LANDMARK_SETS
 from faceml.stopped import StoppedError
+from faceml.storage import StorageFolder
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs import evaluate
 
@@ -47,10 +50,29 @@ def config(model: Path, faces: Path, tables: Path, **changes: object) -> Evaluat
     return parse_config(EvaluateConfig, raw | changes)
 
 
+def test_run__of_a_model_and_a_split_in_a_store_leaves_the_same_there(
+    model: Path, faces: Path, tables: Path, in_s3: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEML_CACHE", str(model.parent / "cache"))
+    local = evaluate.run(config(model, faces, tables))
+    store = in_s3(model.parent)
+    stored = config(model, faces, tables).model_dump(mode="json") | {
+        "model": place_below(store, "best_model.pt"),
+        "data": {"table": in_s3(tables / "val"), "images": str(faces / "val")},
+        "run": {"folder": place_below(store, "evaluation")},
+    }
+    assert evaluate.run(parse_config(EvaluateConfig, stored)).metrics == local.metrics
+    written = StorageFolder(place_below(store, "evaluation"))
+    assert {"config.yaml", "predictions.parquet", "report.html", "summary.json"} <= set(written.files())
+    assert json.loads(written.read("summary.json"))["accuracy"] == local.metrics["accuracy"]
+    with pytest.raises(ConfigError, match=r"^s3://.*/none\.pt\?.*: there is no such file"):
+        evaluate.run(parse_config(EvaluateConfig, stored | {"model": place_below(store, "none.pt")}))
+
+
 def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tables: Path) -> None:
     settings = config(model, faces, tables)
     result = evaluate.run(settings)
-    folder = settings.run.folder
+    folder = Path(settings.run.folder)
     rows = pq.read_table(folder / "predictions.parquet")
     table = read_table(tables / "val", ["folder", "status", "landmarks_5"])
     assert rows["image_id"].to_pylist() == table["image_id"].to_pylist()

@@ -21,6 +21,7 @@ CHANGES = {
     "training.compile": "true",
     "training.on_nonfinite": "skip",
     "scaling.cpus_per_worker": "2",
+    "scaling.wait_for_nodes_s": "60",
     "storage": "{shared: true}",
     "logging": "{format: json}",
     "tracking": '{kind: mlflow, uri: "https://mlflow.example.org"}',
@@ -50,8 +51,7 @@ def config(tmp_path: Path) -> TrainConfig:
 @pytest.fixture
 def folder(config: TrainConfig) -> Path:
     """An interrupted run."""
-    enter_run_folder(config.run.folder, config)
-    return config.run.folder
+    return enter_run_folder(config.run.folder, config).path
 
 
 def changed(config: TrainConfig, override: str) -> TrainConfig:
@@ -120,7 +120,7 @@ def test_load_interrupted_training__an_input_that_is_gone_is_named(folder: Path,
     ):
         load_interrupted_training(folder)
     both = [f"data.{split}.images={tmp_path / 'elsewhere'}" for split in ("train", "val")]
-    assert load_interrupted_training(folder, both).data.val.images == tmp_path / "elsewhere"
+    assert load_interrupted_training(folder, both).data.val.images == str(tmp_path / "elsewhere")
 
 
 def test_load_interrupted_training__a_finished_run_is_refused(folder: Path) -> None:

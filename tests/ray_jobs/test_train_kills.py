@@ -12,6 +12,7 @@ import torch
 
 from faceml.reporting.training import best_record
 from faceml.run_files import read_metrics
+from faceml.storage import StorageFolder
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state
 from ray_jobs.checkpoints import CHECKPOINTS_FOLDER, settle_checkpoints
 from tests.full_disk import write_full_disk
@@ -76,7 +77,7 @@ def assert_same_end(run: Path, undisturbed: Path) -> None:
 
 def assert_best_is_kept(run: Path) -> None:
     """Check that all checkpoints that Ray Train knows of load, the best epoch's among them."""
-    settle_checkpoints(run)
+    settle_checkpoints(StorageFolder(run))
     checkpoints = checkpoints_of(run)
     if not checkpoints:
         return

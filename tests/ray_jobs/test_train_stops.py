@@ -64,19 +64,19 @@ def test_train__a_poisonous_image_stops_it_and_is_in_a_file(poisoned_faces: Path
     settings = config(poisoned_faces)
     with pytest.raises(StoppedError, match=r"^A gradient is not finite in epoch 1, step \d+\. Lower"):
         train.run(settings)
-    told = broken_steps(settings.run.folder)
+    told = broken_steps(Path(settings.run.folder))
     assert sorted(record["rank"] for record in told) == [0, 1], "every worker tells, and none tries again"
     assert len({record["step"] for record in told}) == 1
     assert sum(POISONED in record["image_ids"] for record in told) == 1
-    assert not (settings.run.folder / SUMMARY_FILE).exists()
+    assert not Path(settings.run.folder, SUMMARY_FILE).exists()
 
 
 def test_train__skips_the_steps_of_a_poisonous_image_if_asked(poisoned_faces: Path) -> None:
     settings = config(poisoned_faces, on_nonfinite="skip")
     assert train.run(settings)["epochs"] == 2
-    records = read_metrics(settings.run.folder)
+    records = read_metrics(Path(settings.run.folder))
     assert [record["train/broken_steps"] for record in records] == [1.0, 1.0]
-    told = broken_steps(settings.run.folder)
+    told = broken_steps(Path(settings.run.folder))
     assert sorted((record["epoch"], record["rank"]) for record in told) == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert sum(POISONED in record["image_ids"] for record in told) == 2
 
@@ -90,4 +90,4 @@ def test_train__a_validation_image_that_changed_stops_it_and_is_named(faces: Pat
         f"1/017.jpg: undecodable, though the landmark table {faces / 'tables' / 'val'} says otherwise. Put "
         "the image back, or extract again with output.on_change=re-extract."
     )
-    assert not read_metrics(settings.run.folder)
+    assert not read_metrics(Path(settings.run.folder))

@@ -52,7 +52,7 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
 ) -> None:
     config = config_of(people, tmp_path)
     summary = transfer.run(config)
-    folder = config.run.folder
+    folder = Path(config.run.folder)
     assert read_summary(folder)["accuracy"] == summary["accuracy"]
     assert [record["epoch"] for record in read_metrics(folder)] == [1, 2]
     table = pq.read_table(folder / "pairs.parquet")
@@ -96,4 +96,4 @@ def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tm
     plain["model"]["weights"] = str(tmp_path / "other.pt")
     with pytest.raises(ConfigError, match="color_order bgr where recognition has rgb"):
         transfer.run(parse_config(RecognitionConfig, plain))
-    assert not config.run.folder.exists()
+    assert not Path(config.run.folder).exists()
