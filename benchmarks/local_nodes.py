@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,26 +10,30 @@ from pathlib import Path
 from typing import Any, Self
 
 DRIVER = Path(__file__).with_name("scaling_driver.py")
-NODE = {"num_cpus": 1, "memory": 2**30, "object_store_memory": 80 * 2**20}
+TOKEN = uuid.uuid4().hex
+"""Of all clusters of this process: Ray reads it once."""
+MEMORY_BYTES, STORE_BYTES = 2**30, 80 * 2**20
+"""Memory that Ray believes each CPU has, and the object store of a node, which is taken as it is needed."""
 
 
 class LocalNodes:
-    """A cluster of nodes with one CPU each, to which more can be added; its head has none.
+    """A cluster to which nodes can be added; its head has no CPU.
 
     Args:
-        folder: For what Ray keeps.
+        cpus_per_node: Logical ones.
     """
 
-    def __init__(self, folder: Path) -> None:
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+    def __init__(self, cpus_per_node: int = 1) -> None:
+        # Short: Ray puts sockets below, whose paths have 107 letters at most. And its own: Ray notes there
+        # which cluster is the present one.
+        self._folder = tempfile.TemporaryDirectory(prefix="ray_", ignore_cleanup_errors=True)
+        (Path(self._folder.name) / "ray").mkdir()
+        os.environ |= {"RAY_TMPDIR": self._folder.name, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
         from ray.cluster_utils import Cluster
 
-        # Short: Ray puts sockets below, whose paths have 107 letters at most.
-        self._folder = tempfile.mkdtemp(prefix="ray_", dir=folder)
-        head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": self._folder}
-        self._cluster = Cluster(
-            initialize_head=True, head_node_args=head | {"object_store_memory": 300 * 2**20}
-        )
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 300 * 2**20}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._node = {"num_cpus": cpus_per_node, "memory": cpus_per_node * MEMORY_BYTES}
         self._nodes = 0
 
     def __enter__(self) -> Self:
@@ -38,12 +41,12 @@ class LocalNodes:
 
     def __exit__(self, *error: object) -> None:
         self._cluster.shutdown()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.cleanup()
 
     def grow_to(self, nodes: int) -> None:
         """Add nodes until there are so many."""
         for _ in range(nodes - self._nodes):
-            self._cluster.add_node(wait=False, **NODE)
+            self._cluster.add_node(wait=False, object_store_memory=STORE_BYTES, **self._node)
         self._nodes = nodes
         self._cluster.wait_for_nodes(300)
 

@@ -34,7 +34,8 @@ IMAGES_PER_SHARD = 50
 """So that 32 nodes get as many shards in a second as they would of 500 images and MediaPipe: one each 8 s."""
 START_S = 4.0
 """That each further detector takes to start on a busy core; there are images for those that wait."""
-FED_SHARDS = (1000, 5000)
+FEEDS = {"few": (8, 1000), "long": (8, 4000), "wide": (32, 1000)}
+"""Actors that do nothing, on one node of as many logical CPUs, and shards: what grows with which of them."""
 SERIAL = (("look_up", 2000), ("look_up", 20_000), ("end", 100_000), ("end", 500_000))
 
 # Elsewhere measured, see README.md: extraction on two cores; extraction_memory.py.
@@ -145,16 +146,17 @@ def at(look: Figures) -> float:
     return look["at_s"]
 
 
-def feed(cluster: LocalNodes, nodes: int, shards: int, work: Path) -> Figures:
+def feed(cluster: LocalNodes, actors: int, shards: int, work: Path) -> Figures:
     """Hand out shards to actors that do nothing."""
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name)
         (folder / "faces").mkdir()
-        config = settings_of(folder / "faces", folder, nodes, 1)
+        config = settings_of(folder / "faces", folder, actors, 1)
         noted = cluster.drive("feed", config, folder, "--shards", str(shards))
     start, first, last = noted["looks"][0], noted["looks"][1], noted["looks"][-1]
     count = len(noted["shards"]) - 1
     return {
+        "actors": actors,
         "shards": len(noted["shards"]),
         "shards_per_s": count / (last["at_s"] - first["at_s"]),
         "driver_cpu_s_per_shard": (last["driver_s"] - first["driver_s"]) / count,
@@ -182,7 +184,7 @@ def slope(pair: list[Figures], over: str, of: str) -> float:
 
 def medians(rounds: list[Figures]) -> Figures:
     """Return the median of each figure."""
-    return {name: round(statistics.median(each[name] for each in rounds), 4) for name in rounds[0]}
+    return {name: round(statistics.median(each[name] for each in rounds), 5) for name in rounds[0]}
 
 
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
@@ -191,19 +193,21 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     longest = max(n / sleep_s(n, options.rate) * (options.seconds + START_S * n / 2) for n in options.nodes)
     make_specks(work / "specks", int(longest))
     curve: dict[int, list[Figures]] = {nodes: [] for nodes in options.nodes}
-    fed: dict[tuple[int, int], list[Figures]] = {}
+    fed: dict[str, list[Figures]] = {name: [] for name in FEEDS}
     for _ in range(options.rounds):
-        with LocalNodes(work) as cluster:
+        with LocalNodes() as cluster:
             for nodes in options.nodes:
                 cluster.grow_to(nodes)
                 curve[nodes].append(extract(cluster, nodes, work / "specks", work, options))
                 print(nodes, json.dumps(medians(curve[nodes][-1:])), flush=True)
-                for shards in FED_SHARDS if nodes in options.feed else ():
-                    fed.setdefault((nodes, shards), []).append(feed(cluster, nodes, shards, work))
-                    print("feed", nodes, json.dumps(fed[nodes, shards][-1]), flush=True)
+        for name, (actors, shards) in FEEDS.items():
+            with LocalNodes(actors) as cluster:
+                cluster.grow_to(1)
+                fed[name].append(feed(cluster, actors, shards, work))
+                print(name, json.dumps(medians(fed[name][-1:])), flush=True)
     return {
         "curve": {nodes: medians(rounds) for nodes, rounds in curve.items()},
-        "fed": {nodes: [medians(fed[nodes, shards]) for shards in FED_SHARDS] for nodes in options.feed},
+        "fed": {name: medians(rounds) for name, rounds in fed.items()},
         "spread": {
             name: {nodes: sorted(round(each[name], 3) for each in rounds) for nodes, rounds in curve.items()}
             for name in ("efficiency", "fed", "driver_cpu", "load")
@@ -211,51 +215,58 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     }
 
 
+def costs_of(measured: dict[str, Any], alone: list[Figures], nodes: list[int]) -> Costs:
+    """Return what the estimate needs to know, some of it measured elsewhere."""
+    few, long, wide = (measured["fed"][name] for name in FEEDS)
+    driver_per_actor_s = max(0.0, slope([few, wide], "actors", "driver_cpu_s_per_shard"))
+    return Costs(
+        image_s=1 / MEDIAPIPE_IMAGES_PER_S,
+        efficiency=measured["curve"][max(nodes)]["fed"],
+        images_per_shard=500,
+        listed_per_s=LISTED_PER_S,
+        start_s=measured["curve"][min(nodes)]["first_image_s"],
+        start_per_shard_s=slope([few, long], "shards", "start_cpu_s"),
+        driver_s=few["driver_cpu_s_per_shard"] - few["actors"] * driver_per_actor_s,
+        driver_per_detector_s=driver_per_actor_s,
+        look_up_s=slope(alone[:2], "shards", "seconds"),
+        end_s=slope(alone[2:], "rows", "cpu_s"),
+        listing_bytes=LISTING_BYTES,
+        report_bytes=alone[3]["bytes_per_row"],
+        table_bytes=alone[3]["table_bytes_per_row"],
+    )
+
+
+def estimates(costs: Costs) -> list[dict[str, Any]]:
+    """Return the estimate of each number of images, shard size and number of nodes."""
+    return [
+        {"images": images, "nodes": nodes, "images_per_shard": per_shard}
+        | asdict(estimate(images, nodes * CORES_PER_NODE, replace(costs, images_per_shard=per_shard)))
+        for images in IMAGES
+        for per_shard in (500, 5000)
+        for nodes in (1, 2, 4, 8, 16, 32, 64)
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument(
-        "--feed", type=int, nargs="+", default=[4, 32], help="of these, with actors that do nothing"
-    )
     parser.add_argument("--rate", type=float, default=200.0, help="images/s of all detectors, at most")
     parser.add_argument("--seconds", type=float, default=30.0, help="of steady work")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faceml_") as folder:
         measured = measure(options, Path(folder))
-    alone = {f"{what} {number}": serial(what, number) for what, number in SERIAL}
-    most = max(options.nodes)
-    few, many = measured["fed"][max(options.feed)]
-    look_ups, ends = list(alone.values())[:2], list(alone.values())[2:]
-    costs = Costs(
-        image_s=1 / MEDIAPIPE_IMAGES_PER_S,
-        efficiency=measured["curve"][most]["fed"],
-        images_per_shard=500,
-        listed_per_s=LISTED_PER_S,
-        start_s=measured["curve"][min(options.nodes)]["first_image_s"],
-        start_per_shard_s=slope([few, many], "shards", "start_cpu_s"),
-        driver_s=many["driver_cpu_s_per_shard"],
-        look_up_s=slope(look_ups, "shards", "seconds"),
-        end_s=slope(ends, "rows", "cpu_s"),
-        listing_bytes=LISTING_BYTES,
-        report_bytes=ends[1]["bytes_per_row"],
-        table_bytes=ends[1]["table_bytes_per_row"],
-    )
+    alone = [serial(what, number) for what, number in SERIAL]
+    costs = costs_of(measured, alone, options.nodes)
     result = {
         "name": "scaling",
-        "ratio": measured["curve"][most]["efficiency"],
+        "ratio": measured["curve"][max(options.nodes)]["efficiency"],
         **measured,
         "serial": alone,
         "costs": asdict(costs),
-        "images_per_s_of_driver": round(costs.images_per_s_of_driver),
-        "estimates": [
-            {"images": images, "nodes": nodes, "images_per_shard": per_shard}
-            | asdict(estimate(images, nodes * CORES_PER_NODE, replace(costs, images_per_shard=per_shard)))
-            for images in IMAGES
-            for per_shard in (500, 5000)
-            for nodes in (1, 2, 4, 8, 16, 32, 64)
-        ],
+        "images_per_s_of_driver": {n: round(costs.images_per_s_of_driver(n)) for n in (8, 64, 256, 1024)},
+        "estimates": estimates(costs),
         "cpus": os.cpu_count(),
         "n": options.rounds,
     }

@@ -1,7 +1,8 @@
 """How long an extraction takes on so many nodes, from what was measured of its parts.
 
     hours = (start + shards · start_per_shard + images / listed_per_s
-             + max((images · image + shards² · look_up) / (detectors · efficiency), shards · driver)
+             + max((images · image + shards² · look_up) / (detectors · efficiency),
+                   shards · (driver + detectors · driver_per_detector))
              + images · end) / 3600
 
 The detectors share the images; each shard costs the one driver its time, and a worker a look into the plan of
@@ -24,6 +25,7 @@ class Costs:
         start_s: Of Ray, Ray Data and the detectors.
         start_per_shard_s: CPU of the driver for each shard before the first one begins.
         driver_s: CPU of the driver for each shard that is done.
+        driver_per_detector_s: The same for each detector, as Ray Data looks at all of them.
         look_up_s: CPU of a worker that looks up its shard, for each shard of the plan.
         end_s: Summary, quality and report, for each image.
         listing_bytes: Memory of the driver for each path, before.
@@ -38,16 +40,16 @@ class Costs:
     start_s: float
     start_per_shard_s: float
     driver_s: float
+    driver_per_detector_s: float
     look_up_s: float
     end_s: float
     listing_bytes: float
     report_bytes: float
     table_bytes: float
 
-    @property
-    def images_per_s_of_driver(self) -> float:
-        """Most that one driver can hand out."""
-        return self.images_per_shard / self.driver_s
+    def images_per_s_of_driver(self, detectors: int) -> float:
+        """Return what one driver can hand out to so many detectors."""
+        return self.images_per_shard / (self.driver_s + detectors * self.driver_per_detector_s)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def estimate(images: int, detectors: int, costs: Costs) -> Estimate:
     """Say what extracting so many images with so many detectors takes."""
     shards = math.ceil(images / costs.images_per_shard)
     by_detectors_s = (images * costs.image_s + shards**2 * costs.look_up_s) / (detectors * costs.efficiency)
-    by_driver_s = shards * costs.driver_s
+    by_driver_s = images / costs.images_per_s_of_driver(detectors)
     extract_s = max(by_detectors_s, by_driver_s)
     before_s = costs.start_s + shards * costs.start_per_shard_s + images / costs.listed_per_s
     return Estimate(

@@ -12,6 +12,7 @@ FREE = Costs(
     start_s=0.0,
     start_per_shard_s=0.0,
     driver_s=0.01,
+    driver_per_detector_s=0.0,
     look_up_s=0.0,
     end_s=0.0,
     listing_bytes=200.0,
@@ -28,11 +29,21 @@ def test_estimate__detectors_share_the_images(detectors: int, hours: float) -> N
 
 def test_estimate__no_number_of_detectors_is_faster_than_the_driver() -> None:
     # 36,000 shards of 10 ms each take six minutes; 1,000 detectors of 50 images/s are what it can feed.
-    assert FREE.images_per_s_of_driver == pytest.approx(50_000)
+    assert FREE.images_per_s_of_driver(1) == pytest.approx(50_000)
     assert estimate(18_000_000, 999, FREE).limit == "detectors"
     many = estimate(18_000_000, 1001, FREE)
     assert (many.hours, many.limit) == (pytest.approx(0.1), "driver")
     assert estimate(18_000_000, 5000, FREE).hours == many.hours
+
+
+def test_estimate__a_driver_that_looks_at_all_detectors_feeds_many_of_them_less() -> None:
+    costs = replace(FREE, driver_per_detector_s=1e-4)
+    assert costs.images_per_s_of_driver(100) == pytest.approx(500 / 0.02)
+    assert costs.images_per_s_of_driver(900) == pytest.approx(500 / 0.1)
+    found = estimate(18_000_000, 900, costs)
+    assert (found.hours, found.limit) == (pytest.approx(1.0), "driver")
+    # Larger shards are fewer.
+    assert estimate(18_000_000, 900, replace(costs, images_per_shard=5000)).limit == "detectors"
 
 
 def test_estimate__what_is_before_and_after_the_detectors_is_added() -> None:
