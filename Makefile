@@ -37,6 +37,7 @@ bench: install
 	$(BIN)/python benchmarks/synthetic.py
 	$(BIN)/python benchmarks/extraction.py --seed-way
 	$(BIN)/python benchmarks/extraction_memory.py
+	$(BIN)/python benchmarks/scaling.py --rounds 1
 	$(BIN)/python benchmarks/large_photos.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/tuning.py

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def set_up_log(
-    log_format: LogFormat = "text", job: str = "", run: Path | None = None, rank: int | None = None
+    log_format: LogFormat = "text", job: str = "", run: str | Path | None = None, rank: int | None = None
 ) -> None:
     """Write log lines to stderr, which of a worker is a file among Ray's logs.
 

@@ -81,7 +81,7 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
         OneReason(),
         RunFolder(files) as run_folder,
         ProgressReport("train", job.total_steps) as progress,
-        TrainingMetrics(folder, job.score, job.total_steps // job.config.training.epochs) as metrics,
+        TrainingMetrics(files, job.score, job.total_steps // job.config.training.epochs) as metrics,
         EventChannel(_Receiver(job, run_folder, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()

@@ -1,0 +1,108 @@
+"""What of an extraction more nodes do not make faster, without Ray: one JSON object on the last line.
+
+python benchmarks/scaling_serial.py look_up 20000     # a shard in a plan of so many
+python benchmarks/scaling_serial.py end 1000000       # summary, quality and report of a table of so many rows
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faceml.atomic import write_text
+from faceml.config.extract import ExtractConfig
+from faceml.config.loading import dump_config, parse_config
+from faceml.datasets.folder import image_table
+from faceml.datasets.plan import SMALLEST_SHARD, cut_into_shards, read_planned_files, write_plan
+from faceml.reporting.extraction_speed import ExtractionSpeed
+from faceml.run_files import CONFIG_FILE
+from faceml.storage import StorageFolder, StoredFile
+from ray_jobs import extract
+from ray_jobs.extract_work import table_schema
+
+LOOK_UPS = 5
+ROWS_PER_SHARD = 500
+
+
+def look_up(config: ExtractConfig, shards: int) -> dict[str, float]:
+    """Return the CPU seconds that a worker takes to read what its shard shall have."""
+    table = StorageFolder(config.output.table)
+    files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(shards * SMALLEST_SHARD))
+    plan = cut_into_shards(image_table(files, (".jpg",)), SMALLEST_SHARD, 1)
+    write_plan(plan, table, table_schema(config))
+    names = list(plan)[:: len(plan) // LOOK_UPS][:LOOK_UPS]
+    started_s = time.process_time()
+    for name in names:
+        read_planned_files(table, name)
+    return {"shards": len(plan), "seconds": (time.process_time() - started_s) / LOOK_UPS}
+
+
+def end(config: ExtractConfig, rows: int) -> dict[str, float]:
+    """Return what it takes to say what there is to say of a table of faces that are all different."""
+    table, schema = StorageFolder(config.output.table), table_schema(config)
+    Path(table.uri).mkdir()
+    random = np.random.default_rng(0)
+    for start in range(0, rows, ROWS_PER_SHARD):
+        columns = _faces(random, start)
+        shard = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+        pq.write_table(shard, f"{table.path}/part-{start:09}.parquet", compression="zstd")
+    write_text(config.run_folder / CONFIG_FILE, dump_config(config))
+    before_mib, cpu_s, started_s = _peak_mib(), time.process_time(), time.monotonic()
+    extract._conclude(config, ExtractionSpeed(), 0.0)
+    return {
+        "rows": rows,
+        "seconds": time.monotonic() - started_s,
+        "cpu_s": time.process_time() - cpu_s,
+        "bytes_per_row": (_peak_mib() - before_mib) * 2**20 / rows,
+        "table_bytes_per_row": sum(file.stat().st_size for file in Path(table.uri).iterdir()) / rows,
+    }
+
+
+def _faces(random: np.random.Generator, start: int) -> dict[str, Any]:
+    """Return the columns of a shard of rows as an extraction makes them."""
+    count = ROWS_PER_SHARD
+    folders = [str(n % 8) for n in range(start, start + count)]
+    columns: dict[str, Any] = {
+        "image_id": [f"{folder}/{start + n:09}.jpg" for n, folder in enumerate(folders)],
+        "folder": folders,
+        "status": ["ok"] * count,
+        "width": np.full(count, 350, np.int32),
+        "height": np.full(count, 350, np.int32),
+        "num_faces": np.ones(count, np.int8),
+        "content_sha256": [random.bytes(32) for _ in range(count)],
+        "dhash": random.integers(0, 2**64, count, np.uint64),
+        "file_bytes": random.integers(20_000, 40_000, count),
+        "modified_ns": random.integers(0, 2**60, count),
+    }
+    for number in (5, 10):
+        points = random.normal(0.5, 0.1, (count, 2 * number)).astype(np.float32)
+        columns[f"landmarks_{number}"] = list(points)
+    angles = random.normal(0, 15, (3, count)).astype(np.float32)
+    return columns | dict(zip(("yaw_deg", "pitch_deg", "roll_deg"), angles, strict=True))
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure one of them and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("look_up", "end"))
+    parser.add_argument("number", type=int)
+    arguments = parser.parse_args()
+    measure = {"look_up": look_up, "end": end}[arguments.what]
+    with tempfile.TemporaryDirectory() as work:
+        config = parse_config(ExtractConfig, {"data": {"root": work}, "output": {"table": f"{work}/table"}})
+        print(json.dumps(measure(config, arguments.number)))
+
+
+if __name__ == "__main__":
+    main()

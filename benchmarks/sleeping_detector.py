@@ -1,0 +1,68 @@
+"""A detector of known cost in place of MediaPipe's: it sleeps, and finds a face in every image.
+
+A process that sleeps needs no core, so that many of them fit on few. `write_site` makes the processes of an
+extraction import this module instead of `faceml.landmarks.mediapipe_detector`; all else is as it is.
+"""
+
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from faceml.images import RgbImage
+from faceml.landmarks.detector import FaceObservation, HeadPose
+from faceml.schema import MESH_POINTS
+
+SLEEP_S = "FACEML_BENCHMARK_SLEEP_S"
+
+SITE = """
+import sys
+
+if "faceml.landmarks.extractor_main" in sys.orig_argv:
+    import os
+
+    os.environ["{variable}"] = "{sleep_s}"
+    sys.path.append({here!r})
+    import sleeping_detector
+
+    sys.modules["faceml.landmarks.mediapipe_detector"] = sleeping_detector
+"""
+
+
+def write_site(folder: Path, sleep_s: float) -> None:
+    """Write the module that Python imports when it starts with this folder on its path.
+
+    Args:
+        folder: Where to.
+        sleep_s: What an image costs each detector that starts from now on.
+    """
+    here = str(Path(__file__).parent.absolute())
+    text = SITE.format(variable=SLEEP_S, sleep_s=sleep_s, here=here)
+    (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
+
+
+class MediaPipeDetector:
+    """Takes what the one of that name takes, and looks at nothing."""
+
+    def __init__(self, model_path: Path, max_faces: int = 1, min_detection_confidence: float = 0.5) -> None:
+        self._sleep_s = float(os.environ[SLEEP_S])
+        self._random = np.random.default_rng(os.getpid())
+
+    def __enter__(self) -> Self:
+        self._face = self._random.uniform(0.3, 0.7, (MESH_POINTS, 3)).astype(np.float32)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def detect(self, image: RgbImage) -> list[FaceObservation]:
+        """Sleep, and return a face that no other is equal to, as tables are compressed."""
+        time.sleep(self._sleep_s)
+        moved = self._random.standard_normal(self._face.shape, dtype=np.float32)
+        yaw, pitch, roll = self._random.normal(0, 15, 3).tolist()
+        return [FaceObservation(self._face + 0.01 * moved, HeadPose(yaw, pitch, roll))]

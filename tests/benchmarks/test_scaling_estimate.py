@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.scaling_estimate import Costs, estimate
+
+FREE = Costs(
+    image_s=0.02,
+    efficiency=1.0,
+    images_per_shard=500,
+    listed_per_s=float("inf"),
+    start_s=0.0,
+    start_per_shard_s=0.0,
+    driver_s=0.01,
+    driver_per_detector_s=0.0,
+    look_up_s=0.0,
+    end_s=0.0,
+    listing_bytes=200.0,
+    report_bytes=800.0,
+    table_bytes=250.0,
+)
+
+
+@pytest.mark.parametrize(("detectors", "hours"), [(1, 100.0), (16, 6.25), (100, 1.0)])
+def test_estimate__detectors_share_the_images(detectors: int, hours: float) -> None:
+    found = estimate(18_000_000, detectors, FREE)
+    assert (found.hours, found.limit) == (pytest.approx(hours), "detectors")
+
+
+def test_estimate__no_number_of_detectors_is_faster_than_the_driver() -> None:
+    # 36,000 shards of 10 ms each take six minutes; 1,000 detectors of 50 images/s are what it can feed.
+    assert FREE.images_per_s_of_driver(1) == pytest.approx(50_000)
+    assert estimate(18_000_000, 999, FREE).limit == "detectors"
+    many = estimate(18_000_000, 1001, FREE)
+    assert (many.hours, many.limit) == (pytest.approx(0.1), "driver")
+    assert estimate(18_000_000, 5000, FREE).hours == many.hours
+
+
+def test_estimate__a_driver_that_looks_at_all_detectors_feeds_many_of_them_less() -> None:
+    costs = replace(FREE, driver_per_detector_s=1e-4)
+    assert costs.images_per_s_of_driver(100) == pytest.approx(500 / 0.02)
+    assert costs.images_per_s_of_driver(900) == pytest.approx(500 / 0.1)
+    found = estimate(18_000_000, 900, costs)
+    assert (found.hours, found.limit) == (pytest.approx(1.0), "driver")
+    # Larger shards are fewer.
+    assert estimate(18_000_000, 900, replace(costs, images_per_shard=5000)).limit == "detectors"
+
+
+def test_estimate__what_is_before_and_after_the_detectors_is_added() -> None:
+    costs = replace(FREE, start_s=600.0, start_per_shard_s=0.05, listed_per_s=10_000.0, end_s=2e-4)
+    # 10 minutes of start, 30 for the shards, 30 to list, 60 for the report; an hour of work.
+    found = estimate(18_000_000, 100, costs)
+    assert (found.hours, found.extract_hours) == (pytest.approx(1 + 130 / 60), pytest.approx(1.0))
+
+
+def test_estimate__looking_up_grows_with_the_square_of_the_shards() -> None:
+    costs = replace(FREE, efficiency=0.5, look_up_s=1e-5)
+    # 2,000 shards look into a plan of 2,000, 10 µs a shard: 40 s beside 20,000 of detecting, at half speed.
+    assert estimate(1_000_000, 10, costs).extract_hours == pytest.approx((20_000 + 40) / 5 / 3600)
+    # A last shard that is not full is one too.
+    assert estimate(1_000_001, 10, costs).extract_hours == pytest.approx((20_000.02 + 40.04001) / 5 / 3600)
+
+
+def test_estimate__memory_is_that_of_the_larger_part() -> None:
+    found = estimate(2**30, 1, FREE)
+    assert (found.driver_gib, found.table_gib) == (800.0, 250.0)
