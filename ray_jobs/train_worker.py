@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 STREAM = "train"
 """What Ray Train calls the stream of training faces."""
+PROGRESS_EVERY_S = 5.0
+"""Metrics are exported half as often; to tell takes milliseconds."""
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -122,6 +125,7 @@ class _RayTrainObserver:
         self._run_folder = run_folder
         self._batches = batches
         self._told_images, self._told_waited_s = 0, 0.0
+        self._told_s = time.monotonic()
         self._records: list[dict[str, Any]] = []
 
     def resume(self, folder: Path) -> None:
@@ -134,7 +138,8 @@ class _RayTrainObserver:
             self._events.send(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
-        self._tell_progress()
+        if time.monotonic() - self._told_s >= PROGRESS_EVERY_S:
+            self._tell_progress()
         if self._rank == 0:
             self._events.send(record)
 
@@ -156,6 +161,7 @@ class _RayTrainObserver:
             progress = (images - self._told_images, waited_s - self._told_waited_s)
             self._events.send(WorkerProgress(self._rank, socket.gethostname(), *progress))
             self._told_images, self._told_waited_s = images, waited_s
+            self._told_s = time.monotonic()
 
     def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
         """Write where Ray Train keeps it: its own copying is not whole or not at all."""
