@@ -21,7 +21,7 @@ from faceml.reporting.progress import ProgressReport
 from faceml.reporting.training import best_first, watched_figures
 from faceml.reporting.training_plan import FirstEstimate, start_line
 from faceml.run_files import BEST_MODEL_FILE
-from faceml.stopped import StoppedError
+from faceml.stopped import StoppedByOutage, StoppedError
 from faceml.training.checkpoint import MODEL_FILE
 from faceml.training.observer import Metrics, StepRecord
 from faceml.training.run_folder import RunFolder
@@ -130,6 +130,7 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
         raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
     with (
+        StoppedByOutage(best.path),
         best.filesystem.open_input_stream(f"{best.path}/{MODEL_FILE}") as model,
         AtomicPath(run_folder / BEST_MODEL_FILE) as partial,
         partial.open("wb") as file,
