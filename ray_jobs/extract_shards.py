@@ -32,7 +32,8 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
     """Make the shards that are missing or out of date on the cluster; return where the time went."""
     with RayCluster() as cluster:
         require_reach(config)
-        require_resources([{"CPU": 1.0}], "landmarker", config.landmarker.wait_for_nodes_s * cluster.may_grow)
+        wait_s = config.landmarker.wait_for_nodes_s if cluster.may_grow else 0.0
+        require_resources([{"CPU": 1.0}], "landmarker", wait_s)
         cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
         actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
         may_grow = cluster.may_grow and config.landmarker.actors == "auto" and _is_reached_by_all(config)

@@ -69,7 +69,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         require_reach(config, config.scaling.wait_for_nodes_s > 0)
         require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
         run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
-        refuse_other_people(people.train.people, run_folder.path)
+        refuse_other_people(people.train.people, run_folder)
         doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
         total_steps = steps * config.training.epochs
         job = GroupJob(config, run_folder, recognition_worker, total_steps, SCORE, doctor)
@@ -91,17 +91,17 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     return summary
 
 
-def refuse_other_people(people: list[str], folder: Path) -> None:
+def refuse_other_people(people: list[str], run_folder: WorkingCopy) -> None:
     """Write down who is trained on, or refuse to go on with others: each centre is somebody's.
 
     Raises:
         ConfigError: The run in the folder began with other people.
     """
-    file = folder / PEOPLE_FILE
+    file = run_folder.path / PEOPLE_FILE
     began_with = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else people
     if began_with != people:
         raise ConfigError(
-            f"data.train.table: has {len(people)} people, and the run in run.folder began with "
+            f"data.train.table: has {len(people)} people, and the run in {run_folder.folder.uri} began with "
             f"{len(began_with)} of whom {len(set(began_with) & set(people))} are among them. Go on with the "
             "same ones, or choose another run.folder."
         )

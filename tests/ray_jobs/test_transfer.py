@@ -16,6 +16,7 @@ from faceml.config.recognition import RecognitionConfig
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.models.recognition import FaceResNet
 from faceml.run_files import read_metrics, read_summary
+from faceml.working_copy import WorkingCopy
 from ray_jobs import transfer
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -80,9 +81,9 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
         transfer.run(config)
     # Nor does a run go on with other people than it began with.
     began_with = json.loads((folder / "people.json").read_text(encoding="utf-8"))
-    transfer.refuse_other_people(began_with, folder)
-    with pytest.raises(ConfigError, match=r"has 11 people, and the run in .* began with 12 of whom 11"):
-        transfer.refuse_other_people(began_with[1:], folder)
+    transfer.refuse_other_people(began_with, WorkingCopy(folder))
+    with pytest.raises(ConfigError, match=rf"and the run in {folder} began with 12 of whom 11"):
+        transfer.refuse_other_people(began_with[1:], WorkingCopy(folder))
 
 
 def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tmp_path: Path) -> None:
