@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from faceml.config.extract import ExtractConfig
@@ -15,11 +16,12 @@ from faceml.config.tune import TuneConfig
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.synthetic.generate import generate_faces
 from faceml.run_files import read_metrics
-from ray_jobs import extract, train, tune
+from ray_jobs import extract, train, transfer, tune
 from ray_jobs.tune_searcher import trial_folders
 from tests.job import Job
 from tests.nodes import Node, Nodes
-from tests.ray_jobs.test_train_kills import assert_same_end, checkpoints_of, settings_of
+from tests.ray_jobs.test_train_kills import assert_same_end, checkpoints_of, records_of, settings_of
+from tests.ray_jobs.test_transfer import config_of
 from tests.ray_jobs.test_tune_kills import await_checkpoint, search
 
 IMAGES = 2000
@@ -109,6 +111,22 @@ def test_train__a_node_that_leaves_changes_nothing_but_the_time(
     assert_same_end(disturbed, undisturbed)
     # The time that an epoch took tells that it is the same one, not trained again.
     assert read_metrics(disturbed)[0] == first
+
+
+def test_transfer__a_node_that_leaves_changes_nothing_but_the_time(
+    people: Path, tmp_path: Path, start: Callable[..., Job]
+) -> None:
+    few = {"scaling.num_train_workers": 2, "data.people_per_batch": 3, "training.epochs": 4}
+    configs = [config_of(people, tmp_path / name, **few) for name in ("undisturbed", "disturbed")]
+    undisturbed, disturbed = (Path(config.run.folder) for config in configs)
+    transfer.run(configs[0])
+    file = tmp_path / "disturbed.yaml"
+    file.write_text(dump_config(configs[1]), encoding="utf-8")
+    options = {"options": ("--config", str(file))}
+    first = records_at_the_loss_of_a_node("transfer", ["storage.shared=true"], disturbed, start, **options)[0]
+    assert records_of(disturbed) == records_of(undisturbed)
+    assert read_metrics(disturbed)[0] == first
+    assert pq.read_table(disturbed / "pairs.parquet").equals(pq.read_table(undisturbed / "pairs.parquet"))
 
 
 def records_at_the_loss_of_a_node(
