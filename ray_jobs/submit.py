@@ -23,6 +23,8 @@ STOPPED_BY_HAND = 130
 """Exit status of a command that Ctrl-C ended, 128 + SIGINT."""
 OTHER_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray's client obeys instead of the address that it is given."""
+UPLOAD_LOG = "ray._private.runtime_env.packaging"
+"""Where Ray tells the paths of the ignore files it heeds as those of what it ignores."""
 
 
 def run(submission: Submission) -> int:
@@ -32,6 +34,7 @@ def run(submission: Submission) -> int:
         ConfigError: A setting the job would refuse, a cluster that takes jobs from anybody.
         StoppedError: The cluster is not reached or lost, or the job was stopped or never began.
     """
+    logging.getLogger(UPLOAD_LOG).setLevel(logging.WARNING)
     entrypoint = submission.entrypoint
     check_settings(submission)
     if not submission.address.startswith(("http://", "https://")):

@@ -231,8 +231,9 @@ def latest_checkpoint(run: Path) -> int:
     return max((int(folder.name[-6:]) for folder in run.glob("checkpoints/checkpoint_epoch_*")), default=0)
 
 
-def test_submit__another_token_is_refused_on_one_line(head: HeadNode, folder: Path) -> None:
-    done = submitted(head, folder, "extract", "extract_landmarks.yaml", token="another")
+def test_submit__another_token_is_refused_on_one_line(head: HeadNode, folder: Path, tmp_path: Path) -> None:
+    settings = (f"data.root={tmp_path / 'faces'}", f"output.table={tmp_path / 'table'}")
+    done = submitted(head, folder, "extract", "extract_landmarks.yaml", *settings, token="another")
     assert done.returncode == 1
     assert re.fullmatch(rf"--address {head.address}: .*Invalid authentication token.*\n", done.stderr)
 
