@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from faceml.config.config_error import ConfigError
+from ray_jobs.cli_models import doctor, evaluate, predict
+from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
 from ray_jobs.job_log import set_up_log
 from ray_jobs.mistakes import MistakesOnOneLine
 
@@ -18,11 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 TRAIN_CONFIG = Path("configs/multitask_affectnet.yaml")
-ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key of the YAML file; repeatable."),
-]
 
 
 def main(*command: str) -> None:
@@ -30,16 +26,6 @@ def main(*command: str) -> None:
     set_up_log()
     with MistakesOnOneLine():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")
-
-
-def _console() -> Console:
-    """Return stdout as wide as the terminal; in a file or a job's log, wide enough for every table."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
-
-
-def _show_results(place: str | Path) -> None:
-    print(f"Results: {place}")  # noqa: T201 - the last line of stdout is for scripts
 
 
 @app.command()
@@ -56,7 +42,7 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
     from ray_jobs import synth as job
 
     job.run(settings)
-    _show_results(settings.output.root)
+    show_results(settings.output.root)
 
 
 @app.command()
@@ -81,12 +67,12 @@ def extract(
     if dry_run:
         from ray_jobs.extract_work import dry_run as say_what_there_is_to_do
 
-        say_what_there_is_to_do(settings, _console())
+        say_what_there_is_to_do(settings, stdout_console())
         return
     from ray_jobs import extract as job
 
-    job.show(*job.run(settings), settings, _console())
-    _show_results(settings.run_folder)
+    job.show(*job.run(settings), settings, stdout_console())
+    show_results(settings.run_folder)
 
 
 @app.command("export-json")
@@ -107,7 +93,7 @@ def export_json(
         raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
     count = write_json(table, output, num_landmarks, images)
     print(f"{count} images with landmarks")  # noqa: T201
-    _show_results(output)
+    show_results(output)
 
 
 @app.command()
@@ -145,25 +131,8 @@ def train(
     from ray_jobs import train as job
 
     job.run(settings)
-    job.show(settings, _console())
-    _show_results(settings.run.folder)
-
-
-@app.command()
-def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
-    """Say how good a trained model is on a split.
-
-    Example: faceml evaluate --set model=RUN/best_model.pt --set data.table=tables/val
-    """
-    from faceml.config.evaluate import EvaluateConfig
-    from faceml.config.loading import load_config
-
-    settings = load_config(EvaluateConfig, config, overrides or [])
-    set_up_log(settings.logging.format, "evaluate", settings.run.folder)
-    from ray_jobs import evaluate as job
-
-    job.show(job.run(settings), _console())
-    _show_results(settings.run.folder)
+    job.show(settings, stdout_console())
+    show_results(settings.run.folder)
 
 
 @app.command()
@@ -189,8 +158,8 @@ def tune(
         settings = settings.model_copy(update={"retrain": RetrainConfig()})
     from ray_jobs import tune as job
 
-    job.show(job.run(settings), settings, _console())
-    _show_results(settings.run.folder)
+    job.show(job.run(settings), settings, stdout_console())
+    show_results(settings.run.folder)
 
 
 @app.command()
@@ -212,16 +181,16 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
         set_up_log(study.recognition.logging.format, "transfer", study.run.folder)
         from ray_jobs import study as study_job
 
-        study_job.show(*study_job.run(study), study, _console())
-        _show_results(study.run.folder)
+        study_job.show(*study_job.run(study), study, stdout_console())
+        show_results(study.run.folder)
         return
     settings = load_config(RecognitionConfig, config, overrides or [])
     set_up_log(settings.logging.format, "transfer", settings.run.folder)
     from ray_jobs import transfer as job
 
     job.run(settings)
-    job.show(settings, _console())
-    _show_results(settings.run.folder)
+    job.show(settings, stdout_console())
+    show_results(settings.run.folder)
 
 
 @app.command()
@@ -237,8 +206,8 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
     set_up_log(settings.logging.format, "demo", settings.run.folder)
     from ray_jobs import demo as job
 
-    job.run(settings, _console())
-    _show_results(settings.run.folder / "report.html")
+    job.run(settings, stdout_console())
+    show_results(settings.run.folder / "report.html")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -283,3 +252,8 @@ def submit(
         follow=not detach,
     )
     raise typer.Exit(submit_job(submission))
+
+
+app.command()(evaluate)
+app.command()(predict)
+app.command()(doctor)

@@ -54,7 +54,7 @@ def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool
         num_landmarks: 5 or 10.
         from_copies: The training copies in the table are what is seen; they may show a part of each image.
     """
-    columns = ["folder", "status", landmark_column(num_landmarks)]
+    columns = ["folder", "status", "width", "height", landmark_column(num_landmarks)]
     return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
 
 
@@ -102,6 +102,21 @@ def seen_landmarks(rows: pa.Table, num_landmarks: int) -> npt.NDArray[np.float32
         boxes[np.asarray(pc.is_valid(rows["crop_box"]))] = _flat(rows["crop_box"]).reshape(-1, 4)
         points[given] = crop_landmarks(points, boxes[:, None])[given]
     return points
+
+
+def seen_sizes(rows: pa.Table) -> npt.NDArray[np.float32]:
+    """Return width and height in px of the picture that is seen, float32 of shape (N, 2); NaN where unknown.
+
+    Args:
+        rows: With the columns of `training_columns`.
+    """
+    columns = [pc.cast(rows[name], pa.float32()).to_numpy() for name in ("width", "height")]
+    sizes = np.stack(columns, axis=1)
+    if "crop_box" in rows.column_names:
+        given = np.asarray(pc.is_valid(rows["crop_box"]))
+        boxes = _flat(rows["crop_box"]).reshape(-1, 4)
+        sizes[given] *= boxes[:, 2:] - boxes[:, :2]
+    return sizes
 
 
 def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

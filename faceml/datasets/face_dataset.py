@@ -27,6 +27,7 @@ from faceml.datasets.face_columns import (
     expression_labels,
     has_landmarks,
     seen_landmarks,
+    seen_sizes,
     training_columns,
 )
 from faceml.datasets.image_copies import ImageCopies
@@ -34,6 +35,7 @@ from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.landmark_table import read_table
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.framing import Framing
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +116,7 @@ class FaceDataset(Dataset[FaceSample]):
         self.labels = torch.from_numpy(self.labels_of(rows, self.table))
         self.has_landmarks = torch.from_numpy(has_landmarks(rows).copy())
         self.landmarks = torch.from_numpy(seen_landmarks(rows, num_landmarks))
+        self._sizes = seen_sizes(rows)
         # Not closures: where processes are spawned, a dataset is pickled for its loaders.
         self.read: ReadBytes = (
             partial(_read_file, ImageFiles(images), self.image_ids)
@@ -179,6 +182,11 @@ class FaceDataset(Dataset[FaceSample]):
         for status, images in self.left_out.items():
             named = ", ".join(images[:MOST_NAMED]) + (", …" if len(images) > MOST_NAMED else "")
             logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, named)
+
+    def framing(self) -> Framing | None:
+        """Return how the faces lie in their images; None if there are no landmarks at all."""
+        found = self.has_landmarks.numpy()
+        return Framing.of(self.landmarks.numpy()[found], self._sizes[found]) if found.any() else None
 
     def class_counts(self) -> list[int]:
         """Count the faces of each expression."""

@@ -8,6 +8,7 @@ import torch
 from faceml.atomic import AtomicPath
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.framing import Framing
 from faceml.schema import LandmarkSet
 from faceml.tensor_files import read_tensors
 from faceml.training.observer import Metrics
@@ -56,6 +57,7 @@ def model_checkpoint(
     preprocessing: Preprocessing,
     landmark_set: LandmarkSet,
     metrics: Metrics,
+    framing: Framing | None = None,
 ) -> dict[str, Any]:
     """Return the content of `best_model.pt`: all that is needed to use a model, and how good it was.
 
@@ -65,6 +67,7 @@ def model_checkpoint(
         preprocessing: Of the images that the model expects.
         landmark_set: Of the points that it predicts.
         metrics: Of the epoch.
+        framing: How faces lie in the images that it was trained on; None if no landmarks tell.
     """
     agreed = contract(preprocessing, landmark_set)
     return {
@@ -72,5 +75,6 @@ def model_checkpoint(
         "config": config,
         "preprocessing": {name: value for name, value in agreed.items() if name != "landmark_set"},
         "landmark_set": agreed["landmark_set"],
+        "framing": framing.as_plain() if framing else None,
         "metrics": metrics,
     }

@@ -77,9 +77,11 @@ def build_trainer(
     evaluation = Evaluation(preprocessing, landmark_set, len(EXPRESSIONS), device)
     val_faces = _val_batches(config, faces.val, rank)
 
+    framing = faces.train.framing()
+
     def checkpoint(model: MultitaskFaceModel, metrics: Metrics) -> dict[str, Any]:
         plain = config.model_dump(mode="json")
-        return model_checkpoint(model, plain, preprocessing, landmark_set, metrics)
+        return model_checkpoint(model, plain, preprocessing, landmark_set, metrics, framing)
 
     schedule = build_schedule(
         optimizer,

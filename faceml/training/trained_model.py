@@ -8,6 +8,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.model import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.framing import Framing
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.schema import LANDMARK_SETS, LandmarkSet
 from faceml.training.checkpoint import contract, read_state
@@ -16,11 +17,19 @@ KEYS = ("model_state_dict", "config", "preprocessing", "landmark_set")
 
 
 class TrainedModel(NamedTuple):
-    """A network in evaluation mode, what is done to images before it, and the points that it places."""
+    """A network in evaluation mode, and what is to be known of it.
+
+    Attributes:
+        model: The network.
+        preprocessing: What is done to images before it.
+        landmark_set: The points that it places.
+        framing: How faces lay in the images it was trained on; None if it does not say.
+    """
 
     model: MultitaskFaceModel
     preprocessing: Preprocessing
     landmark_set: LandmarkSet
+    framing: Framing | None = None
 
 
 def load_trained_model(place: str | Path) -> TrainedModel:
@@ -42,7 +51,10 @@ def load_trained_model(place: str | Path) -> TrainedModel:
     architecture = ModelConfig.model_validate(config["model"] | {"weights": "none"})
     model = build_multitask_model(architecture, len(landmark_set), len(EXPRESSIONS))
     model.load_state_dict(checkpoint["model_state_dict"])
-    return TrainedModel(model.eval(), preprocessing, landmark_set)
+    framing = checkpoint.get("framing")
+    return TrainedModel(
+        model.eval(), preprocessing, landmark_set, Framing.from_plain(framing) if framing else None
+    )
 
 
 def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:

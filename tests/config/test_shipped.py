@@ -14,6 +14,7 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.config.loss import LandmarkLossConfig
 from faceml.config.margin import MarginConfig
+from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.search_space import Dimension
 from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
@@ -38,6 +39,7 @@ MODELS: dict[str, type[Config]] = {
     "evaluate.yaml": EvaluateConfig,
     "extract_landmarks.yaml": ExtractConfig,
     "multitask_affectnet.yaml": TrainConfig,
+    "predict.yaml": PredictConfig,
     "synth.yaml": SynthConfig,
     "transfer_study.yaml": StudyConfig,
     "tune_multitask.yaml": TuneConfig,
@@ -78,6 +80,7 @@ def test_configs__the_first_lines_say_what_for_and_the_exact_command(name: str) 
         "evaluate.yaml",
         "extract_landmarks.yaml",
         "multitask_affectnet.yaml",
+        "predict.yaml",
         "synth.yaml",
     ],
 )

@@ -242,7 +242,8 @@ def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copi
     copies = [encode_jpeg(np.zeros((8, 8, 3), dtype=np.uint8), 90)] * 2
     boxes = [[0.25, -0.25, 0.75, 0.75], None]
     rows = [
-        shared | {"image_id": f"0/{name}.jpg", "image_jpeg": copy, "crop_box": box}
+        shared
+        | {"image_id": f"0/{name}.jpg", "image_jpeg": copy, "crop_box": box, "width": 200, "height": 100}
         for name, copy, box in zip("ab", copies, boxes, strict=True)
     ]
     metadata = table_metadata({"name": "none"}, {"output": {"embed": {"crop": {"margin": 0.1}}}}, "0")
@@ -251,3 +252,7 @@ def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copi
     faces = dataset(tmp_path, copies=True)
     np.testing.assert_allclose(faces.landmarks[0], np.tile([0.5, 0.5], (5, 1)), atol=1e-6)
     np.testing.assert_allclose(faces.landmarks[1], np.tile([0.5, 0.25], (5, 1)), atol=1e-6)
+    framing = faces.framing()
+    assert framing is not None
+    np.testing.assert_allclose(framing.landmarks, np.tile([0.5, 0.375], (5, 1)), atol=1e-6)
+    assert framing.aspect == pytest.approx(1.5)  # of a square, and of the whole image

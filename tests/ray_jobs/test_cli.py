@@ -53,6 +53,11 @@ def _run(*arguments: str, program: tuple[str, ...] = (str(FACEML),)) -> subproce
             ["train", "--resume", "runs/a", "--config", "train.yaml"],
             "--resume runs/a: goes on with the configuration in there. Leave out --config.",
         ),
+        (
+            ["predict", "a.jpg", "--output", "p.csv"],
+            "'output.file' = 'p.csv': must end in .jsonl or .parquet",
+        ),
+        (["predict", "a.jpg", "--set", "faces.kind=all"], "'faces.kind' = 'all'"),
         (["export-json", "--table", "t", "--output", "o", "--num-landmarks", "7"], "--num-landmarks 7"),
     ],
 )
@@ -63,7 +68,9 @@ def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[st
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("job", ["synth", "extract", "train", "evaluate", "tune", "transfer", "demo"])
+@pytest.mark.parametrize(
+    "job", ["synth", "extract", "train", "evaluate", "predict", "tune", "transfer", "demo"]
+)
 def test_main__every_job_is_a_module(job: str) -> None:
     done = _run("--config", "nowhere.yaml", program=(sys.executable, "-m", f"ray_jobs.{job}"))
     assert done.returncode == 2

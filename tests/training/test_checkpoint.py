@@ -7,6 +7,7 @@ import torch
 
 from faceml.config.model import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.framing import Framing
 from faceml.models.multitask import build_multitask_model
 from faceml.schema import LANDMARK_SETS
 from faceml.stopped import StoppedError
@@ -56,11 +57,19 @@ def test_model_checkpoint__has_all_that_is_needed_to_use_the_model(tmp_path: Pat
     model = build_multitask_model(ModelConfig(), 10)
     config = {"model": {"backbone": "resnet18"}, "data": {"scale": [0.9, 1.1]}}
     checkpoint = model_checkpoint(
-        model, config, Preprocessing(64), LANDMARK_SETS[10], {"val/accuracy": 0.5, "val/nme": float("nan")}
+        model,
+        config,
+        Preprocessing(64),
+        LANDMARK_SETS[10],
+        {"val/accuracy": 0.5, "val/nme": float("nan")},
+        Framing(((0.3, 0.4), (0.7, 0.4)), 0.75),
     )
     write_state(checkpoint, tmp_path / "model.pt")
     found = torch.load(tmp_path / "model.pt", weights_only=True)
-    assert found.keys() == {"model_state_dict", "config", "preprocessing", "landmark_set", "metrics"}
+    assert found.keys() == {
+        "model_state_dict", "config", "preprocessing", "landmark_set", "framing", "metrics"
+    }  # fmt: skip
+    assert found["framing"] == {"landmarks": [[0.3, 0.4], [0.7, 0.4]], "aspect": 0.75}
     assert found["config"] == config
     assert found["landmark_set"] == list(LANDMARK_SETS[10].names)
     assert found["preprocessing"]["image_size"] == 64

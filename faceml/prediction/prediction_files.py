@@ -1,0 +1,106 @@
+"""Predictions as JSON lines and as Parquet.
+
+Shape letters: L landmarks, D embedding dimensions, E expressions.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faceml.atomic import AtomicPath
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.prediction.results import FacePrediction, ImagePrediction
+
+ROWS_PER_GROUP = 500
+
+
+def write_predictions(
+    predictions: Iterable[ImagePrediction], file: Path, num_landmarks: int, embedding_dim: int
+) -> None:
+    """Write a line or row for each image as it comes, whole or not at all.
+
+    Args:
+        predictions: Of any number of images.
+        file: Parquet if it ends in `.parquet`, else JSON lines.
+        num_landmarks: L.
+        embedding_dim: D.
+    """
+    with AtomicPath(file) as partial:
+        if file.suffix == ".parquet":
+            _write_parquet(predictions, partial, prediction_schema(num_landmarks, embedding_dim))
+        else:
+            with partial.open("w", encoding="utf-8") as lines:
+                write_lines(predictions, lines)
+
+
+def write_lines(predictions: Iterable[ImagePrediction], lines: IO[str]) -> None:
+    """Write a JSON object on a line for each image, as soon as it is there."""
+    for prediction in predictions:
+        lines.write(json.dumps(prediction.as_plain(), ensure_ascii=False) + "\n")
+        lines.flush()
+
+
+def prediction_schema(num_landmarks: int, embedding_dim: int) -> pa.Schema:
+    """Return the schema of a Parquet file of predictions: a row for each image, in it a list of faces."""
+    face = pa.struct(
+        [
+            ("box", pa.list_(pa.float32(), 4)),
+            ("expression", pa.string()),
+            ("probabilities", pa.list_(pa.float32(), len(EXPRESSIONS))),
+            ("landmarks", pa.list_(pa.float32(), 2 * num_landmarks)),
+            ("yaw_deg", pa.float32()),
+            ("pitch_deg", pa.float32()),
+            ("roll_deg", pa.float32()),
+            ("embedding", pa.list_(pa.float32(), embedding_dim)),
+        ]
+    )
+    return pa.schema(
+        [
+            pa.field("image", pa.string(), nullable=False),
+            pa.field("status", pa.string(), nullable=False),
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("faces", pa.list_(face)),
+        ]
+    )
+
+
+def _row(prediction: ImagePrediction) -> dict[str, Any]:
+    return {
+        "image": prediction.image,
+        "status": prediction.status,
+        "width": prediction.width or None,
+        "height": prediction.height or None,
+        "faces": [_face_row(face) for face in prediction.faces],
+    }
+
+
+def _face_row(face: FacePrediction) -> dict[str, Any]:
+    return {
+        "box": face.box,
+        "expression": face.expression,
+        "probabilities": face.probabilities,
+        "landmarks": face.landmarks.ravel(),
+        "yaw_deg": face.pose.yaw_deg if face.pose else None,
+        "pitch_deg": face.pose.pitch_deg if face.pose else None,
+        "roll_deg": face.pose.roll_deg if face.pose else None,
+        "embedding": face.embedding,
+    }
+
+
+def _write_parquet(predictions: Iterable[ImagePrediction], file: Path, schema: pa.Schema) -> None:
+    def write(rows: Sequence[dict[str, Any]]) -> None:
+        writer.write_table(pa.Table.from_pylist(list(rows), schema=schema))
+
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        rows: list[dict[str, Any]] = []
+        for prediction in predictions:
+            rows.append(_row(prediction))
+            if len(rows) == ROWS_PER_GROUP:
+                write(rows)
+                rows = []
+        write(rows)

@@ -1,0 +1,216 @@
+"""A trained network at work on images of any size with any number of faces.
+
+Shape letters: B images of a batch, H and W of an image.
+"""
+
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+from faceml.config.config_error import ConfigError
+from faceml.framing import Box
+from faceml.images import DecodeLimits, RgbImage, crop, decode_image
+from faceml.landmarks.detector import FaceObservation, HeadPose, LandmarkDetector
+from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+from faceml.landmarks.model_bundle import find_model_bundle
+from faceml.landmarks.points import select_points
+from faceml.places import is_uri, place_below, split_place
+from faceml.prediction.results import FacePrediction, ImagePrediction
+from faceml.run_files import BEST_MODEL_FILE
+from faceml.schema import LandmarkSet, Status
+from faceml.storage import StorageFolder
+from faceml.tensor_files import is_tensor_file
+from faceml.training.trained_model import TrainedModel, load_trained_model
+
+Image = str | Path | bytes | RgbImage
+"""The path or URI of a file, its content, or uint8 RGB of shape (H, W, 3)."""
+
+Item = TypeVar("Item")
+
+
+class _SeenFace(NamedTuple):
+    """A face as the network gets it."""
+
+    box: Box
+    pixels: RgbImage
+    pose: HeadPose | None
+
+
+class _SeenImage(NamedTuple):
+    name: str
+    status: Status
+    width: int
+    height: int
+    faces: list[_SeenFace]
+
+
+class FacePredictor:
+    """Say what a network sees in images.
+
+    Args:
+        trained: The network, its preprocessing and the framing of its training's faces.
+        detector: An opened one that finds the faces; None takes each whole image for one face, framed as in
+            training.
+        batch_size: Faces that the network sees at once.
+        device: Of the network.
+
+    Raises:
+        ConfigError: Faces are to be found, and the model does not say how they are framed.
+    """
+
+    def __init__(
+        self,
+        trained: TrainedModel,
+        detector: LandmarkDetector | None = None,
+        batch_size: int = 32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if detector is not None and trained.framing is None:
+            raise ConfigError(
+                "model: was trained by a faceml that did not note how faces lie in their images. Train it "
+                "anew, or take each whole image for one face: --set faces.kind=whole"
+            )
+        self._trained = trained
+        self._model = trained.model.to(device)
+        self._detector = detector
+        self._batch_size = batch_size
+        self._device = torch.device(device)
+
+    @property
+    def landmark_set(self) -> LandmarkSet:
+        """The points that it places."""
+        return self._trained.landmark_set
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of embeddings."""
+        return self._trained.model.expression_head.in_features
+
+    def predict(self, images: Iterable[Image]) -> list[ImagePrediction]:
+        """Return what is said of each image, in their order.
+
+        Of a file that cannot be read or decoded the status says so.
+        """
+        return list(self.stream(images))
+
+    def stream(self, images: Iterable[Image]) -> Iterator[ImagePrediction]:
+        """Yield what is said of each image, in their order, so that there may be any number."""
+        for chunk in _chunks(enumerate(images), self._batch_size):
+            seen = [self._look(image, number) for number, image in chunk]
+            said = self._ask(seen)
+            for image in seen:
+                faces = tuple(next(said) for _ in image.faces)
+                yield ImagePrediction(image.name, image.status, image.width, image.height, faces)
+
+    def _look(self, image: Image, number: int) -> _SeenImage:
+        """Decode an image and find its faces."""
+        name = str(image) if isinstance(image, str | Path) else str(number)
+        pixels = image if isinstance(image, np.ndarray) else self.decode(image)
+        if isinstance(pixels, str):
+            return _SeenImage(name, pixels, 0, 0, [])
+        height, width = pixels.shape[:2]
+        if self._detector is None:
+            return _SeenImage(name, "ok", width, height, [_SeenFace(Box(0, 0, width, height), pixels, None)])
+        found = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
+        return _SeenImage(name, "ok" if found else "no_face", width, height, found)
+
+    def decode(self, image: str | Path | bytes) -> RgbImage | Status:
+        """Read and decode an image as it is before faces are looked for, or say why there is none."""
+        data = image if isinstance(image, bytes) else _read(image)
+        return decode_image(data) if isinstance(data, bytes) else data
+
+    def _frame(self, pixels: RgbImage, face: FaceObservation) -> _SeenFace:
+        points = select_points(face.mesh, self._trained.landmark_set)
+        framing = self._trained.framing
+        assert framing is not None  # refused at the start
+        box = framing.box(points.astype(np.float64) * pixels.shape[1::-1])
+        return _SeenFace(box, crop(pixels, *box), face.pose)
+
+    @torch.inference_mode()
+    def _ask(self, seen: Sequence[_SeenImage]) -> Iterator[FacePrediction]:
+        """Show the network all faces of some images, and return what it says of them in their order."""
+        sizes = [(image.width, image.height) for image in seen for _ in image.faces]
+        faces = list(chain.from_iterable(image.faces for image in seen))
+        said: list[FacePrediction] = []
+        preprocessing = self._trained.preprocessing
+        for batch in _chunks(zip(faces, sizes, strict=True), self._batch_size):
+            squares = torch.stack([preprocessing.resize(face.pixels) for face, _ in batch])
+            outputs = self._model(preprocessing.normalize(squares.to(self._device)))
+            parts = (outputs.logits.float().softmax(dim=1), outputs.landmarks, outputs.embedding)
+            arrays = [values.float().cpu().numpy() for values in parts]
+            for (face, size), probabilities, points, embedding in zip(batch, *arrays, strict=True):
+                corners = face.box.place(np.array([[0.0, 0.0], [1.0, 1.0]]), *size).ravel()
+                placed = face.box.place(points, *size).astype(np.float32)
+                box = corners.astype(np.float32)
+                said.append(FacePrediction(box, probabilities, placed, embedding, face.pose))
+        return iter(said)
+
+
+def _read(image: str | Path) -> bytes | Status:
+    folder, name = split_place(image if is_uri(image) else Path(image).absolute())
+    return StorageFolder(folder).read(name, DecodeLimits().max_bytes, follow_links=True)
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    left = iter(items)
+    while chunk := list(islice(left, size)):
+        yield chunk
+
+
+def load_predictor(
+    model: str | Path,
+    *,
+    finds_faces: bool = True,
+    max_faces: int = 10,
+    min_detection_confidence: float = 0.5,
+    landmarker: Path | None = None,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+) -> FacePredictor:
+    """Open a trained network for use.
+
+    Args:
+        model: Run folder of `faceml train`, or its `best_model.pt`; a path or URI.
+        finds_faces: Look for faces, and show each to the network as it saw faces in training; otherwise each
+            image is taken for one face, whole.
+        max_faces: Most faces looked for in an image.
+        min_detection_confidence: Score from 0 to 1 below which there is no face.
+        landmarker: MediaPipe's `face_landmarker.task`; by default it is looked for.
+        batch_size: Faces that the network sees at once.
+        device: Of the network.
+
+    Raises:
+        ConfigError: There is no such model, or it cannot be used; says why.
+    """
+    trained = load_trained_model(model_file(model))
+    if not finds_faces:
+        return FacePredictor(trained, None, batch_size, device)
+    detector = MediaPipeDetector(find_model_bundle(landmarker), max_faces, min_detection_confidence)
+    predictor = FacePredictor(trained, detector, batch_size, device)
+    # Given back with the predictor, or at the interpreter's end.
+    weakref.finalize(predictor, detector.__exit__, None, None, None)
+    detector.__enter__()
+    return predictor
+
+
+def model_file(model: str | Path) -> str:
+    """Return the place of a model, given its own or that of its run folder.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    place = str(model)
+    file = place if place.endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
+    if not is_tensor_file(file):
+        raise ConfigError(
+            f"model: there is no {file}. Name the run folder of a `faceml train` that has ended."
+        )
+    return file
+
+
+MODEL_SUFFIX = ".pt"

@@ -1,0 +1,81 @@
+"""Commands for models that are trained, and for the machine that uses them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
+from ray_jobs.job_log import set_up_log
+
+
+def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
+    """Say how good a trained model is on a split.
+
+    Example: faceml evaluate --set model=RUN/best_model.pt --set data.table=tables/val
+    """
+    from faceml.config.evaluate import EvaluateConfig
+    from faceml.config.loading import load_config
+
+    settings = load_config(EvaluateConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "evaluate", settings.run.folder)
+    from ray_jobs import evaluate as job
+
+    job.show(job.run(settings), stdout_console())
+    show_results(settings.run.folder)
+
+
+def predict(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Images and folders of images.")
+    ] = None,
+    config: ConfigFile = Path("configs/predict.yaml"),
+    overrides: Overrides = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Run folder or best_model.pt; sets model.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="FILE", help="FILE.jsonl or FILE.parquet; sets output.file.")
+    ] = None,
+    draw: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="For pictures with what is seen; sets output.drawn.")
+    ] = None,
+) -> None:
+    """Say what a trained model sees in images: expression, landmarks, head pose and embedding of each face.
+
+    Without --output it prints a JSON object on a line for each image.
+
+    Example: faceml predict photo.jpg album --model runs/multitask_affectnet --draw overlays
+    """
+    from faceml.config.loading import apply_overrides, assign_keys, check_inputs, parse_config, read_mapping
+    from faceml.config.predict import PredictConfig
+
+    named = {"data.paths": paths, "model": model, "output.file": output, "output.drawn": draw}
+    raw = apply_overrides(read_mapping(config), overrides or [])
+    settings = parse_config(PredictConfig, assign_keys(raw, {k: v for k, v in named.items() if v}))
+    check_inputs(settings)
+    set_up_log(settings.logging.format, "predict", settings.output.file)
+    from ray_jobs import predict as job
+
+    tally = job.run(settings)
+    if settings.output.file:
+        job.show(tally, stdout_console())
+        show_results(settings.output.file)
+
+
+def doctor(
+    landmarker: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A face_landmarker.task; it is looked for if not given."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long the landmark detector is timed.")] = 5.0,
+) -> None:
+    """Say what this machine has, how fast it extracts, and what is wrong with it.
+
+    Example: faceml doctor
+    """
+    from ray_jobs import doctor as job
+
+    checks = job.run(landmarker, seconds)
+    job.show(checks, stdout_console())
+    raise typer.Exit(1 if any(check.is_wrong for check in checks) else 0)

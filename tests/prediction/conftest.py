@@ -1,0 +1,66 @@
+"""A network with random weights, which says something else of every picture, and a photo of two faces."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from faceml.config.model import ModelConfig
+from faceml.datasets.landmark_table import read_table
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets.synthetic.generate import generate_faces
+from faceml.framing import Framing
+from faceml.images import RgbImage, decode_image
+from faceml.models.multitask import build_multitask_model
+from faceml.run_files import BEST_MODEL_FILE
+from faceml.schema import LANDMARK_SETS
+from faceml.training.checkpoint import model_checkpoint, write_state
+
+SIDE_PX = 200
+CORNERS = ((30, 40), (330, 110))
+"""Where the faces of the photo have their top left pixels: x, y."""
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight faces in `train`, and their table in `landmarks/train`."""
+    root = tmp_path_factory.mktemp("drawn") / "faces"
+    generate_faces(root, "affectnet", {"train": 8}, image_size_px=SIDE_PX, seed=3, processes=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def framing(drawn: Path) -> Framing:
+    rows = read_table(drawn / "landmarks" / "train", ["landmarks_5"])
+    points = np.array(rows["landmarks_5"].to_pylist()).reshape(-1, 5, 2)
+    return Framing.of(points, np.full((len(points), 2), SIDE_PX))
+
+
+@pytest.fixture(scope="session")
+def run_folder(framing: Framing, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the `best_model.pt` of such a network."""
+    torch.manual_seed(0)
+    model = build_multitask_model(ModelConfig(embedding_dim=16), 5)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+    settings = {
+        "model": {"backbone": "resnet18", "weights": "none", "embedding_dim": 16},
+        "data": {"image_size": 48, "num_landmarks": 5},
+    }
+    folder = tmp_path_factory.mktemp("run")
+    kept = model_checkpoint(model, settings, Preprocessing(48), LANDMARK_SETS[5], {}, framing)
+    write_state(kept, folder / BEST_MODEL_FILE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photo(drawn: Path) -> RgbImage:
+    """Two of the faces on a large gray picture."""
+    canvas = np.full((400, 600, 3), 128, dtype=np.uint8)
+    for file, (x, y) in zip(sorted((drawn / "train").rglob("*.jpg"))[:2], CORNERS, strict=True):
+        face = decode_image(file.read_bytes())
+        assert not isinstance(face, str)
+        canvas[y : y + SIDE_PX, x : x + SIDE_PX] = face
+    return canvas

@@ -1,0 +1,108 @@
+"""What a network says of images is what it says of the squares that it was trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+import faceml
+from faceml.config.config_error import ConfigError
+from faceml.images import RgbImage, decode_image, encode_jpeg
+from faceml.training.checkpoint import read_state, write_state
+from faceml.training.trained_model import load_trained_model
+from tests.prediction.conftest import CORNERS, SIDE_PX
+
+
+def said_of(run_folder: Path, pixels: RgbImage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Show the network a whole picture, without any of the code that is tested."""
+    trained = load_trained_model(run_folder / "best_model.pt")
+    square = interpolate(
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None], size=(48, 48), mode="bilinear", antialias=True
+    )
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        outputs = trained.model((square / 255 - mean[:, None, None]) / std[:, None, None])
+    logits, points, embedding = (values[0].numpy() for values in outputs)
+    exponentials = np.exp(logits - logits.max())
+    return exponentials / exponentials.sum(), points, embedding
+
+
+def test_predict__of_whole_images_is_what_the_network_says(run_folder: Path, drawn: Path) -> None:
+    files = sorted((drawn / "train").rglob("*.jpg"))[:5]
+    predictor = faceml.load(run_folder, finds_faces=False, batch_size=2)
+    found = predictor.predict(files)
+    assert [image.image for image in found] == [str(file) for file in files]
+    for image, file in zip(found, files, strict=True):
+        (face,) = image.faces
+        pixels = decode_image(file.read_bytes())
+        assert not isinstance(pixels, str)
+        probabilities, points, embedding = said_of(run_folder, pixels)
+        np.testing.assert_allclose(face.probabilities, probabilities, atol=1e-5)
+        np.testing.assert_allclose(face.landmarks, points, atol=1e-5)
+        np.testing.assert_allclose(face.embedding, embedding, atol=1e-4)
+        np.testing.assert_allclose(face.box, [0, 0, 1, 1])
+        assert face.pose is None
+
+
+def test_predict__shows_each_face_of_a_photo_as_in_training(run_folder: Path, photo: RgbImage) -> None:
+    (image,) = faceml.load(run_folder).predict([photo])
+    assert (image.status, image.width, image.height, len(image.faces)) == ("ok", 600, 400, 2)
+    faces = sorted(image.faces, key=lambda face: face.box[0])
+    for face, (x, y) in zip(faces, CORNERS, strict=True):
+        box = np.rint(face.box * (600, 400, 600, 400)).astype(int)
+        # The pictures of training, whose faces are not all alike: a tenth of their side more or less.
+        np.testing.assert_allclose(box, [x, y, x + SIDE_PX, y + SIDE_PX], atol=SIDE_PX / 10)
+        left, top, right, bottom = box
+        padded = np.pad(photo, ((100, 100), (100, 100), (0, 0)), mode="edge")
+        pixels = padded[100 + top : 100 + bottom, 100 + left : 100 + right]
+        probabilities, points, embedding = said_of(run_folder, pixels)
+        np.testing.assert_allclose(face.probabilities, probabilities, atol=1e-5)
+        np.testing.assert_allclose(face.embedding, embedding, atol=1e-4)
+        corner, size = np.array([left, top]), np.array([right - left, bottom - top])
+        np.testing.assert_allclose(face.landmarks, (points * size + corner) / (600, 400), atol=1e-5)
+        assert face.pose is not None
+        assert abs(face.pose.roll_deg) < 30
+
+
+def test_predict__takes_paths_bytes_and_pixels_alike(
+    run_folder: Path, photo: RgbImage, tmp_path: Path
+) -> None:
+    content = encode_jpeg(photo, 95)
+    (tmp_path / "photo.jpg").write_bytes(content)
+    decoded = decode_image(content)
+    assert not isinstance(decoded, str)
+    by_path, by_bytes, by_pixels = faceml.load(run_folder).predict([tmp_path / "photo.jpg", content, decoded])
+    assert (by_path.image, by_bytes.image, by_pixels.image) == (str(tmp_path / "photo.jpg"), "1", "2")
+    plain = [image.as_plain() | {"image": ""} for image in (by_path, by_bytes, by_pixels)]
+    assert plain[0] == plain[1] == plain[2]
+
+
+def test_predict__says_what_is_wrong_with_an_image_and_goes_on(
+    run_folder: Path, photo: RgbImage, tmp_path: Path
+) -> None:
+    gray = np.full((100, 100, 3), 128, dtype=np.uint8)
+    whole = encode_jpeg(photo, 90)
+    found = faceml.load(run_folder).predict([tmp_path / "nowhere.jpg", b"", whole[:-20], gray, whole])
+    assert [image.status for image in found] == ["unreadable", "empty_file", "undecodable", "no_face", "ok"]
+    assert [len(image.faces) for image in found] == [0, 0, 0, 0, 2]
+
+
+def test_load__takes_a_run_folder_or_its_model_and_names_what_is_not_there(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    assert faceml.load(run_folder / "best_model.pt", finds_faces=False).embedding_dim == 16
+    with pytest.raises(
+        ConfigError, match=f"model: there is no {tmp_path}/best_model.pt. Name the run folder"
+    ):
+        faceml.load(tmp_path)
+
+
+def test_load__refuses_to_frame_faces_for_a_model_that_does_not_say_how(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    write_state(read_state(run_folder / "best_model.pt") | {"framing": None}, tmp_path / "best_model.pt")
+    with pytest.raises(ConfigError, match=r"--set faces\.kind=whole"):
+        faceml.load(tmp_path)
+    assert faceml.load(tmp_path, finds_faces=False).predict([b""])[0].status == "empty_file"
