@@ -92,7 +92,9 @@ class Instant:
         now_s = time.time()
         times = {"started_s": now_s - 0.001, "extracted_s": now_s, "ended_s": now_s}
         nothing = {"decode_s": 0.0, "detect_s": 0.0, "write_s": 0.0, "changed": [], "num_changed": 0}
-        return {"result": json.dumps(times | nothing | {"made": {"ok": SMALLEST_SHARD}, "stopped": None})}
+        name = {"node": "here", "detector": "instant"}
+        said = name | times | nothing | {"made": {"ok": SMALLEST_SHARD}, "stopped": None}
+        return {"result": json.dumps(said)}
 
 
 def feed(config: ExtractConfig, shards: int, notebook: Notebook) -> None:

@@ -71,7 +71,7 @@ def run(landmarker: Path | None = None, seconds: float = 5.0) -> list[Check]:
 
 def show(checks: list[Check], console: Console) -> None:
     """Print a row for each, and the remedies below."""
-    table = Table(title="This machine", title_justify="left")
+    table = Table(title="This machine", title_justify="left", show_header=False)
     table.add_column("")
     table.add_column("", overflow="fold")
     table.add_column("")

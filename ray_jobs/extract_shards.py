@@ -49,7 +49,7 @@ def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> E
             ExtractionMetrics(config.run_folder, work.num_to_extract) as metrics,
             closing(_start_detectors(config, list(shards), pool, memory, schema)) as results,
         ):
-            return _watch(results, work, actors, config.output.on_change == "re-extract", metrics)
+            return _watch(results, work, config.output.on_change == "re-extract", metrics)
 
 
 def _is_reached_by_all(config: ExtractConfig) -> bool:
@@ -64,7 +64,6 @@ DETECTOR_BYTES = 600 * 2**20
 def _watch(
     results: Iterator[ShardResult],
     work: Difference,
-    actors: int,
     follows_changes: bool,
     metrics: ExtractionMetrics,
 ) -> ExtractionSpeed:
@@ -73,7 +72,7 @@ def _watch(
     Raises:
         StoppedError: A worker cannot go on.
     """
-    first_s, last_s, counts = float("inf"), 0.0, Counter[str]()
+    first_s, last_s, span_s, counts = dict[str, float](), 0.0, 0.0, Counter[str]()
     decode_s = detect_s = write_s = busy_s = 0.0
     changed, num_changed = list[str](), 0
     with ProgressReport("extract", work.num_to_extract) as progress:
@@ -81,13 +80,15 @@ def _watch(
             if result.stopped:
                 reason = result.stopped.rstrip(".")
                 raise StoppedError(f"{reason}. The same command goes on from here.")
-            first_s, last_s = min(first_s, result.started_s), max(last_s, result.ended_s)
+            first_s[result.detector] = min(first_s.get(result.detector, result.started_s), result.started_s)
+            last_s = max(last_s, result.ended_s)
             counts.update(result.made)
             decode_s, detect_s = decode_s + result.decode_s, detect_s + result.detect_s
             write_s, busy_s = write_s + result.write_s, busy_s + result.extracted_s - result.started_s
             changed, num_changed = [*changed, *result.changed][:MOST_NAMED], num_changed + result.num_changed
             by_status = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-            images_per_second = counts.total() / (last_s - first_s)
+            span_s = last_s - min(first_s.values())
+            images_per_second = counts.total() / span_s
             progress.advance_to(counts.total(), f"{images_per_second:.1f} images/s, {by_status}")
             metrics.shard_done(
                 result.made, result.node, result.extracted_s - result.started_s, images_per_second
@@ -99,7 +100,8 @@ def _watch(
             else "kept as they were; output.on_change: re-extract follows"
         )
         logger.warning("%d images changed since, %s: %s", num_changed, what, some(changed))
-    return ExtractionSpeed(counts.total(), last_s - first_s, actors, detect_s, decode_s, write_s, busy_s)
+    there_s = sum(last_s - began_s for began_s in first_s.values())
+    return ExtractionSpeed(counts.total(), span_s, len(first_s), there_s, detect_s, decode_s, write_s, busy_s)
 
 
 def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:

@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -31,6 +32,7 @@ class ShardResult:
 
     Attributes:
         node: Host name of the actor's node.
+        detector: Unique name of the actor.
         started_s: When its first image was begun, seconds of the epoch.
         extracted_s: When its last image was done.
         ended_s: When the shard was written.
@@ -44,6 +46,7 @@ class ShardResult:
     """
 
     node: str
+    detector: str
     started_s: float
     extracted_s: float
     ended_s: float
@@ -70,6 +73,7 @@ class ShardExtractor:
         self._process = ExtractorProcess(
             extractor_settings(config), landmarker.max_attempts, landmarker.images_per_process
         ).__enter__()
+        self._name = uuid.uuid4().hex
         self._turn = Lock()
         self._table = StorageFolder(config.output.table)
         self._shards = ShardMaker(
@@ -93,6 +97,7 @@ class ShardExtractor:
         logger.info("%s: %d images in %.1f s", item["shard"], changes.made.total(), extract_s)
         result = ShardResult(
             node=socket.gethostname(),
+            detector=self._name,
             **times,
             ended_s=time.time(),
             write_s=changes.write_s,

@@ -19,7 +19,8 @@ class ExtractionSpeed:
     Attributes:
         images: Looked at.
         span_s: From the first image's start to the last shard's end.
-        detectors: Processes.
+        detectors: Processes, also those that joined later.
+        there_s: How long they were there, each from its first image's start to the last shard's end.
         detect_s: In the detector.
         decode_s: Decoding.
         write_s: Writing shards.
@@ -29,6 +30,7 @@ class ExtractionSpeed:
     images: int = 0
     span_s: float = 0.0
     detectors: int = 0
+    there_s: float = 0.0
     detect_s: float = 0.0
     decode_s: float = 0.0
     write_s: float = 0.0
@@ -41,7 +43,7 @@ class ExtractionSpeed:
 
     def shares(self) -> dict[str, float]:
         """Return for each stage its share of the detectors' time, together 1; empty if nothing was done."""
-        total_s = self.span_s * self.detectors
+        total_s = self.there_s
         if total_s <= 0:
             return {}
         waited_s = max(0.0, total_s - self.busy_s)
