@@ -30,8 +30,9 @@ types: install
 imports: install
 	$(BIN)/lint-imports
 
+# Much of what tests of jobs do is to wait: for Ray to start, for a process to be missed. Each file stays whole.
 unit: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: install
 	$(BIN)/python benchmarks/synthetic.py
