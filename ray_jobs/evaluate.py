@@ -13,15 +13,18 @@ from faceml.config.evaluate import EvaluateConfig
 from faceml.config.loading import dump_config
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.labels import EXPRESSIONS
+from faceml.metrics.calibration import measure_calibration
 from faceml.models.multitask import FaceOutputs
 from faceml.reporting.classes import classes_table, scores_line
-from faceml.reporting.evaluation_report import evaluation_chapter
+from faceml.reporting.evaluation_report import EvaluationFindings, evaluation_chapter
 from faceml.reporting.html import Report, write_report
+from faceml.reporting.mistakes import mistake_tiles, probabilities_of
+from faceml.reporting.model_comparison import compare_models, read_predictions
 from faceml.reporting.numbers import percent
 from faceml.reporting.progress import ProgressReport
 from faceml.run_files import PREDICTIONS_FILE, REPORT_FILE, write_config, write_summary
 from faceml.training.evaluation import Evaluation, EvaluationResult
-from faceml.training.predictions import Predictions
+from faceml.training.predictions import EmbeddingSample, Predictions
 from faceml.training.trained_model import load_trained_model
 from faceml.working_copy import WorkingCopy
 
@@ -50,10 +53,13 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     )
     evaluation = Evaluation(trained.preprocessing, trained.landmark_set, len(EXPRESSIONS), device)
     predictions = Predictions(faces.image_ids)
+    others = [(place, read_predictions(place)) for place in config.compare_with]
+    sample = EmbeddingSample(len(faces), config.report.embeddings, config.seed)
     with ProgressReport("evaluate", len(faces)) as progress:
 
         def see(batch: FaceSample, outputs: FaceOutputs) -> None:
             predictions.add(batch, outputs)
+            sample.add(batch, outputs)
             progress.advance(len(batch.label))
 
         result = evaluation(trained.model.to(device), loader, see)
@@ -62,16 +68,28 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     folder = run_folder.path
     write_config(dump_config(config), folder)
     predictions.write(folder / PREDICTIONS_FILE)
-    write_summary(evaluation_summary(result, faces, time.monotonic() - started_s), folder)
+    said = predictions.table
+    findings = EvaluationFindings(
+        predictions=said,
+        calibration=measure_calibration(probabilities_of(said), said["label"].to_numpy()),
+        mistakes=mistake_tiles(said, faces, config.report.mistakes),
+        embeddings=sample.embeddings if config.report.embeddings else None,
+        compared=compare_models(said, others, len(EXPRESSIONS)),
+    )
+    summary = evaluation_summary(result, faces, findings)
+    write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)}, folder)
     answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
-    write_report(Report("Evaluation", answer, [evaluation_chapter(result, config)]), folder / REPORT_FILE)
+    chapter = evaluation_chapter(result, config, findings)
+    write_report(Report("Evaluation", answer, [chapter]), folder / REPORT_FILE)
     run_folder.push()
     return result
 
 
-def evaluation_summary(result: EvaluationResult, faces: FaceDataset, wall_s: float) -> dict[str, Any]:
-    """Return what `summary.json` holds."""
-    confusion = result.confusion
+def evaluation_summary(
+    result: EvaluationResult, faces: FaceDataset, findings: EvaluationFindings
+) -> dict[str, Any]:
+    """Return what `summary.json` holds, but for the time it took."""
+    confusion, calibration = result.confusion, findings.calibration
     scores = zip(EXPRESSIONS, confusion.class_scores(), strict=True)
     return {
         "images": confusion.images,
@@ -81,7 +99,15 @@ def evaluation_summary(result: EvaluationResult, faces: FaceDataset, wall_s: flo
         "macro_f1_interval": confusion.macro_f1_interval(),
         "recall": {name: score.recall if score.images else None for name, score in scores},
         "confusion_matrix": confusion.counts.tolist(),
-        "wall_s": round(wall_s, 2),
+        "calibration": {
+            "ece": calibration.ece,
+            "chance_ece": calibration.chance_ece,
+            "overconfidence": calibration.overconfidence,
+        },
+        "compared": {
+            other.name: other.difference._asdict() | {"accuracy": other.confusion.accuracy}
+            for other in findings.compared
+        },
     }
 
 

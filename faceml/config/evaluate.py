@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from faceml.config.base import Config, CountOrZero, InputStorageFile, StorageUri
+from faceml.config.base import Config, CountOrZero, InputStorageFile, Seed, StorageUri
 from faceml.config.log import LoggingConfig
 from faceml.config.train import SplitConfig
 
@@ -14,6 +14,15 @@ class EvaluateRunConfig(Config):
 
     folder: StorageUri
     """A path or URI."""
+
+
+class EvaluationReportConfig(Config):
+    """What the report shows beside the figures."""
+
+    mistakes: CountOrZero = 24
+    """Pictures of images that are named wrong, the surest first."""
+    embeddings: CountOrZero = 1000
+    """Images on the map of embeddings, drawn from the split; 0 draws none."""
 
 
 class EvaluateConfig(Config):
@@ -26,5 +35,10 @@ class EvaluateConfig(Config):
     loader_processes: CountOrZero = 0
     """Processes that decode; 0 decodes in between."""
     use_gpu: bool = False
+    compare_with: tuple[StorageUri, ...] = ()
+    """Run folders of other evaluations of the same images, paths or URIs."""
+    report: EvaluationReportConfig = EvaluationReportConfig()
+    seed: Seed = 0
+    """Of the map of embeddings."""
     logging: LoggingConfig = LoggingConfig()
     run: EvaluateRunConfig

@@ -1,8 +1,11 @@
-"""What a network says of each image, as a Parquet table."""
+"""What a network says of each image, as a Parquet table, and the embeddings of a sample of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
@@ -36,6 +39,7 @@ class Predictions:
                 {
                     "image_id": [self._image_ids[position] for position in batch.position.tolist()],
                     "label": pa.array(batch.label.cpu().numpy(), pa.int8()),
+                    "has_landmarks": pa.array(batch.has_landmarks.cpu().numpy()),
                     "predicted": pa.array(outputs.logits.argmax(dim=1).cpu().numpy(), pa.int8()),
                     "probabilities": _lists(probabilities),
                     "landmarks": _lists(outputs.landmarks.flatten(start_dim=1)),
@@ -43,10 +47,59 @@ class Predictions:
             )
         )
 
+    @property
+    def table(self) -> pa.Table:
+        """One row for each image.
+
+        Columns `image_id`, `label`, `has_landmarks`, `predicted`, `probabilities`, `landmarks`.
+        """
+        return pa.Table.from_batches(self._batches)
+
     def write(self, file: Path) -> None:
-        """Write one row for each image: `image_id`, `label`, `predicted`, `probabilities`, `landmarks`."""
+        """Write the table."""
         with AtomicPath(file) as partial:
-            pq.write_table(pa.Table.from_batches(self._batches), partial, compression="zstd")
+            pq.write_table(self.table, partial, compression="zstd")
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Of some images.
+
+    Attributes:
+        vectors: float32 of shape (K, D).
+        labels: int64 of shape (K,), true expressions.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+
+class EmbeddingSample:
+    """Keep the embeddings of a sample of the images.
+
+    Args:
+        total: Images in all.
+        most: Images kept.
+        seed: Of the sample.
+    """
+
+    def __init__(self, total: int, most: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._kept = np.zeros(total, dtype=bool)
+        self._kept[rng.permutation(total)[:most]] = True
+        self._vectors: list[npt.NDArray[np.float32]] = []
+        self._labels: list[npt.NDArray[np.int64]] = []
+
+    def add(self, batch: FaceSample, outputs: FaceOutputs) -> None:
+        """Add what of a batch belongs to the sample."""
+        kept = self._kept[batch.position.cpu().numpy()]
+        self._vectors.append(outputs.embedding.float().cpu().numpy()[kept])
+        self._labels.append(batch.label.cpu().numpy()[kept])
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Those that were seen so far, at least one batch."""
+        return Embeddings(np.concatenate(self._vectors), np.concatenate(self._labels))
 
 
 def _lists(values: Tensor) -> pa.Array:

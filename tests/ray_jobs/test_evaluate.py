@@ -95,9 +95,34 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
     assert summary["landmark_mse"] == pytest.approx(((guesses - points) ** 2).mean(), rel=1e-4)
     report = (folder / "report.html").read_text()
     assert all(name in report for name in EXPRESSIONS)
+    confidence = probabilities.max(axis=1)
+    assert summary["calibration"]["overconfidence"] == pytest.approx(confidence.mean() - summary["accuracy"])
+    assert np.array_equal(rows["has_landmarks"].to_numpy(), np.array(table["status"].to_pylist()) == "ok")
+    for title in (
+        "What it is surest of and wrong about",
+        "Whether its probabilities mean what they say",
+        "Whether it matters that a face was found",
+        "Which expressions it keeps apart",
+    ):
+        assert f"<h3>{title}</h3>" in report
     console = Console(record=True, width=120)
     evaluate.show(result, console)
     assert f"on {summary['images']} images" in console.export_text()
+
+
+def test_run__compared_with_itself_is_no_better(model: Path, faces: Path, tables: Path) -> None:
+    first = config(model, faces, tables, report={"embeddings": 0})
+    evaluate.run(first)
+    second = config(
+        model, faces, tables, run={"folder": str(model.parent / "again")}, compare_with=[first.run.folder]
+    )
+    evaluate.run(second)
+    folder = Path(second.run.folder)
+    compared = json.loads((folder / "summary.json").read_text())["compared"]["evaluation"]
+    assert compared["value"] == 0
+    assert compared["low"] < 0 < compared["high"]
+    assert "evaluation − again = +0.0 points" in (folder / "report.html").read_text()
+    assert "Which expressions it keeps apart" not in (Path(first.run.folder) / "report.html").read_text()
 
 
 def test_run__a_model_of_another_preprocessing_is_refused(model: Path, faces: Path, tables: Path) -> None:
