@@ -45,7 +45,8 @@ def mistake_tiles(predictions: pa.Table, faces: FaceDataset, most: int) -> list[
 
 def confidences(predictions: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """Return the probability of what is named, of shape (N,)."""
-    return probabilities_of(predictions).max(axis=1)
+    surest: np.ndarray[tuple[int], np.dtype[np.float32]] = probabilities_of(predictions).max(axis=1)
+    return surest
 
 
 def probabilities_of(predictions: pa.Table) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
