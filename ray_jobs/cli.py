@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from faceml.config.config_error import ConfigError
-from ray_jobs.cli_models import doctor, evaluate, predict
+from ray_jobs.cli_models import doctor, evaluate, forget, predict
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
 from ray_jobs.job_log import set_up_log
 from ray_jobs.mistakes import MistakesOnOneLine
@@ -257,3 +257,4 @@ def submit(
 app.command()(evaluate)
 app.command()(predict)
 app.command()(doctor)
+app.command()(forget)

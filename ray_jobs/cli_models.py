@@ -79,3 +79,26 @@ def doctor(
     checks = job.run(landmarker, seconds)
     job.show(checks, stdout_console())
     raise typer.Exit(1 if any(check.is_wrong for check in checks) else 0)
+
+
+def forget(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Name of their folder of images.")],
+    table: Annotated[
+        list[str], typer.Option(metavar="PLACE", help="Landmark table, a path or URI; repeatable.")
+    ],
+    runs: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="Where run folders lie; repeatable.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
+    ] = False,
+) -> None:
+    """Take a person out of landmark tables and caches, and name the models that have seen them.
+
+    Images with the same content under another name go too.
+
+    Example: faceml forget Jane_Doe --table tables/people/train --table tables/people/val --runs runs
+    """
+    from ray_jobs import forget as job
+
+    job.show(job.run(person, table, runs or [], dry_run=dry_run), stdout_console())

@@ -49,8 +49,7 @@ class ImageCopies:
         for name in shard_names(self._table):
             refuse_missing([COLUMN], read_shard_schema(self._table, name), self._table)
         self._image_ids = image_ids
-        place = hashlib.sha256(self._table.uri.encode()).hexdigest()[:12]
-        self._file = (cache or user_cache()) / "copies" / f"{place}-{_version(self._table)}.jpegs"
+        self._file = _folder(cache) / f"{_prefix(self._table)}{_version(self._table)}.jpegs"
 
     def __call__(self, index: int) -> bytes:
         """Return the encoded bytes of a row's copy; none if the table has no copy of it."""
@@ -104,9 +103,32 @@ class ImageCopies:
         columns = {"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths}
         with AtomicPath(index) as partial:
             pq.write_table(pa.table(columns), partial)
-        for stale in self._file.parent.glob(f"{self._file.name.partition('-')[0]}-*"):
+        for stale in self._file.parent.glob(f"{_prefix(self._table)}*"):
             if stale.stem != self._file.stem:  # of the table as it was
                 stale.unlink(missing_ok=True)
+
+
+def remove_copies(table: StorageFolder, cache: Path | None = None, *, dry_run: bool = False) -> list[Path]:
+    """Remove the copies of a table's images that were laid out on this machine, and return their files.
+
+    Args:
+        table: A landmark table.
+        cache: Folder of the flat files; the user's cache by default.
+        dry_run: Only return them.
+    """
+    files = sorted(_folder(cache).glob(f"{_prefix(table)}*"))
+    for file in () if dry_run else files:
+        file.unlink(missing_ok=True)
+    return files
+
+
+def _folder(cache: Path | None) -> Path:
+    return (cache or user_cache()) / "copies"
+
+
+def _prefix(table: StorageFolder) -> str:
+    """Return how the names of a table's files begin."""
+    return hashlib.sha256(table.uri.encode()).hexdigest()[:12] + "-"
 
 
 class _OneAtATime:

@@ -35,9 +35,9 @@ class Calibration:
     @property
     def accuracy(self) -> Values:
         """Share of each bin that was named right, float64 of shape (M,); NaN of an empty bin."""
-        return np.divide(
-            self.right, self.counts, out=np.full(len(self.counts), np.nan), where=self.counts > 0
-        )
+        shares: Values = np.full(len(self.counts), np.nan)
+        np.divide(self.right, self.counts, out=shares, where=self.counts > 0)
+        return shares
 
     @property
     def ece(self) -> float:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
+from faceml.datasets.landmark_table import read_table
 from faceml.run_files import read_metrics
 
 REPOSITORY = Path(__file__).parents[2]
@@ -92,6 +94,21 @@ def test_export_json__holds_the_points_of_the_table(tables: Path, faces: Path, t
         (left_eye, right_eye, _, left_mouth, _) = points
         assert left_eye[0] < right_eye[0]
         assert left_eye[1] < left_mouth[1]
+
+
+def test_forget__names_what_is_gone_and_what_is_left_to_do(tables: Path, tmp_path: Path) -> None:
+    table, run = tmp_path / "table", tmp_path / "runs" / "a"
+    shutil.copytree(tables / "val", table)
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(f"data: {{train: {{table: {table}}}}}\ntraining: {{}}\n")
+    (run / "best_model.pt").touch()
+    done = _run("forget", "3", "--table", str(table), "--runs", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stderr
+    gone = [image for image in read_table(tables / "val")["image_id"].to_pylist() if image.startswith("3/")]
+    assert f"These {len(gone)} images are still in the folders that were extracted" in done.stdout
+    assert [line.strip() for line in done.stdout.splitlines() if line.startswith("  3/")] == gone
+    assert f"{run}: trained on {table}\n  {run}/best_model.pt\n" in done.stdout
+    assert not {*read_table(table)["image_id"].to_pylist()} & {*gone}
 
 
 def _training(tables: Path, faces: Path, folder: Path, epochs: int, **more: object) -> TrainConfig:
