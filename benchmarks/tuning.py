@@ -3,7 +3,8 @@
 The last line is one JSON object. The overhead of a trial is what is left of the whole command, from its first
 import to its end, without the epochs themselves, over the trials, which run one at a time. ASHA and the whole
 grid try the same settings: the grid says how good each of them becomes, and so how far the one that ASHA
-chooses is from the best, and at what share of the epochs.
+chooses is from the best, and at what share of the epochs. Their trials start from a network that has learned
+from other drawn faces, as trainings on photographs start from ImageNet's.
 
     python benchmarks/tuning.py --trials 12 --rounds 3 --seeds 3
 """
@@ -21,21 +22,50 @@ from pathlib import Path
 from typing import Any
 
 IMAGE_SIZE_PX = 64
+TRAINED_SIZE_PX = 32
 ACCURACY = "val/accuracy"
 
 
-def make_faces(folder: Path, train: int, val: int) -> Path:
+def make_faces(folder: Path, train: int, val: int, seed: int = 0) -> Path:
     """Draw the faces with their exact landmarks, unless they are there."""
     from faceml.datasets.synthetic.generate import generate_faces
 
-    faces = folder / f"tuning_faces_{train}_{val}"
+    faces = folder / f"tuning_faces_{train}_{val}_{seed}"
     if not faces.is_dir():
-        partial = folder / f"tuning_faces_{train}_{val}.partial"
+        partial = folder / f"tuning_faces_{train}_{val}_{seed}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         splits = {"train": train, "val": val}
-        generate_faces(partial, "affectnet", splits, image_size_px=IMAGE_SIZE_PX, seed=0)
+        generate_faces(partial, "affectnet", splits, image_size_px=IMAGE_SIZE_PX, seed=seed)
         partial.rename(faces)
     return faces
+
+
+def pretrain(faces: Path, folder: Path, epochs: int) -> Path:
+    """Train on faces of their own, unless that is done, and return the model."""
+    import yaml
+
+    settings = {
+        "data": {
+            **{split: _split(faces, split) for split in ("train", "val")},
+            "image_size": TRAINED_SIZE_PX,
+            "leakage": {"on_found": "ignore"},
+        },
+        "model": {"backbone": "resnet18", "weights": "none"},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-3},
+        "training": {"epochs": epochs, "batch_size_per_worker": 64},
+        "scaling": {"cpus_per_worker": os.cpu_count()},
+        "run": {"folder": str(folder)},
+    }
+    model = folder / "best_model.pt"
+    if not model.is_file():
+        file = folder.with_suffix(".yaml")
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        subprocess.run([sys.executable, "-m", "ray_jobs.train", "--config", str(file)], check=True)
+    return model
+
+
+def _split(faces: Path, split: str) -> dict[str, str]:
+    return {"table": str(faces / "landmarks" / split), "images": str(faces / split)}
 
 
 def search(
@@ -44,22 +74,18 @@ def search(
     """Run `faceml tune`, as a user does, and return its summary, with how long the command took."""
     import yaml
 
-    splits = {
-        split: {"table": str(faces / "landmarks" / split), "images": str(faces / split)}
-        for split in ("train", "val")
-    }
     settings = {
         "train": {
             "data": {
-                **splits,
-                "image_size": 32,
+                **{split: _split(faces, split) for split in ("train", "val")},
+                "image_size": TRAINED_SIZE_PX,
                 "leakage": {"on_found": "ignore"},
                 "augmentation": {"rotation_deg": 5, "translation": 0.02, "scale": [0.95, 1.05]},
             },
-            "model": {"backbone": "resnet18", "weights": "none"},
+            "model": {"backbone": "resnet18", "weights": changes.pop("weights", "none")},
             "weighting": {"kind": "uncertainty", "learning_rate": 0.05},
             "optimizer": {"name": "adamw", "learning_rate": 1e-3, "head_multiplier": 3},
-            "training": {"epochs": epochs, "batch_size_per_worker": changes.pop("batch_size", 32)},
+            "training": {"epochs": epochs, "batch_size_per_worker": 32},
             "run": {"folder": str(folder / "best")},
             "seed": changes.pop("train_seed", 0),
         },
@@ -101,7 +127,13 @@ def overhead(faces: Path, work: Path, trials: int, epochs: int) -> dict[str, flo
 
 
 def asha_against_grid(
-    faces: Path, work: Path, epochs: int, rates: list[float], seed: int, scheduler: dict[str, Any]
+    faces: Path,
+    weights: Path,
+    work: Path,
+    epochs: int,
+    rates: list[float],
+    seed: int,
+    scheduler: dict[str, Any],
 ) -> dict[str, float]:
     """Run the whole grid of learning rates and weightings, then ASHA over the same settings."""
     dimensions = {
@@ -117,7 +149,7 @@ def asha_against_grid(
             scheduler=chosen,
             trial={"cpus": 1},
             train_seed=seed,
-            batch_size=16,  # twice the steps for the same faces
+            weights=str(weights),
         )
         for name, chosen in (("grid", {"kind": "none"}), ("asha", scheduler))
     }
@@ -144,24 +176,32 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=12, help="of the search whose overhead is measured")
     parser.add_argument("--rounds", type=int, default=3, help="of that search")
     parser.add_argument("--seeds", type=int, default=3, help="of the grid and of ASHA; 0 leaves both out")
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rates", type=int, default=4, help="learning rates of the grid, by 3 weightings")
     parser.add_argument("--images", type=int, default=220, help="for training")
-    parser.add_argument("--val-images", type=int, default=330, help="to judge the settings by")
+    parser.add_argument("--val-images", type=int, default=440, help="to judge the settings by")
+    parser.add_argument("--pretraining-images", type=int, default=3000)
+    parser.add_argument("--pretraining-epochs", type=int, default=12)
     parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
     arguments = parser.parse_args()
     arguments.faces.mkdir(parents=True, exist_ok=True)
     faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.val_images)
     rates = [round(1e-4 * 10 ** (2 * n / max(1, arguments.rates - 1)), 8) for n in range(arguments.rates)]
-    scheduler = {"kind": "asha", "grace_epochs": 2, "reduction_factor": 3}
+    scheduler = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}
     costs, savings = [], []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as work:
             costs.append(overhead(faces, Path(work), arguments.trials, epochs=2))
         print("overhead", {name: round(value, 2) for name, value in costs[-1].items()}, flush=True)
+    weights = Path()
+    if arguments.seeds:
+        others = make_faces(arguments.faces.absolute(), arguments.pretraining_images, 400, seed=1)
+        weights = pretrain(others, arguments.faces.absolute() / "pretrained", arguments.pretraining_epochs)
     for seed in range(arguments.seeds):
         with tempfile.TemporaryDirectory() as work:
-            savings.append(asha_against_grid(faces, Path(work), arguments.epochs, rates, seed, scheduler))
+            savings.append(
+                asha_against_grid(faces, weights, Path(work), arguments.epochs, rates, seed, scheduler)
+            )
         print("asha", {name: round(value, 3) for name, value in savings[-1].items()}, flush=True)
     result = {
         "name": "tuning",

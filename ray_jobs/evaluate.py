@@ -8,9 +8,11 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader
 
+from faceml.atomic import write_text
 from faceml.config.config_error import ConfigError
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.loading import dump_config
+from faceml.datasets.face_columns import read_yaw
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.metrics.calibration import measure_calibration
@@ -19,10 +21,12 @@ from faceml.reporting.classes import classes_table, scores_line
 from faceml.reporting.evaluation_report import EvaluationFindings, evaluation_chapter
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.mistakes import mistake_tiles, probabilities_of
+from faceml.reporting.model_card import model_card
 from faceml.reporting.model_comparison import compare_models, read_predictions
 from faceml.reporting.numbers import percent
 from faceml.reporting.progress import ProgressReport
-from faceml.run_files import PREDICTIONS_FILE, REPORT_FILE, write_config, write_summary
+from faceml.reporting.provenance import provenance
+from faceml.run_files import MODEL_CARD_FILE, PREDICTIONS_FILE, REPORT_FILE, write_config, write_summary
 from faceml.training.evaluation import Evaluation, EvaluationResult
 from faceml.training.predictions import EmbeddingSample, Predictions
 from faceml.training.trained_model import load_trained_model
@@ -78,6 +82,11 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     )
     summary = evaluation_summary(result, faces, findings)
     write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)}, folder)
+    yaw_deg = read_yaw(config.data.table)
+    left_out = sum(map(len, faces.left_out.values()))
+    origin = provenance(config, trained)
+    card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), left_out)
+    write_text(folder / MODEL_CARD_FILE, card)
     answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
     chapter = evaluation_chapter(result, config, findings)
     write_report(Report("Evaluation", answer, [chapter]), folder / REPORT_FILE)

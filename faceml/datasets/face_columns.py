@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.labels import EXPRESSIONS, expression_label
-from faceml.datasets.landmark_table import table_metadata_of
+from faceml.datasets.landmark_table import read_table, table_metadata_of
 from faceml.schema import crop_landmarks, landmark_column
 
 DECODED = ("ok", "no_face")
@@ -44,6 +44,17 @@ class ImageNames(Sequence[str]):
             self._names[index].to_pylist() if isinstance(index, slice) else self._names[index].as_py()
         )
         return found
+
+
+def read_yaw(table: str | Path) -> npt.NDArray[np.float32]:
+    """Return the yaw of the head in each image with pixels, NaN where no face was found.
+
+    Returns:
+        float32 of shape (N,), in the order of `image_id`.
+    """
+    rows = read_table(table, ["status", "yaw_deg"])
+    taken = rows["yaw_deg"].filter(pc.is_in(rows["status"], pa.array(DECODED)))
+    return np.asarray(taken.to_numpy(), dtype=np.float32)
 
 
 def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
 from faceml.atomic import AtomicPath
@@ -41,6 +42,7 @@ class Predictions:
                     "label": pa.array(batch.label.cpu().numpy(), pa.int8()),
                     "has_landmarks": pa.array(batch.has_landmarks.cpu().numpy()),
                     "predicted": pa.array(outputs.logits.argmax(dim=1).cpu().numpy(), pa.int8()),
+                    "brightness": pa.array(_brightness(batch.image).cpu().numpy(), pa.float32()),
                     "probabilities": _lists(probabilities),
                     "landmarks": _lists(outputs.landmarks.flatten(start_dim=1)),
                 }
@@ -51,7 +53,8 @@ class Predictions:
     def table(self) -> pa.Table:
         """One row for each image.
 
-        Columns `image_id`, `label`, `has_landmarks`, `predicted`, `probabilities`, `landmarks`.
+        Columns `image_id`, `label`, `has_landmarks`, `predicted`, `brightness` from 0 to 1, `probabilities`,
+        `landmarks`.
         """
         return pa.Table.from_batches(self._batches)
 
@@ -100,6 +103,15 @@ class EmbeddingSample:
     def embeddings(self) -> Embeddings:
         """Those that were seen so far, at least one batch."""
         return Embeddings(np.concatenate(self._vectors), np.concatenate(self._labels))
+
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
+
+
+def _brightness(images: Tensor) -> Tensor:
+    """Return the mean luma of uint8 images of shape (B, 3, S, S), from 0 to 1, of shape (B,)."""
+    return images.float().mean(dim=(2, 3)) @ torch.tensor(LUMA, device=images.device) / 255
 
 
 def _lists(values: Tensor) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from faceml.config.config_error import ConfigError
@@ -24,12 +25,14 @@ class TrainedModel(NamedTuple):
         preprocessing: What is done to images before it.
         landmark_set: The points that it places.
         framing: How faces lay in the images it was trained on; None if it does not say.
+        config: Of its training, as plain values.
     """
 
     model: MultitaskFaceModel
     preprocessing: Preprocessing
     landmark_set: LandmarkSet
     framing: Framing | None = None
+    config: Mapping[str, Any] = MappingProxyType({})
 
 
 def load_trained_model(place: str | Path) -> TrainedModel:
@@ -52,9 +55,8 @@ def load_trained_model(place: str | Path) -> TrainedModel:
     model = build_multitask_model(architecture, len(landmark_set), len(EXPRESSIONS))
     model.load_state_dict(checkpoint["model_state_dict"])
     framing = checkpoint.get("framing")
-    return TrainedModel(
-        model.eval(), preprocessing, landmark_set, Framing.from_plain(framing) if framing else None
-    )
+    found = Framing.from_plain(framing) if framing else None
+    return TrainedModel(model.eval(), preprocessing, landmark_set, found, config)
 
 
 def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:

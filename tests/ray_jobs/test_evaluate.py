@@ -1,5 +1,6 @@
 """A trained model on a split: the figures are those of its predictions, and of its own validation."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -108,6 +109,27 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
     console = Console(record=True, width=120)
     evaluate.show(result, console)
     assert f"on {summary['images']} images" in console.export_text()
+
+
+def test_run__leaves_a_model_card_with_hashes_and_shares(model: Path, faces: Path, tables: Path) -> None:
+    settings = config(model, faces, tables)
+    evaluate.run(settings)
+    card = (Path(settings.run.folder) / "model_card.md").read_text()
+    table = read_table(tables / "val", ["folder", "status", "content_sha256", "yaw_deg"])
+    assert hashlib.sha256(model.read_bytes()).hexdigest() in card
+    digests = sorted(table["content_sha256"].to_pylist())
+    assert hashlib.sha256(b"".join(digests)).hexdigest() in card
+    found = np.array(table["status"].to_pylist()) == "ok"
+    labels = np.array(table["folder"].to_pylist()).astype(int)
+    missed = card.partition("| expression | images | missed |")[2]
+    for label, name in enumerate(EXPRESSIONS):
+        share = (~found[labels == label]).mean()
+        assert f"| {name} | {(labels == label).sum()} | {100 * share:.1f}\N{NO-BREAK SPACE}% |" in missed
+    turned = np.abs(table["yaw_deg"].drop_null().to_numpy()) < 15
+    assert f"| 0 to 15° | {turned.sum()} |" in card
+    assert card.count("| darkest quarter | 8 |") == 1
+    for article in ("Article 5(1)(f)", "Article 50(3)", "Article 9", "`faceml forget PERSON"):
+        assert article in card
 
 
 def test_run__compared_with_itself_is_no_better(model: Path, faces: Path, tables: Path) -> None:

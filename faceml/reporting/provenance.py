@@ -1,0 +1,81 @@
+"""Where a model and what it was measured on come from: enough to tell whether one has the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import faceml
+from faceml.config.evaluate import EvaluateConfig
+from faceml.datasets.landmark_table import read_table, table_metadata_of
+from faceml.places import split_place
+from faceml.storage import StorageFolder
+from faceml.training.trained_model import TrainedModel
+
+Facts = list[tuple[str, str]]
+
+
+class Provenance(NamedTuple):
+    """Of a model and of the split that it was measured on.
+
+    Attributes:
+        name: Of the model: that of its run folder.
+        facts: Pairs of a name and a value.
+        split: Place of the split's table.
+    """
+
+    name: str
+    facts: Facts
+    split: str
+
+
+def provenance(config: EvaluateConfig, trained: TrainedModel) -> Provenance:
+    """Return what an evaluation knows of both."""
+    folder, _ = split_place(config.model)
+    return Provenance(
+        name=split_place(folder)[1],
+        facts=[*_of_model(config.model, trained.config), *_of_split(config.data.table)],
+        split=config.data.table,
+    )
+
+
+def content_digest(table: str) -> str:
+    """Return a SHA-256 over those of a table's images, whatever their names and order; empty if unknown."""
+    digests = read_table(table, ["content_sha256"])["content_sha256"].drop_null().to_pylist()
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest() if digests else ""
+
+
+def _of_model(place: str, config: Mapping[str, Any]) -> Facts:
+    folder, name = split_place(place)
+    content = StorageFolder(folder).read(name, follow_links=True)
+    digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else "not known"
+    settings = {
+        "Network": "model.backbone",
+        "Started from": "model.weights",
+        "Side of its images, px": "data.image_size",
+        "Trained on": "data.train.table",
+        "Best epoch chosen on": "data.val.table",
+        "Epochs at most": "training.epochs",
+        "Weighting of its tasks": "weighting.kind",
+        "Seed": "seed",
+    }
+    facts = [(what, _setting(config, key)) for what, key in settings.items()]
+    return [("Model", place), ("SHA-256 of its file", digest), *((what, v) for what, v in facts if v)]
+
+
+def _of_split(table: str) -> Facts:
+    metadata = table_metadata_of(table)
+    detector = json.loads(metadata["faceml.detector"])
+    return [
+        ("Measured on", table),
+        ("SHA-256 of its images", content_digest(table) or "not known"),
+        ("Landmarks by", " ".join(str(value) for value in detector.values())),
+        ("faceml", f"{faceml.__version__}; the table was made by {metadata['faceml.version']}"),
+    ]
+
+
+def _setting(config: Mapping[str, Any], key: str) -> str:
+    found: Any = config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return "" if found is None else str(found)
