@@ -167,6 +167,19 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
 
 
 @app.command()
+def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Overrides = None) -> None:
+    """Write a trained model as ONNX and ExportedProgram, preprocessing inside, checked against PyTorch.
+
+    Example: faceml export --set model=RUN/best_model.pt --set run.folder=runs/export
+    """
+    from ray_jobs import export as job
+
+    settings = job.read_settings(config, overrides or [])
+    job.show(job.run(settings), _console())
+    _show_results(settings.run.folder)
+
+
+@app.command()
 def tune(
     config: ConfigFile = Path("configs/tune_multitask.yaml"),
     overrides: Overrides = None,
@@ -245,7 +258,7 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Argument(metavar="JOB", help="extract, train, tune, transfer, evaluate or synth")
+        str, typer.Argument(metavar="JOB", help="extract, train, tune, transfer, evaluate, export or synth")
     ],
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")],
     overrides: Overrides = None,

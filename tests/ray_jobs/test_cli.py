@@ -63,7 +63,9 @@ def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[st
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("job", ["synth", "extract", "train", "evaluate", "tune", "transfer", "demo"])
+@pytest.mark.parametrize(
+    "job", ["synth", "extract", "train", "evaluate", "export", "tune", "transfer", "demo"]
+)
 def test_main__every_job_is_a_module(job: str) -> None:
     done = _run("--config", "nowhere.yaml", program=(sys.executable, "-m", f"ray_jobs.{job}"))
     assert done.returncode == 2
