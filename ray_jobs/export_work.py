@@ -12,13 +12,16 @@ import torch
 from faceml.config.config_error import ConfigError
 from faceml.config.export import ExportConfig, QuantizeConfig
 from faceml.config.loading import dump_config
+from faceml.datasets.verification_pairs import VerificationPairs, draw_pairs
 from faceml.export.agreement import eager
 from faceml.export.checked_images import CheckedImages, differences_from_training
 from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.packages import refuse_missing_packages
-from faceml.export.quantization_loss import QuantizationLoss, measure_quantization
+from faceml.export.quantization_loss import QuantizationLoss, expression_loss
+from faceml.export.recognition_loss import recognition_loss
 from faceml.export.result import ExportResult
 from faceml.export.split_images import SplitImages, open_split
+from faceml.export.turns import answer_in_turns
 from faceml.export.write import INT8_FILE, MODEL_FILES, ONNX_FILE, write_int8_model, write_models
 from faceml.reporting.export_report import export_chapter, export_summary
 from faceml.reporting.html import Report, write_report
@@ -29,12 +32,22 @@ from faceml.working_copy import WorkingCopy
 
 logger = logging.getLogger(__name__)
 
+VERIFIED_PAIRS = 6000
+"""As many as LFW has."""
+
 
 class Calibrated(NamedTuple):
-    """Places in a split: what an int8 copy is calibrated on, and what it is measured on."""
+    """What an int8 copy is made and measured on.
+
+    Attributes:
+        calibration: Places in a split.
+        measured: All others of the split.
+        pairs: Of the measured images, to verify; None if expressions are compared.
+    """
 
     calibration: list[int]
     measured: list[int]
+    pairs: VerificationPairs | None
 
 
 def export(config: ExportConfig) -> ExportResult:
@@ -68,7 +81,7 @@ def export(config: ExportConfig) -> ExportResult:
     if config.quantize and split and drawn:
         images = map(split.decoded, drawn.calibration)
         write_int8_model(folder, images, config.quantize.weight_bits)
-        loss = _measure(exportable, split, drawn.measured, folder)
+        loss = _measure(exportable, split, drawn, folder)
     result = ExportResult(
         outputs=tuple(exportable.graph.outputs),
         opset=config.opset if ONNX_FILE in differences else None,
@@ -110,30 +123,30 @@ def _draw_calibration(config: QuantizeConfig, exportable: Exportable, split: Spl
     """Divide a split.
 
     Raises:
-        ConfigError: Nothing is left to measure on, or the model has no accuracy to be measured.
+        ConfigError: Not enough is left to measure on.
     """
-    if not exportable.names_expressions:
-        raise ConfigError(
-            "quantize: what integers cost is measured on expressions and landmarks, and a model of `faceml "
-            "transfer` has neither. Set quantize: null."
-        )
     if config.calibration_images >= len(split):
         raise ConfigError(
             f"quantize.calibration_images = {config.calibration_images}: data.table has {len(split)} images, "
             "and those that are left are measured on. Choose a smaller number."
         )
     calibration = _draw(len(split), config.calibration_images, config.seed)
-    return Calibrated(calibration, sorted(set(range(len(split))) - set(calibration)))
+    measured = sorted(set(range(len(split))) - set(calibration))
+    if exportable.names_expressions:
+        return Calibrated(calibration, measured, None)
+    people = split.faces.labels[measured].tolist()
+    return Calibrated(calibration, measured, draw_pairs(people, VERIFIED_PAIRS, config.seed, "data.table"))
 
 
-def _measure(
-    exportable: Exportable, split: SplitImages, measured: Sequence[int], folder: Path
-) -> QuantizationLoss:
+def _measure(exportable: Exportable, split: SplitImages, drawn: Calibrated, folder: Path) -> QuantizationLoss:
     from faceml.export.onnx_file import open_onnx
 
     models = (open_onnx(folder / ONNX_FILE), open_onnx(folder / INT8_FILE))
-    with ProgressReport("measure", len(measured)) as progress:
-        return measure_quantization(split, measured, exportable.landmark_set, *models, progress.advance)
+    with ProgressReport("measure", len(drawn.measured)) as progress:
+        turns = answer_in_turns(split, drawn.measured, models, progress.advance)
+    if drawn.pairs is None:
+        return expression_loss(split, drawn.measured, exportable.landmark_set, turns)
+    return recognition_loss(split.faces.labels[drawn.measured].numpy(), drawn.pairs, turns)
 
 
 def _versions(formats: Sequence[str]) -> dict[str, str]:

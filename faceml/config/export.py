@@ -35,7 +35,7 @@ class ExportConfig(Config):
 
     model: InputStorageFile
     """A `best_model.pt` of `faceml train` or `faceml transfer`, a path or URI."""
-    formats: Annotated[tuple[ExportFormat, ...], Field(min_length=1)] = ("onnx", "exported_program")
+    formats: tuple[ExportFormat, ...] = ("onnx", "exported_program")
     """`onnx` is `model.onnx`, `exported_program` is `model.pt2` for `torch.export.load`."""
     opset: Annotated[int, Field(strict=True, ge=18, le=23)] = 18
     """Version of ONNX's operators; the antialiased resize is there from 18 on."""
@@ -48,6 +48,12 @@ class ExportConfig(Config):
     logging: LoggingConfig = LoggingConfig()
     run: ExportRunConfig
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_a_format(self) -> Self:
+        if not self.formats:
+            raise ValueError("formats: [] exports nothing; name onnx, exported_program or both")
+        return self
 
     @model_validator(mode="after")
     def _can_quantize(self) -> Self:

@@ -1,26 +1,22 @@
-"""What integers cost: the float model and its int8 copy on the same images, in turns.
+"""What integers cost a model of expressions and landmarks: it and its int8 copy on the same images.
 
 Shape letters: N images, L landmarks.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from faceml.export.agreement import Answer, Answers
 from faceml.export.split_images import SplitImages
+from faceml.export.turns import Turns
 from faceml.metrics.differences import Interval, paired_difference
 from faceml.metrics.landmarks import normalized_errors
 from faceml.metrics.paired_shares import paired_shares_interval
 from faceml.schema import LandmarkSet
-
-WARM_UP_RUNS = 3
-"""ONNX Runtime lays out its memory in the first ones."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +28,14 @@ class PairedFigure:
         int8: Of its copy.
         difference: int8 minus float.
         interval: Of the difference, 95 %; None where it cannot be told.
-        images: On which both were measured.
+        count: On how many images, or pairs of images, both were measured.
     """
 
     floats: float
     int8: float
     difference: float
     interval: Interval | None
-    images: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -47,66 +43,45 @@ class QuantizationLoss:
     """How much worse and how much quicker the copy is.
 
     Attributes:
-        accuracy: Share of images whose expression is named rightly.
+        images: That both were shown, N.
+        measure: What `accuracy` is: the share of images whose expression is named rightly, or of pairs of
+            images of which it is told rightly whether they show one person.
+        accuracy: That share.
         nme: Mean error of landmarks by the distance between the eyes; None without any face with landmarks.
-        same_expression: Share of images of which both say the same.
+        same_expression: Share of images of which both say the same; None of recognition.
         latency_ms: Of one image at a time on one thread, preprocessing included, float and int8; medians.
     """
 
+    images: int
+    measure: Literal["expression accuracy", "verification accuracy"]
     accuracy: PairedFigure
     nme: PairedFigure | None
-    same_expression: float
+    same_expression: float | None
     latency_ms: tuple[float, float]
 
 
-def measure_quantization(
-    split: SplitImages,
-    indices: Sequence[int],
-    landmark_set: LandmarkSet,
-    floats: Answer,
-    int8: Answer,
-    advance: Callable[[int], None],
+def expression_loss(
+    split: SplitImages, indices: Sequence[int], landmark_set: LandmarkSet, turns: Turns
 ) -> QuantizationLoss:
-    """Show both models the same images.
+    """Compare what a model and its copy said of expressions and landmarks.
 
     Args:
         split: With expressions and landmarks.
-        indices: Of N images that the copy was not calibrated on, at least one.
+        indices: Of N images that the copy was not calibrated on.
         landmark_set: Of the model.
-        floats: From `open_onnx`.
-        int8: Likewise.
-        advance: Is told after each image.
+        turns: What both said of them.
     """
-    answers, seconds = _in_turns(split, indices, (floats, int8), advance)
     rows = torch.tensor(indices)
     labels = split.faces.labels[rows].numpy()
-    named = [np.array([answer["logits"][0].argmax() for answer in of_model]) for of_model in answers]
+    named = [np.array([answer["logits"][0].argmax() for answer in of_model]) for of_model in turns.answers]
     return QuantizationLoss(
+        images=len(indices),
+        measure="expression accuracy",
         accuracy=_accuracies(*(predicted == labels for predicted in named)),
-        nme=_errors(split, rows, landmark_set, answers),
+        nme=_errors(split, rows, landmark_set, turns),
         same_expression=float((named[0] == named[1]).mean()),
-        latency_ms=(1000 * median(seconds[0]), 1000 * median(seconds[1])),
+        latency_ms=turns.latency_ms,
     )
-
-
-def _in_turns(
-    split: SplitImages, indices: Sequence[int], models: tuple[Answer, Answer], advance: Callable[[int], None]
-) -> tuple[tuple[list[Answers], list[Answers]], tuple[list[float], list[float]]]:
-    """Return the answers of both models to each image, and the seconds they took."""
-    answers: tuple[list[Answers], list[Answers]] = ([], [])
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(WARM_UP_RUNS):
-        for model in models:
-            model(split.decoded(indices[0]))
-    for turn, index in enumerate(indices):
-        images = split.decoded(index)
-        for which in (0, 1) if turn % 2 == 0 else (1, 0):  # the first finds a colder cache
-            started_s = time.perf_counter()
-            answer = models[which](images)
-            seconds[which].append(time.perf_counter() - started_s)
-            answers[which].append(answer)
-        advance(1)
-    return answers, seconds
 
 
 def _accuracies(floats: npt.NDArray[np.bool_], int8: npt.NDArray[np.bool_]) -> PairedFigure:
@@ -117,10 +92,7 @@ def _accuracies(floats: npt.NDArray[np.bool_], int8: npt.NDArray[np.bool_]) -> P
 
 
 def _errors(
-    split: SplitImages,
-    rows: torch.Tensor,
-    landmark_set: LandmarkSet,
-    answers: tuple[list[Answers], list[Answers]],
+    split: SplitImages, rows: torch.Tensor, landmark_set: LandmarkSet, turns: Turns
 ) -> PairedFigure | None:
     seen = split.faces.has_landmarks[rows]
     if not seen.any():
@@ -132,7 +104,7 @@ def _errors(
             targets,
             landmark_set,
         ).mean(dim=1)
-        for of_model in answers
+        for of_model in turns.answers
     )
     difference = paired_difference((int8 - floats).tolist())
     return PairedFigure(

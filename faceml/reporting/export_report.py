@@ -17,6 +17,14 @@ from faceml.reporting.export_tables import (
 from faceml.reporting.html import Chapter, DataTable, Headline, Section
 from faceml.reporting.numbers import INTERVAL, percent, significant
 
+_INTERVALS = {
+    "expression accuracy": (
+        "The interval of the accuracy is the score interval for paired shares (Tango 1998), that of the NME "
+        "Student's over the faces."
+    ),
+    "verification accuracy": "The interval is from a bootstrap over people, the same ones for both.",
+}
+
 
 def export_summary(result: ExportResult) -> str:
     """Return the answer in one or two sentences."""
@@ -66,19 +74,25 @@ def _quantization_headlines(loss: QuantizationLoss, result: ExportResult) -> lis
         Headline(
             "Accuracy lost to int8",
             f"{-100 * accuracy.difference:+.2f}",
-            f"percentage points; {INTERVAL} {-high:+.2f} to {-low:+.2f}; n = {accuracy.images:,}",
+            f"percentage points; {INTERVAL} {-high:+.2f} to {-low:+.2f}; n = {accuracy.count:,}",
         ),
         Headline("int8 latency", f"{significant(quick)} ms", f"an image, where float32 takes {slow:.3g} ms"),
         Headline("int8 size", percent(share), "of the float32 file"),
     ]
 
 
+def _agreement(loss: QuantizationLoss) -> list[str]:
+    if loss.same_expression is None:
+        return [f"Both verify the same {loss.accuracy.count:,} pairs of the others."]
+    return [f"Both models name the same expression on {percent(loss.same_expression)} of the others."]
+
+
 def _quantization_section(loss: QuantizationLoss, result: ExportResult) -> Section:
     return Section(
         title="What integers cost",
         text=[
-            f"Ranges of activations come from {result.calibration_images:,} images, which are left out "
-            f"here. Both models name the same expression on {percent(loss.same_expression)} of the others.",
+            f"Ranges of activations come from {result.calibration_images:,} images, which are left out here.",
+            *_agreement(loss),
         ],
         tables=[
             DataTable(
@@ -88,8 +102,7 @@ def _quantization_section(loss: QuantizationLoss, result: ExportResult) -> Secti
             )
         ],
         notes=[
-            "The interval of the accuracy is the score interval for paired shares (Tango 1998), that of the "
-            "NME Student's over the faces. Differences of shares are in percentage points. Latency is the "
+            f"{_INTERVALS[loss.measure]} Differences of shares are in percentage points. Latency is the "
             "median over the images, one at a time on one thread, both models in turns, preprocessing "
             "included.",
         ],

@@ -54,7 +54,7 @@ def files_table(result: ExportResult) -> Table:
 def quantization_rows(loss: QuantizationLoss, bytes_of: Mapping[str, int]) -> list[list[str]]:
     """Return the cells of one row for each figure that integers change."""
     (slow, quick), sizes = loss.latency_ms, (bytes_of[ONNX_FILE], bytes_of[INT8_FILE])
-    rows = [["expression accuracy", *_shares(loss.accuracy)]]
+    rows = [[loss.measure, *_shares(loss.accuracy)]]
     if loss.nme:
         rows.append(["landmark NME", *_shares(loss.nme)])
     rows.append(["ms for an image", f"{slow:.1f}", f"{quick:.1f}", f"×{quick / slow:.2f}", ""])
@@ -76,7 +76,7 @@ def _points(difference: float) -> str:
 
 def quantization_title(loss: QuantizationLoss) -> str:
     """Say on how many images integers were compared."""
-    return f"What int8 costs, on {loss.accuracy.images:,} images that it was not calibrated on"
+    return f"What int8 costs, on {loss.images:,} images that it was not calibrated on"
 
 
 def quantization_table(loss: QuantizationLoss, bytes_of: Mapping[str, int]) -> Table:

@@ -8,8 +8,9 @@ import pytest
 from faceml.config.train import SplitConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.agreement import Answer, Answers, Images
-from faceml.export.quantization_loss import measure_quantization
+from faceml.export.quantization_loss import expression_loss
 from faceml.export.split_images import SplitImages, open_split
+from faceml.export.turns import answer_in_turns
 from faceml.metrics.paired_shares import paired_shares_interval
 from faceml.schema import LANDMARK_SETS
 
@@ -36,10 +37,11 @@ def knowing(split: SplitImages, wrong: set[int], shift: float) -> Answer:
     return answer
 
 
-def test_measure_quantization__counts_images_and_errors(split: SplitImages) -> None:
+def test_expression_loss__counts_images_and_errors(split: SplitImages) -> None:
     advanced: list[int] = []
     floats, int8 = knowing(split, {1, 3}, 0.01), knowing(split, {3, 5, 8, 20, 4}, 0.03)
-    loss = measure_quantization(split, MEASURED, LANDMARK_SETS[5], floats, int8, advanced.append)
+    turns = answer_in_turns(split, MEASURED, (floats, int8), advanced.append)
+    loss = expression_loss(split, MEASURED, LANDMARK_SETS[5], turns)
     assert advanced == [1] * 12
     assert (loss.accuracy.floats, loss.accuracy.int8) == (pytest.approx(10 / 12), pytest.approx(8 / 12))
     assert loss.accuracy.difference == pytest.approx(-2 / 12)
@@ -47,7 +49,7 @@ def test_measure_quantization__counts_images_and_errors(split: SplitImages) -> N
     assert loss.same_expression == pytest.approx(8 / 12)
     assert loss.nme is not None
     with_points = [i for i in MEASURED if i % 7]
-    assert loss.nme.images == len(with_points) == 11
+    assert loss.nme.count == len(with_points) == 11
     between_eyes = [
         np.hypot(*(split.faces.landmarks[i][1] - split.faces.landmarks[i][0]).numpy()) for i in with_points
     ]
@@ -58,12 +60,15 @@ def test_measure_quantization__counts_images_and_errors(split: SplitImages) -> N
     margin = 2.228139 * (0.02 * errors).std(ddof=1) / np.sqrt(11)  # Student's t of 10 degrees of freedom
     expected = (0.02 * errors.mean() - margin, 0.02 * errors.mean() + margin)
     assert loss.nme.interval == pytest.approx(expected, rel=1e-3)
+    assert loss.latency_ms == turns.latency_ms
     assert min(loss.latency_ms) > 0
+    assert loss.images == 12
 
 
-def test_measure_quantization__without_landmarks_has_no_error_of_them(split: SplitImages) -> None:
+def test_expression_loss__without_landmarks_has_no_error_of_them(split: SplitImages) -> None:
     same = knowing(split, set(), 0.0)
-    loss = measure_quantization(split, [0, 7, 14], LANDMARK_SETS[5], same, same, lambda _: None)
+    turns = answer_in_turns(split, [0, 7, 14], (same, same), lambda _: None)
+    loss = expression_loss(split, [0, 7, 14], LANDMARK_SETS[5], turns)
     assert loss.nme is None
     assert loss.accuracy.difference == 0
     assert loss.accuracy.interval == paired_shares_interval(0, 0, 3)

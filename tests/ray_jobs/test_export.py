@@ -117,6 +117,7 @@ def accuracy(file: Path, faces: Path, indices: list[int]) -> float:
     ("overrides", "told"),
     [
         (["formats=[torchscript]"], "'formats.0' = 'torchscript': must be 'onnx' or 'exported_program'"),
+        (["formats=[]"], "formats: [] exports nothing; name onnx, exported_program or both"),
         (["opset=17"], "'opset' = 17: must be greater than or equal to 18"),
         (["data=null"], "quantize: integers are calibrated and measured on images; name some with data"),
         (["formats=[exported_program]"], "quantize: is for ONNX; put onnx into formats"),
@@ -205,5 +206,11 @@ def test_run__recognition_gives_directions_of_aligned_faces(tmp_path: Path, nois
     )
     (found,) = session.run(None, {"images": np.full((2, 32, 32, 3), 90, dtype=np.uint8)})
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-5)
-    with pytest.raises(ConfigError, match=r"^quantize: what integers cost is measured on expressions"):
-        export.run(config(file, noisy_faces, quantize={"calibration_images": 4}))
+    with pytest.raises(ConfigError, match=r"^quantize\.calibration_images = 64"):
+        export.run(config(file, noisy_faces, quantize={"calibration_images": 64}))
+    with pytest.raises(ConfigError, match=r"^data\.table: . people with two images or more"):
+        export.run(config(file, noisy_faces, quantize={"calibration_images": 60}))
+    loss = export.run(config(file, noisy_faces, quantize={"calibration_images": 8})).quantization
+    assert loss is not None
+    assert (loss.images, loss.measure) == (56, "verification accuracy")
+    assert abs(loss.accuracy.difference) < 0.2

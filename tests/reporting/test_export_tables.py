@@ -31,6 +31,8 @@ def result() -> ExportResult:
         from_training={"logits": 0.012, "landmarks": 3e-4},
         calibration_images=20,
         quantization=QuantizationLoss(
+            images=400,
+            measure="expression accuracy",
             accuracy=PairedFigure(0.8, 0.7875, -0.0125, (-0.03, 0.01), 400),
             nme=None,
             same_expression=0.97,
