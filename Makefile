@@ -11,7 +11,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-		--constraint constraints.txt --editable '.[dev,landmark-model,mlflow,search]'
+		--constraint constraints.txt --editable '.[dev,export,landmark-model,mlflow,search]'
 	touch $@
 
 demo: install

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from faceml.config.config_error import ConfigError
-from ray_jobs.cli_models import doctor, evaluate, forget, predict
+from ray_jobs.cli_models import doctor, evaluate, export, forget, predict
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
 from ray_jobs.job_log import set_up_log
 from ray_jobs.mistakes import MistakesOnOneLine
@@ -214,7 +214,7 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Argument(metavar="JOB", help="extract, train, tune, transfer, evaluate or synth")
+        str, typer.Argument(metavar="JOB", help="extract, train, tune, transfer, evaluate, export or synth")
     ],
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")],
     overrides: Overrides = None,
@@ -256,5 +256,6 @@ def submit(
 
 app.command()(evaluate)
 app.command()(predict)
+app.command()(export)
 app.command()(doctor)
 app.command()(forget)

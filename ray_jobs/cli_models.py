@@ -25,6 +25,18 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
     show_results(settings.run.folder)
 
 
+def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Overrides = None) -> None:
+    """Write a trained model as ONNX and ExportedProgram, preprocessing inside, checked against PyTorch.
+
+    Example: faceml export --set model=RUN/best_model.pt --set run.folder=runs/export
+    """
+    from ray_jobs import export as job
+
+    settings = job.read_settings(config, overrides or [])
+    job.show(job.run(settings), stdout_console())
+    show_results(settings.run.folder)
+
+
 def predict(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Images and folders of images.")

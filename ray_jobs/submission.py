@@ -25,6 +25,7 @@ CONFIGS = {
     "extract": ("faceml.config.extract", "ExtractConfig"),
     "train": ("faceml.config.train", "TrainConfig"),
     "evaluate": ("faceml.config.evaluate", "EvaluateConfig"),
+    "export": ("faceml.config.export", "ExportConfig"),
     "tune": ("faceml.config.tune", "TuneConfig"),
     "transfer": ("faceml.config.recognition", "RecognitionConfig"),
 }

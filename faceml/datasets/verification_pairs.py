@@ -29,7 +29,9 @@ class VerificationPairs(NamedTuple):
     folds: npt.NDArray[np.int64]
 
 
-def draw_pairs(people: Sequence[int], num_pairs: int, seed: int = 0) -> VerificationPairs:
+def draw_pairs(
+    people: Sequence[int], num_pairs: int, seed: int = 0, table_key: str = "data.val.table"
+) -> VerificationPairs:
     """Draw pairs, as many of one person as of two, in folds that share nobody.
 
     People are dealt to ten folds, fewer where there are less than twenty people. Each fold has, as far as
@@ -40,6 +42,7 @@ def draw_pairs(people: Sequence[int], num_pairs: int, seed: int = 0) -> Verifica
         people: Of each image of the set.
         num_pairs: In all folds together, at most.
         seed: Of the draw.
+        table_key: The setting that names the set, for the error.
 
     Raises:
         ConfigError: There are fewer than four people of two images or more.
@@ -52,7 +55,7 @@ def draw_pairs(people: Sequence[int], num_pairs: int, seed: int = 0) -> Verifica
     num_folds = min(FOLDS, len(several) // 2)
     if num_folds < 2:
         raise ConfigError(
-            f"data.val.table: {len(several)} people with two images or more, and pairs in folds that share "
+            f"{table_key}: {len(several)} people with two images or more, and pairs in folds that share "
             "nobody take four."
         )
     dealt = np.array_split(rng.permutation(several), num_folds)

@@ -10,6 +10,23 @@ from torchmetrics import Metric
 from faceml.schema import LandmarkSet
 
 
+def normalized_errors(predicted: Tensor, target: Tensor, landmark_set: LandmarkSet) -> Tensor:
+    """Return the distance of each point from its target, divided by that of the target's eye centres.
+
+    Args:
+        predicted: Of shape (B, L, 2), normalised coordinates.
+        target: Likewise.
+        landmark_set: The L points; names the eyes.
+
+    Returns:
+        Of shape (B, L).
+    """
+    left_eye = target[:, list(landmark_set.left_eye)].mean(dim=1)
+    right_eye = target[:, list(landmark_set.right_eye)].mean(dim=1)
+    interocular = (right_eye - left_eye).norm(dim=1)
+    return (predicted - target).norm(dim=2) / interocular[:, None]
+
+
 class LandmarkAgreement(Metric):
     """Measure the agreement of predicted landmarks with MediaPipe's, on the faces that have any.
 
@@ -50,12 +67,8 @@ class LandmarkAgreement(Metric):
             has_landmarks: bool of shape (B,).
         """
         predicted, target = predicted[has_landmarks].double(), target[has_landmarks].double()
-        left_eye = target[:, list(self.landmark_set.left_eye)].mean(dim=1)
-        right_eye = target[:, list(self.landmark_set.right_eye)].mean(dim=1)
-        interocular = (right_eye - left_eye).norm(dim=1)
-        distance = (predicted - target).norm(dim=2)
         self.squared_error += (predicted - target).square().mean(dim=2).sum(dim=0)
-        self.normalized_error += (distance / interocular[:, None]).sum(dim=0)
+        self.normalized_error += normalized_errors(predicted, target, self.landmark_set).sum(dim=0)
         self.faces += has_landmarks.sum()
 
     def compute(self) -> dict[str, Tensor]:

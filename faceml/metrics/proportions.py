@@ -1,10 +1,10 @@
 """How sure one can be of the difference of two measured shares."""
 
 import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 from faceml.metrics.intervals import wilson_interval
+from faceml.metrics.paired_shares import paired_shares_interval
 
 
 class ShareDifference(NamedTuple):
@@ -48,10 +48,7 @@ def difference_of_shares(a: tuple[int, int], b: tuple[int, int], confidence: flo
 def paired_difference_of_shares(
     only_a: int, only_b: int, trials: int, confidence: float = 0.95
 ) -> ShareDifference:
-    """Return the difference of two shares of the same images, with the interval of Bonett & Price.
-
-    Bonett & Price 2012 ("Adjusted Wald confidence interval for a difference of binomial proportions based on
-    paired data"), eq. 5: one image is added to each of the two discordant counts, and two to all.
+    """Return the difference of two shares of the same images, with the interval of `paired_shares_interval`.
 
     Args:
         only_a: Images that only the first was right about.
@@ -59,7 +56,5 @@ def paired_difference_of_shares(
         trials: All images, at least one.
         confidence: In (0, 1).
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    a, b = (only_a + 1) / (trials + 2), (only_b + 1) / (trials + 2)
-    margin = z * math.sqrt((a + b - (a - b) ** 2) / (trials + 2))
-    return ShareDifference((only_a - only_b) / trials, max(-1.0, a - b - margin), min(1.0, a - b + margin))
+    limits = paired_shares_interval(only_a, only_b, trials, confidence)
+    return ShareDifference((only_a - only_b) / trials, *limits)

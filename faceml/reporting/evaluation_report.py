@@ -97,8 +97,8 @@ def _comparison(
         text=[comparison_sentence(name, other) for other in compared],
         tables=[comparison_table(name, result.confusion, compared)],
         notes=[
-            "Differences are of the same images; their intervals (Bonett & Price 2012) hold for all rows "
-            "together. They allow for the draw of images, not for that of the seeds of the trainings."
+            "Differences are of the same images; their intervals (Tango 1998) hold for all rows together. "
+            "They allow for the draw of images, not for that of the seeds of the trainings."
         ],
     )
 

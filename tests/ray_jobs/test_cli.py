@@ -71,7 +71,7 @@ def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[st
 
 
 @pytest.mark.parametrize(
-    "job", ["synth", "extract", "train", "evaluate", "predict", "tune", "transfer", "demo"]
+    "job", ["synth", "extract", "train", "evaluate", "predict", "export", "tune", "transfer", "demo"]
 )
 def test_main__every_job_is_a_module(job: str) -> None:
     done = _run("--config", "nowhere.yaml", program=(sys.executable, "-m", f"ray_jobs.{job}"))

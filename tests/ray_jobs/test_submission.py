@@ -17,6 +17,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
         ("synth", "synth", ["output.root=faces"], "output.root = 'faces': lies in the uploaded folder"),
         ("evaluate", "evaluate", ["run.folder=/mnt/run"], None),
         ("evaluate", "evaluate", ["run.folder=runs/e"], "run.folder = 'runs/e': lies in the uploaded folder"),
+        ("export", "export", ["run.folder=runs/e"], "run.folder = 'runs/e': lies in the uploaded folder"),
         (
             "extract",
             "extract_landmarks",

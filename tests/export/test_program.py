@@ -1,0 +1,54 @@
+"""The ExportedProgram once it is read back."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch.export import ExportedProgram
+
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.export.agreement import eager
+from faceml.export.exportable import Exportable
+from faceml.export.program import open_program, read_metadata, write_program
+
+
+@pytest.fixture(scope="module")
+def file(exportable: Exportable, program: ExportedProgram, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    written = tmp_path_factory.mktemp("program") / "model.pt2"
+    write_program(program, exportable.metadata, written)
+    return written
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (1, 1, 1), (4, 33, 120), (7, 300, 257)])
+def test_open_program__answers_as_pytorch_for_any_batch_and_size(
+    exportable: Exportable, file: Path, shape: tuple[int, int, int]
+) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    expected = eager(exportable.graph)(images)
+    found = open_program(file, exportable.graph.outputs)(images)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_write_program__says_what_its_outputs_mean(file: Path) -> None:
+    assert json.loads(read_metadata(file)["labels"]) == list(EXPRESSIONS)
+
+
+def test_write_program__runs_where_there_is_no_faceml(file: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, torch; module = torch.export.load(sys.argv[1]).module(); "
+        "answers = module(torch.zeros(3, 20, 50, 3, dtype=torch.uint8)); "
+        "print([tuple(a.shape) for a in answers], 'faceml' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout == "[(3, 8), (3, 8), (3, 10, 2), (3, 16)] False\n"
