@@ -187,7 +187,7 @@ def main() -> None:
     arguments.faces.mkdir(parents=True, exist_ok=True)
     faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.val_images)
     rates = [round(1e-4 * 10 ** (2 * n / max(1, arguments.rates - 1)), 8) for n in range(arguments.rates)]
-    scheduler = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}
+    scheduler = {"kind": "asha"}  # with its defaults
     costs, savings = [], []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as work:
