@@ -74,12 +74,12 @@ def embedding_figure(embeddings: Embeddings, names: Sequence[str], seed: int) ->
     maps = [(f"PCA, {sum(shares):.0%} of the variance", plane)]
     if can_draw_neighbours():
         maps.insert(0, ("t-SNE", neighbour_map(embeddings.vectors, seed)))
-    figure = Figure(figsize=(WIDTH_IN, 2.9 * len(maps) + 0.7), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, 2.9 * len(maps) + 0.9), layout="constrained")
     panels = figure.subplots(len(maps), squeeze=False)[:, 0]
     for axes, (title, points) in zip(panels, maps, strict=True):
         _scatter(axes, points, embeddings.labels, names)
         axes.set_title(title, loc="left", fontsize=10, color=QUIET)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, markerscale=1.6)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, markerscale=1.6)
     return figure
 
 

@@ -141,7 +141,10 @@ def _mistakes(tiles: Sequence[Tile]) -> Section:
         title="What it is surest of and wrong about",
         text=["Look at these first: some are wrong labels, others say what the training lacks."],
         pictures=sheet_pictures(
-            tiles, "Most confident mistakes", "images that are named wrong", "The label, and what is said."
+            tiles,
+            "Most confident mistakes",
+            "images that are named wrong",
+            "The label / what the model says. The surest come first.",
         ),
     )
 

@@ -33,11 +33,10 @@ def mistake_tiles(predictions: pa.Table, faces: FaceDataset, most: int) -> list[
         StoppedError: A file is no longer what was extracted; names it.
     """
     labels, said = (predictions[name].to_numpy() for name in ("label", "predicted"))
-    sure = confidences(predictions)
     return [
         Tile(
             np.ascontiguousarray(faces.square(row).permute(1, 2, 0).numpy()),
-            f"{EXPRESSIONS[labels[row]]}, not {EXPRESSIONS[said[row]]} {sure[row]:.0%}",
+            f"{EXPRESSIONS[labels[row]]} / {EXPRESSIONS[said[row]]}",
         )
         for row in confident_mistakes(predictions, most)
     ]

@@ -55,6 +55,7 @@ def model_card(
         "num_landmarks": num_landmarks,
         "facts": origin.facts,
         "split": origin.split,
+        "was_chosen_on_it": origin.was_chosen_on_it,
         "images": f"{confusion.images:,}",
         "left_out": f"{left_out:,}",
         "accuracy": f"{percent(confusion.accuracy)} ({percent_range(confusion.accuracy_interval())})",

@@ -22,11 +22,13 @@ class Provenance(NamedTuple):
         name: Of the model: that of its run folder.
         facts: Pairs of a name and a value.
         split: Place of the split's table.
+        was_chosen_on_it: Whether the best epoch was chosen on the same split.
     """
 
     name: str
     facts: Facts
     split: str
+    was_chosen_on_it: bool
 
 
 def provenance(config: EvaluateConfig, trained: TrainedModel) -> Provenance:
@@ -36,6 +38,7 @@ def provenance(config: EvaluateConfig, trained: TrainedModel) -> Provenance:
         name=split_place(folder)[1],
         facts=[*_of_model(config.model, trained.config), *_of_split(config.data.table)],
         split=config.data.table,
+        was_chosen_on_it=_setting(trained.config, "data.val.table") == config.data.table,
     )
 
 
@@ -69,7 +72,7 @@ def _of_split(table: str) -> Facts:
     return [
         ("Measured on", table),
         ("SHA-256 of its images", content_digest(table) or "not known"),
-        ("Landmarks by", " ".join(str(value) for value in detector.values())),
+        ("Landmarks by", " ".join(str(value) for value in detector.values() if value)),
         ("faceml", f"{faceml.__version__}; the table was made by {metadata['faceml.version']}"),
     ]
 
