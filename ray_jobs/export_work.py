@@ -69,7 +69,7 @@ def export(config: ExportConfig) -> ExportResult:
         )
     exportable = load_exportable(config.model)
     preprocessing = exportable.preprocessing
-    split = config.data and open_split(config.data, preprocessing, exportable.landmark_set)
+    split = open_split(config.data, preprocessing, exportable.landmark_set) if config.data else None
     drawn = _draw_calibration(config.quantize, exportable, split) if config.quantize and split else None
     chosen = _draw(len(split), config.check_images, config.seed) if split else []
     checked = CheckedImages(preprocessing, config.seed, split, chosen)

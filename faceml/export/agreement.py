@@ -44,8 +44,10 @@ def largest_differences(expected: Answer, found: Answer, batches: Iterable[Image
         theirs = found(images)
         for name, value in expected(images).items():
             other = theirs.get(name)
-            alike = other is not None and other.shape == value.shape
-            difference = float(np.abs(value - other).max()) if alike else np.inf
+            if other is None or other.shape != value.shape:
+                difference = np.inf
+            else:
+                difference = float(np.abs(value - other).max())
             largest[name] = float(np.maximum(largest.get(name, 0.0), difference))  # which hands NaN on
     return largest
 

@@ -31,9 +31,7 @@ def test_square__is_what_training_makes_of_an_image_but_for_rounding(
     found = exportable.graph.square(decoded)
     assert found.shape == (3, 3, 32, 32)
     assert (found - expected).abs().max() < 1.01 * LEVEL
-    # Rounded, most pixels are the same.
-    same = (found - expected).abs() < 0.51 * LEVEL
-    assert same.float().mean() > 0.9
+    assert (found - expected).abs().mean() < 0.4 * LEVEL
 
 
 def test_square__an_image_as_large_as_the_square_is_normalised_alone(exportable: Exportable) -> None:
