@@ -53,9 +53,10 @@ def end(config: ExtractConfig, rows: int) -> dict[str, float]:
         columns = _faces(random, start)
         shard = pa.table({name: columns[name] for name in schema.names}, schema=schema)
         pq.write_table(shard, f"{table.path}/part-{start:09}.parquet", compression="zstd")
-    write_text(config.run_folder / CONFIG_FILE, dump_config(config))
+    files = Path(config.run_folder)
+    write_text(files / CONFIG_FILE, dump_config(config))
     before_mib, cpu_s, started_s = _peak_mib(), time.process_time(), time.monotonic()
-    extract._conclude(config, ExtractionSpeed(), 0.0)
+    extract._conclude(config, files, ExtractionSpeed(), 0.0)
     return {
         "rows": rows,
         "seconds": time.monotonic() - started_s,

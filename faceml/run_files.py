@@ -24,7 +24,12 @@ BROKEN_STEPS_FOLDER = "broken_steps"
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the records of a run folder, in the order of their epochs; none if there are none yet."""
     file = path / METRICS_FILE
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    return parse_metrics(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+
+def parse_metrics(text: str) -> list[dict[str, Any]]:
+    """Return the records that `metrics.jsonl` holds."""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def write_metrics(records: list[dict[str, Any]], path: Path) -> None:

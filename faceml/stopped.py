@@ -19,6 +19,10 @@ class StoppedError(RuntimeError):
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
+class UnreachableError(StoppedError):
+    """A store cannot be reached, after all attempts: no fault of what was being done with it."""
+
+
 class StoppedByFullDisk:
     """Raise `StoppedError` in place of what says that there is no space left, which names no folder.
 
@@ -46,7 +50,7 @@ class StoppedByFullDisk:
 
 
 class StoppedByOutage:
-    """Raise `StoppedError` in place of what says that a store cannot be reached, after all attempts.
+    """Raise `UnreachableError` in place of what says that a store cannot be reached, after all attempts.
 
     Args:
         place: What is looked for.
@@ -62,7 +66,7 @@ class StoppedByOutage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, OSError):
-            raise StoppedError(
+            raise UnreachableError(
                 f"{self._place}: cannot be reached ({' '.join(str(error).split())}). The same command goes "
                 "on from what is there."
             ) from error

@@ -121,9 +121,16 @@ class StorageFolder:
                     stream.write(data)
 
     def delete(self, path: str) -> None:
-        """Delete a file; one that is not there is fine."""
-        with suppress(FileNotFoundError):
-            self.filesystem.delete_file(self._place_of(path))
+        """Delete a file; one that is not there is fine.
+
+        Raises:
+            ConfigError: It is refused; says why.
+            OSError: The store cannot be reached, after all attempts.
+        """
+        place = self._place_of(path)
+        refusal = RefusalAsConfigError(f"{place}: cannot be deleted. Check that you may")
+        with refusal, suppress(FileNotFoundError):
+            self.filesystem.delete_file(place)
 
     def files(self, suffix: str = "") -> list[str]:
         """List the names directly in the folder that end in `suffix`, sorted, without hidden ones.

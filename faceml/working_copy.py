@@ -24,18 +24,20 @@ class WorkingCopy:
 
     Args:
         place: Of the run folder, a path or URI.
+        path: Where a copy is kept of one in a store; by default in the user's cache.
 
     Attributes:
         folder: Wherever it is.
-        path: On this machine: the run folder itself, or a copy in the user's cache of one in a store.
+        path: On this machine: the run folder itself, or the copy of one in a store.
 
     Raises:
         ConfigError: A URI that is not understood; says what is.
     """
 
-    def __init__(self, place: str | Path) -> None:
+    def __init__(self, place: str | Path, path: Path | None = None) -> None:
         self.folder = StorageFolder(place)
-        self.path = Path(self.folder.uri) if self.folder.is_local else _path_of_copy(self.folder.uri)
+        uri = self.folder.uri
+        self.path = Path(uri) if self.folder.is_local else path or _path_of_copy(uri)
         self._in_store = dict[str, tuple[int, int]]()
 
     def fetch(self) -> None:
@@ -72,6 +74,18 @@ class WorkingCopy:
                 if self._in_store.get(file.name) != version:
                     put_file(file, self.folder, file.name)
                     self._in_store[file.name] = version
+
+    def remove(self, name: str) -> None:
+        """Remove a file, here and in the store; one that is not there is fine.
+
+        Raises:
+            ConfigError: The store refuses; says why.
+            StoppedError: It cannot be reached.
+        """
+        (self.path / name).unlink(missing_ok=True)
+        if self._in_store.pop(name, None) is not None:
+            with StoppedByOutage(self.folder.uri):
+                self.folder.delete(name)
 
 
 def put_file(file: Path, folder: StorageFolder, path: str) -> None:

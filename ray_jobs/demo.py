@@ -41,9 +41,9 @@ def run(config: DemoConfig, console: Console) -> None:
         trials = tune.run(stages.tune)
         tune.show(trials, stages.tune, console)
     chapters = [
-        extraction_chapter(stages.extract["train"].run_folder),
+        extraction_chapter(Path(stages.extract["train"].run_folder)),
         training_chapter(Path(stages.train.run.folder)),
-        tuning_chapter(stages.tune.run.folder, trials),
+        tuning_chapter(Path(stages.tune.run.folder), trials),
     ]
     answer = (
         "Drawn faces of people who do not exist went the whole way: their landmarks were found, one network "

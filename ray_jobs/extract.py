@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -25,6 +26,7 @@ from faceml.reporting.quality import ExtractionQuality, assess_quality, read_qua
 from faceml.reporting.quality_tables import quality_tables
 from faceml.run_files import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, write_summary
 from faceml.storage import StorageFolder
+from faceml.working_copy import WorkingCopy
 from ray_jobs.extract_work import find_work, some, table_schema
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ def run(config: ExtractConfig) -> Findings:
 
     Raises:
         ConfigError: No images, no landmark model, or a table made with other settings.
+        StoppedError: The run folder's store cannot be reached.
     """
     started_s = time.monotonic()
     find_model_bundle(config.landmarker.model_path)
@@ -46,14 +49,18 @@ def run(config: ExtractConfig) -> Findings:
     table, schema = StorageFolder(config.output.table), table_schema(config)
     work = find_work(config, schema)
     _say_what_changed(config, work)
-    quality = read_quality(config.run_folder)
-    if work.is_nothing and quality is not None and _is_concluded(config):
-        summary = read_summary(config.run_folder)
+    run_folder = WorkingCopy(config.run_folder)
+    run_folder.fetch()
+    files = run_folder.path
+    quality = read_quality(files)
+    if work.is_nothing and quality is not None and _is_concluded(config, files):
+        summary = read_summary(files)
         wall_s = time.monotonic() - started_s
         return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
     for result in RESULT_FILES:  # they are there when a run has come to its end
-        (config.run_folder / result).unlink(missing_ok=True)
-    write_text(config.run_folder / CONFIG_FILE, dump_config(config))
+        run_folder.remove(result)
+    write_text(files / CONFIG_FILE, dump_config(config))
+    run_folder.push()
     for name in work.emptied:
         table.delete(name)
     speed = ExtractionSpeed()
@@ -63,19 +70,21 @@ def run(config: ExtractConfig) -> Findings:
         speed = make_shards(config, work, schema)
     table.delete(PLAN_FILE)
     table.sweep_partial()
-    return _conclude(config, speed, time.monotonic() - started_s)
+    findings = _conclude(config, files, speed, time.monotonic() - started_s)
+    run_folder.push()
+    return findings
 
 
-def _is_concluded(config: ExtractConfig) -> bool:
+def _is_concluded(config: ExtractConfig, files: Path) -> bool:
     """Say whether the run folder already says all there is to say of the table."""
     return (
         not config.quality.other_tables  # they may have grown
-        and all((config.run_folder / name).is_file() for name in RESULT_FILES)
-        and (config.run_folder / CONFIG_FILE).read_text(encoding="utf-8") == dump_config(config)
+        and all((files / name).is_file() for name in RESULT_FILES)
+        and (files / CONFIG_FILE).read_text(encoding="utf-8") == dump_config(config)
     )
 
 
-def _conclude(config: ExtractConfig, speed: ExtractionSpeed, wall_s: float) -> Findings:
+def _conclude(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s: float) -> Findings:
     """Write what the run folder says of the table."""
     from faceml.reporting.extraction_report import extraction_chapter
     from faceml.reporting.html import Report, write_report
@@ -86,13 +95,13 @@ def _conclude(config: ExtractConfig, speed: ExtractionSpeed, wall_s: float) -> F
     quality = assess_quality(
         config.output.table, wanted.other_tables, wanted.max_hash_distance, wanted.least_plausible
     )
-    write_text(config.run_folder / QUALITY_FILE, json.dumps(quality.as_json(), indent=2) + "\n")
+    write_text(files / QUALITY_FILE, json.dumps(quality.as_json(), indent=2) + "\n")
     shares = {name: round(share, 4) for name, share in speed.shares().items()}
-    write_summary(summary.as_json() | {"time_shares": shares}, config.run_folder)
+    write_summary(summary.as_json() | {"time_shares": shares}, files)
     answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
     name = config.data.root.rstrip("/").rpartition("/")[2]
-    chapter = extraction_chapter(config.run_folder, "Landmarks", quality)
-    write_report(Report(f"Landmarks of {name}", answer, [chapter]), config.run_folder / REPORT_FILE)
+    chapter = extraction_chapter(files, "Landmarks", quality)
+    write_report(Report(f"Landmarks of {name}", answer, [chapter]), files / REPORT_FILE)
     if speed.images:
         logger.info("%s", speed.bottleneck())
     return summary, quality

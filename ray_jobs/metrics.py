@@ -15,6 +15,8 @@ from typing import Self
 
 from ray.util.metrics import Counter, Gauge
 
+from faceml.places import split_place
+
 REPEAT_S = 1.0
 """Ray drops a gauge that was not set for two of its intervals, by default 20 s; an epoch may take longer."""
 
@@ -23,11 +25,11 @@ class _RunMetrics:
     """Metrics of one run, whose gauges keep their values while a block runs.
 
     Args:
-        run_folder: Its name tells one run from another.
+        run_folder: A path or URI; its name tells one run from another.
     """
 
-    def __init__(self, run_folder: Path) -> None:
-        self._tags = {"run": run_folder.name}
+    def __init__(self, run_folder: str | Path) -> None:
+        self._tags = {"run": split_place(run_folder)[1]}
         self._last: dict[tuple[Gauge, tuple[tuple[str, str], ...]], float] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -59,11 +61,11 @@ class ExtractionMetrics(_RunMetrics):
     """Progress of an extraction, told by its driver after each shard.
 
     Args:
-        run_folder: Its name tells one run from another.
+        run_folder: A path or URI; its name tells one run from another.
         to_do: Images to extract.
     """
 
-    def __init__(self, run_folder: Path, to_do: int) -> None:
+    def __init__(self, run_folder: str | Path, to_do: int) -> None:
         super().__init__(run_folder)
         self._left = to_do
         self._images = _counter("extract_images", "Images extracted, by status.", "status")
@@ -99,12 +101,12 @@ class TrainingMetrics(_RunMetrics):
     """Progress of a training, told by its driver at logged steps and after each epoch.
 
     Args:
-        run_folder: Its name tells one run from another.
+        run_folder: A path or URI; its name tells one run from another.
         score: Name of the accuracy by which the best epoch is known.
         steps_per_epoch: Of the training.
     """
 
-    def __init__(self, run_folder: Path, score: str, steps_per_epoch: int) -> None:
+    def __init__(self, run_folder: str | Path, score: str, steps_per_epoch: int) -> None:
         super().__init__(run_folder)
         self._steps_per_epoch = steps_per_epoch
         self._epoch = _gauge("train_epoch", "Epoch at work, or the last one.")

@@ -2,15 +2,18 @@
 
 import logging
 import statistics
-from pathlib import Path
 from typing import Any
 
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.tune import RetrainConfig, TuneConfig
+from faceml.json_files import read_json
 from faceml.metrics.differences import mean_interval
+from faceml.places import place_below
 from faceml.reporting.scores import SCORES
-from faceml.run_files import REPORT_FILE, read_summary
+from faceml.run_files import REPORT_FILE, SUMMARY_FILE
+from faceml.stopped import StoppedByOutage
+from faceml.storage import StorageFolder
 from ray_jobs import train
 
 RETRAIN_FOLDER = "retrain"
@@ -33,10 +36,11 @@ def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> d
     values = []
     for seed in settings.seeds:
         seeded = _seeded(best, config, settings, seed)
-        if not Path(seeded.run.folder, REPORT_FILE).is_file():  # which a training writes last
+        summary = _summary_of_finished(seeded.run.folder)
+        if summary is None:
             logger.info("Training with the best settings, seed %d", seed)
-            train.run(seeded)
-        values.append(float(read_summary(Path(seeded.run.folder))["best"][config.metric]))
+            summary = train.run(seeded)
+        values.append(float(summary["best"][config.metric]))
     interval = mean_interval(values)
     return {
         "metric": config.metric,
@@ -57,11 +61,20 @@ def retrained_in_words(result: dict[str, Any]) -> str:
     return f"Trained again from {seeds} seeds: {metric} {mean} on average, 95 % interval {low} to {high}."
 
 
+def _summary_of_finished(run_folder: str) -> dict[str, Any] | None:
+    """Return the summary of a training, None if it is not finished."""
+    folder = StorageFolder(run_folder)
+    with StoppedByOutage(run_folder):
+        is_finished = folder.has(REPORT_FILE)  # which a training writes last
+        found: dict[str, Any] | None = read_json(folder, SUMMARY_FILE) if is_finished else None
+    return found
+
+
 def _seeded(best: TrainConfig, config: TuneConfig, settings: RetrainConfig, seed: int) -> TrainConfig:
-    folder = config.run.folder / RETRAIN_FOLDER / f"seed_{seed}"
+    folder = place_below(config.run.folder, RETRAIN_FOLDER, f"seed_{seed}")
     changes = {
         "seed": seed,
         "training.epochs": settings.epochs or best.training.epochs,
-        "run.folder": str(folder),
+        "run.folder": folder,
     }
     return parse_config(TrainConfig, assign_keys(best.model_dump(mode="json"), changes))

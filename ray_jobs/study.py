@@ -1,10 +1,11 @@
 """`faceml transfer` with arms: Ray Tune trains every arm with every seed, and the study compares them."""
 
 import logging
-import shutil
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import ray.tune
 from ray.tune.search import Searcher
 from rich.console import Console
@@ -31,9 +32,10 @@ from faceml.transfer.backbone_weights import refuse_other_normalisation
 from ray_jobs.cluster import RayCluster, require_reach
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.study_worker import run_arm
+from ray_jobs.tune_outage import StopAtOutage
 from ray_jobs.tune_room import Room, await_room, cluster_nodes, plan_room
-from ray_jobs.tune_watch import quieten_tune, run_config
-from ray_jobs.tune_worker import RAY_FOLDER, trial_folder
+from ray_jobs.tune_watch import quieten_tune, remove_rays_files, run_config
+from ray_jobs.tune_worker import trial_folder
 
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 
@@ -48,7 +50,8 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
 
     Raises:
         ConfigError: An arm, the data or the resources do not fit; found before any training starts.
-        StoppedError: The study was interrupted, or not even two arms have a training that did not fail.
+        StoppedError: The study was interrupted, its folder cannot be reached, or not even two arms have a
+            training that did not fail.
     """
     started_s = time.monotonic()
     config = with_checked_arms(config)
@@ -58,8 +61,8 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
         require_reach(config, wait_s > 0)
         await_room(config.trial, wait_s)
         room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
-        enter_run_folder(config.run.folder, config)
-        _train(config, room)
+        run_folder = enter_run_folder(config.run.folder, config)
+        _train(config, room, run_folder.path)
     runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]
     arms = {run.arm for run in runs if run.pairs is not None}
     if len(arms) < 2:
@@ -75,10 +78,11 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     }
     study = compare_arms(compared)
     summary = study_summary(study, runs, config.targets) | {"wall_s": round(time.monotonic() - started_s, 1)}
-    write_summary(summary, config.run.folder)
+    write_summary(summary, run_folder.path)
     chapter = study_chapter(config, study, runs, summary, scope.num_people)
     report = Report("What helps face recognition", study_answer(study), [chapter])
-    write_report(report, config.run.folder / REPORT_FILE)
+    write_report(report, run_folder.path / REPORT_FILE)
+    run_folder.push()
     return study, runs
 
 
@@ -125,7 +129,7 @@ def show(study: ArmStudy, runs: list[ArmRun], config: StudyConfig, console: Cons
 class _Queue(Searcher):
     """Hand out the trainings that have not ended, in their order."""
 
-    def __init__(self, config: StudyConfig) -> None:
+    def __init__(self, config: StudyConfig, outage: StopAtOutage) -> None:
         super().__init__(metric=config.metric, mode="max")
         self._left = [
             (name, settings)
@@ -133,6 +137,7 @@ class _Queue(Searcher):
             if trial_folder(config, name).outcome is None
         ]
         self._config = config
+        self._outage = outage
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune saves its searcher with the study; nobody reads it."""
@@ -143,7 +148,8 @@ class _Queue(Searcher):
         if not self._left:
             return None
         name, settings = self._left.pop(0)
-        trial_folder(self._config, name).begin(settings)
+        with self._outage:
+            trial_folder(self._config, name).begin(settings)
         return {"trial": name, "settings": settings}
 
     def on_trial_complete(
@@ -158,11 +164,11 @@ class _Queue(Searcher):
         """Do nothing."""
 
 
-def _train(config: StudyConfig, room: Room) -> None:
+def _train(config: StudyConfig, room: Room, files: Path) -> None:
     """Run the trainings that have not ended.
 
     Raises:
-        StoppedError: It was interrupted before all had.
+        StoppedError: It was interrupted before all had, or a store cannot be reached.
     """
     folders = {name: trial_folder(config, name) for name in config.trainings}
     ended = {name for name, folder in folders.items() if folder.outcome is not None}
@@ -172,14 +178,17 @@ def _train(config: StudyConfig, room: Room) -> None:
             "%d trainings, %d at once, with %d CPU and %g GPU each",
             len(folders) - len(ended), room.at_once, room.cpus, room.gpus,
         )  # fmt: skip
+        outage = StopAtOutage()
         with TrialBoard(len(folders), epochs, config.metric, is_better_high=True) as board:
             for name in ended:
                 outcome, records = folders[name].outcome, folders[name].records
                 best = max((record[config.metric] for record in records), default=None)
                 reason = outcome.error if outcome else None
                 board.ended_before(name, config.trainings[name], best, reason or "")
-            _tuner(config, room, board, len(folders) - len(ended)).fit()
-        shutil.rmtree(config.run.folder / RAY_FOLDER, ignore_errors=True)
+            how = run_config(config, board, outage, files)
+            _tuner(config, room, len(folders) - len(ended), _Queue(config, outage), how).fit()
+        outage.tell()
+        remove_rays_files(config, files)
     left = [name for name, folder in folders.items() if folder.outcome is None]
     if left:
         raise StoppedError(
@@ -188,32 +197,34 @@ def _train(config: StudyConfig, room: Room) -> None:
         )
 
 
-def _tuner(config: StudyConfig, room: Room, board: TrialBoard, trainings: int) -> ray.tune.Tuner:
+def _tuner(
+    config: StudyConfig, room: Room, num_trainings: int, queue: _Queue, how: ray.tune.RunConfig
+) -> ray.tune.Tuner:
     quieten_tune()
     plain = config.model_dump(mode="json")
     trainable = ray.tune.with_parameters(run_arm, plain=plain, cpus=room.cpus)
     return ray.tune.Tuner(
         ray.tune.with_resources(trainable, room.placement),
         tune_config=ray.tune.TuneConfig(
-            num_samples=trainings,
-            search_alg=_Queue(config),
+            num_samples=num_trainings,
+            search_alg=queue,
             max_concurrent_trials=room.at_once,
             reuse_actors=True,
             trial_name_creator=lambda trial: str(trial.config["trial"]),
             trial_dirname_creator=lambda trial: str(trial.config["trial"]),
         ),
-        run_config=run_config(config, board),
+        run_config=how,
     )
 
 
 def _arm_run(config: StudyConfig, name: str, images_per_epoch: int) -> ArmRun:
     folder, settings = trial_folder(config, name), config.trainings[name]
-    file = folder.path / PAIRS_FILE
+    pairs = folder.content(PAIRS_FILE)
     return ArmRun(
         arm=settings["arm"],
         seed=settings["seed"],
         images_per_epoch=images_per_epoch,
         records=folder.records,
-        pairs=read_pairs_table(file) if file.is_file() else None,
+        pairs=None if pairs is None else read_pairs_table(pa.BufferReader(pairs)),
         error=folder.outcome.error if folder.outcome else None,
     )

@@ -1,6 +1,5 @@
 """One training of a study: what runs in each process that Ray Tune starts."""
 
-from pathlib import Path
 from typing import Any
 
 import ray.tune
@@ -9,14 +8,14 @@ import torch
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.study import StudyConfig, build_arm_config
 from faceml.run_files import PAIRS_FILE, write_config
+from faceml.training.opened_trial import open_trial
 from faceml.training.process_setup import set_up_process
 from faceml.training.recognition import build_people, build_recognition_trainer
-from faceml.training.run_folder import RunFolder
 from faceml.training.scored_pairs import write_pairs
 from faceml.training.trial_folder import FailureNoted, TrialFolder
 from faceml.training.verification import score_split
 from ray_jobs.job_log import set_up_log
-from ray_jobs.tune_worker import TuneObserver, trial_folder
+from ray_jobs.tune_worker import TuneObserver, go_on, trial_folder
 
 
 def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:
@@ -31,21 +30,16 @@ def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None
 
 
 def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any], cpus: int) -> None:
-    arm = build_arm_config(config, settings["arm"], settings["seed"], folder.path, cpus)
+    arm = build_arm_config(config, settings["arm"], settings["seed"], folder.place, cpus)
     device = torch.device("cuda" if config.trial.gpus else "cpu")
-    set_up_log(arm.logging.format, "transfer", folder.path, rank=0)
+    set_up_log(arm.logging.format, "transfer", folder.place, rank=0)
     set_up_process(device, cpus, arm.data.loader_processes)
     people = build_people(arm.data)
     trainer = build_recognition_trainer(arm, device, people=people)
-    checkpoint: Path | None = folder.checkpoint
-    if checkpoint is not None:
-        trainer.resume(checkpoint)
-    # Told again: the table of a new driver does not know of the epochs before.
-    for record in folder.records[: trainer.epochs_done]:
-        ray.tune.report(record)
-    with RunFolder(folder.path) as run_folder:
-        write_config(dump_config(arm), folder.path)
+    go_on(trainer, folder, ray.tune.report)
+    with open_trial(folder) as opened:
+        write_config(dump_config(arm), opened.path)
         every_s = config.trial.checkpoint_every_s
-        trainer.fit(arm.training.epochs, TuneObserver(folder.path, run_folder, 0, ray.tune.report, every_s))
-    pairs = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
-    write_pairs(pairs, people.pairs, people.val.image_ids, folder.path / PAIRS_FILE)
+        trainer.fit(arm.training.epochs, TuneObserver(folder, opened, 0, ray.tune.report, every_s))
+        pairs = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
+        write_pairs(pairs, people.pairs, people.val.image_ids, opened.path / PAIRS_FILE)

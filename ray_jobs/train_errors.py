@@ -7,7 +7,7 @@ import ray.train
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 from faceml.config.config_error import ConfigError
-from faceml.stopped import StoppedError
+from faceml.stopped import StoppedError, UnreachableError
 
 FINAL = (StoppedError, ConfigError)
 """They come again however often the workers start again."""
@@ -47,6 +47,20 @@ class OneReason:
                 "Ray's workers died, for want of memory or for a reason that Ray's logs name. The same "
                 "command goes on from the last checkpoint."
             ) from None
+
+
+class OutageAsItself:
+    """Raise what a worker says of a store that it cannot reach in place of what Ray Train makes of it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for cause in _causes(error):
+            if isinstance(cause, UnreachableError):
+                raise cause from None
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

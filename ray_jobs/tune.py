@@ -1,13 +1,14 @@
 """`faceml tune`: Ray Tune searches the settings of the multitask training."""
 
 import logging
-import shutil
 import time
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import ray.tune
 from ray.tune.experiment import Trial as RayTrial
+from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
 from faceml.atomic import write_text
@@ -20,7 +21,9 @@ from faceml.config.tune import (
     build_trial_config,
 )
 from faceml.config.variants import corners
+from faceml.json_files import read_json
 from faceml.models.starting_weights import refuse_unusable_weights
+from faceml.places import place_below
 from faceml.reporting.answer_files import write_answers
 from faceml.reporting.html import Report, write_report
 from faceml.reporting.trial_board import TrialBoard
@@ -31,21 +34,24 @@ from faceml.reporting.trial_verdicts import find_answers, search_answer, verdict
 from faceml.reporting.tuning import Trial, leaderboard_table, ranked
 from faceml.reporting.tuning_report import tuning_chapter
 from faceml.run_files import REPORT_FILE, SUMMARY_FILE, read_summary, write_summary
-from faceml.stopped import StoppedError
+from faceml.stopped import StoppedByOutage, StoppedError
+from faceml.storage import StorageFolder
 from faceml.training.faces import steps_per_epoch
 from faceml.training.leakage import audit_leakage
 from faceml.training.opened_faces import opened_faces
 from faceml.training.trial_folder import TrialFolder
+from faceml.working_copy import WorkingCopy
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.retrain import RETRAINED, retrain, retrained_in_words
 from ray_jobs.run_folders import enter_run_folder
 from ray_jobs.train import needed_resources
 from ray_jobs.tune_group import GroupTrial
+from ray_jobs.tune_outage import StopAtOutage
 from ray_jobs.tune_plan import Plan, build_plan, planned_settings
 from ray_jobs.tune_room import Room, await_room, cluster_nodes, plan_room
 from ray_jobs.tune_searcher import PlanSearcher, best_value, build_scheduler, trial_folders
-from ray_jobs.tune_watch import quieten_tune, run_config
-from ray_jobs.tune_worker import EPOCH_SECONDS, RAY_FOLDER, TRIALS_FOLDER, run_trial
+from ray_jobs.tune_watch import quieten_tune, remove_rays_files, run_config
+from ray_jobs.tune_worker import EPOCH_SECONDS, TRIALS_FOLDER, run_trial
 
 BEST_CONFIG_FILE = "best_config.yaml"
 # A search over many choices has more combinations than are worth trying before it starts.
@@ -63,12 +69,12 @@ def run(config: TuneConfig) -> list[Trial]:
     Raises:
         ConfigError: A key or value of the search that the training refuses, data or resources that do not
             fit; found before any trial starts.
-        StoppedError: The search was interrupted, or every trial failed.
+        StoppedError: The search was interrupted, its folder cannot be reached, or every trial failed.
     """
     started_s = time.monotonic()
     check_search(config)
     audit_leakage(config.train.data)
-    begun = trial_folders(config.run.folder / TRIALS_FOLDER)
+    begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
     plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
     left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     with RayCluster():
@@ -78,23 +84,26 @@ def run(config: TuneConfig) -> list[Trial]:
         room = plan_room(cluster_nodes(), config.trial, plan.total)
         if left is not None:
             require_resources(needed_resources(config.train), "train.scaling", wait_s)
-        enter_run_folder(config.run.folder, config, ["retrain"], may_be_finished=left is not None)
-        _search(config, plan, room)
-        folders = trial_folders(config.run.folder / TRIALS_FOLDER)
-        trials = ranked([_trial(folder, config) for folder in folders])
+        run_folder = enter_run_folder(
+            config.run.folder, config, ["retrain"], may_be_finished=left is not None
+        )
+        files = run_folder.path
+        trials = ranked([_trial(folder, config) for folder in _search(config, plan, room, files)])
         if trials[0].error:
             raise StoppedError(f"All {len(trials)} trials failed; the best one with: {trials[0].error}")
-        best = build_trial_config(config, _best_settings(trials), config.run.folder / "best")
-        if not (config.run.folder / REPORT_FILE).is_file():
-            write_text(config.run.folder / BEST_CONFIG_FILE, dump_config(best))
-            _tell(config, trials, time.monotonic() - started_s)
+        best = build_trial_config(config, _best_settings(trials), place_below(config.run.folder, "best"))
+        if not (files / REPORT_FILE).is_file():
+            write_text(files / BEST_CONFIG_FILE, dump_config(best))
+            _tell(files, trials, time.monotonic() - started_s)
+            run_folder.push()
         if left is not None:
             found = {RETRAINED: retrain(best, config, left)}
-            write_summary(read_summary(config.run.folder) | found, config.run.folder)
+            write_summary(read_summary(files) | found, files)
+            run_folder.push()
     return trials
 
 
-def _tell(config: TuneConfig, trials: list[Trial], wall_s: float) -> None:
+def _tell(files: Path, trials: list[Trial], wall_s: float) -> None:
     """Write what the search found, for scripts and for people."""
     best = trials[0]
     summary = {
@@ -105,11 +114,11 @@ def _tell(config: TuneConfig, trials: list[Trial], wall_s: float) -> None:
         "wall_s": round(wall_s, 2),
         "training_s": round(sum(record[EPOCH_SECONDS] for trial in trials for record in trial.records), 2),
     }
-    write_summary(summary, config.run.folder)
-    write_trials(trials, config.run.folder)
-    write_answers(trials, config.run.folder)
-    chapters = [tuning_chapter(config.run.folder, trials)]
-    write_report(Report("Search", search_answer(trials), chapters), config.run.folder / REPORT_FILE)
+    write_summary(summary, files)
+    write_trials(trials, files)
+    write_answers(trials, files)
+    chapters = [tuning_chapter(files, trials)]
+    write_report(Report("Search", search_answer(trials), chapters), files / REPORT_FILE)
 
 
 def _best_settings(trials: list[Trial]) -> dict[str, Any]:
@@ -119,8 +128,9 @@ def _best_settings(trials: list[Trial]) -> dict[str, Any]:
 
 
 def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
-    there = (config.run.folder / SUMMARY_FILE).is_file()
-    found = read_summary(config.run.folder).get(RETRAINED) if there else None
+    with StoppedByOutage(config.run.folder):
+        summary = read_json(StorageFolder(config.run.folder), SUMMARY_FILE) or {}
+    found = summary.get(RETRAINED)
     return found is not None and found["seeds"] == list(settings.seeds)
 
 
@@ -131,11 +141,12 @@ def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
     console.print(group_leaderboard_table(trials) if has_repeats(trials) else leaderboard_table(trials))
     for line in verdict_lines(trials):
         console.print(line, soft_wrap=True)
-    found = read_summary(config.run.folder).get(RETRAINED)
+    files = WorkingCopy(config.run.folder).path
+    found = read_summary(files).get(RETRAINED)
     if found is not None:
         console.print(retrained_in_words(found), soft_wrap=True)
-    best = config.run.folder / BEST_CONFIG_FILE
-    console.print(f"Train with the best settings: faceml train --config {best}", soft_wrap=True)
+    command = f"faceml train --config {files / BEST_CONFIG_FILE}"
+    console.print(f"Train with the best settings: {command}", soft_wrap=True)
 
 
 def check_search(config: TuneConfig) -> None:
@@ -157,14 +168,14 @@ def check_search(config: TuneConfig) -> None:
         steps_per_epoch(trial, opened_faces(trial.data))
 
 
-def _search(config: TuneConfig, plan: Plan, room: Room) -> None:
-    """Run the trials that have not ended.
+def _search(config: TuneConfig, plan: Plan, room: Room, files: Path) -> list[TrialFolder]:
+    """Run the trials that have not ended, and return the folders of all.
 
     Raises:
-        StoppedError: It was interrupted before all had.
+        StoppedError: It was interrupted before all had, or a store cannot be reached.
     """
-    folders = trial_folders(config.run.folder / TRIALS_FOLDER)
-    ended = [trial for trial in folders if trial.outcome is not None]
+    place = place_below(config.run.folder, TRIALS_FOLDER)
+    ended = [trial for trial in trial_folders(place) if trial.outcome is not None]
     epochs = config.train.training.epochs
     is_better_high = METRIC_MODES[config.metric] == "max"
     if len(ended) < plan.total:
@@ -172,25 +183,34 @@ def _search(config: TuneConfig, plan: Plan, room: Room) -> None:
             "%d trials, %d at once, %d worker(s) with %d CPU and %g GPU each",
             plan.total - len(ended), room.at_once, room.workers, room.cpus, room.gpus,
         )  # fmt: skip
+        outage = StopAtOutage()
         with TrialBoard(plan.total, epochs, config.metric, is_better_high) as board:
             for trial in ended:
                 reason = trial.outcome.error if trial.outcome else None
                 best = best_value(trial.records, config.metric)
                 board.ended_before(trial.name, trial.settings or {}, best, reason or "")
-            _tuner(config, plan, room, board, ended).fit()
-        shutil.rmtree(config.run.folder / RAY_FOLDER, ignore_errors=True)
-        folders = trial_folders(config.run.folder / TRIALS_FOLDER)
-        ended = [trial for trial in folders if trial.outcome is not None]
+            searcher, scheduler = PlanSearcher(plan, config, outage), build_scheduler(config, ended)
+            how = run_config(config, board, outage, files)
+            _tuner(config, room, plan.total - len(ended), searcher, scheduler, how).fit()
+        outage.tell()
+        remove_rays_files(config, files)
+        ended = [trial for trial in trial_folders(place) if trial.outcome is not None]
     if len(ended) < plan.total:
         raise StoppedError(
             f"The search was interrupted after {len(ended)} of {plan.total} trials; the same command goes on."
         )
     for trial in ended:
         trial.remove_checkpoint()
+    return ended
 
 
 def _tuner(
-    config: TuneConfig, plan: Plan, room: Room, board: TrialBoard, ended: list[TrialFolder]
+    config: TuneConfig,
+    room: Room,
+    num_trials: int,
+    searcher: PlanSearcher,
+    scheduler: TrialScheduler,
+    how: ray.tune.RunConfig,
 ) -> ray.tune.Tuner:
     quieten_tune()
     plain = config.model_dump(mode="json")
@@ -198,16 +218,16 @@ def _tuner(
     return ray.tune.Tuner(
         ray.tune.with_resources(ray.tune.with_parameters(train, plain=plain, cpus=room.cpus), room.placement),
         tune_config=ray.tune.TuneConfig(
-            num_samples=plan.total - len(ended),
-            search_alg=PlanSearcher(plan, config),
-            scheduler=build_scheduler(config, ended),
+            num_samples=num_trials,
+            search_alg=searcher,
+            scheduler=scheduler,
             max_concurrent_trials=room.at_once,
             # A new process would import everything again; one that waits for workers imports nothing.
             reuse_actors=room.workers == 1,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
-        run_config=run_config(config, board),
+        run_config=how,
     )
 
 

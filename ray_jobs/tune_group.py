@@ -7,7 +7,6 @@ scheduler stops tells its workers, and waits until they have gone.
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ray.train
@@ -22,11 +21,14 @@ from ray.util.placement_group import PlacementGroup
 from ray.util.queue import Empty, Queue
 from torch import distributed
 
-from faceml.atomic import write_text
 from faceml.config.loading import parse_config
 from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig
+from faceml.places import place_below
+from faceml.stopped import StoppedByOutage
+from faceml.storage import StorageFolder
 from faceml.training.trial_folder import FailureNoted
+from ray_jobs.train_errors import OutageAsItself
 from ray_jobs.tune_worker import RAY_FOLDER, TrialJob, train_trial, trial_folder
 
 POLL_INTERVAL_S = 0.5
@@ -59,7 +61,7 @@ class GroupTrial(ray.tune.Trainable):
         if self._has_told:
             self._verdicts.put(True)
         self._has_told = True
-        with FailureNoted(self._folder):
+        with FailureNoted(self._folder), OutageAsItself():
             while True:
                 has_ended = self._fitting.done()
                 with suppress(Empty):
@@ -82,7 +84,7 @@ class _ToldToStop(Exception):  # noqa: N818 - it ends a training as StopIteratio
 def _torch_trainer(
     job: TrialJob, config: TuneConfig, results: Queue, verdicts: Queue
 ) -> ray.train.torch.TorchTrainer:
-    trial = config.trial
+    trial, storage = config.trial, _groups_folder(config)
     return ray.train.torch.TorchTrainer(
         _train_as_worker,
         train_loop_config={"job": job, "results": results, "verdicts": verdicts},
@@ -92,7 +94,8 @@ def _torch_trainer(
             resources_per_worker={"CPU": float(job.cpus)} | ({"GPU": trial.gpus} if trial.gpus else {}),
         ),
         run_config=ray.train.RunConfig(
-            storage_path=str(config.run.folder / RAY_FOLDER / "groups"),
+            storage_path=storage.path,
+            storage_filesystem=storage.filesystem,
             name=job.trial,
             failure_config=ray.train.FailureConfig(max_failures=trial.restarts),
         ),
@@ -120,7 +123,9 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
         return
     group = get_current_placement_group()
     if group is not None:
-        write_text(_group_file(config, job.trial), group.id.hex())
+        folder = _groups_folder(config)
+        with StoppedByOutage(folder.uri):
+            folder.write(_group_file(job.trial), group.id.hex().encode())
     # Where the trial's own process has died, so have its queues, and these workers are about to.
     with FailureNoted(trial_folder(config, job.trial)), suppress(_ToldToStop, RayActorError):
         train_trial(job, config, device, rank, report)
@@ -128,11 +133,18 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
 
 def release_workers(config: TuneConfig | StudyConfig, trial: str) -> None:
     """Give back what the workers of a trial hold whose own process has died, if it had any."""
-    file = _group_file(config, trial)
-    if file.is_file():
-        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(file.read_text()))))
-        file.unlink()
+    folder, name = _groups_folder(config), _group_file(trial)
+    with StoppedByOutage(folder.uri):
+        group = folder.read(name) if folder.has(name) else None
+        if isinstance(group, bytes):
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group.decode()))))
+            folder.delete(name)
 
 
-def _group_file(config: TuneConfig | StudyConfig, trial: str) -> Path:
-    return config.run.folder / RAY_FOLDER / "groups" / f"{trial}.group"
+def _groups_folder(config: TuneConfig | StudyConfig) -> StorageFolder:
+    """Return where groups write, which all of their workers and the driver reach."""
+    return StorageFolder(place_below(config.run.folder, RAY_FOLDER, "groups"))
+
+
+def _group_file(trial: str) -> str:
+    return f"{trial}.group"

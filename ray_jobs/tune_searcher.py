@@ -10,8 +10,13 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search import Searcher
 
 from faceml.config.tune import METRIC_MODES, TuneConfig
+from faceml.places import place_below
 from faceml.reporting.scores import SCORES
+from faceml.stopped import StoppedByOutage
+from faceml.storage import StorageFolder
+from faceml.subfolders import folder_names
 from faceml.training.trial_folder import TrialFolder
+from ray_jobs.tune_outage import StopAtOutage
 from ray_jobs.tune_plan import Plan
 from ray_jobs.tune_worker import trial_folder
 
@@ -22,12 +27,14 @@ class PlanSearcher(Searcher):
     Args:
         plan: What to try.
         config: Of the search.
+        outage: Ends the search if its folders cannot be reached.
     """
 
-    def __init__(self, plan: Plan, config: TuneConfig) -> None:
+    def __init__(self, plan: Plan, config: TuneConfig, outage: StopAtOutage) -> None:
         super().__init__(metric=config.metric, mode=METRIC_MODES[config.metric])
         self._plan = plan
         self._config = config
+        self._outage = outage
         self._trials: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -36,20 +43,22 @@ class PlanSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return name and settings of the next trial, written into its folder."""
-        while (suggestion := self._plan.suggest()) is not None:
-            folder = trial_folder(self._config, suggestion.trial)
-            if folder.outcome is None:
-                folder.begin(suggestion.settings)
-                self._trials[trial_id] = suggestion.trial
-                return {"trial": suggestion.trial, "settings": suggestion.settings}
-            self._tell(folder)
+        with self._outage:
+            while (suggestion := self._plan.suggest()) is not None:
+                folder = trial_folder(self._config, suggestion.trial)
+                if folder.outcome is None:
+                    folder.begin(suggestion.settings)
+                    self._trials[trial_id] = suggestion.trial
+                    return {"trial": suggestion.trial, "settings": suggestion.settings}
+                self._tell(folder)
         return None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the plan; what counts is in the trial's folder, not in the last result."""
-        self._tell(trial_folder(self._config, self._trials[trial_id]), failed=error)
+        with self._outage:
+            self._tell(trial_folder(self._config, self._trials[trial_id]), failed=error)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing for Ray: the trials' folders have all that a continued search needs."""
@@ -116,7 +125,14 @@ def _new_scheduler(config: TuneConfig) -> TrialScheduler:
     return FIFOScheduler()  # type: ignore[no-untyped-call]
 
 
-def trial_folders(folder: Path) -> list[TrialFolder]:
-    """Return the trials that began in a folder, in their order."""
-    found = [TrialFolder(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
-    return [trial for trial in found if trial.settings is not None]
+def trial_folders(place: str | Path) -> list[TrialFolder]:
+    """Return the trials that began in a folder, given by its path or URI, in their order.
+
+    Raises:
+        ConfigError: The store refuses; says why.
+        StoppedError: It cannot be reached.
+    """
+    with StoppedByOutage(str(place)):
+        names = folder_names(StorageFolder(place))
+    found = [TrialFolder(place_below(place, name)) for name in names]
+    return [trial for trial in found if trial.has_begun]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from ray.tune.experiment import Trial as RayTrial
 
 from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig
+from faceml.places import place_below
 from faceml.reporting.trial_board import TrialBoard
+from faceml.stopped import StoppedByOutage
+from faceml.storage import StorageFolder
+from faceml.subfolders import remove_folder
 from faceml.training.trial_folder import Outcome, in_one_line
 from ray_jobs.tune_group import release_workers
+from ray_jobs.tune_outage import StopAtOutage, raise_outage
 from ray_jobs.tune_worker import RAY_FOLDER, trial_folder
 
 logger = logging.getLogger(__name__)
@@ -26,11 +32,13 @@ class Watch(ray.tune.Callback):
     Args:
         board: What a person looks at.
         config: Of the search or study.
+        outage: Ends it if its folders cannot be reached.
     """
 
-    def __init__(self, board: TrialBoard, config: TuneConfig | StudyConfig) -> None:
+    def __init__(self, board: TrialBoard, config: TuneConfig | StudyConfig, outage: StopAtOutage) -> None:
         self._board = board
         self._config = config
+        self._outage = outage
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune saves its callbacks with the search; a terminal cannot be saved."""
@@ -48,19 +56,25 @@ class Watch(ray.tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
         """Hear that a trial failed and is given another process; it fails again at once if it said why."""
-        folder = trial_folder(self._config, trial.config["trial"])
-        release_workers(self._config, folder.name)
-        if folder.outcome is None:
-            logger.warning("%s: its process died, another goes on with it.", folder.name)
+        with self._outage:
+            raise_outage(_error_of(trial))
+            folder = trial_folder(self._config, trial.config["trial"])
+            release_workers(self._config, folder.name)
+            if folder.outcome is None:
+                logger.warning("%s: its process died, another goes on with it.", folder.name)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
         """Hear that a trial has done all its epochs, or that the scheduler stopped it."""
-        self._end(trial)
+        with self._outage:
+            self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
         """Hear that a trial failed for good."""
-        release_workers(self._config, trial.config["trial"])
-        self._end(trial, reason_of(_error_of(trial), trial.num_failures))
+        with self._outage:
+            error = _error_of(trial)
+            raise_outage(error)
+            release_workers(self._config, trial.config["trial"])
+            self._end(trial, reason_of(error, trial.num_failures))
 
     def _end(self, trial: RayTrial, reason: str | None = None) -> None:
         folder, last = trial_folder(self._config, trial.config["trial"]), trial.last_result or {}
@@ -71,16 +85,37 @@ class Watch(ray.tune.Callback):
         self._board.ended(folder.name, outcome.error or "" if outcome else "")
 
 
-def run_config(config: TuneConfig | StudyConfig, board: TrialBoard) -> ray.tune.RunConfig:
-    """Return how Ray Tune runs trials whose folders have all that counts."""
+def run_config(
+    config: TuneConfig | StudyConfig, board: TrialBoard, outage: StopAtOutage, files: Path
+) -> ray.tune.RunConfig:
+    """Return how Ray Tune runs trials whose folders have all that counts.
+
+    Args:
+        config: Of the search or study.
+        board: What a person looks at.
+        outage: Ends it if its folders cannot be reached.
+        files: The driver's, on this machine; Ray Tune's own are among them, for which no trial has a use.
+    """
     return ray.tune.RunConfig(
-        storage_path=str(config.run.folder),
+        storage_path=str(files),
         name=RAY_FOLDER,
         verbose=0,
-        callbacks=[Watch(board, config)],
+        stop=outage,
+        callbacks=[Watch(board, config, outage)],
         checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
         failure_config=ray.tune.FailureConfig(max_failures=config.trial.restarts),
     )
+
+
+def remove_rays_files(config: TuneConfig | StudyConfig, files: Path) -> None:
+    """Remove what Ray has written of its own, here and in the run folder.
+
+    Raises:
+        StoppedError: The run folder cannot be reached.
+    """
+    shutil.rmtree(files / RAY_FOLDER, ignore_errors=True)
+    with StoppedByOutage(config.run.folder):
+        remove_folder(StorageFolder(place_below(config.run.folder, RAY_FOLDER)))
 
 
 def quieten_tune() -> None:

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.tune
 import torch
@@ -13,14 +12,19 @@ import torch
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.study import StudyConfig
 from faceml.config.tune import TuneConfig, build_running_trial
+from faceml.places import place_below
 from faceml.run_files import write_config
-from faceml.storage import StorageFolder
+from faceml.stopped import StoppedByOutage
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.opened_faces import data_openings, opened_faces
+from faceml.training.opened_trial import OpenedTrial, open_trial
 from faceml.training.process_setup import set_up_process
-from faceml.training.run_folder import RunFolder, write_broken_step
-from faceml.training.trial_folder import CHECKPOINT_FOLDER, FailureNoted, TrialFolder
+from faceml.training.run_folder import write_broken_step
+from faceml.training.trial_folder import FailureNoted, TrialFolder
 from ray_jobs.job_log import set_up_log
+
+if TYPE_CHECKING:
+    from faceml.training.loop import Trainer
 
 TRIALS_FOLDER = "trials"
 # What Ray writes of its own, read by nobody: the trials' folders have all that a search needs to go on.
@@ -60,7 +64,7 @@ def run_trial(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> No
 
 def trial_folder(config: TuneConfig | StudyConfig, trial: str) -> TrialFolder:
     """Return the folder of a trial, on storage that all its workers and the driver share."""
-    return TrialFolder(config.run.folder / TRIALS_FOLDER / trial)
+    return TrialFolder(place_below(config.run.folder, TRIALS_FOLDER, trial))
 
 
 def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: int, report: Report) -> None:
@@ -76,22 +80,30 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
     from faceml.training.multitask import build_trainer  # late, as the driver has no use for networks
 
     folder = trial_folder(config, job.trial)
-    train = build_running_trial(config, job.settings, folder.path, job.cpus)
-    set_up_log(train.logging.format, "tune", folder.path, rank)
+    train = build_running_trial(config, job.settings, folder.place, job.cpus)
+    set_up_log(train.logging.format, "tune", folder.place, rank)
     set_up_process(device, job.cpus, train.data.loader_processes)
     trainer = build_trainer(train, device, rank, opened_faces(train.data))
+    go_on(trainer, folder, report)
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_trial(folder)) if rank == 0 else None
+        if opened is not None:
+            write_config(dump_config(train), opened.path)
+        observer = TuneObserver(folder, opened, rank, report, config.trial.checkpoint_every_s)
+        trainer.fit(train.training.epochs, observer)
+
+
+def go_on(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -> None:
+    """Go back to a trial's checkpoint, if it has one, and tell of the epochs before it.
+
+    Neither a scheduler of a new driver nor its table knows of those.
+    """
     checkpoint = folder.checkpoint
     if checkpoint is not None:
-        trainer.resume(checkpoint)
-    # Told again: neither a scheduler of a new driver nor its table knows of the epochs before.
+        with StoppedByOutage(checkpoint):
+            trainer.resume(checkpoint)
     for record in folder.records[: trainer.epochs_done]:
         report(record | {"data_openings": data_openings()})
-    with ExitStack() as stack:
-        run_folder = stack.enter_context(RunFolder(folder.path)) if rank == 0 else None
-        if run_folder is not None:
-            write_config(dump_config(train), folder.path)
-        observer = TuneObserver(folder.path, run_folder, rank, report, config.trial.checkpoint_every_s)
-        trainer.fit(train.training.epochs, observer)
 
 
 class TuneObserver:
@@ -99,7 +111,7 @@ class TuneObserver:
 
     Args:
         folder: Of the trial.
-        run_folder: Keeps the records; None in all workers but the first.
+        opened: Keeps records and checkpoint; None in all workers but the first.
         rank: Of this worker.
         report: Tells Ray of an epoch; all workers call it.
         checkpoint_every_s: No checkpoint is written sooner after the last one.
@@ -107,14 +119,14 @@ class TuneObserver:
 
     def __init__(
         self,
-        folder: Path,
-        run_folder: RunFolder | None,
+        folder: TrialFolder,
+        opened: OpenedTrial | None,
         rank: int,
         report: Report,
         checkpoint_every_s: float,
     ) -> None:
         self._folder = folder
-        self._run_folder = run_folder
+        self._opened = opened
         self._rank = rank
         self._report = report
         self._checkpoint_every_s = checkpoint_every_s
@@ -127,15 +139,16 @@ class TuneObserver:
         """Keep the record, and the checkpoint if it is time; then report, which may end the trial."""
         now_s = time.monotonic()
         metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
-        if self._run_folder is not None:
+        if self._opened is not None:
             # The record first: told twice it is replaced, but what a checkpoint has is never trained again.
-            self._run_folder.add(record.epoch, metrics, record.confusion)
+            self._opened.add(record.epoch, metrics, record.confusion)
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
-                record.save(self._folder / CHECKPOINT_FOLDER)
+                self._opened.save_checkpoint(record.save)
                 self._checkpoint_s = time.monotonic()
         self._report({"epoch": record.epoch, **metrics, "data_openings": data_openings()})
         self._epoch_began_s = time.monotonic()
 
     def on_broken_step(self, record: BrokenStep) -> None:
         """Keep what it tells."""
-        write_broken_step(record, self._rank, StorageFolder(self._folder))
+        with StoppedByOutage(self._folder.place):
+            write_broken_step(record, self._rank, self._folder.folder)

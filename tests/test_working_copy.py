@@ -80,6 +80,33 @@ def test_working_copy__pushes_what_has_changed_and_the_report_last(
         assert len(put) == 4, "what was fetched is there already"
 
 
+def test_working_copy__removes_a_file_here_and_in_the_store(s3_uri: Callable[..., str]) -> None:
+    copy = WorkingCopy(s3_uri())
+    copy.fetch()
+    for name in ("report.html", "summary.json", "config.yaml"):
+        (copy.path / name).write_text(name)
+        if name != "config.yaml":
+            copy.push()
+    for name in ("report.html", "config.yaml", "quality.json"):
+        copy.remove(name)
+    assert copy.folder.files() == ["summary.json"]
+    assert contents(copy).keys() == {"summary.json"}
+
+
+def test_working_copy__an_own_copy_is_kept_where_it_is_wanted(
+    s3_uri: Callable[..., str], tmp_path: Path
+) -> None:
+    StorageFolder(s3_uri()).write("settings.json", b"{}")
+    one, other = (WorkingCopy(s3_uri(), tmp_path / name) for name in ("one", "other"))
+    for copy in (one, other):
+        copy.fetch()
+    (one.path / "settings.json").unlink()
+    (one.path / "metrics.jsonl").write_bytes(b"")
+    one.push()
+    assert contents(other) == {"settings.json": b"{}"}
+    assert one.folder.files() == ["metrics.jsonl", "settings.json"], "of what was fetched nothing is lost"
+
+
 def test_working_copy__an_outage_ends_the_work_in_one_line(
     s3_server: str, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

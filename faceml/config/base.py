@@ -79,7 +79,9 @@ def _storage_uri(place: Any) -> str:
 AbsolutePath = Annotated[Path, BeforeValidator(_local), AfterValidator(_absolute)]
 InputFile = Annotated[AbsolutePath, MustExist("file"), OnEveryNode()]
 OutputFolder = Annotated[AbsolutePath, OnEveryNode()]
-StorageUri = Annotated[str, BeforeValidator(_storage_uri), OnEveryNode()]
+DriverPlace = Annotated[str, BeforeValidator(_storage_uri)]
+"""As `StorageUri`, but of no concern to workers."""
+StorageUri = Annotated[DriverPlace, OnEveryNode()]
 """A folder or file on any file system that pyarrow reaches: a local path, or a URI such as
 `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]

@@ -1,15 +1,14 @@
 """Configuration of landmark extraction."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from faceml.config.base import (
-    AbsolutePath,
     Config,
     Count,
     CountOrZero,
+    DriverPlace,
     Fraction,
     InputFile,
     InputStorage,
@@ -102,8 +101,8 @@ class ExtractOutputConfig(Config):
 class ExtractRunConfig(Config):
     """Where the summary, the report and the resolved configuration go."""
 
-    folder: AbsolutePath | None = None
-    """Null puts them beside the table, in `<table>_run`; for a table that is not local, below `runs`."""
+    folder: DriverPlace | None = None
+    """A path or URI; null puts them beside the table, in `<table>_run`."""
 
 
 class QualityConfig(Config):
@@ -133,8 +132,12 @@ class ExtractConfig(Config):
     """Faces on the overlay sheet of the report."""
 
     @property
-    def run_folder(self) -> Path:
-        """Folder of the run's results."""
-        table = Path(self.output.table)
-        beside = Path("runs").absolute() if "://" in self.output.table else table.parent
-        return self.run.folder or beside / f"{table.name}_run"
+    def run_folder(self) -> str:
+        """Folder of the run's results, a path or URI."""
+        return self.run.folder or folder_beside(self.output.table)
+
+
+def folder_beside(table: str) -> str:
+    """Return where an extraction puts its results if nothing else is wanted, a path or URI as the table's."""
+    path, mark, parameters = table.partition("?") if "://" in table else (table, "", "")
+    return f"{path.rstrip('/')}_run{mark}{parameters}"

@@ -47,10 +47,10 @@ def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
         ConfigError: There are several nodes, and local paths are not declared to be the same on all of them.
     """
     key, storage = _storage(config)
-    here = list(local_paths(config, OnEveryNode))
+    here = list(_used_paths(config))
     if nodes < 2 or storage.shared or not here:
         return
-    name, path, _ = here[0]
+    name, path = here[0]
     others = f" and {len(here) - 1} more" if len(here) > 1 else ""
     raise ConfigError(
         f"{name} = {str(path)!r}{others}: the cluster has several nodes, and each looks on its own disk. "
@@ -70,16 +70,25 @@ def refuse_outputs_below(config: BaseModel, working_dir: Path) -> None:
         ConfigError: Names the setting and the remedy.
     """
     inputs = {key for key, _, _ in local_paths(config, MustExist)}
-    outputs = [(key, path) for key, path, _ in local_paths(config, OnEveryNode)]
-    unnamed = getattr(config, "run_folder", None)  # follows from other settings, if it is not set
-    for key, path in [*outputs, *([("run.folder", unnamed)] if unnamed else [])]:
-        is_used = key not in inputs and not key.startswith(tuple(f"{name}." for name in SECTIONS_OF_TRAINING))
-        if is_used and path.is_relative_to(working_dir):
+    outputs = [(key, path) for key, path in _used_paths(config) if key not in inputs]
+    unnamed = str(getattr(config, "run_folder", ""))  # follows from other settings, if it is not set
+    if Path(unnamed).is_absolute():
+        outputs.append(("run.folder", Path(unnamed)))
+    for key, path in outputs:
+        if path.is_relative_to(working_dir):
             name = path.relative_to(working_dir).as_posix()
             raise ConfigError(
                 f"{key} = {name!r}: lies in the uploaded folder, which is thrown away after the job. Name a "
                 "folder that stays, by its whole path or its URI."
             )
+
+
+def _used_paths(config: BaseModel) -> Iterator[tuple[str, Path]]:
+    """Yield dotted key and path of every local path that workers read or write."""
+    unused = [f"{section}.run.folder" for section in SECTIONS_OF_TRAINING]
+    for key, path, _ in local_paths(config, OnEveryNode):
+        if key not in unused:
+            yield key, path
 
 
 def _storage(config: BaseModel, prefix: str = "") -> tuple[str, StorageConfig]:

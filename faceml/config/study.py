@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from faceml.config.base import Config, OutputFolder, Seed
+from faceml.config.base import Config, Seed, StorageUri
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dotted_keys, parse_config
 from faceml.config.recognition import RecognitionConfig
@@ -19,7 +19,8 @@ Arm = dict[str, Any]
 class StudyRunConfig(Config):
     """Where results go."""
 
-    folder: OutputFolder
+    folder: StorageUri
+    """A path or a URI such as `s3://bucket/runs/study`."""
 
 
 class StudyConfig(Config):
@@ -64,7 +65,7 @@ class StudyConfig(Config):
 
 
 def build_arm_config(
-    config: StudyConfig, arm: str, seed: int, folder: Path, cpus: int = 1
+    config: StudyConfig, arm: str, seed: int, folder: str | Path, cpus: int = 1
 ) -> RecognitionConfig:
     """Return what one training of a study runs.
 
@@ -72,7 +73,7 @@ def build_arm_config(
         config: Of the study.
         arm: Its name.
         seed: Of the training.
-        folder: Of its run.
+        folder: Of its run, a path or URI.
         cpus: That it has.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from faceml.config.base import Config, Count, CountOrZero, NonNegative, OutputFolder, Seed
+from faceml.config.base import Config, Count, CountOrZero, NonNegative, Seed, StorageUri
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.search_space import Choice, Grid, SearchSpace
 from faceml.config.train import TrainConfig
@@ -128,7 +128,8 @@ class RetrainConfig(Config):
 class TuneRunConfig(Config):
     """Where results go."""
 
-    folder: OutputFolder
+    folder: StorageUri
+    """A path or a URI such as `s3://bucket/runs/search`."""
 
 
 class TuneConfig(Config):
@@ -177,8 +178,13 @@ class TuneConfig(Config):
         return self
 
 
-def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: Path) -> TrainConfig:
+def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: str | Path) -> TrainConfig:
     """Return the training configuration of a trial: the common one with the trial's settings in it.
+
+    Args:
+        config: Of the search.
+        settings: Of the trial, by dotted keys.
+        folder: Of its run, a path or URI.
 
     Raises:
         ConfigError: The settings do not fit the training configuration.
@@ -188,7 +194,7 @@ def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: Pat
 
 
 def build_running_trial(
-    config: TuneConfig, settings: dict[str, Any], folder: Path, cpus: int = 1
+    config: TuneConfig, settings: dict[str, Any], folder: str | Path, cpus: int = 1
 ) -> TrainConfig:
     """Return what a trial really runs: `build_trial_config` with the resources of `trial`.
 

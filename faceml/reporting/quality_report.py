@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from faceml.config.extract import folder_beside
 from faceml.config.yaml_text import load_yaml
 from faceml.datasets.overlap import NearPair, Overlap
 from faceml.reporting.chart import svg
@@ -17,6 +17,7 @@ from faceml.reporting.quality_tables import duplicate_tables, implausible_tables
 from faceml.reporting.sheet_pictures import TILE_PX, sheet_pictures
 from faceml.reporting.table_images import TableImage, column_names, read_images
 from faceml.run_files import CONFIG_FILE
+from faceml.storage import StorageFolder
 
 MOST_PAIRS, MOST_CONFLICTS = 6, 8
 
@@ -143,12 +144,13 @@ def _implausible(quality: ExtractionQuality, table: str, images_root: str | None
 
 def _images_elsewhere(table: str, image_ids: Sequence[str]) -> list[TableImage | None]:
     """Read images of another table: its copies, or those of the folder that its run says was extracted."""
-    config = Path(f"{table}_run") / CONFIG_FILE  # where an extraction puts it if nothing else is wanted
     if "image_jpeg" in column_names(table):
         return read_images(table, None, image_ids)
-    if not config.is_file():
+    run_folder = StorageFolder(folder_beside(table))
+    config = run_folder.read(CONFIG_FILE) if run_folder.has(CONFIG_FILE) else None
+    if not isinstance(config, bytes):
         return [None] * len(image_ids)
-    return read_images(table, load_yaml(config.read_text(encoding="utf-8"))["data"]["root"], image_ids)
+    return read_images(table, load_yaml(config.decode())["data"]["root"], image_ids)
 
 
 def _conflicts(quality: ExtractionQuality) -> str:

@@ -18,6 +18,7 @@ from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.batches import EpochBatches
 from faceml.datasets.face_dataset import FaceSample
 from faceml.models.backbone import ModelT
+from faceml.places import place_below
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
@@ -155,9 +156,9 @@ class Trainer(Generic[ModelT]):
         write_state(state, folder / STATE_FILE)
         write_state(self._model_checkpoint(self.model, metrics), folder / MODEL_FILE)
 
-    def resume(self, folder: Path) -> None:
-        """Go back to the moment at which `save` wrote into a folder."""
-        state = read_state(folder / STATE_FILE, self._device)
+    def resume(self, folder: str | Path) -> None:
+        """Go back to the moment at which `save` wrote into a folder, given by its path or URI."""
+        state = read_state(place_below(folder, STATE_FILE), self._device)
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])

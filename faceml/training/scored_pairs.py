@@ -22,7 +22,7 @@ def write_pairs(scored: ScoredPairs, pairs: VerificationPairs, image_ids: Sequen
         pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
-def read_pairs_table(file: Path) -> ScoredPairs:
+def read_pairs_table(file: Path | pa.BufferReader) -> ScoredPairs:
     """Read what `write_pairs` wrote; people are numbered in the order of their names."""
     table = pq.read_table(file)
     names = [[name.partition("/")[0] for name in table[column].to_pylist()] for column in COLUMNS[:2]]

@@ -6,16 +6,18 @@ other goes on from its checkpoint, or from its beginning if it has none.
 
 import json
 import math
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from faceml.atomic import write_text
 from faceml.config.config_error import ConfigError
-from faceml.run_files import CONFUSION, read_metrics
-from faceml.stopped import StoppedError
+from faceml.json_files import read_json
+from faceml.places import place_below, split_place
+from faceml.run_files import CONFUSION, METRICS_FILE, parse_metrics
+from faceml.stopped import StoppedByOutage, StoppedError, UnreachableError
+from faceml.storage import StorageFolder
+from faceml.subfolders import remove_folder
 from faceml.training.checkpoint import STATE_FILE
 
 SETTINGS_FILE = "settings.json"
@@ -41,19 +43,33 @@ class Outcome:
 
 
 class TrialFolder:
-    """Read and write what is known of a trial.
+    """Read and write what is known of a trial; whatever it does ends in a `StoppedError` at an outage.
 
     Args:
-        path: Its folder; made when something is written.
+        place: Of its folder, a path or URI; made when something is written.
+
+    Attributes:
+        folder: Wherever it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: str | Path) -> None:
+        self.folder = StorageFolder(place)
+
+    @property
+    def place(self) -> str:
+        """Path or URI."""
+        return self.folder.uri
 
     @property
     def name(self) -> str:
         """Short, unique in the search."""
-        return self.path.name
+        return split_place(self.place)[1]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its settings are written down."""
+        with StoppedByOutage(self.place):
+            return self.folder.has(SETTINGS_FILE)
 
     @property
     def settings(self) -> dict[str, Any] | None:
@@ -70,41 +86,56 @@ class TrialFolder:
     @property
     def records(self) -> list[dict[str, Any]]:
         """Metrics of its epochs, in order; NaN where there is no value, without the confusions."""
+        content = self.content(METRICS_FILE) or b""
         return [
             {
                 name: math.nan if value is None else value
                 for name, value in record.items()
                 if name != CONFUSION
             }
-            for record in read_metrics(self.path)
+            for record in parse_metrics(content.decode())
         ]
 
     @property
-    def checkpoint(self) -> Path | None:
-        """Folder of the state to go on from, if there is one."""
-        folder = self.path / CHECKPOINT_FOLDER
-        return folder if (folder / STATE_FILE).is_file() else None
+    def checkpoint(self) -> str | None:
+        """Path or URI of the folder of the state to go on from, if there is one."""
+        with StoppedByOutage(self.place):
+            is_there = self.folder.has(f"{CHECKPOINT_FOLDER}/{STATE_FILE}")
+        return place_below(self.place, CHECKPOINT_FOLDER) if is_there else None
+
+    def content(self, name: str) -> bytes | None:
+        """Return what a file in the folder holds, if there is one."""
+        with StoppedByOutage(self.place):
+            content = self.folder.read(name) if self.folder.has(name) else None
+        return content if isinstance(content, bytes) else None
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Write down what is tried, before it is."""
-        write_text(self.path / SETTINGS_FILE, json.dumps(settings) + "\n")
+        self._write(SETTINGS_FILE, settings)
 
     def end(self, outcome: Outcome) -> None:
         """Write down how it ended, and remove the checkpoint, which nobody needs any more."""
-        write_text(self.path / OUTCOME_FILE, json.dumps(asdict(outcome)) + "\n")
+        self._write(OUTCOME_FILE, asdict(outcome))
         self.remove_checkpoint()
 
     def remove_checkpoint(self) -> None:
         """Remove the checkpoint, also what a driver that was killed while it did so has left of it."""
-        shutil.rmtree(self.path / CHECKPOINT_FOLDER, ignore_errors=True)
+        with StoppedByOutage(self.place):
+            remove_folder(StorageFolder(place_below(self.place, CHECKPOINT_FOLDER)))
 
     def _read(self, name: str) -> Any:
-        file = self.path / name
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        with StoppedByOutage(self.place):
+            return read_json(self.folder, name)
+
+    def _write(self, name: str, value: Any) -> None:
+        with StoppedByOutage(self.place):
+            self.folder.write(name, (json.dumps(value) + "\n").encode())
 
 
 class FailureNoted:
     """Write down why a trial fails inside the block; the error goes on, and so ends the process.
+
+    A store that cannot be reached is no reason to fail: the trial goes on when it can be.
 
     A process that is started in its stead fails at once, for the same reason: only a death that nobody
     explained is worth another try.
@@ -123,7 +154,9 @@ class FailureNoted:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Not SystemExit, which is how a scheduler stops a trial.
-        if isinstance(error, Exception) and self._folder.outcome is None:
+        if not isinstance(error, Exception) or isinstance(error, UnreachableError):
+            return
+        if self._folder.outcome is None:
             self._folder.end(Outcome(error=in_one_line(error)))
 
 

@@ -45,6 +45,7 @@ def test_refuse_paths_of_one_node__names_a_path_and_how_to_declare_it_shared(spl
 def test_refuse_paths_of_one_node__what_lies_in_an_object_store_is_reached_from_everywhere() -> None:
     plain = {"data": {"root": "s3://bucket/faces"}, "output": {"table": "s3://bucket/table"}}
     refuse_paths_of_one_node(parse_config(ExtractConfig, plain), 2)
+    refuse_paths_of_one_node(parse_config(ExtractConfig, plain | {"run": {"folder": "/driver/run"}}), 2)
     plain["output"] = {"table": "/data/table"}
     with pytest.raises(ConfigError, match=r"^output.table = '/data/table': the cluster has several nodes"):
         refuse_paths_of_one_node(parse_config(ExtractConfig, plain), 2)
@@ -76,6 +77,24 @@ def test_refuse_paths_of_one_node__of_a_search_its_training_says_what_is_shared(
     with pytest.raises(ConfigError, match=rf"--set {section}\.storage\.shared=true"):
         refuse_paths_of_one_node(parse_config(model, plain), 2)
     plain[section]["storage"] = {"shared": True}
+    refuse_paths_of_one_node(parse_config(model, plain), 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "section", "rest"),
+    [
+        (TuneConfig, "train", {"search": {"seed": {"kind": "grid", "values": [0, 1]}}}),
+        (StudyConfig, "recognition", {"arms": {"a": {}, "b": {"data.sampling": "naive"}}}),
+    ],
+)
+def test_refuse_paths_of_one_node__a_search_in_a_store_has_no_use_for_the_folder_of_its_training(
+    model: type[Config], section: str, rest: dict[str, Any]
+) -> None:
+    stored = {"table": "s3://bucket/table", "images": "s3://bucket/faces"}
+    plain = {section: training(stored), "run": {"folder": "/mnt/search"}, **rest}
+    with pytest.raises(ConfigError, match=r"^run\.folder = '/mnt/search': the cluster has several nodes"):
+        refuse_paths_of_one_node(parse_config(model, plain), 2)
+    plain["run"] = {"folder": "s3://bucket/search"}
     refuse_paths_of_one_node(parse_config(model, plain), 2)
 
 

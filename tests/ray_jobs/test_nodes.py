@@ -191,6 +191,6 @@ def test_tune__a_trial_goes_on_when_its_node_leaves(
         assert "Results:" in job.finish()
     found, expected = (
         {trial.name: [record["val/accuracy"] for record in trial.records] for trial in trials}
-        for trials in (trial_folders(c.run.folder / "trials") for c in (disturbed, undisturbed))
+        for trials in (trial_folders(Path(c.run.folder, "trials")) for c in (disturbed, undisturbed))
     )
     assert found == expected

@@ -1,6 +1,8 @@
 """A study of two arms on real Ray: its figures are those of the trainings, and it goes on where it was."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,17 @@ import pytest
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import parse_config
+from faceml.config.loading import assign_keys, parse_config
 from faceml.config.study import StudyConfig
+from faceml.places import place_below
 from faceml.run_files import read_summary
+from faceml.storage import StorageFolder
 from ray_jobs import study
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
-def config_of(people: Path, folder: Path, **arms: dict[str, Any]) -> StudyConfig:
+def config_of(people: Path, folder: str | Path, **arms: dict[str, Any]) -> StudyConfig:
     splits = {
         split: {"table": str(people / "tables" / split), "images": str(people / "faces" / split)}
         for split in ("train", "val")
@@ -34,13 +38,13 @@ def config_of(people: Path, folder: Path, **arms: dict[str, Any]) -> StudyConfig
             "model": {"embedding_dim": 32},
             "margin": {"kind": "arcface", "scale": 16.0, "margin": 0.2},
             "training": {"epochs": 2},
-            "run": {"folder": str(folder / "unused")},
+            "run": {"folder": place_below(folder, "unused")},
         },
         "arms": arms or {"naive": {"data.sampling": "naive"}, "together": {"data.sampling": "pk"}},
         "seeds": [0, 1],
         "targets": [0.51, 0.99],
         "trial": {"cpus": 1, "checkpoint_every_s": 0},
-        "run": {"folder": str(folder / "study")},
+        "run": {"folder": place_below(folder, "study")},
     }
     return parse_config(StudyConfig, plain)
 
@@ -48,7 +52,7 @@ def config_of(people: Path, folder: Path, **arms: dict[str, Any]) -> StudyConfig
 def test_run__compares_the_arms_and_goes_on_where_it_was(people: Path, tmp_path: Path) -> None:
     config = config_of(people, tmp_path)
     found, runs = study.run(config)
-    folder = config.run.folder
+    folder = Path(config.run.folder)
     assert {(run.arm, run.seed) for run in runs} == {(a, s) for a in ("naive", "together") for s in (0, 1)}
     assert {run.error for run in runs} == {None}
     assert {tuple(run.images) for run in runs} == {(72, 144)}, "72 images an epoch, whatever the sampling"
@@ -75,10 +79,34 @@ def test_run__compares_the_arms_and_goes_on_where_it_was(people: Path, tmp_path:
     assert [run.accuracies for run in again] == [run.accuracies for run in runs]
 
 
+def test_run__in_a_store_goes_on_on_another_machine(
+    people: Path, tmp_path: Path, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = config_of(people, s3_uri()).model_dump(mode="json")
+    small = {"seeds": [0], "recognition.optimizer": {"name": "sgd", "momentum": 0.0}}  # small checkpoints
+    config = parse_config(StudyConfig, assign_keys(plain, small))
+    folder = StorageFolder(config.run.folder)
+    monkeypatch.setenv("FACEML_CACHE", str(tmp_path / "first"))
+    _, runs = study.run(config)
+    # As if it had been interrupted before the last training had told its end.
+    kept = [folder.read(f"trials/{arm}_seed_0/metrics.jsonl") for arm in config.arms]
+    folder.delete("report.html")
+    folder.delete("trials/together_seed_0/outcome.json")
+    folder.delete("trials/together_seed_0/metrics.jsonl")
+    monkeypatch.setenv("FACEML_CACHE", str(tmp_path / "second"))
+    found, again = study.run(config)
+    assert [run.accuracies for run in again] == [run.accuracies for run in runs]
+    assert folder.read("trials/naive_seed_0/metrics.jsonl") == kept[0]
+    assert folder.read("trials/together_seed_0/metrics.jsonl") != kept[1], "epochs of another length"
+    assert folder.files() == ["config.yaml", "report.html", "summary.json"]
+    summary = json.loads(folder.read("summary.json"))
+    assert summary["arms"]["naive"]["accuracy"] == pytest.approx(found.accuracies["naive"].value)
+
+
 def test_run__an_arm_that_cannot_start_is_refused_before_anything_is_trained(
     people: Path, tmp_path: Path
 ) -> None:
     config = config_of(people, tmp_path, one={}, other={"model.weights": str(tmp_path / "gone.pt")})
     with pytest.raises(ConfigError, match=r"arms.other.model.weights.*gone.pt"):
         study.run(config)
-    assert not config.run.folder.exists()
+    assert not Path(config.run.folder).exists()

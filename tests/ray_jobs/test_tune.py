@@ -86,7 +86,7 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(make_
     assert too_large.settings["model.embedding_dim"] == 10**12
     assert "allocate" in str(too_large.error)
     assert "\n" not in str(too_large.error)
-    shown = json.loads((config.run.folder / "summary.json").read_text())["trials"]
+    shown = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
     assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
 
 
@@ -97,7 +97,7 @@ def test_run__opens_the_data_once_in_a_process_not_once_for_a_trial(make_config:
         trial={"cpus": 1},
     )
     trials = tune.run(config)
-    outcomes = [TrialFolder(config.run.folder / "trials" / trial.name).outcome for trial in trials]
+    outcomes = [TrialFolder(Path(config.run.folder, "trials", trial.name)).outcome for trial in trials]
     workers = Counter(outcome.worker for outcome in outcomes if outcome)
     assert sum(workers.values()) == 12
     # A second process that starts for longer than the trials of the first last gets none of them.
@@ -108,7 +108,7 @@ def test_run__opens_the_data_once_in_a_process_not_once_for_a_trial(make_config:
 def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config: MakeConfig) -> None:
     config = make_config({"weighting.kind": grid("rlw")}, epochs=2, num_trials=1)
     (trial,) = tune.run(config)
-    folder = config.run.folder / "trials" / trial.name
+    folder = Path(config.run.folder, "trials", trial.name)
     names = sorted(path.name.partition(".tfevents")[0] for path in folder.iterdir())
     assert names == ["config.yaml", "events.out", "metrics.jsonl", "outcome.json", "settings.json"]
     assert yaml.safe_load((folder / "config.yaml").read_text())["weighting"] == {"kind": "rlw"}
@@ -116,7 +116,7 @@ def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config
     assert all(record["time/epoch_s"] > 0 for record in trial.records)
     answers = ("trials", "configurations", "comparisons", "importance")
     tables = {f"{name}.{kind}" for name in answers for kind in ("csv", "parquet")} | {"epochs.parquet"}
-    left = {path.name for path in config.run.folder.iterdir()}
+    left = {path.name for path in Path(config.run.folder).iterdir()}
     assert left == {"best_config.yaml", "config.yaml", "report.html", "summary.json", "trials"} | tables
 
 
@@ -129,7 +129,7 @@ def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_c
     with pytest.raises(ConfigError, match=r"trial: needs 1 × 1 CPU and 0\.5 GPU.* 2 CPU and 0 GPU"):
         tune.run(make_config(search, trial={"gpus": 0.5}))
     config = make_config(search, trial={"cpus": 3})
-    assert not config.run.folder.exists()
+    assert not Path(config.run.folder).exists()
 
 
 def test_run__a_search_in_which_all_fail_says_why(make_config: MakeConfig) -> None:
@@ -151,11 +151,11 @@ def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
     again = make_config(search, num_trials=1, retrain={"seeds": [5, 6], "epochs": 2})
     console = Console(record=True, width=200)
     tune.show(tune.run(again), again, console)
-    found = json.loads((config.run.folder / "summary.json").read_text())
+    found = json.loads(Path(config.run.folder, "summary.json").read_text())
     assert found["best"]["name"] == best.name
     values = []
     for seed in (5, 6):
-        folder = config.run.folder / "retrain" / f"seed_{seed}"
+        folder = Path(config.run.folder, "retrain", f"seed_{seed}")
         trained = yaml.safe_load((folder / "config.yaml").read_text())
         assert (trained["seed"], trained["training"]["epochs"]) == (seed, 2)
         assert trained["optimizer"]["learning_rate"] == 1e-3

@@ -13,6 +13,7 @@ import pytest
 
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.tune import TuneConfig
+from faceml.places import place_below
 from faceml.training.trial_folder import TrialFolder
 from ray_jobs.tune_searcher import trial_folders
 from tests.job import Job
@@ -29,7 +30,7 @@ def start() -> Iterator[Start]:
     jobs: list[Job] = []
 
     def start_job(config: TuneConfig) -> Job:
-        file = config.run.folder.with_suffix(".yaml")
+        file = Path(f"{config.run.folder}.yaml")
         file.write_text(dump_config(config), encoding="utf-8")
         jobs.append(Job("tune", options=("--config", str(file))))
         return jobs[-1]
@@ -39,7 +40,7 @@ def start() -> Iterator[Start]:
         job.stop()
 
 
-def search(faces: Path, tables: Path, folder: Path, trials: int = TRIALS, **trial: Any) -> TuneConfig:
+def search(faces: Path, tables: Path, folder: str | Path, trials: int = TRIALS, **trial: Any) -> TuneConfig:
     """Trials that keep a checkpoint of every epoch, two at a time."""
     splits = {s: {"table": str(tables / s), "images": str(faces / s)} for s in ("train", "val")}
     return parse_config(
@@ -49,7 +50,7 @@ def search(faces: Path, tables: Path, folder: Path, trials: int = TRIALS, **tria
                 "data": splits | {"image_size": 32, "leakage": {"on_found": "ignore"}},
                 "model": {"embedding_dim": 32},
                 "training": {"epochs": EPOCHS, "batch_size_per_worker": 8, "warmup_epochs": 0},
-                "run": {"folder": str(folder / "unused")},
+                "run": {"folder": place_below(folder, "unused")},
             },
             "search": {"seed": {"kind": "grid", "values": list(range(trials))}},
             "num_trials": 1,
@@ -67,7 +68,7 @@ def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float 
     """
     deadline = time.monotonic() + timeout_s
     while True:
-        trials = trial_folders(config.run.folder / "trials")
+        trials = trial_folders(place_below(config.run.folder, "trials"))
         begun = [trial for trial in trials if trial.outcome is None]
         in_the_middle = [t.checkpoint is not None and 3 <= len(t.records) < EPOCHS - 1 for t in begun]
         if begun and all(in_the_middle) and len(trials) - len(begun) >= ended:
@@ -78,7 +79,7 @@ def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float 
 
 
 def lines(trial: TrialFolder) -> list[str]:
-    return (trial.path / "metrics.jsonl").read_text().splitlines()
+    return Path(trial.place, "metrics.jsonl").read_text().splitlines()
 
 
 def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: int) -> None:
@@ -88,7 +89,7 @@ def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: 
     output = job.finish(FINISH_S)
     assert output.count("its process died, another goes on with it.") == 1, output
     assert lines(killed)[:2] == before[:2]
-    summary = json.loads((config.run.folder / "summary.json").read_text())
+    summary = json.loads(Path(config.run.folder, "summary.json").read_text())
     found = [(trial["epochs"], trial["outcome"]) for trial in summary["trials"]]
     assert found == [(EPOCHS, "finished")] * trials
 
@@ -101,8 +102,8 @@ def test_tune__driver_killed_then_the_same_command_goes_on(
     interrupted = await_checkpoint(job, config, ended=1)
     assert job.kill("driver", CHOOSE)
     job.stop()
-    assert not (config.run.folder / "summary.json").exists()
-    trials = trial_folders(config.run.folder / "trials")
+    assert not Path(config.run.folder, "summary.json").exists()
+    trials = trial_folders(place_below(config.run.folder, "trials"))
     done = {trial.name: lines(trial) for trial in trials if trial.outcome is not None}
     assert done
     assert interrupted.outcome is None
@@ -110,11 +111,11 @@ def test_tune__driver_killed_then_the_same_command_goes_on(
     output = start(config).finish(FINISH_S)
     assert f"Results: {config.run.folder}" in output, output
     # The time that an epoch took tells that it is the same one, not trained again.
-    assert {name: lines(TrialFolder(interrupted.path.with_name(name))) for name in done} == done
+    assert {name: lines(TrialFolder(Path(interrupted.place).with_name(name))) for name in done} == done
     assert lines(interrupted)[:2] == before[:2]
-    summary = json.loads((config.run.folder / "summary.json").read_text())
+    summary = json.loads(Path(config.run.folder, "summary.json").read_text())
     assert [trial["epochs"] for trial in summary["trials"]] == [EPOCHS] * TRIALS
-    assert not list(config.run.folder.glob("trials/*/checkpoint")), "checkpoints of what has ended"
+    assert not list(Path(config.run.folder).glob("trials/*/checkpoint")), "checkpoints of what has ended"
 
 
 def test_tune__a_trial_whose_process_is_killed_goes_on_in_another(
@@ -135,7 +136,9 @@ def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothin
     output = job.finish(FINISH_S)
     reason = "its process died, as one does that takes more memory than there is"
     assert output.count(f" failed: {reason}") >= 1, output
-    outcomes = [t["outcome"] for t in json.loads((config.run.folder / "summary.json").read_text())["trials"]]
+    outcomes = [
+        t["outcome"] for t in json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
+    ]
     assert sorted(outcomes) == [f"failed: {reason}"] + ["finished"] * (TRIALS - 1)
 
 
@@ -159,4 +162,4 @@ def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(
     assert re.search(r"interrupted after \d of 4 trials; the same command goes on\.$", output.strip()), output
     assert interrupted.outcome is None
     assert interrupted.checkpoint is not None
-    assert not (config.run.folder / "summary.json").exists()
+    assert not Path(config.run.folder, "summary.json").exists()

@@ -10,6 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.training.trial_folder import Outcome, TrialFolder
+from ray_jobs.tune_outage import StopAtOutage
 from ray_jobs.tune_plan import ListPlan
 from ray_jobs.tune_searcher import PlanSearcher, best_value, build_scheduler, trial_folders
 
@@ -33,7 +34,7 @@ def write_trial(folder: Path, name: str, accuracies: list[float], ended: bool = 
     trial = TrialFolder(folder / "trials" / name)
     trial.begin({"seed": 0})
     records = [{"epoch": n, "val/accuracy": value} for n, value in enumerate(accuracies, start=1)]
-    (trial.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    Path(trial.place, "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     if ended:
         trial.end(Outcome())
     return trial
@@ -56,7 +57,7 @@ def test_plan_searcher__suggests_only_what_has_not_ended_and_tells_the_plan_of_t
     write_trial(tmp_path, "trial_00000", [0.2, 0.6, 0.4])
     write_trial(tmp_path, "trial_00001", [0.3], ended=False)
     plan = Told(3)
-    searcher = PlanSearcher(plan, config(tmp_path))
+    searcher = PlanSearcher(plan, config(tmp_path), StopAtOutage())
     assert searcher.suggest("a") == {"trial": "trial_00001", "settings": {"seed": 1}}
     assert plan.told == {"trial_00000": 0.6}
     assert searcher.suggest("b") == {"trial": "trial_00002", "settings": {"seed": 2}}
@@ -106,7 +107,9 @@ def test_build_scheduler__knows_of_the_trials_that_ended_before(
     for number in range(4):
         trial = write_trial(tmp_path, f"trial_{number:05}", [])
         records = [{"epoch": epoch, metric: 10.0 + sign * (4 + number)} for epoch in range(1, EPOCHS + 1)]
-        (trial.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        Path(trial.place, "metrics.jsonl").write_text(
+            "".join(json.dumps(record) + "\n" for record in records)
+        )
         ended.append(trial)
     for value, fate in ((1.0, TrialScheduler.STOP), (9.0, TrialScheduler.CONTINUE)):
         informed: Any = build_scheduler(settings, ended)

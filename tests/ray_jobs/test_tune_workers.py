@@ -36,7 +36,7 @@ def test_run__trials_of_two_workers_never_wait_for_each_other(
         },
     )
     run_on_own_cluster("tune", config, 4, tmp_path, timeout_s=1200)
-    trials = trial_folders(config.run.folder / "trials")
+    trials = trial_folders(tmp_path / "tune" / "trials")
     settings = [trial.settings or {} for trial in trials]
     assert [each["optimizer.learning_rate"] for each in settings] == list(LEARNING_RATES)
     outcomes = [trial.outcome for trial in trials]
@@ -44,7 +44,7 @@ def test_run__trials_of_two_workers_never_wait_for_each_other(
     epochs = [len(trial.records) for trial in trials]
     assert max(epochs) == EPOCHS
     assert epochs[-1] < EPOCHS, "it was stopped"
-    summary = json.loads((config.run.folder / "summary.json").read_text())
+    summary = json.loads((tmp_path / "tune" / "summary.json").read_text())
     assert sorted(trial["epochs"] for trial in summary["trials"]) == sorted(epochs)
     # 64 faces for two workers with batches of eight: four steps an epoch, of both together.
-    assert (trials[0].path / "config.yaml").read_text().count("num_train_workers: 2") == 1
+    assert Path(trials[0].place, "config.yaml").read_text().count("num_train_workers: 2") == 1

@@ -54,7 +54,7 @@ def make_split(tmp_path: Path) -> MakeSplit:
         write_shard(rows, schema, table / "part.parquet")
         values = {"data": {"root": str(root)}, "output": {"table": str(table)}}
         config = parse_config(ExtractConfig, values)
-        write_text(config.run_folder / "config.yaml", dump_config(config))
+        write_text(Path(config.run_folder, "config.yaml"), dump_config(config))
         return table
 
     return make

@@ -1,49 +1,61 @@
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from faceml import stores
 from faceml.config.config_error import ConfigError
-from faceml.stopped import StoppedError
+from faceml.places import place_below
+from faceml.stopped import StoppedError, UnreachableError
+from faceml.storage import StorageFolder
 from faceml.training.trial_folder import FailureNoted, Outcome, TrialFolder, in_one_line
+from tests.flaky_store import FlakyStore
 
 
-def test_trial_folder__knows_nothing_of_a_trial_that_never_began(tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path / "trial_00000")
+@pytest.fixture(params=["path", "uri"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, s3_uri: Callable[..., str]) -> str:
+    """Of a trial's folder, on this machine or in a store."""
+    return place_below(str(tmp_path) if request.param == "path" else s3_uri(), "trials", "trial_00007")
+
+
+def test_trial_folder__knows_nothing_of_a_trial_that_never_began(place: str) -> None:
+    folder = TrialFolder(place)
     assert (folder.settings, folder.outcome, folder.records, folder.checkpoint) == (None, None, [], None)
+    assert not folder.has_begun
 
 
-def test_trial_folder__reads_back_what_was_written(tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path / "trial_00007")
+def test_trial_folder__reads_back_what_was_written(place: str) -> None:
+    folder = TrialFolder(place)
     settings = {"optimizer.learning_rate": 1e-3, "data.augmentation.scale": [0.9, 1.1], "seed": 2}
     folder.begin(settings)
     assert (folder.name, folder.settings, folder.outcome) == ("trial_00007", settings, None)
+    assert folder.has_begun
     folder.end(Outcome(worker="host:1", data_openings=1))
-    assert TrialFolder(folder.path).outcome == Outcome(None, "host:1", 1)
+    assert TrialFolder(folder.place).outcome == Outcome(None, "host:1", 1)
 
 
-def test_trial_folder__a_metric_without_a_value_is_nan_and_confusions_stay_out(tmp_path: Path) -> None:
+def test_trial_folder__a_metric_without_a_value_is_nan_and_confusions_stay_out(place: str) -> None:
     record = {"epoch": 1, "val/accuracy": 0.5, "val/nme_interocular": None, "val/confusion_matrix": [[1]]}
-    (tmp_path / "metrics.jsonl").write_text(json.dumps(record) + "\n")
-    (found,) = TrialFolder(tmp_path).records
+    StorageFolder(place).write("metrics.jsonl", (json.dumps(record) + "\n").encode())
+    (found,) = TrialFolder(place).records
     assert found.keys() == {"epoch", "val/accuracy", "val/nme_interocular"}
     assert math.isnan(found["val/nme_interocular"])
 
 
-def test_trial_folder__the_end_removes_the_checkpoint(tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path)
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.mkdir()
+def test_trial_folder__the_end_removes_the_checkpoint(place: str) -> None:
+    folder = TrialFolder(place)
+    StorageFolder(place).write("checkpoint/model.pt", b"half")
     assert folder.checkpoint is None, "half a checkpoint is none"
-    (checkpoint / "training_state.pt").write_bytes(b"state")
-    assert folder.checkpoint == checkpoint
+    StorageFolder(place).write("checkpoint/training_state.pt", b"state")
+    assert folder.checkpoint == place_below(place, "checkpoint")
     folder.end(Outcome())
-    assert not checkpoint.exists()
+    assert [file.path for file in StorageFolder(place).walk()] == ["outcome.json"]
 
 
-def test_failure_noted__writes_the_reason_and_lets_the_error_go_on(tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path)
+def test_failure_noted__writes_the_reason_and_lets_the_error_go_on(place: str) -> None:
+    folder = TrialFolder(place)
     with pytest.raises(MemoryError), FailureNoted(folder):
         raise MemoryError
     assert folder.outcome == Outcome("MemoryError")
@@ -60,6 +72,21 @@ def test_failure_noted__a_trial_that_a_scheduler_stops_has_not_failed(tmp_path: 
     assert folder.outcome is None
 
 
+def test_failure_noted__a_trial_whose_folder_cannot_be_reached_has_not_failed(
+    s3_server: str, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "S3_MAX_ATTEMPTS", 1)
+    there = TrialFolder(s3_uri())
+    with FlakyStore(s3_server, lambda method, path: "drop") as store:
+        away = TrialFolder(s3_uri(store.endpoint))
+        with pytest.raises(UnreachableError, match=r"^s3://faces/.*: cannot be reached"), FailureNoted(there):
+            away.begin({"seed": 1})
+        for ask in (lambda: away.records, lambda: away.checkpoint, away.remove_checkpoint):
+            with pytest.raises(StoppedError, match=r"cannot be reached .* The same command goes on"):
+                ask()
+    assert there.outcome is None
+
+
 def test_in_one_line__names_the_kind_of_what_is_not_ours() -> None:
     assert in_one_line(StoppedError("a\n gradient")) == "a gradient"
     assert in_one_line(ConfigError("no such key")) == "no such key"
@@ -67,11 +94,10 @@ def test_in_one_line__names_the_kind_of_what_is_not_ours() -> None:
     assert len(in_one_line(ValueError("x" * 1000))) == len("ValueError: ") + 300
 
 
-def test_trial_folder__what_a_killed_driver_left_of_a_checkpoint_can_be_removed(tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path)
+def test_trial_folder__what_a_killed_driver_left_of_a_checkpoint_can_be_removed(place: str) -> None:
+    folder = TrialFolder(place)
     folder.end(Outcome())
-    (tmp_path / "checkpoint").mkdir()
-    (tmp_path / "checkpoint" / "model.pt").write_bytes(b"half")
+    StorageFolder(place).write("checkpoint/model.pt", b"half")
     folder.remove_checkpoint()
     folder.remove_checkpoint()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["outcome.json"]
+    assert [file.path for file in StorageFolder(place).walk()] == ["outcome.json"]
