@@ -24,8 +24,8 @@ def normalized_errors(predicted: Tensor, target: Tensor, landmark_set: LandmarkS
     left_eye = target[:, list(landmark_set.left_eye)].mean(dim=1)
     right_eye = target[:, list(landmark_set.right_eye)].mean(dim=1)
     interocular = (right_eye - left_eye).norm(dim=1)
-    distance: Tensor = (predicted - target).norm(dim=2)
-    return distance / interocular[:, None]
+    errors: Tensor = (predicted - target).norm(dim=2) / interocular[:, None]
+    return errors
 
 
 class LandmarkAgreement(Metric):
