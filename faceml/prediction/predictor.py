@@ -14,7 +14,7 @@ import torch
 
 from faceml.config.config_error import ConfigError
 from faceml.framing import Box
-from faceml.images import DecodeLimits, RgbImage, crop, decode_image
+from faceml.images import DecodedImage, DecodeLimits, RgbImage, crop, decode_image, decode_reduced
 from faceml.landmarks.detector import FaceObservation, HeadPose, LandmarkDetector
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
@@ -110,10 +110,16 @@ class FacePredictor:
     def _look(self, image: Image, number: int) -> _SeenImage:
         """Decode an image and find its faces."""
         name = str(image) if isinstance(image, str | Path) else str(number)
-        pixels = image if isinstance(image, np.ndarray) else self.decode(image)
-        if isinstance(pixels, str):
-            return _SeenImage(name, pixels, 0, 0, [])
-        height, width = pixels.shape[:2]
+        if isinstance(image, np.ndarray):
+            decoded: DecodedImage | Status = DecodedImage(image, image.shape[1], image.shape[0])
+        else:
+            data = _content(image)
+            # Whole images are decoded as in training, so that the network says just what it said there.
+            side_px = None if self._detector else self._trained.preprocessing.image_size
+            decoded = decode_reduced(data, short_side_px=side_px) if isinstance(data, bytes) else data
+        if isinstance(decoded, str):
+            return _SeenImage(name, decoded, 0, 0, [])
+        pixels, width, height = decoded.pixels, decoded.width, decoded.height
         if self._detector is None:
             return _SeenImage(name, "ok", width, height, [_SeenFace(Box(0, 0, width, height), pixels, None)])
         found = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
@@ -121,7 +127,7 @@ class FacePredictor:
 
     def decode(self, image: str | Path | bytes) -> RgbImage | Status:
         """Read and decode an image as it is before faces are looked for, or say why there is none."""
-        data = image if isinstance(image, bytes) else _read(image)
+        data = _content(image)
         return decode_image(data) if isinstance(data, bytes) else data
 
     def _frame(self, pixels: RgbImage, face: FaceObservation) -> _SeenFace:
@@ -151,7 +157,9 @@ class FacePredictor:
         return iter(said)
 
 
-def _read(image: str | Path) -> bytes | Status:
+def _content(image: str | Path | bytes) -> bytes | Status:
+    if isinstance(image, bytes):
+        return image
     folder, name = split_place(image if is_uri(image) else Path(image).absolute())
     return StorageFolder(folder).read(name, DecodeLimits().max_bytes, follow_links=True)
 
