@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -20,6 +21,7 @@ from faceml.config.loading import load_config, parse_config
 from faceml.config.model import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
+from faceml.datasets.landmark_table import read_table
 from faceml.models.recognition import FaceResNet
 from faceml.run_files import read_metrics
 from ray_jobs import train, tune
@@ -140,9 +142,15 @@ def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:
     load_config(TrainConfig, run_folder / "config.yaml")
 
 
-def test_train__best_model_serves_the_transfer_snippet_verbatim(run_folder: Path) -> None:
+def test_train__best_model_serves_the_transfer_snippet_verbatim(run_folder: Path, tables: Path) -> None:
     checkpoint = torch.load(run_folder / "best_model.pt", weights_only=True)
-    assert set(checkpoint) == {"model_state_dict", "config", "preprocessing", "landmark_set", "metrics"}
+    assert set(checkpoint) == {
+        "model_state_dict", "config", "preprocessing", "landmark_set", "framing", "metrics"
+    }  # fmt: skip
+    points = read_table(tables / "train", ["landmarks_5"])["landmarks_5"].drop_null().to_pylist()
+    mean = np.array(points).mean(axis=0).reshape(5, 2)
+    np.testing.assert_allclose(checkpoint["framing"]["landmarks"], mean, atol=1e-6)
+    assert checkpoint["framing"]["aspect"] == 1.0
     summary = json.loads((run_folder / "summary.json").read_text())
     assert checkpoint["metrics"]["val/accuracy"] == summary["best"]["val/accuracy"]
     assert checkpoint["landmark_set"][0] == "left_eye"

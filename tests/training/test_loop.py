@@ -342,7 +342,9 @@ def test_fit__works_with_other_weightings(kind: str, faces: Path, tmp_path: Path
 def test_save__the_model_file_is_that_of_the_design(run: tuple[Trainer, Notebook], faces: Path) -> None:
     trainer, notebook = run
     found = torch.load(notebook.folder / "2" / "model.pt", weights_only=True)
-    assert found.keys() == {"model_state_dict", "config", "preprocessing", "landmark_set", "metrics"}
+    assert found.keys() == {
+        "model_state_dict", "config", "preprocessing", "landmark_set", "framing", "metrics"
+    }  # fmt: skip
     assert parse_config(TrainConfig, yaml.safe_load(yaml.safe_dump(found["config"]))) == config(faces)
     assert found["metrics"] == notebook.epochs[1].metrics
     checkpoint, backbone = found, trainer.objective.model.backbone
