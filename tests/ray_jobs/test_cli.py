@@ -1,8 +1,10 @@
 """The command line as a user meets it: real processes, exit statuses, what they print."""
 
 import json
+import logging
 import os
 import re
+import runpy
 import shutil
 import signal
 import sqlite3
@@ -73,10 +75,17 @@ def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[st
 @pytest.mark.parametrize(
     "job", ["synth", "extract", "train", "evaluate", "predict", "export", "tune", "transfer", "demo"]
 )
-def test_main__every_job_is_a_module(job: str) -> None:
-    done = _run("--config", "nowhere.yaml", program=(sys.executable, "-m", f"ray_jobs.{job}"))
-    assert done.returncode == 2
-    assert done.stderr == "--config nowhere.yaml: no such file. Ready-made ones are in the folder configs/.\n"
+def test_main__every_job_is_a_module(
+    job: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `python -m` runs it; in this process, which has imported already what each of them would again."""
+    monkeypatch.setattr("sys.argv", [job, "--config", "nowhere.yaml"])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"ray_jobs.{job}", run_name="__main__")
+    assert ended.value.code == 2
+    told = "--config nowhere.yaml: no such file. Ready-made ones are in the folder configs/.\n"
+    assert capsys.readouterr().err == told
 
 
 def test_export_json__holds_the_points_of_the_table(tables: Path, faces: Path, tmp_path: Path) -> None:
