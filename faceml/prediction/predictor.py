@@ -200,9 +200,9 @@ def load_predictor(
         return FacePredictor(trained, None, batch_size, device)
     detector = MediaPipeDetector(find_model_bundle(landmarker), max_faces, min_detection_confidence)
     predictor = FacePredictor(trained, detector, batch_size, device)
+    detector.__enter__()
     # Given back with the predictor, or at the interpreter's end.
     weakref.finalize(predictor, detector.__exit__, None, None, None)
-    detector.__enter__()
     return predictor
 
 
