@@ -11,7 +11,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-		--constraint constraints.txt --editable '.[dev,export,landmark-model,mlflow,search]'
+		--constraint constraints.txt --editable '.[dev,docs,export,landmark-model,mlflow,search]'
 	touch $@
 
 demo: install
@@ -30,8 +30,11 @@ types: install
 imports: install
 	$(BIN)/lint-imports
 
+$(VENV)/chromium/chromium: tests/browser/install.py | install
+	$(BIN)/python -m tests.browser.install $(VENV)/chromium
+
 # Much of what tests of jobs do is to wait: for Ray to start, for a process to be missed. Each file stays whole.
-unit: install
+unit: install $(VENV)/chromium/chromium
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: install

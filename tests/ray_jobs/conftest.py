@@ -24,7 +24,7 @@ SPLITS = {"train": 64, "val": 32}
 
 @pytest.fixture(scope="session")
 def ray_cluster(s3_keys: None) -> Iterator[None]:
-    """Two logical CPUs, as the smallest machine that runs two workers has; no cluster that is there is joined."""
+    """Two logical CPUs, as the smallest machine that runs two workers has, whatever else runs here."""
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()

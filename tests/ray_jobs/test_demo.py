@@ -11,6 +11,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.demo import DemoConfig
 from faceml.config.loading import parse_config
 from ray_jobs import demo
+from tests.browser.page import faults_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -42,9 +43,10 @@ def test_run__leaves_every_stage_and_one_report(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     for stage in ("extract_train", "extract_val", "train", "tune"):
         assert json.loads((folder / stage / "summary.json").read_text())
-        assert (folder / stage / "report.html").is_file()
+        assert faults_of(folder / stage / "report.html") == []
     assert (folder / "train" / "best_model.pt").is_file()
     assert "embedding_dim: 64" in (folder / "tune" / "best_config.yaml").read_text()
+    assert faults_of(folder / "report.html") == []
     report = (folder / "report.html").read_text()
     for expected in ("Landmarks", "Training", "Leaderboard", "data:image/svg+xml", "data:image/jpeg"):
         assert expected in report

@@ -26,6 +26,7 @@ from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs import evaluate
+from tests.browser.page import faults_of
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
     points = np.array([p for p in table["landmarks_5"].to_pylist() if p is not None])
     guesses = np.array(rows["landmarks"].to_pylist())[found]
     assert summary["landmark_mse"] == pytest.approx(((guesses - points) ** 2).mean(), rel=1e-4)
+    assert faults_of(folder / "report.html") == []
     report = (folder / "report.html").read_text()
     assert all(name in report for name in EXPRESSIONS)
     confidence = probabilities.max(axis=1)
@@ -105,7 +107,7 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
         "Whether it matters that a face was found",
         "Which expressions it keeps apart",
     ):
-        assert f"<h3>{title}</h3>" in report
+        assert f">{title}</h2>" in report
     console = Console(record=True, width=120)
     evaluate.show(result, console)
     assert f"on {summary['images']} images" in console.export_text()

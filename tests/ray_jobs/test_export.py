@@ -30,6 +30,7 @@ from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs import export
+from tests.browser.page import faults_of
 
 REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
@@ -95,6 +96,7 @@ def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Pa
     measured = sorted(set(range(64)) - set(calibrated.tolist()))
     for name, told in (("model.onnx", "floats"), ("model_int8.onnx", "int8")):
         assert int8["accuracy"][told] == pytest.approx(accuracy(folder / name, noisy_faces, measured))
+    assert faults_of(folder / "report.html") == []
     report = (folder / "report.html").read_text()
     assert "What int8 costs, on 40 images" in report
     assert "model_int8.onnx" in report

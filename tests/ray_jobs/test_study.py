@@ -17,6 +17,7 @@ from faceml.places import place_below
 from faceml.run_files import read_summary
 from faceml.storage import StorageFolder
 from ray_jobs import study
+from tests.browser.page import faults_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -65,6 +66,7 @@ def test_run__compares_the_arms_and_goes_on_where_it_was(people: Path, tmp_path:
     (verdict,) = summary["verdicts"]
     assert "naive" in verdict
     assert "together" in verdict
+    assert faults_of(folder / "report.html") == []
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert verdict.replace("−", "&#8722;") in page or verdict in page
     console = Console(width=140, record=True, quiet=True)

@@ -18,6 +18,7 @@ from faceml.models.recognition import FaceResNet
 from faceml.run_files import read_metrics, read_summary
 from faceml.working_copy import WorkingCopy
 from ray_jobs import transfer
+from tests.browser.page import faults_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -74,6 +75,7 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
     model = FaceResNet(config.model)
     model.load_state_dict(checkpoint["model_state_dict"])
     assert checkpoint["preprocessing"]["resize"] == "similarity_to_template"
+    assert faults_of(folder / "report.html") == []
     assert "unseen people" in (folder / "report.html").read_text(encoding="utf-8")
     console = Console(width=120, record=True, quiet=True)
     transfer.show(config, console)
