@@ -49,7 +49,7 @@ def peak_memory(root: Path) -> dict[str, float]:
 KINDS = {
     "driver": "ray_jobs.extract",
     "detector": "faceml.landmarks.extractor_main",
-    "actor": "ShardExtractor",
+    "actor": "ShardWorker",
 }
 
 

@@ -24,10 +24,11 @@ from faceml.config.loading import load_config
 from faceml.datasets.folder import image_table
 from faceml.datasets.plan import SMALLEST_SHARD, compare
 from faceml.storage import StorageFolder, StoredFile
-from ray_jobs import extract, extract_shards
+from ray_jobs import extract, shards
 from ray_jobs.cluster import RayCluster
-from ray_jobs.extract_work import table_schema
-from ray_jobs.extract_worker import ShardResult, read_result
+from ray_jobs.extract_work import extraction_job
+from ray_jobs.shard_job import ShardJob
+from ray_jobs.shard_worker import ShardResult, read_result
 
 
 class Notebook:
@@ -84,11 +85,11 @@ def _stores() -> dict[str, int]:
 class Instant:
     """An actor that says at once that it has made a shard."""
 
-    def __init__(self, config: ExtractConfig, schema: Any) -> None:
+    def __init__(self, job: ShardJob) -> None:
         pass
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:
-        """Return a result such as `ShardExtractor` returns."""
+        """Return a result such as `ShardWorker` returns."""
         now_s = time.time()
         times = {"started_s": now_s - 0.001, "extracted_s": now_s, "ended_s": now_s}
         nothing = {"decode_s": 0.0, "detect_s": 0.0, "write_s": 0.0, "changed": [], "num_changed": 0}
@@ -97,13 +98,13 @@ class Instant:
         return {"result": json.dumps(said)}
 
 
-def feed(config: ExtractConfig, shards: int, notebook: Notebook) -> None:
+def feed(config: ExtractConfig, num_shards: int, notebook: Notebook) -> None:
     """Plan so many shards and have them done by actors that do nothing."""
-    extract_shards.ShardExtractor = Instant  # type: ignore[misc,assignment]
-    files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(shards * SMALLEST_SHARD))
+    shards.ShardWorker = Instant  # type: ignore[misc,assignment]
+    files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
     listing = image_table(files, config.data.extensions)
     work = compare(listing, StorageFolder(config.output.table), follow_changes=False)
-    notebook.timed("make", extract_shards.make_shards)(config, work, table_schema(config))
+    notebook.timed("make", shards.make_shards)(extraction_job(config), work)
 
 
 def main() -> None:
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=0)
     arguments = parser.parse_args()
     config, notebook = load_config(ExtractConfig, arguments.config), Notebook(arguments.gcs_pid)
-    extract_shards.read_result = notebook.read_result
+    shards.read_result = notebook.read_result
     with RayCluster():
         before = _stores()
         notebook.look()
@@ -124,7 +125,7 @@ def main() -> None:
             feed(config, arguments.shards, notebook)
         else:
             extract.find_work = notebook.timed("list", extract.find_work)
-            extract_shards.make_shards = notebook.timed("make", extract_shards.make_shards)
+            shards.make_shards = notebook.timed("make", shards.make_shards)
             extract.run(config)
         after = _stores()
     said = {

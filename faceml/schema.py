@@ -82,6 +82,25 @@ LANDMARK_SETS: dict[int, LandmarkSet] = {
 }
 
 
+ID_FIELDS = (
+    pa.field("image_id", pa.string(), nullable=False),
+    pa.field("folder", pa.string(), nullable=False),
+)
+"""Which image a row is of: its path below the root, and the first folder of that."""
+SIZE_FIELDS = (
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+)
+"""What became of the image, and its size in px."""
+FILE_FIELDS = (
+    pa.field("file_bytes", pa.int64()),
+    pa.field("modified_ns", pa.int64()),
+    pa.field("content_sha256", pa.binary(32)),
+)
+"""By which a change of the image is noticed."""
+
+
 def landmark_column(num_landmarks: int) -> str:
     """Name the column that holds the set of `num_landmarks` points."""
     return f"landmarks_{num_landmarks}"
@@ -103,19 +122,14 @@ def landmark_schema(
         with_crop: Add `crop_box`, which part of the image the copy shows.
     """
     fields = [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("folder", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
+        *ID_FIELDS,
+        *SIZE_FIELDS,
         pa.field("num_faces", pa.int8()),
         *(pa.field(landmark_column(n), pa.list_(pa.float32(), 2 * n)) for n in LANDMARK_SETS),
         pa.field("yaw_deg", pa.float32()),
         pa.field("pitch_deg", pa.float32()),
         pa.field("roll_deg", pa.float32()),
-        pa.field("file_bytes", pa.int64()),
-        pa.field("modified_ns", pa.int64()),
-        pa.field("content_sha256", pa.binary(32)),
+        *FILE_FIELDS,
         pa.field("dhash", pa.uint64()),
     ]
     if with_mesh:

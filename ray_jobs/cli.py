@@ -214,12 +214,15 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Argument(metavar="JOB", help="extract, train, tune, transfer, evaluate, export or synth")
+        str,
+        typer.Argument(
+            metavar="JOB", help="extract, train, tune, transfer, evaluate, predict, export, synth"
+        ),
     ],
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")],
     overrides: Overrides = None,
     address: Annotated[
-        str, typer.Option(metavar="URL", help="Of the cluster's dashboard.")
+        str, typer.Option(metavar="URL", help="Of the cluster's dashboard.", envvar="RAY_API_SERVER_ADDRESS")
     ] = "http://127.0.0.1:8265",
     working_dir: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Uploaded without what .gitignore and .rayignore name.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from faceml.config.config_error import ConfigError
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
 from ray_jobs.job_log import set_up_log
 
@@ -52,27 +53,44 @@ def predict(
     draw: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="For pictures with what is seen; sets output.drawn.")
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="For a row of each image of one folder; sets output.table."),
+    ] = None,
 ) -> None:
     """Say what a trained model sees in images: expression, landmarks, head pose and embedding of each face.
 
-    Without --output it prints a JSON object on a line for each image.
+    Without --output it prints a JSON object on a line for each image. With --table it works on all CPUs there
+    are, and the same command again goes on where it was interrupted and adds the images that are new.
 
     Example: faceml predict photo.jpg album --model runs/multitask_affectnet --draw overlays
+
+    Example: faceml predict s3://bucket/photos --model s3://bucket/runs/first --table s3://bucket/predictions
     """
     from faceml.config.loading import apply_overrides, assign_keys, check_inputs, parse_config, read_mapping
     from faceml.config.predict import PredictConfig
 
     named = {"data.paths": paths, "model": model, "output.file": output, "output.drawn": draw}
+    if table and paths:
+        if len(paths) > 1:
+            raise ConfigError(f"--table {table}: takes one folder. Leave out {' '.join(paths[1:])}.")
+        named = named | {"data.paths": None, "data.root": paths[0]}
+    named["output.table"] = table
     raw = apply_overrides(read_mapping(config), overrides or [])
     settings = parse_config(PredictConfig, assign_keys(raw, {k: v for k, v in named.items() if v}))
     check_inputs(settings)
-    set_up_log(settings.logging.format, "predict", settings.output.file)
+    set_up_log(settings.logging.format, "predict", settings.run_folder or settings.output.file)
     from ray_jobs import predict as job
 
-    tally = job.run(settings)
-    if settings.output.file:
+    if settings.output.table:
+        from ray_jobs import predict_table
+
+        tally = predict_table.run(settings)
+    else:
+        tally = job.run(settings)
+    if results := settings.output.table or settings.output.file:
         job.show(tally, stdout_console())
-        show_results(settings.output.file)
+        show_results(results)
 
 
 def doctor(

@@ -12,8 +12,6 @@ from faceml.atomic import write_text
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config
 from faceml.datasets.landmark_table import read_table, table_metadata_of
-from faceml.datasets.plan import PLAN_FILE, Difference
-from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.reporting.extraction import (
     ExtractionSummary,
     folder_table,
@@ -25,9 +23,9 @@ from faceml.reporting.extraction_speed import ExtractionSpeed
 from faceml.reporting.quality import ExtractionQuality, assess_quality, read_quality
 from faceml.reporting.quality_tables import quality_tables
 from faceml.run_files import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, write_summary
-from faceml.storage import StorageFolder
 from faceml.working_copy import WorkingCopy
-from ray_jobs.extract_work import find_work, some, table_schema
+from ray_jobs.extract_work import extraction_job
+from ray_jobs.shard_work import complete_table, find_work, say_what_changed
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +41,11 @@ def run(config: ExtractConfig) -> Findings:
         StoppedError: The run folder's store cannot be reached.
     """
     started_s = time.monotonic()
-    find_model_bundle(config.landmarker.model_path)
+    job = extraction_job(config)
     for other in config.quality.other_tables:
         table_metadata_of(other)  # refuses at the start what could not be read at the end
-    table, schema = StorageFolder(config.output.table), table_schema(config)
-    work = find_work(config, schema)
-    _say_what_changed(config, work)
+    work = find_work(job)
+    say_what_changed(job, work)
     run_folder = WorkingCopy(config.run_folder)
     run_folder.fetch()
     files = run_folder.path
@@ -61,15 +58,7 @@ def run(config: ExtractConfig) -> Findings:
         run_folder.remove(result)
     write_text(files / CONFIG_FILE, dump_config(config))
     run_folder.push()
-    for name in work.emptied:
-        table.delete(name)
-    speed = ExtractionSpeed()
-    if work.num_to_extract or work.stale:
-        from ray_jobs.extract_shards import make_shards
-
-        speed = make_shards(config, work, schema)
-    table.delete(PLAN_FILE)
-    table.sweep_partial()
+    speed = complete_table(job, work)
     findings = _conclude(config, files, speed, time.monotonic() - started_s)
     run_folder.push()
     return findings
@@ -105,17 +94,6 @@ def _conclude(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s
     if speed.images:
         logger.info("%s", speed.bottleneck())
     return summary, quality
-
-
-def _say_what_changed(config: ExtractConfig, work: Difference) -> None:
-    if work.vanished:
-        what = "dropped" if config.output.on_change == "re-extract" else "kept in the table"
-        logger.warning(
-            "%d images of the table are no longer there and %s: %s",
-            len(work.vanished),
-            what,
-            some(work.vanished),
-        )
 
 
 def show(

@@ -1,56 +1,56 @@
-"""What an extraction has to do: the listing compared with the table, and how long it will take."""
+"""What an extraction has to do: its table, who makes the rows, and how long it will take."""
 
 import importlib.metadata
-import json
-import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 import faceml
-from faceml.config.config_error import ConfigError
-from faceml.config.extract import ExtractConfig
-from faceml.datasets.folder import list_images
-from faceml.datasets.landmark_table import read_shard_schema, shard_names
-from faceml.datasets.plan import PLAN_FILE, Difference, compare
+from faceml.config.extract import EmbedConfig, ExtractConfig
+from faceml.datasets.plan import Difference
 from faceml.landmarks.extractor_process import ExtractorProcess
-from faceml.landmarks.model_bundle import BUNDLE_SHA256
-from faceml.schema import landmark_schema, read_metadata, table_metadata
-from faceml.storage import StorageFolder, StoredFile
-from ray_jobs.extract_worker import extractor_settings
+from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
+from faceml.landmarks.rows import EmbedOptions, ExtractorSettings
+from faceml.schema import landmark_schema, table_metadata
+from faceml.storage import StoredFile
+from ray_jobs.shard_job import ShardJob
+from ray_jobs.shard_work import find_work
 
-logger = logging.getLogger(__name__)
-
-MOST_VANISHED = 0.5
-"""A table of which more is not below the root belongs to another root."""
+DETECTOR_BYTES = 600 * 2**20
+"""Memory of a detector's process and of the actor that feeds it."""
 
 
-def find_work(config: ExtractConfig, schema: pa.Schema) -> Difference:
-    """List the images and compare them with the table.
+def extraction_job(config: ExtractConfig) -> ShardJob:
+    """Return what an extraction is to make.
 
     Raises:
-        ConfigError: No images, or a table of other settings or of another folder.
+        ConfigError: There is no landmark model.
     """
-    table = StorageFolder(config.output.table)
-    refuse_other_settings(table, schema)
-    listing = list_images(StorageFolder(config.data.root), config.data.extensions, config.data.follow_links)
-    if not listing.num_rows:
-        raise ConfigError(
-            f"data.root: no images below {config.data.root}. "
-            f"data.extensions are {', '.join(config.data.extensions)}."
-        )
-    work = compare(listing, table, follow_changes=config.output.on_change == "re-extract")
-    if len(work.vanished) > MOST_VANISHED * work.known:
-        raise ConfigError(
-            f"output.table: {config.output.table} has {len(work.vanished)} images that are not below "
-            f"data.root {config.data.root}, such as {work.vanished[0]}. Choose another output.table."
-        )
-    return work
+    data, landmarker, output = config.data, config.landmarker, config.output
+    return ShardJob(
+        name="extract",
+        config=config,
+        root_key="data.root",
+        workers_key="landmarker",
+        extensions=data.extensions,
+        table=output.table,
+        schema=table_schema(config),
+        follows_changes=output.on_change == "re-extract",
+        images_per_shard=output.images_per_shard,
+        rows=extractor_settings(config),
+        max_attempts=landmarker.max_attempts,
+        images_per_process=landmarker.images_per_process,
+        actors=landmarker.actors,
+        wait_for_nodes_s=landmarker.wait_for_nodes_s,
+        bytes_each=DETECTOR_BYTES,
+        gpus_each=0.0,
+        shared=config.storage.shared,
+        run_folder=config.run_folder,
+        log_format=config.logging.format,
+    )
 
 
 def table_schema(config: ExtractConfig) -> pa.Schema:
@@ -73,46 +73,26 @@ def table_schema(config: ExtractConfig) -> pa.Schema:
     )
 
 
-def refuse_other_settings(table: StorageFolder, schema: pa.Schema) -> None:
-    """Refuse a table, or a plan for one, that was made with other settings or another model.
-
-    Raises:
-        ConfigError: Names what differs.
-    """
-    wanted = _settings(read_metadata(schema, "the configuration"))
-    plan = [PLAN_FILE] if table.has(PLAN_FILE) else []
-    for name in [*shard_names(table), *plan]:
-        stored = _settings(read_metadata(read_shard_schema(table, name), f"{table.uri}/{name}"))
-        differing = [
-            f"{key} is {stored.get(key)!r} there and {wanted.get(key)!r} here"
-            for key in sorted(stored.keys() | wanted.keys())
-            if stored.get(key) != wanted.get(key)
-        ]
-        if differing:
-            raise ConfigError(
-                f"output.table: {table.uri} was made with other settings: {'; '.join(differing)}. "
-                "Choose another output.table, or the same settings."
-            )
+def extractor_settings(config: ExtractConfig) -> ExtractorSettings:
+    """Return what a detector's process needs to know of a configuration."""
+    data, landmarker = config.data, config.landmarker
+    return ExtractorSettings(
+        root=data.root,
+        follow_links=data.follow_links,
+        model_path=find_model_bundle(landmarker.model_path),
+        max_faces=landmarker.max_faces,
+        min_detection_confidence=landmarker.min_detection_confidence,
+        max_bytes=data.max_bytes,
+        max_pixels=data.max_pixels,
+        reduce=landmarker.decode == "reduced",
+        store_mesh=config.output.store_mesh,
+        embed=_embed_options(config.output.embed) if config.output.embed else None,
+        timeout_s=landmarker.timeout_s,
+    )
 
 
-def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
-    detector = json.loads(metadata["faceml.detector"])
-    return dict(_leaves({"detector": detector} | json.loads(metadata["faceml.extraction"]), ""))
-
-
-def _leaves(section: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    return [
-        leaf
-        for key, value in section.items()
-        for leaf in (
-            _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(prefix + key, value)]
-        )
-    ]
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """Name the first few."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+def _embed_options(embed: EmbedConfig) -> EmbedOptions:
+    return EmbedOptions(embed.size, embed.quality, embed.crop.margin if embed.crop else None, embed.align)
 
 
 SAMPLE = 64
@@ -123,7 +103,7 @@ START_UP_S = 10.0
 
 def dry_run(config: ExtractConfig, console: Console) -> None:
     """Say what there is to do and how long it will take, by looking at a sample; write nothing."""
-    work = find_work(config, table_schema(config))
+    work = find_work(extraction_job(config))
     table = Table(title=f"What extracting {config.data.root} would do", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")

@@ -57,24 +57,23 @@ class _RunMetrics:
                     gauge.set(value, self._tags | dict(tags))
 
 
-class ExtractionMetrics(_RunMetrics):
-    """Progress of an extraction, told by its driver after each shard.
+class ShardMetrics(_RunMetrics):
+    """Progress of a table that is made shard by shard, told by its driver after each.
 
     Args:
+        job: `extract` or `predict`, with which the names begin.
         run_folder: A path or URI; its name tells one run from another.
-        to_do: Images to extract.
+        to_do: Images that have no row yet.
     """
 
-    def __init__(self, run_folder: str | Path, to_do: int) -> None:
+    def __init__(self, job: str, run_folder: str | Path, to_do: int) -> None:
         super().__init__(run_folder)
         self._left = to_do
-        self._images = _counter("extract_images", "Images extracted, by status.", "status")
-        self._shards = _counter("extract_shards", "Shards written.")
-        self._to_do = _gauge("extract_images_to_do", "Images that are left to extract.")
-        self._speed = _gauge("extract_images_per_second", "Of all detectors, since the first image.")
-        self._detector = _gauge(
-            "extract_seconds_per_image", "Of a node's detector, its latest shard.", "node"
-        )
+        self._images = _counter(f"{job}_images", "Images done, by status.", "status")
+        self._shards = _counter(f"{job}_shards", "Shards written.")
+        self._to_do = _gauge(f"{job}_images_to_do", "Images that are left.")
+        self._speed = _gauge(f"{job}_images_per_second", "Of all detectors, since the first image.")
+        self._detector = _gauge(f"{job}_seconds_per_image", "Of a node's detector, its latest shard.", "node")
         self._set(self._to_do, self._left)
 
     def shard_done(self, made: Mapping[str, int], node: str, busy_s: float, images_per_second: float) -> None:
@@ -84,7 +83,7 @@ class ExtractionMetrics(_RunMetrics):
             made: Its rows that were made, by status.
             node: Host name of the node on which they were.
             busy_s: How long the detector was at them.
-            images_per_second: Of the whole extraction so far.
+            images_per_second: Of the whole job so far.
         """
         for status, count in made.items():
             self._images.inc(count, self._tags | {"status": status})

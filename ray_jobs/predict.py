@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 90
 MOST_NAMED = 5
+SEEN = ("ok", "no_face")
+"""Statuses of images that were looked at."""
 
 
 class Tally:
@@ -36,16 +38,16 @@ class Tally:
         self.expressions = Counter[str]()
         self._without_pixels: list[str] = []
 
-    def add(self, prediction: ImagePrediction) -> None:
-        """Count an image."""
-        self.statuses[prediction.status] += 1
-        self.expressions.update(face.expression for face in prediction.faces)
-        if not prediction.width and len(self._without_pixels) < MOST_NAMED:
-            self._without_pixels.append(f"{prediction.image} ({prediction.status})")
+    def add(self, image: str, status: str, expressions: Iterable[str]) -> None:
+        """Count an image and its faces."""
+        self.statuses[status] += 1
+        self.expressions.update(expressions)
+        if status not in SEEN and len(self._without_pixels) < MOST_NAMED:
+            self._without_pixels.append(f"{image} ({status})")
 
     def log_without_pixels(self) -> None:
         """Name images that could not be read or decoded."""
-        count = sum(n for status, n in self.statuses.items() if status not in ("ok", "no_face"))
+        count = sum(n for status, n in self.statuses.items() if status not in SEEN)
         if count:
             more = ", …" if count > len(self._without_pixels) else ""
             logger.warning("%d images have no pixels: %s%s", count, ", ".join(self._without_pixels), more)
@@ -99,7 +101,7 @@ def _predictions(
         for image, prediction in zip(images, stream, strict=True):
             if drawn and prediction.width:
                 _draw(prediction, predictor, drawn / image.name)
-            tally.add(prediction)
+            tally.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
             yield prediction
             progress.advance(1)
 

@@ -26,6 +26,7 @@ CONFIGS = {
     "train": ("faceml.config.train", "TrainConfig"),
     "evaluate": ("faceml.config.evaluate", "EvaluateConfig"),
     "export": ("faceml.config.export", "ExportConfig"),
+    "predict": ("faceml.config.predict", "PredictConfig"),
     "tune": ("faceml.config.tune", "TuneConfig"),
     "transfer": ("faceml.config.recognition", "RecognitionConfig"),
 }

@@ -22,9 +22,13 @@ CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
 VICTIMS = {
     "extract": {
         "detector": re.compile(r"faceml\.landmarks\.extractor_main"),
-        "actor": re.compile(r"ray::.*ShardExtractor"),
+        "actor": re.compile(r"ray::.*ShardWorker"),
         "driver": re.compile(r"-m ray_jobs\.extract "),
         "cluster": CLUSTER,
+    },
+    "predict": {
+        "actor": re.compile(r"ray::.*ShardWorker"),
+        "driver": re.compile(r"-m ray_jobs\.predict "),
     },
     "train": {
         "worker": re.compile(r"ray::.*RayTrainWorker"),

@@ -11,12 +11,12 @@ if "faceml.landmarks.extractor_main" in sys.orig_argv:
     import signal
     from pathlib import Path
 
-    from faceml.landmarks.extractor import LandmarkExtractor
+    from {module} import {name} as maker
 
-    extract = LandmarkExtractor.row
+    true_look = maker.look
     flaked = Path(__file__).with_name("flaked")
 
-    def row(self, file, data):
+    def look(self, file, data):
         name = Path(file.path).stem
         if name == "crash" or (name == "flaky" and not flaked.exists()):
             flaked.touch()
@@ -27,14 +27,22 @@ if "faceml.landmarks.extractor_main" in sys.orig_argv:
             raise RuntimeError("the detector does not like this image")
         if name == "outage":
             raise OSError("the store gives no answer")
-        return extract(self, file, data)
+        return true_look(self, file, data)
 
-    LandmarkExtractor.row = row
+    maker.look = look
 """
 
 
-def write_poison(folder: Path) -> Path:
-    """Write the module that Python imports when it starts with this folder on its path."""
+def write_poison(
+    folder: Path, module: str = "faceml.landmarks.extractor", name: str = "LandmarkExtractor"
+) -> Path:
+    """Write the module that Python imports when it starts with this folder on its path.
+
+    Args:
+        folder: Where to.
+        module: Of what makes the rows.
+        name: Of its class.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sitecustomize.py").write_text(SITE)
+    (folder / "sitecustomize.py").write_text(SITE.format(module=module, name=name))
     return folder

@@ -1,11 +1,24 @@
 """Configuration of predictions."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from faceml.config.base import AbsolutePath, Config, Count, Fraction, InputFile, StorageUri
+from faceml.config.base import (
+    AbsolutePath,
+    Config,
+    Count,
+    DriverPlace,
+    Fraction,
+    InputFile,
+    InputStorage,
+    NonNegative,
+    Positive,
+    StorageUri,
+)
+from faceml.config.extract import folder_beside
 from faceml.config.log import LoggingConfig
+from faceml.config.storage import StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
 
@@ -34,8 +47,10 @@ FacesConfig = Annotated[DetectedFaces | WholeFaces, Field(discriminator="kind")]
 class PredictDataConfig(Config):
     """Which images."""
 
-    paths: tuple[StorageUri, ...] = ()
+    paths: tuple[DriverPlace, ...] = ()
     """Images and folders of images, paths or URIs; what the command line names comes in their place."""
+    root: InputStorage | None = None
+    """In place of `paths`: a folder of which every image gets a row of `output.table`."""
     extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
     """Endings of file names that count as images in a folder, upper or lower case."""
 
@@ -47,6 +62,13 @@ class PredictOutputConfig(Config):
     """Of JSON lines or Parquet, as its ending says; null prints JSON lines."""
     drawn: AbsolutePath | None = None
     """Folder for copies of the images with boxes, expressions and landmarks; null draws none."""
+    table: StorageUri | None = None
+    """Folder of Parquet files with a row for each image below `data.root`, made by Ray on all CPUs there are.
+    A table that is already there is completed: its rows are not made again."""
+    on_change: Literal["report", "re-extract"] = "report"
+    """What to do about images that changed or vanished since: name them, or make the table follow."""
+    images_per_shard: Count = 500
+    """Rows of one Parquet file of the table, at most."""
 
     @field_validator("file")
     @classmethod
@@ -54,6 +76,30 @@ class PredictOutputConfig(Config):
         if file is not None and file.suffix not in FILE_ENDINGS:
             raise ValueError(f"must end in {' or '.join(FILE_ENDINGS)}")
         return file
+
+
+class PredictWorkersConfig(Config):
+    """Who makes a table."""
+
+    actors: Count | Literal["auto"] = "auto"
+    """Processes at once; `auto` is one for each CPU of the cluster that has memory for it."""
+    gpus_each: Fraction = 0.25
+    """What each takes of a GPU, with `use_gpu`."""
+    wait_for_nodes_s: NonNegative = 600.0
+    """For so long a first CPU is waited for on a cluster that has none yet and starts nodes on demand."""
+    timeout_s: Positive = 30.0
+    """An image that takes longer is tried again, and in the end `timed_out`."""
+    max_attempts: Count = 2
+    """Times that an image may crash or hang its process until it gets a row that says so."""
+    images_per_process: Count = 20_000
+    """A process is replaced by a new one after so many images."""
+
+
+class PredictRunConfig(Config):
+    """Where the summary of a table and the resolved configuration go."""
+
+    folder: DriverPlace | None = None
+    """A path or URI; null puts them beside the table, in `<table>_run`."""
 
 
 class PredictConfig(Config):
@@ -67,4 +113,24 @@ class PredictConfig(Config):
     """Faces that the network sees at once."""
     use_gpu: bool = False
     output: PredictOutputConfig = PredictOutputConfig()
+    workers: PredictWorkersConfig = PredictWorkersConfig()
+    storage: StorageConfig = StorageConfig()
     logging: LoggingConfig = LoggingConfig()
+    run: PredictRunConfig = PredictRunConfig()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        data, output = self.data, self.output
+        if (data.root is None) != (output.table is None):
+            raise ValueError("data.root and output.table go together: set both, or neither")
+        if output.table is not None and (data.paths or output.file or output.drawn):
+            raise ValueError(
+                "with output.table leave out data.paths, output.file and output.drawn: a table has a row for "
+                "every image below data.root"
+            )
+        return self
+
+    @property
+    def run_folder(self) -> str:
+        """Folder of a table's summary, a path or URI; empty without a table."""
+        return self.run.folder or (folder_beside(self.output.table) if self.output.table else "")

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ class LandmarkExtractor:
         self._face_side_px = max(FACE_SIDE_PX, size if is_cut else 0)
         self.decode_s = self.detect_s = 0.0
 
-    def row(self, file: StoredFile, data: bytes | Status) -> Row:
+    def look(self, file: StoredFile, data: bytes | Status) -> Row:
         """Return the row of one image: its status, and all that is known of it.
 
         Args:
@@ -92,6 +93,10 @@ class LandmarkExtractor:
         if self._embed:
             row |= _training_copy(image.pixels, faces, self._embed)
         return row
+
+    def rows(self, seen: Sequence[Row]) -> list[Row]:
+        """Return the rows of images that were looked at: they are."""
+        return list(seen)
 
     def _observe(self, data: bytes) -> tuple[DecodedImage, list[FaceObservation]] | DecodeFailure:
         """Decode and detect, again with more pixels while there are more and the largest face needs them."""

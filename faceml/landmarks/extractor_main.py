@@ -12,15 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import cv2
 
 from faceml.config.config_error import ConfigError
-from faceml.images import DecodeLimits
-from faceml.landmarks.extractor import LandmarkExtractor
-from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.rows import ExtractorSettings, RowMade, RowsWanted, StorageFailed
+from faceml.landmarks.rows import RowMaker, RowSettings, RowsMade, RowsWanted, StorageFailed
 from faceml.storage import ReadFailure, StorageFolder, StoredFile
 
 REMOTE_READERS = 8
@@ -31,47 +28,48 @@ def main(descriptor: int) -> None:
     """Make rows of the images that the parent names, until it closes the connection."""
     cv2.setNumThreads(1)  # there is one of these processes for each core
     with Connection(descriptor) as parent, suppress(EOFError), _TellParentOfStorage(parent):
-        settings: ExtractorSettings = parent.recv()
+        settings: RowSettings = parent.recv()
         root = StorageFolder(settings.root)
-        with MediaPipeDetector(
-            settings.model_path, settings.max_faces, settings.min_detection_confidence
-        ) as detector:
-            extractor = LandmarkExtractor(
-                detector,
-                DecodeLimits(settings.max_bytes, settings.max_pixels),
-                reduce=settings.reduce,
-                store_mesh=settings.store_mesh,
-                embed=settings.embed,
-            )
+        with settings.open() as maker:
             parent.send("ready")
             while True:
-                _make_rows(extractor, root, parent.recv(), settings, parent)
+                _make_rows(maker, root, parent.recv(), settings, parent)
 
 
 def _make_rows(
-    extractor: LandmarkExtractor,
-    root: StorageFolder,
-    wanted: RowsWanted,
-    settings: ExtractorSettings,
-    parent: Connection,
+    maker: RowMaker, root: StorageFolder, wanted: RowsWanted, settings: RowSettings, parent: Connection
 ) -> None:
-    made: list[RowMade] = []
-    for file, data in _contents(root, wanted.files, settings):
-        decode_s, detect_s = extractor.decode_s, extractor.detect_s
-        # Nobody handles the alarm: it ends the process even when native code holds the interpreter's lock.
-        signal.setitimer(signal.ITIMER_REAL, settings.timeout_s)
-        row = extractor.row(file, data)
+    decode_s, detect_s, seen = maker.decode_s, maker.detect_s, list[Any]()
+    for number, (file, data) in enumerate(_contents(root, wanted.files, settings), start=1):
+        with _Alarm(settings.timeout_s):
+            seen.append(maker.look(file, data))
+        if len(seen) == wanted.rows_per_message or number == len(wanted.files):
+            with _Alarm(settings.timeout_s * len(seen)):
+                rows = maker.rows(seen)
+            parent.send(RowsMade(rows, maker.decode_s - decode_s, maker.detect_s - detect_s))
+            decode_s, detect_s, seen = maker.decode_s, maker.detect_s, []
+
+
+class _Alarm:
+    """End the process when a block takes too long.
+
+    Nobody handles the alarm, so that it does even when native code holds the interpreter's lock.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        made.append(RowMade(row, extractor.decode_s - decode_s, extractor.detect_s - detect_s))
-        if len(made) == wanted.rows_per_message:
-            parent.send(made)
-            made = []
-    if made:
-        parent.send(made)
 
 
 def _contents(
-    root: StorageFolder, files: Sequence[StoredFile], settings: ExtractorSettings
+    root: StorageFolder, files: Sequence[StoredFile], settings: RowSettings
 ) -> Iterator[tuple[StoredFile, bytes | ReadFailure]]:
     """Yield each file with its bytes; those of an object store are read ahead, a few files at a time."""
     max_bytes, links = settings.max_bytes, settings.follow_links

@@ -1,4 +1,4 @@
-"""A landmark extractor that survives its images: the native detector runs in a process of its own.
+"""Rows of images that may crash their detector: the native code runs in a process of its own.
 
 A detector that crashes or hangs takes its process with it. The image that it was at is tried again in a new
 process, and in the end gets a row that says what it does; the images before and after it are extracted.
@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from faceml.landmarks.rows import (
-    ExtractorSettings,
     Row,
-    RowMade,
+    RowSettings,
+    RowsMade,
     RowsWanted,
     StorageFailed,
     row_without_image,
@@ -45,7 +45,7 @@ class ExtractorProcess:
     """Run `faceml.landmarks.extractor_main` in a child process and start it anew when needed.
 
     Args:
-        settings: Of the extractor.
+        settings: Of what makes the rows.
         max_attempts: Times that an image may end the process until its row says so.
         images_per_process: Images after which a new process takes over, for native memory that leaks.
 
@@ -55,7 +55,7 @@ class ExtractorProcess:
     """
 
     def __init__(
-        self, settings: ExtractorSettings, max_attempts: int = 2, images_per_process: int = 20_000
+        self, settings: RowSettings, max_attempts: int = 2, images_per_process: int = 20_000
     ) -> None:
         self._settings = settings
         self._max_attempts = max_attempts
@@ -125,17 +125,16 @@ class ExtractorProcess:
             connection.send(wanted)
         awaited = len(wanted.files)
         while awaited:
-            message: list[RowMade] | StorageFailed | None = _receive(connection)
+            message: RowsMade | StorageFailed | None = _receive(connection)
             if message is None:
                 return
             if isinstance(message, StorageFailed):
                 raise StoppedError(f"{self._settings.root}: {message.message}")
-            awaited -= len(message)
-            for made in message:
-                self._images_seen += 1
-                self.decode_s += made.decode_s
-                self.detect_s += made.detect_s
-                yield made.row
+            awaited -= len(message.rows)
+            self._images_seen += len(message.rows)
+            self.decode_s += message.decode_s
+            self.detect_s += message.detect_s
+            yield from message.rows
 
     def _connected(self) -> "Connection[Any, Any]":
         """Return the connection to a process that is ready, a new one if there is none."""

@@ -1,15 +1,57 @@
-"""What an extractor and the process that runs it say to each other; importing no more than that needs."""
+"""What makers of rows and the process that runs them say to each other; importing no more than that needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from faceml.schema import Status
 from faceml.storage import StoredFile
 
 Row = dict[str, Any]
 """One image's columns of the landmark table; those without a value are left out."""
+
+
+class RowMaker(Protocol):
+    """Makes rows in two steps: each image is looked at by itself, then many become rows together."""
+
+    @property
+    def decode_s(self) -> float:
+        """Seconds spent on decoding so far."""
+
+    @property
+    def detect_s(self) -> float:
+        """Seconds spent in the detector, and in a network, so far."""
+
+    def look(self, file: StoredFile, data: bytes | Status) -> Any:
+        """Look at an image, given its bytes or why there are none; this is where native code may crash."""
+
+    def rows(self, seen: Sequence[Any]) -> list[Row]:
+        """Return the rows of images that were looked at, in their order."""
+
+
+class RowSettings(Protocol):
+    """What a process needs to know to make rows; it is sent there."""
+
+    @property
+    def root(self) -> str:
+        """Folder of the images, a path or URI."""
+
+    @property
+    def follow_links(self) -> bool:
+        """Whether symbolic links may lead out of it."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Most of one file."""
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest time that one image may take."""
+
+    def open(self) -> AbstractContextManager[RowMaker]:
+        """Open what makes the rows, for the length of a block; in the process that does so."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +102,22 @@ class ExtractorSettings:
     embed: EmbedOptions | None = None
     timeout_s: float = 30.0
 
+    @contextmanager
+    def open(self) -> Iterator[RowMaker]:
+        """Open the detector."""
+        from faceml.images import DecodeLimits
+        from faceml.landmarks.extractor import LandmarkExtractor
+        from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+
+        with MediaPipeDetector(self.model_path, self.max_faces, self.min_detection_confidence) as detector:
+            yield LandmarkExtractor(
+                detector,
+                DecodeLimits(self.max_bytes, self.max_pixels),
+                reduce=self.reduce,
+                store_mesh=self.store_mesh,
+                embed=self.embed,
+            )
+
 
 @dataclass(frozen=True)
 class RowsWanted:
@@ -70,10 +128,10 @@ class RowsWanted:
 
 
 @dataclass(frozen=True)
-class RowMade:
-    """A row, and the seconds that its image took in decoding and in the detector."""
+class RowsMade:
+    """Rows, and the seconds that their images took in decoding and in the detector."""
 
-    row: Row
+    rows: list[Row]
     decode_s: float
     detect_s: float
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from faceml.atomic import AtomicPath
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.prediction.results import FacePrediction, ImagePrediction
+from faceml.schema import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
 
 ROWS_PER_GROUP = 500
 
@@ -59,19 +60,25 @@ def prediction_schema(num_landmarks: int, embedding_dim: int) -> pa.Schema:
         ]
     )
     return pa.schema(
-        [
-            pa.field("image", pa.string(), nullable=False),
-            pa.field("status", pa.string(), nullable=False),
-            pa.field("width", pa.int32()),
-            pa.field("height", pa.int32()),
-            pa.field("faces", pa.list_(face)),
-        ]
+        [pa.field("image", pa.string(), nullable=False), *SIZE_FIELDS, ("faces", pa.list_(face))]
     )
 
 
-def _row(prediction: ImagePrediction) -> dict[str, Any]:
+def prediction_table_schema(num_landmarks: int, embedding_dim: int, metadata: dict[str, str]) -> pa.Schema:
+    """Return the schema of a table of predictions, which is completed as a landmark table is.
+
+    Args:
+        num_landmarks: L.
+        embedding_dim: D.
+        metadata: From `faceml.schema.table_metadata`.
+    """
+    faces = prediction_schema(num_landmarks, embedding_dim).field("faces")
+    return pa.schema([*ID_FIELDS, *SIZE_FIELDS, faces, *FILE_FIELDS], metadata=metadata)
+
+
+def prediction_row(prediction: ImagePrediction) -> dict[str, Any]:
+    """Return what is said of an image as a row, without its name."""
     return {
-        "image": prediction.image,
         "status": prediction.status,
         "width": prediction.width or None,
         "height": prediction.height or None,
@@ -99,7 +106,7 @@ def _write_parquet(predictions: Iterable[ImagePrediction], file: Path, schema: p
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         rows: list[dict[str, Any]] = []
         for prediction in predictions:
-            rows.append(_row(prediction))
+            rows.append({"image": prediction.image} | prediction_row(prediction))
             if len(rows) == ROWS_PER_GROUP:
                 write(rows)
                 rows = []

@@ -3,6 +3,7 @@
 Shape letters: B images of a batch, H and W of an image.
 """
 
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -41,7 +42,9 @@ class _SeenFace(NamedTuple):
     pose: HeadPose | None
 
 
-class _SeenImage(NamedTuple):
+class SeenImage(NamedTuple):
+    """An image whose faces are found, before the network has seen them."""
+
     name: str
     status: Status
     width: int
@@ -58,6 +61,10 @@ class FacePredictor:
             training.
         batch_size: Faces that the network sees at once.
         device: Of the network.
+
+    Attributes:
+        decode_s: Seconds spent on decoding so far.
+        detect_s: Seconds spent in the detector and the network so far.
 
     Raises:
         ConfigError: Faces are to be found, and the model does not say how they are framed.
@@ -80,6 +87,7 @@ class FacePredictor:
         self._detector = detector
         self._batch_size = batch_size
         self._device = torch.device(device)
+        self.decode_s = self.detect_s = 0.0
 
     @property
     def landmark_set(self) -> LandmarkSet:
@@ -101,29 +109,55 @@ class FacePredictor:
     def stream(self, images: Iterable[Image]) -> Iterator[ImagePrediction]:
         """Yield what is said of each image, in their order, so that there may be any number."""
         for chunk in _chunks(enumerate(images), self._batch_size):
-            seen = [self._look(image, number) for number, image in chunk]
-            said = self._ask(seen)
-            for image in seen:
-                faces = tuple(next(said) for _ in image.faces)
-                yield ImagePrediction(image.name, image.status, image.width, image.height, faces)
+            yield from self.tell([self._open(image, number) for number, image in chunk])
 
-    def _look(self, image: Image, number: int) -> _SeenImage:
-        """Decode an image and find its faces."""
-        name = str(image) if isinstance(image, str | Path) else str(number)
-        if isinstance(image, np.ndarray):
-            decoded: DecodedImage | Status = DecodedImage(image, image.shape[1], image.shape[0])
-        else:
-            data = _content(image)
+    def look(self, name: str, content: bytes | RgbImage | Status) -> SeenImage:
+        """Decode an image and find its faces.
+
+        Args:
+            name: Of the image.
+            content: Encoded, or uint8 RGB of shape (H, W, 3), or why there is none.
+        """
+        started_s = time.perf_counter()
+        if isinstance(content, np.ndarray):
+            decoded: DecodedImage | Status = DecodedImage(content, content.shape[1], content.shape[0])
+        elif isinstance(content, bytes):
             # Whole images are decoded as in training, so that the network says just what it said there.
             side_px = None if self._detector else self._trained.preprocessing.image_size
-            decoded = decode_reduced(data, short_side_px=side_px) if isinstance(data, bytes) else data
+            decoded = decode_reduced(content, short_side_px=side_px)
+        else:
+            decoded = content
+        decoded_s = time.perf_counter()
+        self.decode_s += decoded_s - started_s
         if isinstance(decoded, str):
-            return _SeenImage(name, decoded, 0, 0, [])
+            return SeenImage(name, decoded, 0, 0, [])
         pixels, width, height = decoded.pixels, decoded.width, decoded.height
         if self._detector is None:
-            return _SeenImage(name, "ok", width, height, [_SeenFace(Box(0, 0, width, height), pixels, None)])
+            return SeenImage(name, "ok", width, height, [_SeenFace(Box(0, 0, width, height), pixels, None)])
         found = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
-        return _SeenImage(name, "ok" if found else "no_face", width, height, found)
+        self.detect_s += time.perf_counter() - decoded_s
+        return SeenImage(name, "ok" if found else "no_face", width, height, found)
+
+    def tell(self, seen: Sequence[SeenImage]) -> list[ImagePrediction]:
+        """Return what the network says of images that were looked at, in their order."""
+        started_s = time.perf_counter()
+        said = self._ask(seen)
+        self.detect_s += time.perf_counter() - started_s
+        return [
+            ImagePrediction(
+                image.name,
+                image.status,
+                image.width,
+                image.height,
+                tuple(next(said) for _ in image.faces),
+            )
+            for image in seen
+        ]
+
+    def _open(self, image: Image, number: int) -> SeenImage:
+        """Look at an image in whatever form it is given."""
+        name = str(image) if isinstance(image, str | Path) else str(number)
+        return self.look(name, image if isinstance(image, np.ndarray) else _content(image))
 
     def decode(self, image: str | Path | bytes) -> RgbImage | Status:
         """Read and decode an image as it is before faces are looked for, or say why there is none."""
@@ -138,7 +172,7 @@ class FacePredictor:
         return _SeenFace(box, crop(pixels, *box), face.pose)
 
     @torch.inference_mode()
-    def _ask(self, seen: Sequence[_SeenImage]) -> Iterator[FacePrediction]:
+    def _ask(self, seen: Sequence[SeenImage]) -> Iterator[FacePrediction]:
         """Show the network all faces of some images, and return what it says of them in their order."""
         sizes = [(image.width, image.height) for image in seen for _ in image.faces]
         faces = list(chain.from_iterable(image.faces for image in seen))

@@ -22,6 +22,7 @@ from faceml.places import place_below
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
+from faceml.training.full_gpu import StoppedByFullGpu
 from faceml.training.objective import Objective
 from faceml.training.observer import BrokenStep, EpochRecord, Measured, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
@@ -122,11 +123,12 @@ class Trainer(Generic[ModelT]):
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
+    @StoppedByFullGpu()
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
         """Train until `epochs` are done in all, those before a resume included, or patience is at its end.
 
         Raises:
-            StoppedError: A gradient is not finite.
+            StoppedError: A gradient is not finite, or the GPU has no memory for a step.
         """
         while self._epochs_done < epochs and not self.has_stopped_early:
             epoch = self._epochs_done + 1

@@ -35,7 +35,7 @@ def row_of(extractor: LandmarkExtractor, root: Path, image_id: str) -> Row:
     """Return the row of a file as it is read from its folder."""
     path = root / image_id
     size = path.stat().st_size if path.exists() else 0
-    return extractor.row(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
+    return extractor.look(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
 
 
 def sixteen_bit(image: Image.Image) -> bytes:

@@ -61,7 +61,7 @@ def test_rows__equal_those_of_an_extractor_in_this_process(
     with ExtractorProcess(settings) as process:
         made = list(process.rows(files))
     for row, file in zip(made, files, strict=True):
-        expected = extractor.row(file, root.read(file.path))
+        expected = extractor.look(file, root.read(file.path))
         assert row.keys() == expected.keys()
         for key, value in expected.items():
             np.testing.assert_array_equal(row[key], value)

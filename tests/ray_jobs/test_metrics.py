@@ -52,7 +52,7 @@ def test_extract__exports_the_counts_of_its_table_and_speaks_json_if_asked(
 
     assert done.stdout.splitlines()[-1] == f"Results: {run}"
     driver_lines = [json.loads(line) for line in done.stderr.splitlines()]
-    assert any(line["message"].startswith("Extracting 34 images") for line in driver_lines)
+    assert any(line["message"].startswith("34 images to extract") for line in driver_lines)
     detector_lines = worker_lines(run)
     told = [re.fullmatch(r"(\S+): (\d+) images in \S+ s", line["message"]) for line in detector_lines]
     assert sorted(line[1] for line in told if line) == sorted(shards)

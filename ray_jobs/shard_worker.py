@@ -1,4 +1,4 @@
-"""The detector actor of an extraction: what runs on the workers, importing no more than that needs."""
+"""The actor that makes shards of a table: what runs on the workers, importing no more than that needs."""
 
 import json
 import logging
@@ -11,17 +11,14 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-import pyarrow as pa
-
-from faceml.config.extract import EmbedConfig, ExtractConfig
 from faceml.datasets.plan import read_planned_files
 from faceml.datasets.shard_maker import ShardChanges, ShardMaker
 from faceml.landmarks.extractor_process import ExtractorProcess
-from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.landmarks.rows import EmbedOptions, ExtractorSettings, Row
+from faceml.landmarks.rows import Row
 from faceml.stopped import StopNoted
 from faceml.storage import StorageFolder, StoredFile
 from ray_jobs.job_log import set_up_log
+from ray_jobs.shard_job import ShardJob
 
 logger = logging.getLogger(__name__)
 
@@ -59,32 +56,26 @@ class ShardResult:
     stopped: str | None
 
 
-class ShardExtractor:
-    """A detector actor: it writes whole shards itself and returns only counts.
+class ShardWorker:
+    """An actor that writes whole shards itself and returns only counts.
 
-    Pixels and landmarks never travel between actors, and a shard is in the table exactly when it is done.
+    Pixels and rows never travel between actors, and a shard is in the table exactly when it is done.
     Two threads call it for a shard each: one is written while the detector is at the other.
     """
 
-    def __init__(self, config: ExtractConfig, schema: pa.Schema) -> None:
-        set_up_log(config.logging.format, "extract", config.run_folder)
-        landmarker = config.landmarker
+    def __init__(self, job: ShardJob) -> None:
+        set_up_log(job.log_format, job.name, job.run_folder)
         # Open as long as the actor lives; the detector's process ends with it.
-        self._process = ExtractorProcess(
-            extractor_settings(config), landmarker.max_attempts, landmarker.images_per_process
-        ).__enter__()
+        self._process = ExtractorProcess(job.rows, job.max_attempts, job.images_per_process).__enter__()
         self._name = uuid.uuid4().hex
         self._turn = Lock()
-        self._table = StorageFolder(config.output.table)
+        self._table = StorageFolder(job.table)
         self._shards = ShardMaker(
-            StorageFolder(config.data.root),
-            self._table,
-            schema,
-            follow_changes=config.output.on_change == "re-extract",
+            StorageFolder(job.rows.root), self._table, job.schema, follow_changes=job.follows_changes
         )
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:
-        """Extract and write the shard that `item` names; return a `ShardResult` as JSON.
+        """Make and write the shard that `item` names; return a `ShardResult` as JSON.
 
         Ray Data makes one column of the dicts of many results, in which each would have the others' keys.
         """
@@ -109,7 +100,7 @@ class ShardExtractor:
         return {"result": json.dumps(asdict(result))}
 
     def _rows(self, files: Sequence[StoredFile], times: dict[str, float]) -> Iterator[Row]:
-        """Extract when it is this shard's turn, and note when that was."""
+        """Make rows when it is this shard's turn, and note when that was."""
         process = self._process
         with self._turn:
             decode_s, detect_s, started_s = process.decode_s, process.detect_s, time.time()
@@ -121,25 +112,3 @@ class ShardExtractor:
 def read_result(row: dict[str, str]) -> ShardResult:
     """Return what an actor said of a shard."""
     return ShardResult(**json.loads(row["result"]))
-
-
-def extractor_settings(config: ExtractConfig) -> ExtractorSettings:
-    """Return what a detector's process needs to know of a configuration."""
-    data, landmarker = config.data, config.landmarker
-    return ExtractorSettings(
-        root=data.root,
-        follow_links=data.follow_links,
-        model_path=find_model_bundle(landmarker.model_path),
-        max_faces=landmarker.max_faces,
-        min_detection_confidence=landmarker.min_detection_confidence,
-        max_bytes=data.max_bytes,
-        max_pixels=data.max_pixels,
-        reduce=landmarker.decode == "reduced",
-        store_mesh=config.output.store_mesh,
-        embed=_embed_options(config.output.embed) if config.output.embed else None,
-        timeout_s=landmarker.timeout_s,
-    )
-
-
-def _embed_options(embed: EmbedConfig) -> EmbedOptions:
-    return EmbedOptions(embed.size, embed.quality, embed.crop.margin if embed.crop else None, embed.align)

@@ -1,4 +1,4 @@
-"""The part of an extraction that is done on Ray: shards in, shards out."""
+"""The part of a table's making that is done on Ray: shards in, shards out."""
 
 import logging
 from collections import Counter
@@ -6,12 +6,10 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, cast
 
-import pyarrow as pa
 import ray
 import ray.data
 
 from faceml.config.base import OnEveryNode
-from faceml.config.extract import ExtractConfig
 from faceml.config.paths import local_paths
 from faceml.datasets.plan import Difference, cut_into_shards, write_plan
 from faceml.datasets.shard_maker import MOST_NAMED
@@ -20,52 +18,59 @@ from faceml.reporting.extraction_speed import ExtractionSpeed
 from faceml.reporting.progress import ProgressReport
 from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
-from ray_jobs.cluster import RayCluster, cluster_cpus_with_memory, require_reach, require_resources
-from ray_jobs.extract_work import some
-from ray_jobs.extract_worker import ShardExtractor, ShardResult, read_result
-from ray_jobs.metrics import ExtractionMetrics
+from ray_jobs.cluster import (
+    RayCluster,
+    cluster_cpus_with_memory,
+    cluster_resources,
+    require_reach,
+    require_resources,
+)
+from ray_jobs.metrics import ShardMetrics
+from ray_jobs.shard_job import ShardJob
+from ray_jobs.shard_work import some
+from ray_jobs.shard_worker import ShardResult, ShardWorker, read_result
 
 logger = logging.getLogger(__name__)
 
 
-def make_shards(config: ExtractConfig, work: Difference, schema: pa.Schema) -> ExtractionSpeed:
+def make_shards(job: ShardJob, work: Difference) -> ExtractionSpeed:
     """Make the shards that are missing or out of date on the cluster; return where the time went."""
     with RayCluster() as cluster:
-        require_reach(config)
-        wait_s = config.landmarker.wait_for_nodes_s if cluster.may_grow else 0.0
-        require_resources([{"CPU": 1.0}], "landmarker", wait_s)
-        cpus = cluster_cpus_with_memory(DETECTOR_BYTES)
-        actors = cpus if config.landmarker.actors == "auto" else config.landmarker.actors
-        may_grow = cluster.may_grow and config.landmarker.actors == "auto" and _is_reached_by_all(config)
-        new = cut_into_shards(work.new, config.output.images_per_shard, actors)
+        require_reach(job.config)
+        wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
+        each = {"CPU": 1.0} | ({"GPU": job.gpus_each} if job.gpus_each else {})
+        require_resources([each], job.workers_key, wait_s)
+        actors = _most_at_once(job) if job.actors == "auto" else job.actors
+        may_grow = cluster.may_grow and job.actors == "auto" and _is_reached_by_all(job)
+        new = cut_into_shards(work.new, job.images_per_shard, actors)
         shards = work.stale | work.begun | new
-        write_plan(shards, StorageFolder(config.output.table), schema)
+        write_plan(shards, StorageFolder(job.table), job.schema)
         actors = min(actors, len(shards))
-        logger.info("Extracting %d images with %d detectors", work.num_to_extract, actors)
+        logger.info("%d images to %s, by %d actors", work.num_to_extract, job.name, actors)
         pool = _pool(actors, len(shards) if may_grow else actors)
         # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
-        memory = DETECTOR_BYTES if may_grow else None
+        memory = job.bytes_each if may_grow else None
         with (
-            ExtractionMetrics(config.run_folder, work.num_to_extract) as metrics,
-            closing(_start_detectors(config, list(shards), pool, memory, schema)) as results,
+            ShardMetrics(job.name, job.run_folder, work.num_to_extract) as metrics,
+            closing(_start_workers(job, list(shards), pool, memory)) as results,
         ):
-            return _watch(results, work, config.output.on_change == "re-extract", metrics)
+            return _watch(results, work, job, metrics)
 
 
-def _is_reached_by_all(config: ExtractConfig) -> bool:
+def _most_at_once(job: ShardJob) -> int:
+    """Return how many actors the cluster has room for, at least 1."""
+    cpus = cluster_cpus_with_memory(job.bytes_each)
+    gpus = cluster_resources().get("GPU", 0.0)
+    return max(1, min(cpus, int(gpus / job.gpus_each))) if job.gpus_each else cpus
+
+
+def _is_reached_by_all(job: ShardJob) -> bool:
     """Say whether nodes that join later find images and table too."""
-    return config.storage.shared or not any(local_paths(config, OnEveryNode))
-
-
-DETECTOR_BYTES = 600 * 2**20
-"""Memory of a detector's process and of the actor that feeds it."""
+    return job.shared or not any(local_paths(job.config, OnEveryNode))
 
 
 def _watch(
-    results: Iterator[ShardResult],
-    work: Difference,
-    follows_changes: bool,
-    metrics: ExtractionMetrics,
+    results: Iterator[ShardResult], work: Difference, job: ShardJob, metrics: ShardMetrics
 ) -> ExtractionSpeed:
     """Show progress while shards are made.
 
@@ -75,7 +80,7 @@ def _watch(
     first_s, last_s, span_s, counts = dict[str, float](), 0.0, 0.0, Counter[str]()
     decode_s = detect_s = write_s = busy_s = 0.0
     changed, num_changed = list[str](), 0
-    with ProgressReport("extract", work.num_to_extract) as progress:
+    with ProgressReport(job.name, work.num_to_extract) as progress:
         for result in results:
             if result.stopped:
                 reason = result.stopped.rstrip(".")
@@ -95,9 +100,7 @@ def _watch(
             )
     if num_changed:
         what = (
-            "extracted again"
-            if follows_changes
-            else "kept as they were; output.on_change: re-extract follows"
+            "made again" if job.follows_changes else "kept as they were; output.on_change: re-extract follows"
         )
         logger.warning("%d images changed since, %s: %s", num_changed, what, some(changed))
     there_s = sum(last_s - began_s for began_s in first_s.values())
@@ -115,12 +118,8 @@ def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
     )
 
 
-def _start_detectors(
-    config: ExtractConfig,
-    shards: Sequence[str],
-    pool: ray.data.ActorPoolStrategy,
-    memory: int | None,
-    schema: pa.Schema,
+def _start_workers(
+    job: ShardJob, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, memory: int | None
 ) -> Generator[ShardResult]:
     """Start the actors and return the results as they come."""
     context = ray.data.DataContext.get_current()
@@ -130,10 +129,11 @@ def _start_detectors(
     context.autoscaling_config.actor_pool_util_downscaling_threshold = 0.0
     items = [{"shard": name} for name in shards]
     results = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        ShardExtractor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
-        fn_constructor_kwargs={"config": config, "schema": schema},
+        ShardWorker,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
+        fn_constructor_kwargs={"job": job},
         compute=pool,
         num_cpus=1,
+        num_gpus=job.gpus_each or None,
         memory=memory,
     )
     with closing(cast("Generator[dict[str, Any]]", iter(results.iter_rows()))) as rows:
