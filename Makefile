@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint types imports unit bench clean
+.PHONY: install demo test lint types imports docs unit bench clean
 
 install: $(VENV)/installed
 
@@ -18,7 +18,7 @@ demo: install
 	rm -rf runs/demo
 	$(BIN)/faceml demo --config configs/demo.yaml
 
-test: lint types imports unit
+test: lint types imports docs unit
 
 lint: install
 	$(BIN)/ruff check .
@@ -29,6 +29,10 @@ types: install
 
 imports: install
 	$(BIN)/lint-imports
+
+# The page of commands is made by `typer`, which is looked for on the path.
+docs: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 $(VENV)/chromium/chromium: tests/browser/install.py | install
 	$(BIN)/python -m tests.browser.install $(VENV)/chromium

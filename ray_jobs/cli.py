@@ -32,7 +32,8 @@ def main(*command: str) -> None:
 def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides = None) -> None:
     """Draw faces of people who do not exist, with exact landmarks.
 
-    Example: faceml synth --set output.root=faces --set splits.train=800
+    Example: faceml synth --set output.root=faces --set splits.train=880 --set splits.val=220
+        --set image_size_px=128
     """
     from faceml.config.loading import load_config
     from faceml.config.synth import SynthConfig
@@ -84,7 +85,7 @@ def export_json(
 ) -> None:
     """Write landmarks as plain JSON: to each image path its list of points.
 
-    Example: faceml export-json --table tables/train --output landmarks.json
+    Example: faceml export-json --table tables/affectnet/train --output landmarks.json
     """
     from faceml.datasets.seed_json import export_json as write_json
     from faceml.schema import LANDMARK_SETS
@@ -147,7 +148,7 @@ def tune(
 
     The same command again goes on where it was interrupted.
 
-    Example: faceml tune --set num_trials=20 --set train.training.epochs=10 --retrain
+    Example: faceml tune --config configs/tune_multitask.yaml --set run.folder=runs/search
     """
     from faceml.config.loading import load_config
     from faceml.config.tune import RetrainConfig, TuneConfig
@@ -168,9 +169,10 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
 
     The same command again goes on where it was interrupted.
 
-    Example: faceml transfer --set model.weights=RUN/best_model.pt --set data.sampling=pk
+    Example: faceml transfer --config configs/arcface_casia.yaml
+        --set model.weights=runs/affectnet/best_model.pt --set run.folder=runs/arcface
 
-    Example: faceml transfer --config configs/transfer_study.yaml
+    Example: faceml transfer --config configs/transfer_study.yaml --set run.folder=runs/study
     """
     from faceml.config.loading import load_config, read_mapping
     from faceml.config.recognition import RecognitionConfig
@@ -237,7 +239,8 @@ def submit(
 ) -> None:
     """Run a job on a Ray cluster, and follow its log; what else the job's command takes goes along.
 
-    Example: faceml submit train --address http://head:8265 --config configs/multitask_affectnet.yaml
+    Example: faceml submit extract --config configs/extract_landmarks.yaml --set storage.shared=true
+        --set data.root=$PWD/data/affectnet/train --set output.table=$PWD/tables/affectnet/train
     """
     os.environ.setdefault("RAY_AUTH_MODE", "disabled" if without_token else "token")  # before Ray reads it
     from ray_jobs.submission import Submission

@@ -13,7 +13,8 @@ from ray_jobs.job_log import set_up_log
 def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
     """Say how good a trained model is on a split.
 
-    Example: faceml evaluate --set model=RUN/best_model.pt --set data.table=tables/val
+    Example: faceml evaluate --config configs/evaluate.yaml --set model=runs/affectnet/best_model.pt
+        --set run.folder=runs/affectnet_on_val
     """
     from faceml.config.evaluate import EvaluateConfig
     from faceml.config.loading import load_config
@@ -29,7 +30,7 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
 def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Overrides = None) -> None:
     """Write a trained model as ONNX and ExportedProgram, preprocessing inside, checked against PyTorch.
 
-    Example: faceml export --set model=RUN/best_model.pt --set run.folder=runs/export
+    Example: faceml export --set model=runs/multitask_affectnet/best_model.pt --set opset=20
     """
     from ray_jobs import export as job
 
@@ -40,7 +41,7 @@ def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Override
 
 def predict(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Images and folders of images.")
+        list[str] | None, typer.Argument(metavar="PATH", help="Images and folders of images.")
     ] = None,
     config: ConfigFile = Path("configs/predict.yaml"),
     overrides: Overrides = None,
@@ -65,7 +66,7 @@ def predict(
 
     Example: faceml predict photo.jpg album --model runs/multitask_affectnet --draw overlays
 
-    Example: faceml predict s3://bucket/photos --model s3://bucket/runs/first --table s3://bucket/predictions
+    Example: faceml predict album --model runs/multitask_affectnet --table tables/album
     """
     from faceml.config.loading import apply_overrides, assign_keys, check_inputs, parse_config, read_mapping
     from faceml.config.predict import PredictConfig
@@ -102,7 +103,7 @@ def doctor(
 ) -> None:
     """Say what this machine has, how fast it extracts, and what is wrong with it.
 
-    Example: faceml doctor
+    Example: faceml doctor --seconds 2
     """
     from ray_jobs import doctor as job
 
@@ -127,7 +128,7 @@ def forget(
 
     Images with the same content under another name go too.
 
-    Example: faceml forget Jane_Doe --table tables/people/train --table tables/people/val --runs runs
+    Example: faceml forget 0000045 --table tables/casia/train --table tables/casia/val --runs runs
     """
     from ray_jobs import forget as job
 

@@ -6,14 +6,19 @@ look for them. Jobs are the same but for being small: on CPUs, from no weights, 
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from faceml.datasets.synthetic.generate import generate_faces
+from ray_jobs.cli import app
 from tests.head_node import HeadNode, new_token
 
 REPOSITORY = Path(__file__).parents[2]
@@ -31,15 +36,16 @@ SMALL_TRAINING = {
     "data.image_size": "32",
     "data.loader_processes": "0",
     "training.epochs": "1",
+    "training.batch_size_per_worker": "16",
     "training.precision": "fp32",
 }
 SMALL_SEARCH = {f"train.{key}": value for key, value in SMALL_TRAINING.items()} | {
-    "train.training.batch_size_per_worker": "16",
     "num_trials": "1",
     "trial.gpus": "0",
     "trial.cpus": "1",
 }
-SMALL_RECOGNITION = SMALL_TRAINING | {
+NOT_OF_RECOGNITION = ("model.weights", "training.batch_size_per_worker")
+SMALL_RECOGNITION = {key: value for key, value in SMALL_TRAINING.items() if key not in NOT_OF_RECOGNITION} | {
     "data.pairs.number": "60",
     "data.people_per_batch": "4",
     "training.channels_last": "false",
@@ -58,6 +64,13 @@ SMALL = {
         "seeds": "[0, 1]",
         "trial": "{cpus: 1, gpus: 0}",
     },
+    "demo": {
+        "synth.splits": "{train: 48, val: 24}",
+        "train.training.epochs": "1",
+        "tune.num_trials": "1",
+        "tune.train.training.epochs": "1",
+    },
+    "export": {"quantize.calibration_images": "8"},
     "evaluate": {"use_gpu": "false", "loader_processes": "0", "report.embeddings": "0"},
 }
 """What each job gets beside what the page says."""
@@ -102,48 +115,85 @@ def shell_function() -> str:
 
 
 PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if script(page.read_text("utf-8")))
+FIRST = "how-to/affectnet.md"
+"""What other pages start from."""
+EXAMPLE = re.compile(r"Example: (.*?)(?:\n\n|$)", re.DOTALL)
+
+
+def examples() -> list[str]:
+    """Return the examples of the commands' help texts."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    found = {name: EXAMPLE.findall(each.help or "") for name, each in command.commands.items()}
+    assert all(found.values()), found
+    return [" ".join(example.split()) for lines in found.values() for example in lines]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with faces and what a clone has; pages come in the order of their names, and share it."""
+    """A folder with faces and what a clone has, in which AffectNet's page has been followed."""
     folder = tmp_path_factory.mktemp("home")
     for name in ("configs", "Makefile", "pyproject.toml", "constraints.txt", "faceml", "ray_jobs"):
         (folder / name).symlink_to(REPOSITORY / name)
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / ".gitignore").write_text("/data/\n/tables/\n/runs/\n/.venv\n")
-    faces = {"train": 48, "val": 24}
+    faces, people = {"train": 48, "val": 24}, {"train": 8, "val": 20}
     generate_faces(folder / "data" / "affectnet", "affectnet", faces, image_size_px=96, processes=1)
-    people = {"train": 8, "val": 20}
     generate_faces(
         folder / "data" / "casia", "identity", people, image_size_px=96, images_per_person=4, processes=1
     )
+    next((folder / "data" / "casia" / "train").iterdir()).rename(
+        folder / "data" / "casia" / "train" / "0000045"
+    )
+    (folder / "album").mkdir()
+    for number, face in enumerate(sorted((folder / "data" / "affectnet" / "val").rglob("*.jpg"))[:5]):
+        shutil.copy(face, folder / "album" / f"{number}.jpg")
+    shutil.copy(face, folder / "photo.jpg")
+    run(script((DOCS / FIRST).read_text("utf-8")), folder)
     return folder
 
 
+@pytest.fixture
+def copy_of_home(home: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(home, tmp_path / "home", symlinks=True))
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[HeadNode]:
+def cluster() -> Iterator[dict[str, str]]:
+    """The environment of who may send jobs to a cluster."""
     with HeadNode(token=new_token()) as node:
-        yield node
+        yield node.environment | {"RAY_API_SERVER_ADDRESS": node.address}
 
 
-def test_pages__are_the_ones_with_commands() -> None:
-    assert {"tutorial.md", "how-to/affectnet.md", "how-to/casia.md", "how-to/cluster.md"} <= set(PAGES)
+def test_pages__the_first_leaves_what_it_says(home: Path) -> None:
+    assert {FIRST, "tutorial.md", "how-to/casia.md", "how-to/cluster.md"} <= set(PAGES)
+    for name in ("affectnet/best_model.pt", "affectnet_on_val/report.html"):
+        assert (home / "runs" / name).is_file()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_page__its_commands_run(page: str, home: Path, request: pytest.FixtureRequest) -> None:
-    environment = {}
-    if "faceml submit" in (DOCS / page).read_text("utf-8"):
-        node: HeadNode = request.getfixturevalue("cluster")
-        environment = node.environment | {"RAY_API_SERVER_ADDRESS": node.address}
-    run(shell_function() + script((DOCS / page).read_text("utf-8")), home, environment)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (FIRST, "how-to/cluster.md")])
+def test_page__its_commands_run(page: str, copy_of_home: Path) -> None:
+    run(script((DOCS / page).read_text("utf-8")), copy_of_home)
 
 
-def run(text: str, folder: Path, environment: dict[str, str]) -> None:
+def test_page__of_the_cluster_runs_its_commands(copy_of_home: Path, cluster: dict[str, str]) -> None:
+    run(script((DOCS / "how-to/cluster.md").read_text("utf-8")), copy_of_home, cluster)
+    assert list((copy_of_home / "tables" / "affectnet" / "train").glob("*.parquet"))
+
+
+def test_help__its_examples_run(home: Path) -> None:
+    pages = [script((DOCS / page).read_text("utf-8")) for page in PAGES]
+    in_pages = {" ".join(line.split()) for page in pages for line in page.replace("\\\n", " ").splitlines()}
+    left = [example for example in examples() if example not in in_pages]
+    assert len(left) < len(examples()) / 2
+    run("\n".join(left), home)
+
+
+def run(text: str, folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Run a script, in which jobs are small."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     ended = subprocess.run(
-        ["bash", "-c", text],
+        ["bash", "-c", shell_function() + text],
         cwd=folder,
         env=os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY)} | environment,
         stdout=subprocess.PIPE,
