@@ -30,9 +30,8 @@ types: install
 imports: install
 	$(BIN)/lint-imports
 
-# The page of commands is made by `typer`, which is looked for on the path.
 docs: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 $(VENV)/chromium/chromium: tests/browser/install.py | install
 	$(BIN)/python -m tests.browser.install $(VENV)/chromium
