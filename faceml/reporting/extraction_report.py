@@ -9,6 +9,7 @@ from faceml.config.yaml_text import load_yaml
 from faceml.datasets.landmark_table import table_metadata_of
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.chart import svg
+from faceml.reporting.data_digest import data_facts
 from faceml.reporting.extraction import ExtractionSummary, read_summary
 from faceml.reporting.figures import detection_rate_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
@@ -51,6 +52,7 @@ def extraction_chapter(
         facts=[
             (f"{title}: detector", f"{detector['name']} {detector['version']}"),
             (f"{title}: model SHA-256", detector["model_sha256"]),
+            *data_facts(title, {"table": config.output.table}),
             (f"{title}: wall time", f"{summary.wall_s:,.0f} s"),
         ],
     )

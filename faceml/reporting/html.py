@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import faceml
 from faceml.atomic import write_text
+from faceml.reporting.surroundings import command_line, versions
 
 NUMBER = re.compile(r"–|[<>]?\s?[+\-−]?\d[\d.,/–%°\s]*(e[+-]?\d+|of [\d,]+)?(…[+\-−]?\d[\d.,]*(e[+-]?\d+)?)?")
 """A number, a missing one, a range or a share; not a file name that begins with a digit."""
@@ -125,6 +126,8 @@ class Report:
         chapters: In the order of the work.
         made: When, with a time zone.
         version: Of the faceml that made it.
+        command: By which.
+        versions: Of what else it was made with.
     """
 
     title: str
@@ -132,6 +135,8 @@ class Report:
     chapters: Sequence[Chapter]
     made: datetime = field(default_factory=lambda: datetime.now(UTC))
     version: str = faceml.__version__
+    command: str = field(default_factory=command_line)
+    versions: str = field(default_factory=versions)
 
 
 def render_report(report: Report) -> str:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import faceml
 from faceml.config.evaluate import EvaluateConfig
-from faceml.datasets.landmark_table import read_table, table_metadata_of
+from faceml.datasets.landmark_table import table_metadata_of
 from faceml.places import split_place
+from faceml.reporting.data_digest import content_digest
 from faceml.storage import StorageFolder
 from faceml.training.trained_model import TrainedModel
 
@@ -40,12 +41,6 @@ def provenance(config: EvaluateConfig, trained: TrainedModel) -> Provenance:
         split=config.data.table,
         was_chosen_on_it=_setting(trained.config, "data.val.table") == config.data.table,
     )
-
-
-def content_digest(table: str) -> str:
-    """Return a SHA-256 over those of a table's images, whatever their names and order; empty if unknown."""
-    digests = read_table(table, ["content_sha256"])["content_sha256"].drop_null().to_pylist()
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest() if digests else ""
 
 
 def _of_model(place: str, config: Mapping[str, Any]) -> Facts:

@@ -11,6 +11,7 @@ from faceml.config.loading import dump_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.metrics.verification import ScoredPairs, roc_curve
 from faceml.reporting.chart import BLUE, QUIET, VERMILLION, chart, legend_above, percent_axis, styled, svg
+from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.figures import epochs_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL, percent, percent_range, significant
@@ -89,7 +90,10 @@ def recognition_chapter(
         ],
         sections=[_unseen(records, pairs), _learning(config, records, num_people)],
         config=dump_config(config),
-        facts=[("Recognition: wall time", f"{summary['wall_s']:,.0f} s")],
+        facts=[
+            *data_facts("Recognition", tables_of(config.data)),
+            ("Recognition: wall time", f"{summary['wall_s']:,.0f} s"),
+        ],
     )
 
 

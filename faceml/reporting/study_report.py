@@ -15,6 +15,7 @@ from faceml.config.study import StudyConfig, build_arm_config
 from faceml.metrics.arms import ArmComparison, ArmStudy, images_to_reach
 from faceml.metrics.verification import ScoredPairs
 from faceml.reporting.chart import COLORS, INK, MARKERS, QUIET, chart, legend_above, percent_axis, styled, svg
+from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
 from faceml.reporting.recognition_doctor import diagnose_recognition
@@ -208,7 +209,10 @@ def study_chapter(
             *_failures(config, runs, num_people),
         ],
         config=dump_config(config),
-        facts=[("Study: wall time", f"{summary['wall_s']:,.0f} s")],
+        facts=[
+            *data_facts("Study", tables_of(config.recognition.data)),
+            ("Study: wall time", f"{summary['wall_s']:,.0f} s"),
+        ],
     )
 
 

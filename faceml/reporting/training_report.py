@@ -15,6 +15,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.chart import svg
 from faceml.reporting.classes import classes_data_table, confusion_figure
+from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.doctor import diagnose, unsteady
 from faceml.reporting.figures import epochs_figure
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
@@ -71,7 +72,7 @@ def training_chapter(run_folder: Path, title: str = "Training") -> Chapter:
         headlines=_headlines(best_record(records), len(records), faces),
         sections=[_accuracy(records, faces), _losses(records, config), _balance(records, config)],
         config=text,
-        facts=[(f"{title}: wall time", f"{wall_s:,.0f} s")],
+        facts=[*data_facts(title, tables_of(config.data)), (f"{title}: wall time", f"{wall_s:,.0f} s")],
     )
 
 

@@ -8,6 +8,7 @@ from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.config.yaml_text import load_yaml
 from faceml.reporting.chart import svg
+from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.html import Chapter, DataTable, Headline, Picture, Section
 from faceml.reporting.importance import (
     INSTALL,
@@ -73,7 +74,7 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
             _courses(trials),
         ],
         config=text,
-        facts=[(f"{title}: wall time", f"{wall_s:,.0f} s")],
+        facts=[*data_facts(title, tables_of(config.train.data)), (f"{title}: wall time", f"{wall_s:,.0f} s")],
     )
 
 

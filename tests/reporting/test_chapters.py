@@ -44,6 +44,7 @@ def test_extraction_chapter__figures_are_the_tables(extraction_run: Path) -> Non
     assert [list(row)[:2] for row in statuses] == [["ok", "10"], ["no_face", "2"], ["undecodable", "1"]]
     assert "surprise, contempt" in chapter.sections[0].text[0]
     assert dict(chapter.facts)["Landmarks of train: detector"] == "drawn 1.2.3"
+    assert "SHA-256 of its images" in dict(chapter.facts)["Landmarks of train: table"]
 
 
 def test_extraction_chapter__all_sampled_faces_are_on_sheets(extraction_run: Path) -> None:
