@@ -115,7 +115,7 @@ def train(
 
     The same command again goes on where it was interrupted; so does --resume with nothing but the run folder.
 
-    Example: faceml train --set model.backbone=resnet50 --set weighting.kind=fixed
+    Example: faceml train --set model.backbone=resnet18 --set weighting.kind=fixed
     """
     from faceml.config.loading import load_config
     from faceml.config.train import TrainConfig
@@ -169,10 +169,12 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
 
     The same command again goes on where it was interrupted.
 
-    Example: faceml transfer --config configs/arcface_casia.yaml
+    Example: faceml transfer --config configs/arcface_casia.yaml --set model.backbone=resnet50
         --set model.weights=runs/affectnet/best_model.pt --set run.folder=runs/arcface
 
-    Example: faceml transfer --config configs/transfer_study.yaml --set run.folder=runs/study
+    Example: faceml transfer --config configs/transfer_study.yaml --set recognition.model.backbone=resnet50
+        --set arms.pk_multitask.model.weights=runs/affectnet/best_model.pt
+        --set arms.naive_multitask.model.weights=runs/affectnet/best_model.pt --set run.folder=runs/study
     """
     from faceml.config.loading import load_config, read_mapping
     from faceml.config.recognition import RecognitionConfig

@@ -75,10 +75,12 @@ def predict(
     if table and paths:
         if len(paths) > 1:
             raise ConfigError(f"--table {table}: takes one folder. Leave out {' '.join(paths[1:])}.")
-        named = named | {"data.paths": None, "data.root": paths[0]}
+        named = named | {"data.paths": [], "data.root": paths[0]}
     named["output.table"] = table
     raw = apply_overrides(read_mapping(config), overrides or [])
-    settings = parse_config(PredictConfig, assign_keys(raw, {k: v for k, v in named.items() if v}))
+    settings = parse_config(
+        PredictConfig, assign_keys(raw, {k: v for k, v in named.items() if v is not None})
+    )
     check_inputs(settings)
     set_up_log(settings.logging.format, "predict", settings.run_folder or settings.output.file)
     from ray_jobs import predict as job

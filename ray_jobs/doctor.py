@@ -195,3 +195,9 @@ def _time_detector(folder: Path, model_path: Path, seconds: float) -> tuple[floa
             statuses = [row["status"] for row in process.rows(files)]
             made, found = made + len(statuses), found + statuses.count("ok")
         return made / (time.monotonic() - started_s), found / made
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("doctor")

@@ -12,6 +12,7 @@ from faceml.atomic import write_text
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config
 from faceml.datasets.landmark_table import read_table, table_metadata_of
+from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.reporting.extraction import (
     ExtractionSummary,
     folder_table,
@@ -41,6 +42,7 @@ def run(config: ExtractConfig) -> Findings:
         StoppedError: The run folder's store cannot be reached.
     """
     started_s = time.monotonic()
+    find_model_bundle(config.landmarker.model_path)  # here too: what is wrong with it is said at the start
     job = extraction_job(config)
     for other in config.quality.other_tables:
         table_metadata_of(other)  # refuses at the start what could not be read at the end

@@ -12,7 +12,7 @@ import faceml
 from faceml.config.extract import EmbedConfig, ExtractConfig
 from faceml.datasets.plan import Difference
 from faceml.landmarks.extractor_process import ExtractorProcess
-from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
+from faceml.landmarks.model_bundle import BUNDLE_SHA256
 from faceml.landmarks.rows import EmbedOptions, ExtractorSettings
 from faceml.schema import landmark_schema, table_metadata
 from faceml.storage import StoredFile
@@ -24,11 +24,7 @@ DETECTOR_BYTES = 600 * 2**20
 
 
 def extraction_job(config: ExtractConfig) -> ShardJob:
-    """Return what an extraction is to make.
-
-    Raises:
-        ConfigError: There is no landmark model.
-    """
+    """Return what an extraction is to make."""
     data, landmarker, output = config.data, config.landmarker, config.output
     return ShardJob(
         name="extract",
@@ -79,7 +75,7 @@ def extractor_settings(config: ExtractConfig) -> ExtractorSettings:
     return ExtractorSettings(
         root=data.root,
         follow_links=data.follow_links,
-        model_path=find_model_bundle(landmarker.model_path),
+        model_path=landmarker.model_path,
         max_faces=landmarker.max_faces,
         min_detection_confidence=landmarker.min_detection_confidence,
         max_bytes=data.max_bytes,

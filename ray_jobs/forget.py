@@ -69,3 +69,9 @@ def show(erasure: Erasure, console: Console) -> None:
         console.print(f"{seen.run}: {seen.reason}", soft_wrap=True, markup=False, highlight=False)
         for model in seen.models:
             console.print(f"  {model}", soft_wrap=True, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("forget")

@@ -36,21 +36,21 @@ class Tally:
     def __init__(self) -> None:
         self.statuses = Counter[str]()
         self.expressions = Counter[str]()
-        self._without_pixels: list[str] = []
+        self._unseen: list[str] = []
 
     def add(self, image: str, status: str, expressions: Iterable[str]) -> None:
         """Count an image and its faces."""
         self.statuses[status] += 1
         self.expressions.update(expressions)
-        if status not in SEEN and len(self._without_pixels) < MOST_NAMED:
-            self._without_pixels.append(f"{image} ({status})")
+        if status not in SEEN and len(self._unseen) < MOST_NAMED:
+            self._unseen.append(f"{image} ({status})")
 
-    def log_without_pixels(self) -> None:
-        """Name images that could not be read or decoded."""
+    def log_unseen(self) -> None:
+        """Name images that could not be read, decoded or looked at."""
         count = sum(n for status, n in self.statuses.items() if status not in SEEN)
         if count:
-            more = ", …" if count > len(self._without_pixels) else ""
-            logger.warning("%d images have no pixels: %s%s", count, ", ".join(self._without_pixels), more)
+            more = ", …" if count > len(self._unseen) else ""
+            logger.warning("%d images have no prediction: %s%s", count, ", ".join(self._unseen), more)
 
 
 def run(config: PredictConfig) -> Tally:
@@ -69,7 +69,7 @@ def run(config: PredictConfig) -> Tally:
         write_predictions(predictions, output.file, len(predictor.landmark_set), predictor.embedding_dim)
     else:
         write_lines(predictions, sys.stdout)
-    tally.log_without_pixels()
+    tally.log_unseen()
     return tally
 
 

@@ -1,6 +1,5 @@
 """`faceml predict` with `output.table`: Ray Data over a large folder, a row for each image exactly once."""
 
-import hashlib
 import importlib.metadata
 import time
 from dataclasses import replace
@@ -11,11 +10,10 @@ import faceml
 from faceml.config.loading import dump_config
 from faceml.config.predict import DetectedFaces, PredictConfig
 from faceml.datasets.landmark_table import shard_names
-from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
-from faceml.places import split_place
+from faceml.landmarks.model_bundle import BUNDLE_SHA256
 from faceml.prediction.prediction_files import prediction_table_schema
 from faceml.prediction.predictor import model_file
-from faceml.prediction.rows import PredictionSettings
+from faceml.prediction.row_settings import PredictionSettings, file_digest
 from faceml.reporting.extraction_speed import ExtractionSpeed
 from faceml.run_files import SUMMARY_FILE, write_config, write_summary
 from faceml.schema import table_metadata
@@ -48,7 +46,7 @@ def run(config: PredictConfig) -> Tally:
     run_folder.push()
     speed = complete_table(job, work)
     tally = count(job.table)
-    tally.log_without_pixels()
+    tally.log_unseen()
     write_summary(_summary(tally, speed, time.monotonic() - started_s), run_folder.path)
     run_folder.push()
     return tally
@@ -64,15 +62,18 @@ def prediction_job(config: PredictConfig) -> ShardJob:
     assert data.root is not None
     assert output.table is not None
     model, found = model_file(config.model), isinstance(faces, DetectedFaces)
+    sha256 = file_digest(model)
     # Opened here too: what is wrong with it is said before anything starts.
     predictor = open_predictor(config.model_copy(update={"use_gpu": False}))
     detector = {"name": "none"}
     settings = PredictionSettings(
         root=data.root,
         model=model,
+        model_sha256=sha256,
         finds_faces=found,
         batch_size=config.batch_size,
         device="cuda" if config.use_gpu else "cpu",
+        follow_links=data.follow_links,
         timeout_s=workers.timeout_s,
     )
     if isinstance(faces, DetectedFaces):
@@ -82,17 +83,18 @@ def prediction_job(config: PredictConfig) -> ShardJob:
             settings,
             max_faces=faces.max_faces,
             min_detection_confidence=faces.min_detection_confidence,
-            landmarker=find_model_bundle(faces.model_path),
+            landmarker=faces.model_path,
         )
     shaping = {
-        "model": {"sha256": _sha256(model)},
+        "model": {"sha256": sha256},
+        "data": {"follow_links": data.follow_links},
         "faces": faces.model_dump(mode="json", exclude={"model_path"}),
     }
     return ShardJob(
         name="predict",
         config=config,
         root_key="data.root",
-        workers_key="workers",
+        workers_key="use_gpu, workers" if config.use_gpu else "workers",
         extensions=data.extensions,
         table=output.table,
         schema=prediction_table_schema(
@@ -137,10 +139,3 @@ def _summary(tally: Tally, speed: ExtractionSpeed, wall_s: float) -> dict[str, o
         "wall_s": round(wall_s, 2),
         "time_shares": {name: round(share, 4) for name, share in speed.shares().items()},
     }
-
-
-def _sha256(place: str) -> str:
-    folder, name = split_place(place)
-    content = StorageFolder(folder).read(name, follow_links=True)
-    assert isinstance(content, bytes)  # it has just been loaded
-    return hashlib.sha256(content).hexdigest()

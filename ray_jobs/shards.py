@@ -60,8 +60,10 @@ def make_shards(job: ShardJob, work: Difference) -> ExtractionSpeed:
 def _most_at_once(job: ShardJob) -> int:
     """Return how many actors the cluster has room for, at least 1."""
     cpus = cluster_cpus_with_memory(job.bytes_each)
-    gpus = cluster_resources().get("GPU", 0.0)
-    return max(1, min(cpus, int(gpus / job.gpus_each))) if job.gpus_each else cpus
+    if not job.gpus_each:
+        return cpus
+    gpus = int(cluster_resources().get("GPU", 0.0))  # an actor's share is of one of them
+    return max(1, min(cpus, gpus * int(1 / job.gpus_each)))
 
 
 def _is_reached_by_all(job: ShardJob) -> bool:

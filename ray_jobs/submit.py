@@ -132,3 +132,9 @@ class _GoesOnWithoutUs:
         if isinstance(error, KeyboardInterrupt):
             logger.warning("%s", self._said)
             sys.exit(STOPPED_BY_HAND)
+
+
+if __name__ == "__main__":
+    from ray_jobs.cli import main
+
+    main("submit")

@@ -25,7 +25,7 @@ class Config(BaseModel):
 class MustExist:
     """Mark a path as input: it has to be there before the job starts."""
 
-    what: Literal["folder", "file"]
+    what: Literal["folder", "file", "file or folder"]
     or_else: str = ""
     """What may stand in its place, for the error."""
 
@@ -79,6 +79,7 @@ def _storage_uri(place: Any) -> str:
 AbsolutePath = Annotated[Path, BeforeValidator(_local), AfterValidator(_absolute)]
 InputFile = Annotated[AbsolutePath, MustExist("file"), OnEveryNode()]
 OutputFolder = Annotated[AbsolutePath, OnEveryNode()]
+OutputFile = Annotated[AbsolutePath, OnEveryNode()]
 DriverPlace = Annotated[str, BeforeValidator(_storage_uri)]
 """As `StorageUri`, but of no concern to workers."""
 StorageUri = Annotated[DriverPlace, OnEveryNode()]
@@ -86,6 +87,8 @@ StorageUri = Annotated[DriverPlace, OnEveryNode()]
 `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]
 InputStorageFile = Annotated[StorageUri, MustExist("file")]
+RunOrModel = Annotated[StorageUri, MustExist("file or folder")]
+"""A run folder, or the model in it."""
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]

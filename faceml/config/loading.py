@@ -141,7 +141,7 @@ def check_inputs(config: BaseModel, prefix: str = "") -> None:
         f"Bad value: '{key}' = {str(path)!r}: no such {mark.what}. "
         f"Name one with --set {key}={mark.what.upper()}{', or use ' + mark.or_else if mark.or_else else ''}."
         for key, path, mark in local_paths(config, MustExist, prefix)
-        if not (path.is_dir() if mark.what == "folder" else path.is_file())
+        if not {"folder": path.is_dir, "file": path.is_file, "file or folder": path.exists}[mark.what]()
     ]
     if lines:
         raise ConfigError("\n".join(lines))

@@ -1,11 +1,11 @@
 """Configuration of predictions."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from faceml.config.base import (
-    AbsolutePath,
     Config,
     Count,
     DriverPlace,
@@ -13,7 +13,10 @@ from faceml.config.base import (
     InputFile,
     InputStorage,
     NonNegative,
+    OutputFile,
+    OutputFolder,
     Positive,
+    RunOrModel,
     StorageUri,
 )
 from faceml.config.extract import folder_beside
@@ -51,6 +54,8 @@ class PredictDataConfig(Config):
     """Images and folders of images, paths or URIs; what the command line names comes in their place."""
     root: InputStorage | None = None
     """In place of `paths`: a folder of which every image gets a row of `output.table`."""
+    follow_links: bool = False
+    """Follow symbolic links that lead out of `root`. Without it such files get the status `unreadable`."""
     extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
     """Endings of file names that count as images in a folder, upper or lower case."""
 
@@ -58,9 +63,9 @@ class PredictDataConfig(Config):
 class PredictOutputConfig(Config):
     """Where predictions go."""
 
-    file: AbsolutePath | None = None
+    file: OutputFile | None = None
     """Of JSON lines or Parquet, as its ending says; null prints JSON lines."""
-    drawn: AbsolutePath | None = None
+    drawn: OutputFolder | None = None
     """Folder for copies of the images with boxes, expressions and landmarks; null draws none."""
     table: StorageUri | None = None
     """Folder of Parquet files with a row for each image below `data.root`, made by Ray on all CPUs there are.
@@ -72,7 +77,7 @@ class PredictOutputConfig(Config):
 
     @field_validator("file")
     @classmethod
-    def _known_ending(cls, file: AbsolutePath | None) -> AbsolutePath | None:
+    def _known_ending(cls, file: Path | None) -> Path | None:
         if file is not None and file.suffix not in FILE_ENDINGS:
             raise ValueError(f"must end in {' or '.join(FILE_ENDINGS)}")
         return file
@@ -82,11 +87,12 @@ class PredictWorkersConfig(Config):
     """Who makes a table."""
 
     actors: Count | Literal["auto"] = "auto"
-    """Processes at once; `auto` is one for each CPU of the cluster that has memory for it."""
-    gpus_each: Fraction = 0.25
+    """Processes at once; `auto` is one for each CPU of the cluster that has memory for it, and its share of a
+    GPU."""
+    gpus_each: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
     """What each takes of a GPU, with `use_gpu`."""
     wait_for_nodes_s: NonNegative = 600.0
-    """For so long a first CPU is waited for on a cluster that has none yet and starts nodes on demand."""
+    """For so long a first CPU, and GPU, is waited for on a cluster that starts nodes on demand."""
     timeout_s: Positive = 30.0
     """An image that takes longer is tried again, and in the end `timed_out`."""
     max_attempts: Count = 2
@@ -105,12 +111,12 @@ class PredictRunConfig(Config):
 class PredictConfig(Config):
     """`faceml predict`: what a trained model says of images."""
 
-    model: StorageUri
+    model: RunOrModel
     """Run folder of `faceml train`, or its `best_model.pt`; a path or URI."""
     data: PredictDataConfig = PredictDataConfig()
     faces: FacesConfig = DetectedFaces(kind="detected")
     batch_size: Count = 32
-    """Faces that the network sees at once."""
+    """Faces that the network sees at once; for a table they are of at most 32 images."""
     use_gpu: bool = False
     output: PredictOutputConfig = PredictOutputConfig()
     workers: PredictWorkersConfig = PredictWorkersConfig()
@@ -133,4 +139,5 @@ class PredictConfig(Config):
     @property
     def run_folder(self) -> str:
         """Folder of a table's summary, a path or URI; empty without a table."""
-        return self.run.folder or (folder_beside(self.output.table) if self.output.table else "")
+        table = self.output.table
+        return (self.run.folder or folder_beside(table)) if table else ""

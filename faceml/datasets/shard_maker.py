@@ -38,7 +38,7 @@ MOST_NAMED = 20
 
 
 class ShardMaker:
-    """Bring shards of a landmark table up to date.
+    """Bring shards of a table up to date.
 
     Args:
         root: Folder of the images.
@@ -62,7 +62,7 @@ class ShardMaker:
         Args:
             name: Of the shard.
             files: That it shall have, as they are listed now.
-            make_rows: Extracts images.
+            make_rows: Makes rows of images.
         """
         changes = ShardChanges()
         old = self._old_rows(name)

@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +17,12 @@ from typing import Any, Self
 import cv2
 
 from faceml.config.config_error import ConfigError
-from faceml.landmarks.rows import RowMaker, RowSettings, RowsMade, RowsWanted, StorageFailed
+from faceml.landmarks.rows import Failed, RowMaker, RowSettings, RowsMade, RowsWanted
+from faceml.stopped import StoppedError
 from faceml.storage import ReadFailure, StorageFolder, StoredFile
 
+REFUSED = (OSError, ConfigError, StoppedError)
+"""Errors that say in one line why it cannot go on, such as a store without an answer."""
 REMOTE_READERS = 8
 """Files of an object store on their way at once: at 50 ms each they keep up with a detector of 10 ms."""
 
@@ -27,13 +30,16 @@ REMOTE_READERS = 8
 def main(descriptor: int) -> None:
     """Make rows of the images that the parent names, until it closes the connection."""
     cv2.setNumThreads(1)  # there is one of these processes for each core
-    with Connection(descriptor) as parent, suppress(EOFError), _TellParentOfStorage(parent):
+    with Connection(descriptor) as parent, suppress(EOFError):
         settings: RowSettings = parent.recv()
-        root = StorageFolder(settings.root)
-        with settings.open() as maker:
+        with ExitStack() as stack:
+            with _TellParent(parent, REFUSED):
+                maker = stack.enter_context(settings.open())
             parent.send("ready")
-            while True:
-                _make_rows(maker, root, parent.recv(), settings, parent)
+            with _TellParent(parent, REFUSED, f"{settings.root}: "):
+                root = StorageFolder(settings.root)
+                while True:
+                    _make_rows(maker, root, parent.recv(), settings, parent)
 
 
 def _make_rows(
@@ -44,7 +50,8 @@ def _make_rows(
         with _Alarm(settings.timeout_s):
             seen.append(maker.look(file, data))
         if len(seen) == wanted.rows_per_message or number == len(wanted.files):
-            with _Alarm(settings.timeout_s * len(seen)):
+            # A mistake in here is no image's: it would come again with others.
+            with _TellParent(parent, (Exception,)), _Alarm(settings.timeout_s * len(seen)):
                 rows = maker.rows(seen)
             parent.send(RowsMade(rows, maker.decode_s - decode_s, maker.detect_s - detect_s))
             decode_s, detect_s, seen = maker.decode_s, maker.detect_s, []
@@ -88,11 +95,19 @@ def _contents(
             yield first, data.result()
 
 
-class _TellParentOfStorage:
-    """Send the parent the message of a storage error that ends the block."""
+class _TellParent:
+    """Send the parent the message of an error that ends the block.
 
-    def __init__(self, parent: Connection) -> None:
+    Args:
+        parent: Is told.
+        kinds: Of errors.
+        prefix: What the message is about.
+    """
+
+    def __init__(self, parent: Connection, kinds: tuple[type[Exception], ...], prefix: str = "") -> None:
         self._parent = parent
+        self._kinds = kinds
+        self._prefix = prefix
 
     def __enter__(self) -> Self:
         return self
@@ -101,8 +116,8 @@ class _TellParentOfStorage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         gone = isinstance(error, ConnectionError)  # the parent itself, whom nothing can be told
-        if isinstance(error, OSError | ConfigError) and not gone:
-            self._parent.send(StorageFailed(" ".join(str(error).split())))
+        if isinstance(error, self._kinds) and not gone:
+            self._parent.send(Failed(self._prefix + " ".join(str(error).split())))
 
 
 if __name__ == "__main__":

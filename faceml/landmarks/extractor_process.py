@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from faceml.landmarks.rows import (
+    Failed,
     Row,
     RowSettings,
     RowsMade,
     RowsWanted,
-    StorageFailed,
     row_without_image,
 )
 from faceml.schema import Status
@@ -83,8 +83,8 @@ class ExtractorProcess:
         """Yield the row of each file, in their order.
 
         Raises:
-            StoppedError: The process does not start, the storage gives no answer, or image after image
-                crashes the detector.
+            StoppedError: The process does not start, the storage gives no answer, image after image crashes
+                the detector, or what makes rows of several images fails.
         """
         position, lost, suspects_end = 0, 0, 0
         attempts = Counter[int]()
@@ -125,11 +125,11 @@ class ExtractorProcess:
             connection.send(wanted)
         awaited = len(wanted.files)
         while awaited:
-            message: RowsMade | StorageFailed | None = _receive(connection)
+            message: RowsMade | Failed | None = _receive(connection)
             if message is None:
                 return
-            if isinstance(message, StorageFailed):
-                raise StoppedError(f"{self._settings.root}: {message.message}")
+            if isinstance(message, Failed):
+                raise StoppedError(message.message)
             awaited -= len(message.rows)
             self._images_seen += len(message.rows)
             self.decode_s += message.decode_s
@@ -159,9 +159,12 @@ class ExtractorProcess:
         with suppress(ConnectionError):
             self._connection.send(self._settings)
         self._images_seen = 0
-        if _receive(self._connection) == "ready":
+        answer = _receive(self._connection)
+        if answer == "ready":
             return True
         self._stop()
+        if isinstance(answer, Failed):
+            raise StoppedError(answer.message)
         return False
 
     def _bury(self) -> Status:

@@ -10,7 +10,7 @@ from faceml.schema import Status
 from faceml.storage import StoredFile
 
 Row = dict[str, Any]
-"""One image's columns of the landmark table; those without a value are left out."""
+"""One image's columns of a table; those without a value are left out."""
 
 
 class RowMaker(Protocol):
@@ -79,7 +79,7 @@ class ExtractorSettings:
     Attributes:
         root: Folder of the images, a path or URI.
         follow_links: Whether symbolic links may lead out of it.
-        model_path: A verified `face_landmarker.task`.
+        model_path: A `face_landmarker.task`; None looks for it where the rows are made.
         max_faces: Most faces looked for in an image.
         min_detection_confidence: Score from 0 to 1 below which there is no face.
         max_bytes: Of one file.
@@ -91,7 +91,7 @@ class ExtractorSettings:
     """
 
     root: str
-    model_path: Path
+    model_path: Path | None = None
     follow_links: bool = False
     max_faces: int = 1
     min_detection_confidence: float = 0.5
@@ -108,8 +108,10 @@ class ExtractorSettings:
         from faceml.images import DecodeLimits
         from faceml.landmarks.extractor import LandmarkExtractor
         from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+        from faceml.landmarks.model_bundle import find_model_bundle
 
-        with MediaPipeDetector(self.model_path, self.max_faces, self.min_detection_confidence) as detector:
+        bundle = find_model_bundle(self.model_path)
+        with MediaPipeDetector(bundle, self.max_faces, self.min_detection_confidence) as detector:
             yield LandmarkExtractor(
                 detector,
                 DecodeLimits(self.max_bytes, self.max_pixels),
@@ -137,8 +139,8 @@ class RowsMade:
 
 
 @dataclass(frozen=True)
-class StorageFailed:
-    """The storage gives no answer: nothing that can be said of one image."""
+class Failed:
+    """The process cannot go on, for a reason that is not one image's."""
 
     message: str
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from faceml.config.config_error import ConfigError
 from faceml.framing import Box
@@ -35,10 +36,10 @@ Item = TypeVar("Item")
 
 
 class _SeenFace(NamedTuple):
-    """A face as the network gets it."""
+    """A face as the network gets it: uint8 of shape (3, S, S) for the network's side S."""
 
     box: Box
-    pixels: RgbImage
+    square: Tensor
     pose: HeadPose | None
 
 
@@ -133,7 +134,8 @@ class FacePredictor:
             return SeenImage(name, decoded, 0, 0, [])
         pixels, width, height = decoded.pixels, decoded.width, decoded.height
         if self._detector is None:
-            return SeenImage(name, "ok", width, height, [_SeenFace(Box(0, 0, width, height), pixels, None)])
+            whole = _SeenFace(Box(0, 0, width, height), self._trained.preprocessing.resize(pixels), None)
+            return SeenImage(name, "ok", width, height, [whole])
         found = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
         self.detect_s += time.perf_counter() - decoded_s
         return SeenImage(name, "ok" if found else "no_face", width, height, found)
@@ -169,7 +171,8 @@ class FacePredictor:
         framing = self._trained.framing
         assert framing is not None  # refused at the start
         box = framing.box(points.astype(np.float64) * pixels.shape[1::-1])
-        return _SeenFace(box, crop(pixels, *box), face.pose)
+        square = self._trained.preprocessing.resize(crop(pixels, *box))
+        return _SeenFace(box, square, face.pose)
 
     @torch.inference_mode()
     def _ask(self, seen: Sequence[SeenImage]) -> Iterator[FacePrediction]:
@@ -179,7 +182,7 @@ class FacePredictor:
         said: list[FacePrediction] = []
         preprocessing = self._trained.preprocessing
         for batch in _chunks(zip(faces, sizes, strict=True), self._batch_size):
-            squares = torch.stack([preprocessing.resize(face.pixels) for face, _ in batch])
+            squares = torch.stack([face.square for face, _ in batch])
             outputs = self._model(preprocessing.normalize(squares.to(self._device)))
             parts = (outputs.logits.float().softmax(dim=1), outputs.landmarks, outputs.embedding)
             arrays = [values.float().cpu().numpy() for values in parts]

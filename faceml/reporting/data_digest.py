@@ -27,6 +27,9 @@ def data_facts(title: str, tables: Mapping[str, str]) -> list[tuple[str, str]]:
         tables: What the images are for, and the place of their table.
     """
     return [
-        (f"{title}: {name}", f"{table}; SHA-256 of its images {content_digest(table) or 'not known'}")
+        (
+            f"{title}: {name}",
+            f"{table}; SHA-256 of its images when this was written: {content_digest(table) or 'not known'}",
+        )
         for name, table in tables.items()
     ]

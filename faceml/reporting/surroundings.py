@@ -10,17 +10,16 @@ PACKAGES = ("torch", "torchvision", "ray", "mediapipe", "opencv-python", "numpy"
 
 
 def command_line() -> str:
-    """Return the command that this process was started by, as one would type it."""
+    """Return the command of faceml that this process was started by, as one would type it."""
     program = Path(sys.argv[0])
     if program.suffix == ".py" and program.parent.name == "ray_jobs":
-        words = ["python", "-m", f"ray_jobs.{program.stem}"]
-    else:
-        words = [program.name]
-    return shlex.join([*words, *sys.argv[1:]])
+        return shlex.join(["python", "-m", f"ray_jobs.{program.stem}", *sys.argv[1:]])
+    return shlex.join(["faceml", *sys.argv[1:]]) if program.name == "faceml" else "called from Python"
 
 
 def versions() -> str:
     """Return Python's version and those of the packages that results may hang on."""
-    there = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
-    told = [f"{name} {there[name]}" for name in PACKAGES if name in there]
+    # Of several on the path, the first is the one that is imported.
+    found = ((name, next(iter(importlib.metadata.distributions(name=name)), None)) for name in PACKAGES)
+    told = [f"{name} {package.version}" for name, package in found if package]
     return ", ".join([f"Python {platform.python_version()}", *told])

@@ -22,5 +22,6 @@ class StoppedByFullGpu(ContextDecorator):
             raise StoppedError(
                 f"The GPU has no memory for this training ({first}). Halve training.batch_size_per_worker "
                 "(data.people_per_batch of faceml transfer) and double training.accumulate_batches, so that "
-                "a step still has as many images, or set training.precision: bf16; in another run.folder."
+                "a step still has as many images, or set training.precision: bf16; in another run.folder. In "
+                "a search or study, trial.gpus: 1 leaves each training a GPU of its own."
             ) from error

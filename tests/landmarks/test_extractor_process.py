@@ -13,7 +13,9 @@ from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.extractor_process import ExtractorProcess
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.rows import ExtractorSettings, Row
+from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder, StoredFile
+from tests.fragile_rows import FragileSettings
 from tests.poison import write_poison
 
 Listing = list[StoredFile]
@@ -162,11 +164,37 @@ def test_extractor_process__one_that_is_killed_while_it_starts_is_replaced(
     assert (site / "killed").exists()
 
 
-def test_extractor_process__says_when_the_process_does_not_start(
+def test_extractor_process__says_why_the_process_does_not_start(
     settings: ExtractorSettings, tmp_path: Path
 ) -> None:
-    with (
-        pytest.raises(RuntimeError, match="does not start"),
-        ExtractorProcess(replace(settings, model_path=tmp_path / "missing.task")),
+    missing = replace(settings, model_path=tmp_path / "missing.task")
+    for wrong, told in (
+        (missing, "model_path: no such file"),
+        (FragileSettings("", "die"), "does not start"),
     ):
-        pass
+        with pytest.raises(StoppedError, match=told), ExtractorProcess(wrong):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("open", r"^model: there is no such file\.$"), ("raise", "^a mistake in the network$")],
+)
+def test_rows__what_is_no_images_fault_stops_the_work_with_its_reason(
+    fault: str, told: str, lay_out: Callable[..., Listing], tmp_path: Path
+) -> None:
+    files = lay_out("good", "other")
+    with (
+        pytest.raises(StoppedError, match=told),
+        ExtractorProcess(FragileSettings(str(tmp_path), fault)) as process,
+    ):
+        list(process.rows(files))
+
+
+def test_rows__several_images_that_take_too_long_together_are_tried_one_by_one(
+    lay_out: Callable[..., Listing], tmp_path: Path
+) -> None:
+    files = lay_out("good_1", "slow", "good_2")
+    with ExtractorProcess(FragileSettings(str(tmp_path), "hang")) as process:
+        found = statuses(list(process.rows(files)))
+    assert found == {"good_1": "ok", "slow": "timed_out", "good_2": "ok"}

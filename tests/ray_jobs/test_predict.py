@@ -35,7 +35,7 @@ def test_predict__prints_a_line_for_each_image_and_nothing_else(run_folder: Path
     broken, two = map(json.loads, done.stdout.splitlines())
     assert (broken["image"], broken["status"]) == (str(album / "broken.png"), "undecodable")
     assert (two["status"], len(two["faces"])) == ("ok", 1)
-    assert f"1 images have no pixels: {album}/broken.png (undecodable)" in done.stderr
+    assert f"1 images have no prediction: {album}/broken.png (undecodable)" in done.stderr
 
 
 def test_predict__writes_a_table_and_pictures(run_folder: Path, album: Path, tmp_path: Path) -> None:  # noqa: F811

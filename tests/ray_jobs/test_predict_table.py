@@ -130,7 +130,7 @@ def test_predict__a_poisonous_image_costs_itself_alone(
         "crash.jpg": "crashed",
         "hang.jpg": "timed_out",
     }
-    assert "2 images have no pixels: " in output
+    assert "2 images have no prediction: " in output
 
 
 def _config(root: Path, model: Path, table: Path, **faces: Any) -> PredictConfig:

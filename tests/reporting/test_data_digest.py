@@ -38,7 +38,8 @@ def test_data_facts__name_place_and_hash(tmp_path: Path) -> None:
     table = _table(tmp_path / "a", {"0/a.jpg": b"one"})
     unknown = _table(tmp_path / "b", {"0/a.jpg": None})
     facts = data_facts("Training", {"trained on": table, "validated on": unknown})
+    told = "SHA-256 of its images when this was written:"
     assert facts == [
-        ("Training: trained on", f"{table}; SHA-256 of its images {content_digest(table)}"),
-        ("Training: validated on", f"{unknown}; SHA-256 of its images not known"),
+        ("Training: trained on", f"{table}; {told} {content_digest(table)}"),
+        ("Training: validated on", f"{unknown}; {told} not known"),
     ]

@@ -14,6 +14,7 @@ from faceml.reporting.surroundings import command_line, versions
     [
         (["/home/me/.venv/bin/faceml", "train", "--set", "a=b c"], "faceml train --set 'a=b c'"),
         (["/srv/faceml/ray_jobs/train.py", "--config", "c.yaml"], "python -m ray_jobs.train --config c.yaml"),
+        (["/usr/lib/ipykernel_launcher.py", "-f", "kernel.json"], "called from Python"),
     ],
 )
 def test_command_line__is_as_one_would_type_it(

@@ -1,0 +1,55 @@
+"""A maker of rows that fails where several images become rows, or when it is opened."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from faceml.config.config_error import ConfigError
+from faceml.landmarks.rows import Row, row_without_image
+from faceml.schema import Status
+from faceml.storage import StoredFile
+
+
+@dataclass(frozen=True)
+class FragileSettings:
+    """See `faceml.landmarks.rows.RowSettings`.
+
+    Attributes:
+        fault: `open`, `die`, `raise` or `hang`.
+    """
+
+    root: str
+    fault: str
+    follow_links: bool = False
+    max_bytes: int = 2**20
+    timeout_s: float = 0.3
+
+    @contextmanager
+    def open(self) -> Iterator["FragileRows"]:
+        if self.fault == "open":
+            raise ConfigError("model: there is no such file.")
+        if self.fault == "die":
+            os._exit(1)
+        yield FragileRows(self.fault)
+
+
+class FragileRows:
+    """Fails at every image but those whose names begin with `good`."""
+
+    decode_s = detect_s = 0.0
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def look(self, file: StoredFile, data: bytes | Status) -> Row:
+        return row_without_image(file, data if isinstance(data, str) else "ok")
+
+    def rows(self, seen: Sequence[Row]) -> list[Row]:
+        if any(not row["image_id"].startswith("good") for row in seen):
+            if self._fault == "raise":
+                raise RuntimeError("a mistake in\nthe network")
+            if self._fault == "hang":
+                time.sleep(60)
+        return list(seen)
