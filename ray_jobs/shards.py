@@ -40,7 +40,8 @@ def make_shards(job: ShardJob, work: Difference) -> ExtractionSpeed:
         wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
         each = {"CPU": 1.0} | ({"GPU": job.gpus_each} if job.gpus_each else {})
         require_resources([each], job.workers_key, wait_s)
-        actors = _most_at_once(job) if job.actors == "auto" else job.actors
+        cpus, gpus = cluster_cpus_with_memory(job.bytes_each), int(cluster_resources().get("GPU", 0))
+        actors = most_at_once(cpus, gpus, job.gpus_each) if job.actors == "auto" else job.actors
         may_grow = cluster.may_grow and job.actors == "auto" and _is_reached_by_all(job)
         new = cut_into_shards(work.new, job.images_per_shard, actors)
         shards = work.stale | work.begun | new
@@ -57,13 +58,15 @@ def make_shards(job: ShardJob, work: Difference) -> ExtractionSpeed:
             return _watch(results, work, job, metrics)
 
 
-def _most_at_once(job: ShardJob) -> int:
-    """Return how many actors the cluster has room for, at least 1."""
-    cpus = cluster_cpus_with_memory(job.bytes_each)
-    if not job.gpus_each:
-        return cpus
-    gpus = int(cluster_resources().get("GPU", 0.0))  # an actor's share is of one of them
-    return max(1, min(cpus, gpus * int(1 / job.gpus_each)))
+def most_at_once(cpus: int, gpus: int, gpus_each: float) -> int:
+    """Return how many actors there is room for, at least 1.
+
+    Args:
+        cpus: That are there, with memory for an actor each.
+        gpus: That are there.
+        gpus_each: What an actor takes of a GPU, from 0 to 1: its share is of one of them.
+    """
+    return max(1, min(cpus, gpus * int(1 / gpus_each))) if gpus_each else cpus
 
 
 def _is_reached_by_all(job: ShardJob) -> bool:

@@ -96,3 +96,26 @@ def test_read_runtime_env__what_ray_does_not_understand_is_told_on_one_line(
         read_runtime_env(tmp_path / "env.yaml")
     assert str(refused.value).startswith(f"--runtime-env {tmp_path / 'env.yaml'}: ")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([], None),
+        (["data.root=/mnt/photos", "output.table=/mnt/predictions"], None),
+        (
+            ["data.root=/mnt/photos", "output.table=predictions"],
+            r"^output\.table = 'predictions': lies in the",
+        ),
+        (["output.file=said.parquet"], r"^output\.file = 'said\.parquet': lies in the uploaded folder"),
+    ],
+)
+def test_check_settings__of_predictions_refuses_results_in_the_uploaded_folder(
+    overrides: list[str], told: str | None
+) -> None:
+    submission = Submission("predict", ADDRESS, CONFIGS / "predict.yaml", overrides)
+    if told is None:
+        check_settings(submission)
+        return
+    with pytest.raises(ConfigError, match=told):
+        check_settings(submission)
