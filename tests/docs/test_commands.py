@@ -195,7 +195,7 @@ def run(text: str, folder: Path, environment: Mapping[str, str] = MappingProxyTy
     ended = subprocess.run(
         ["bash", "-c", shell_function() + text],
         cwd=folder,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY)} | environment,
+        env=os.environ | environment | {"PATH": path, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
