@@ -86,6 +86,7 @@ def open_predictor(config: PredictConfig) -> FacePredictor:
         config.model,
         max_faces=faces.max_faces,
         min_detection_confidence=faces.min_detection_confidence,
+        zoom_levels=faces.zoom_levels,
         landmarker=faces.model_path,
         batch_size=config.batch_size,
         device=device,

@@ -83,6 +83,7 @@ def prediction_job(config: PredictConfig) -> ShardJob:
             settings,
             max_faces=faces.max_faces,
             min_detection_confidence=faces.min_detection_confidence,
+            zoom_levels=faces.zoom_levels,
             landmarker=faces.model_path,
         )
     shaping = {

@@ -34,6 +34,9 @@ class DetectedFaces(Config):
     """Most faces looked for in one image, the largest first."""
     min_detection_confidence: Fraction = 0.5
     """Score below which MediaPipe's face detector sees no face."""
+    zoom_levels: Annotated[int, Field(strict=True, ge=1, le=4)] = 2
+    """1 looks at each image as a whole; each one more also at overlapping parts of it, of 256 px at least,
+    and finds faces half as large. A square image then costs 10, 59 or 284 looks in place of 1."""
     model_path: InputFile | None = None
     """A `face_landmarker.task`; null looks in the cache, in installed packages, then downloads."""
 

@@ -21,6 +21,7 @@ from faceml.landmarks.detector import FaceObservation, HeadPose, LandmarkDetecto
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.landmarks.points import select_points
+from faceml.landmarks.tiled_detector import TiledDetector
 from faceml.places import is_uri, place_below, split_place
 from faceml.prediction.results import FacePrediction, ImagePrediction
 from faceml.run_files import BEST_MODEL_FILE
@@ -213,6 +214,7 @@ def load_predictor(
     finds_faces: bool = True,
     max_faces: int = 10,
     min_detection_confidence: float = 0.5,
+    zoom_levels: int = 2,
     landmarker: Path | None = None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
@@ -225,6 +227,7 @@ def load_predictor(
             image is taken for one face, whole.
         max_faces: Most faces looked for in an image.
         min_detection_confidence: Score from 0 to 1 below which there is no face.
+        zoom_levels: 1 looks at each image as a whole; each one more also at its parts, for smaller faces.
         landmarker: MediaPipe's `face_landmarker.task`; by default it is looked for.
         batch_size: Faces that the network sees at once.
         device: Of the network.
@@ -235,7 +238,8 @@ def load_predictor(
     trained = load_trained_model(model_file(model))
     if not finds_faces:
         return FacePredictor(trained, None, batch_size, device)
-    detector = MediaPipeDetector(find_model_bundle(landmarker), max_faces, min_detection_confidence)
+    single = MediaPipeDetector(find_model_bundle(landmarker), max_faces, min_detection_confidence)
+    detector = TiledDetector(single, zoom_levels, max_faces)
     predictor = FacePredictor(trained, detector, batch_size, device)
     detector.__enter__()
     # Given back with the predictor, or at the interpreter's end.

@@ -25,6 +25,7 @@ class PredictionSettings:
         finds_faces: Look for faces; otherwise each image is taken for one face, whole.
         max_faces: Most faces looked for in an image.
         min_detection_confidence: Score from 0 to 1 below which there is no face.
+        zoom_levels: See `load_predictor`.
         landmarker: A `face_landmarker.task`; None looks for it where the rows are made.
         batch_size: Faces that the network sees at once.
         device: Of the network.
@@ -39,6 +40,7 @@ class PredictionSettings:
     finds_faces: bool = True
     max_faces: int = 10
     min_detection_confidence: float = 0.5
+    zoom_levels: int = 2
     landmarker: Path | None = None
     batch_size: int = 32
     device: str = "cpu"
@@ -70,6 +72,7 @@ class PredictionSettings:
                 finds_faces=self.finds_faces,
                 max_faces=self.max_faces,
                 min_detection_confidence=self.min_detection_confidence,
+                zoom_levels=self.zoom_levels,
                 landmarker=self.landmarker,
                 batch_size=self.batch_size,
                 device=self.device,
