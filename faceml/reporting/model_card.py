@@ -6,18 +6,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.metrics.intervals import wilson_interval
 from faceml.reporting.classes import HEADER, class_rows
+from faceml.reporting.estimated_yaw import EstimatedYaw, estimate_yaw
 from faceml.reporting.evaluation_report import EvaluationFindings, calibration_sentence
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
 from faceml.reporting.provenance import Provenance
+from faceml.schema import LANDMARK_SETS
 from faceml.training.evaluation import EvaluationResult
 
+YAW = "yaw of the head, either way"
 YAW_BINS_DEG = (0, 15, 30, 45, 90)
+TURNED = ("least turned quarter", "second quarter", "third quarter", "most turned quarter")
 QUARTERS = ("darkest quarter", "second quarter", "third quarter", "brightest quarter")
 
 Mask = npt.NDArray[np.bool_]
@@ -46,8 +49,8 @@ def model_card(
     said = findings.predictions
     labels, found = said["label"].to_numpy(), said["has_landmarks"].to_numpy()
     right = said["predicted"].to_numpy() == labels
-    yaw = np.abs(yaw_deg)
-    turned = {f"{start} to {end}°": (yaw >= start) & (yaw < end) for start, end in pairwise(YAW_BINS_DEG)}
+    points = np.array(said["landmarks"].to_pylist()).reshape(len(labels), num_landmarks, 2)
+    estimated = estimate_yaw(points, LANDMARK_SETS[num_landmarks], yaw_deg)
     by_class = {name: labels == label for label, name in enumerate(EXPRESSIONS)}
     card = {
         "name": origin.name,
@@ -64,9 +67,14 @@ def model_card(
         "landmarks": f"{percent(metrics['nme_interocular'])} of the distance between the eyes from "
         "MediaPipe's, on average",
         "classes": markdown_table(["expression", *HEADER], class_rows(confusion, EXPRESSIONS)),
-        "poses": _shares("yaw of the head, either way", "right", right, turned),
+        "poses": _shares(YAW, "right", right, _turned(yaw_deg)),
         "misses": _shares("expression", "missed", ~found, by_class),
-        "brightness": _shares("brightness of the image", "missed", ~found, _quarters(said["brightness"])),
+        "misses_by_pose": _by_estimate(~found, estimated) if estimated else "",
+        "pose_faces": f"{estimated.faces:,}" if estimated else "",
+        "pose_correlation": f"{estimated.correlation:.2f}" if estimated else "",
+        "brightness": _shares(
+            "brightness of the image", "missed", ~found, _quarters(said["brightness"].to_numpy(), QUARTERS)
+        ),
     }
     environment = Environment(
         loader=PackageLoader("faceml.reporting"), undefined=StrictUndefined, trim_blocks=True,
@@ -91,8 +99,19 @@ def _shares(of: str, what: str, is_so: Mask, groups: Mapping[str, Mask]) -> str:
     return markdown_table([of, "images", what, INTERVAL], rows)
 
 
-def _quarters(brightness: pa.ChunkedArray) -> dict[str, Mask]:
-    """Return which images are among the darkest quarter of all, and so on."""
-    values = brightness.to_numpy()
+def _turned(yaw_deg: npt.NDArray[np.floating]) -> dict[str, Mask]:
+    """Return which faces are turned how far."""
+    yaw = np.abs(yaw_deg)
+    return {f"{start} to {end}°": (yaw >= start) & (yaw < end) for start, end in pairwise(YAW_BINS_DEG)}
+
+
+def _by_estimate(missed: Mask, estimated: EstimatedYaw) -> str:
+    """Return a table by quarters: estimates are drawn towards the middle, so that degrees would mislead."""
+    quarters = _quarters(np.abs(estimated.yaw_deg), TURNED)
+    return _shares("estimated yaw, either way", "missed", missed, quarters)
+
+
+def _quarters(values: npt.NDArray[Any], names: Sequence[str]) -> dict[str, Mask]:
+    """Return which images are among the quarter with the lowest values, and so on."""
     quarter = np.searchsorted(np.quantile(values, [0.25, 0.5, 0.75]), values, side="left")
-    return {name: quarter == number for number, name in enumerate(QUARTERS)}
+    return {name: quarter == number for number, name in enumerate(names)}

@@ -110,4 +110,4 @@ def comparison_table(this: str, confusion: ConfusionMatrix, compared: Sequence[C
 
 def points(difference: float) -> str:
     """Return a difference of shares in percentage points, with its sign."""
-    return f"{100 * difference:+.1f}"
+    return f"{100 * difference:+.1f}".replace("-", "−")

@@ -13,6 +13,8 @@ from faceml.reporting.data_digest import content_digest
 from faceml.storage import StorageFolder
 from faceml.training.trained_model import TrainedModel
 
+DETECTOR_KEYS = ("name", "version", "model_sha256")
+
 Facts = list[tuple[str, str]]
 
 
@@ -67,7 +69,7 @@ def _of_split(table: str) -> Facts:
     return [
         ("Measured on", table),
         ("SHA-256 of its images", content_digest(table) or "not known"),
-        ("Landmarks by", " ".join(str(value) for value in detector.values() if value)),
+        ("Landmarks by", " ".join(str(detector[key]) for key in DETECTOR_KEYS if detector.get(key))),
         ("faceml", f"{faceml.__version__}; the table was made by {metadata['faceml.version']}"),
     ]
 

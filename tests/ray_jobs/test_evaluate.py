@@ -21,6 +21,7 @@ from faceml.datasets.landmark_table import read_table
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import build_multitask_model
 from faceml.places import place_below
+from faceml.reporting.estimated_yaw import LEAST_FACES
 from faceml.schema import LANDMARK_SETS
 from faceml.stopped import StoppedError
 from faceml.storage import StorageFolder
@@ -129,7 +130,9 @@ def test_run__leaves_a_model_card_with_hashes_and_shares(model: Path, faces: Pat
         assert f"| {name} | {(labels == label).sum()} | {100 * share:.1f}\N{NO-BREAK SPACE}% |" in missed
     turned = np.abs(table["yaw_deg"].drop_null().to_numpy()) < 15
     assert f"| 0 to 15° | {turned.sum()} |" in card
-    assert card.count("| darkest quarter | 8 |") == 1
+    assert card.count("| darkest quarter | 8 |") == card.count("| most turned quarter | 8 |") == 1
+    assert found.sum() >= LEAST_FACES
+    assert f"fitted to MediaPipe's yaw of {found.sum()} faces" in " ".join(card.split())
     for article in ("Article 5(1)(f)", "Article 50(3)", "Article 9", "`faceml forget PERSON"):
         assert article in card
 
