@@ -23,6 +23,7 @@ class ClassScore:
         recall: Share of them that were named so; NaN without any.
         recall_interval: Its Wilson interval.
         precision: Share of those named so that are; NaN if none was.
+        precision_interval: Its Wilson interval.
         f1: Harmonic mean of the two, 2·hits / (images + named so); NaN without either.
     """
 
@@ -30,6 +31,7 @@ class ClassScore:
     recall: float
     recall_interval: Interval
     precision: float
+    precision_interval: Interval
     f1: float
 
 
@@ -83,6 +85,7 @@ class ConfusionMatrix:
                 recall=_share(hit, images),
                 recall_interval=wilson_interval(int(hit), int(images), confidence),
                 precision=_share(hit, said),
+                precision_interval=wilson_interval(int(hit), int(said), confidence),
                 f1=_share(2 * hit, images + said),
             )
             for hit, images, said in zip(hits, true, named, strict=True)

@@ -11,7 +11,7 @@ from faceml.reporting.chart import INK, styled
 from faceml.reporting.html import DataTable
 from faceml.reporting.numbers import INTERVAL, percent, percent_range
 
-HEADER = ["images", "recall", INTERVAL, "precision", "F1"]
+HEADER = ["images", "recall", INTERVAL, "precision", INTERVAL, "F1"]
 
 
 def class_rows(confusion: ConfusionMatrix, names: Sequence[str]) -> list[list[str]]:
@@ -23,6 +23,7 @@ def class_rows(confusion: ConfusionMatrix, names: Sequence[str]) -> list[list[st
             percent(score.recall),
             percent_range(score.recall_interval) if score.images else "–",
             percent(score.precision),
+            "–" if math.isnan(score.precision) else percent_range(score.precision_interval),
             "–" if math.isnan(score.f1) else f"{score.f1:.3f}",
         ]
         for name, score in zip(names, confusion.class_scores(), strict=True)

@@ -33,6 +33,7 @@ def test_confusion_matrix__scores_are_those_of_scikit_learn() -> None:
     hits = int(((true == 3) & (predicted == 3)).sum())
     assert scores[3].recall_interval == wilson_interval(hits, scores[3].images)
     assert scores[4].recall_interval == (0.0, 1.0)
+    assert scores[3].precision_interval == wilson_interval(hits, int((predicted == 3).sum()))
 
 
 def test_macro_f1_interval__is_that_of_images_drawn_anew() -> None:

@@ -17,17 +17,19 @@ NAMES = ("neutral", "happy", "fear", "contempt")
 CONFUSION = ConfusionMatrix(np.array([[40, 10, 0, 0], [5, 45, 0, 0], [1, 3, 0, 0], [0, 0, 0, 0]]))
 
 
-def test_class_rows__recall_with_its_interval_and_dashes_where_nothing_is_known() -> None:
+def test_class_rows__shares_with_their_intervals_and_dashes_where_nothing_is_known() -> None:
     rows = class_rows(CONFUSION, NAMES)
     assert rows[0][:2] == ["neutral", "50"]
     assert rows[0][2].replace("\N{NO-BREAK SPACE}", " ") == "80.0 %"
     # Wilson, 40 of 50
     assert rows[0][3].replace("\N{NO-BREAK SPACE}", " ") == "67.0–88.8 %"
     assert rows[0][4].replace("\N{NO-BREAK SPACE}", " ") == "87.0 %"
-    assert rows[0][5] == "0.833"
+    # Wilson, 40 of 46
+    assert rows[0][5].replace("\N{NO-BREAK SPACE}", " ") == "74.3–93.9 %"
+    assert rows[0][6] == "0.833"
     assert rows[2][2].startswith("0.0")
-    assert rows[2][4:] == ["–", "0.000"]
-    assert rows[3][1:] == ["0", "–", "–", "–", "–"]
+    assert rows[2][4:] == ["–", "–", "0.000"]
+    assert rows[3][1:] == ["0", "–", "–", "–", "–", "–"]
 
 
 def test_classes_table__has_a_row_for_each_class_on_terminal_and_page() -> None:
