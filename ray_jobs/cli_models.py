@@ -117,7 +117,8 @@ def doctor(
 def forget(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="Name of their folder of images.")],
     table: Annotated[
-        list[str], typer.Option(metavar="PLACE", help="Landmark table, a path or URI; repeatable.")
+        list[str],
+        typer.Option(metavar="PLACE", help="Of landmarks or of predictions, a path or URI; repeatable."),
     ],
     runs: Annotated[
         list[Path] | None, typer.Option(metavar="FOLDER", help="Where run folders lie; repeatable.")
@@ -126,7 +127,9 @@ def forget(
         bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
     ] = False,
 ) -> None:
-    """Take a person out of landmark tables and caches, and name the models that have seen them.
+    """Take a person out of tables and caches, and name the models that have seen them.
+
+    Tables are those of landmarks, and those of predictions, whose embeddings are a gallery to recognise by.
 
     Images with the same content under another name go too.
 

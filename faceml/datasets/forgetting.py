@@ -1,4 +1,4 @@
-"""Taking a person out of landmark tables, wherever their images are in them."""
+"""Taking a person out of tables of landmarks and of predictions, wherever their images are in them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ def forget_person(
 
     Args:
         person: Name of the folder, the column `folder`.
-        tables: Landmark tables, paths or URIs.
+        tables: Of landmarks or of predictions, paths or URIs.
         cache: Folder of the copies; the user's cache by default.
         dry_run: Only say what would be removed.
 

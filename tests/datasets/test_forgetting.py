@@ -14,6 +14,7 @@ from faceml.datasets.image_copies import ImageCopies
 from faceml.datasets.landmark_table import read_table, write_shard
 from faceml.datasets.plan import PLAN_FILE
 from faceml.images import encode_jpeg
+from faceml.prediction.prediction_files import prediction_table_schema
 from faceml.schema import landmark_schema, table_metadata
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_image=True)
@@ -51,6 +52,26 @@ def test_forget_person__takes_their_photos_out_under_any_name(tables: list[str],
         places = [before[table]["image_id"].to_pylist().index(name) for name in kept]
         assert after.equals(before[table].take(places))
         assert after.schema.metadata == before[table].schema.metadata
+
+
+def test_forget_person__takes_them_out_of_a_gallery_of_embeddings_too(
+    tables: list[str], tmp_path: Path
+) -> None:
+    def predicted(image_id: str, content: str, value: float) -> dict[str, Any]:
+        face = {"box": [0, 0, 1, 1], "expression": "happy", "probabilities": [0.125] * 8}
+        face |= {"landmarks": [value] * 10, "embedding": [value] * 4}
+        return {key: told for key, told in row(image_id, content).items() if key != "image_jpeg"} | {
+            "faces": [face]
+        }
+
+    gallery = tmp_path / "gallery"
+    schema = prediction_table_schema(5, 4, table_metadata({"name": "test"}, {}, "0"))
+    rows = [predicted("Ann/9.jpg", "a9", 0.5), predicted("Bob/2.jpg", "b2", 0.25)]
+    write_shard([*rows, predicted("misc/z.jpg", "a1", 0.75)], schema, gallery / "a.parquet")
+    before = read_table(str(gallery))
+    *_, found = forget_person("Ann", [*tables, str(gallery)], tmp_path / "cache")
+    assert found.images == ["Ann/9.jpg", "misc/z.jpg"]
+    assert read_table(str(gallery)).equals(before.slice(1, 1))
 
 
 def test_forget_person__removes_the_copies_of_those_tables_alone(tables: list[str], tmp_path: Path) -> None:
