@@ -2,16 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
-from types import TracebackType
-
-import torch
 
 from faceml.landmarks.rows import Row, row_without_image
 from faceml.prediction.prediction_files import prediction_row
 from faceml.prediction.predictor import FacePredictor, SeenImage
 from faceml.schema import Status
-from faceml.stopped import StoppedError
 from faceml.storage import StoredFile
+from faceml.training.full_gpu import StoppedByFullGpu
+
+TAKES_LESS = "Lower batch_size, or raise workers.gpus_each, so that fewer processes share a GPU."
 
 
 class PredictionRows:
@@ -47,24 +46,8 @@ class PredictionRows:
         Raises:
             StoppedError: The GPU has no memory for them.
         """
-        with _StoppedByFullGpu():
+        with StoppedByFullGpu(TAKES_LESS):
             predictions = self._predictor.tell([image for _, image in seen])
         return [
             row | prediction_row(prediction) for (row, _), prediction in zip(seen, predictions, strict=True)
         ]
-
-
-class _StoppedByFullGpu:
-    """Raise `StoppedError`, which says what takes less, in place of PyTorch's paragraph on its allocator."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise StoppedError(
-                "The GPU has no memory for the network. Lower batch_size, or raise workers.gpus_each: fewer "
-                "processes share a GPU then."
-            ) from error

@@ -1,4 +1,4 @@
-"""The end of a training that its GPU has no memory for."""
+"""The end of work that its GPU has no memory for."""
 
 from contextlib import ContextDecorator
 from types import TracebackType
@@ -7,9 +7,23 @@ import torch
 
 from faceml.stopped import StoppedError
 
+FOR_TRAINING = (
+    "Halve training.batch_size_per_worker (data.people_per_batch of faceml transfer) and double "
+    "training.accumulate_batches, so that a step still has as many images, or set training.precision: bf16; "
+    "in another run.folder. In a search or study, trial.gpus: 1 leaves each training a GPU of its own."
+)
+"""What of a training takes less."""
+
 
 class StoppedByFullGpu(ContextDecorator):
-    """Raise `StoppedError`, which says what takes less, in place of PyTorch's paragraph on its allocator."""
+    """Raise `StoppedError`, which says what takes less, in place of PyTorch's paragraph on its allocator.
+
+    Args:
+        remedy: What takes less, in sentences.
+    """
+
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
 
     def __enter__(self) -> None:
         pass
@@ -19,9 +33,4 @@ class StoppedByFullGpu(ContextDecorator):
     ) -> None:
         if isinstance(error, torch.OutOfMemoryError):
             first = " ".join(str(error).split()).split(". ")[0]
-            raise StoppedError(
-                f"The GPU has no memory for this training ({first}). Halve training.batch_size_per_worker "
-                "(data.people_per_batch of faceml transfer) and double training.accumulate_batches, so that "
-                "a step still has as many images, or set training.precision: bf16; in another run.folder. In "
-                "a search or study, trial.gpus: 1 leaves each training a GPU of its own."
-            ) from error
+            raise StoppedError(f"The GPU has no memory for this ({first}). {self._remedy}") from error

@@ -22,7 +22,7 @@ from faceml.places import place_below
 from faceml.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
-from faceml.training.full_gpu import StoppedByFullGpu
+from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu
 from faceml.training.objective import Objective
 from faceml.training.observer import BrokenStep, EpochRecord, Measured, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
@@ -123,7 +123,7 @@ class Trainer(Generic[ModelT]):
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
-    @StoppedByFullGpu()
+    @StoppedByFullGpu(FOR_TRAINING)
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
         """Train until `epochs` are done in all, those before a resume included, or patience is at its end.
 

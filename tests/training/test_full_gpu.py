@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from faceml.stopped import StoppedError
-from faceml.training.full_gpu import StoppedByFullGpu
+from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu
 
 SAID = (
     "CUDA out of memory. Tried to allocate 9.00 GiB. GPU 0 has a total capacity of 8.00 GiB.\nSee the docs."
 )
 
 
-@StoppedByFullGpu()
+@StoppedByFullGpu(FOR_TRAINING)
 def step(error: Exception | None = None) -> int:
     if error:
         raise error
