@@ -13,6 +13,7 @@ from faceml.schema import LandmarkSet
 LEAST_FACES = 30
 """With a known yaw, to fit two coefficients to."""
 SMALLEST_EYE_DISTANCE = 1e-3
+SMALLEST_SPREAD = 1e-6
 
 Values = npt.NDArray[np.floating[Any]]
 
@@ -52,6 +53,9 @@ def estimate_yaw(points: Values, landmark_set: LandmarkSet, known_deg: Values) -
     known = np.isfinite(known_deg)
     if known.sum() < LEAST_FACES:
         return None
+    faces = int(known.sum())
+    if min(np.std(beside[known]), np.std(known_deg[known])) < SMALLEST_SPREAD:  # one of them says nothing
+        return EstimatedYaw(np.full(len(points), known_deg[known].mean()), 0.0, faces)
     slope, offset = np.polyfit(beside[known], known_deg[known], 1)
     correlation = float(np.corrcoef(beside[known], known_deg[known])[0, 1])
-    return EstimatedYaw(slope * beside + offset, abs(correlation), int(known.sum()))
+    return EstimatedYaw(slope * beside + offset, abs(correlation), faces)

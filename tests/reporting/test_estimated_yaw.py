@@ -41,6 +41,13 @@ def test_estimate_yaw__that_has_nothing_to_do_with_the_points_says_so(rng: np.ra
     assert found.correlation < 0.2
 
 
+def test_estimate_yaw__by_points_that_never_move_is_worth_nothing(rng: np.random.Generator) -> None:
+    still = np.broadcast_to(_seen(np.zeros(1), np.zeros(1)), (50, 5, 2))
+    found = estimate_yaw(still, LANDMARK_SETS[5], rng.uniform(-35, 35, 50))
+    assert found is not None
+    assert found.correlation == 0.0
+
+
 def test_estimate_yaw__needs_faces_to_go_by() -> None:
     known = np.full(100, np.nan)
     known[: LEAST_FACES - 1] = 0.0
