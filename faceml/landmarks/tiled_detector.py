@@ -65,9 +65,10 @@ class TiledDetector:
         for tile in tiles(width, height, self._levels):
             part = image[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
             for face in self._detector.detect(part):
-                if not is_cut(face, tile, width, height):
-                    placed = place(face, tile, width, height)
-                    found += [] if any(is_same(placed, other) for other in found) else [placed]
+                placed = place(face, tile, width, height)
+                is_known = any(is_same(placed, other) for other in found)
+                if not (is_known or is_cut(face, tile, width, height)):
+                    found.append(placed)
         return sorted(found, key=lambda face: face.area, reverse=True)[: self._max_faces]
 
 
