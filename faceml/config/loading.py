@@ -139,7 +139,8 @@ def check_inputs(config: BaseModel, prefix: str = "") -> None:
     """
     lines = [
         f"Bad value: '{key}' = {str(path)!r}: no such {mark.what}. "
-        f"Name one with --set {key}={mark.what.upper()}{', or use ' + mark.or_else if mark.or_else else ''}."
+        f"Name one with --set {key}={mark.what.upper().replace(' ', '_')}"
+        f"{', or use ' + mark.or_else if mark.or_else else ''}."
         for key, path, mark in local_paths(config, MustExist, prefix)
         if not {"folder": path.is_dir, "file": path.is_file, "file or folder": path.exists}[mark.what]()
     ]

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import parse_config
+from faceml.config.loading import check_inputs, parse_config
 from faceml.config.predict import PredictConfig
 from faceml.images import RgbImage, encode_jpeg
 from faceml.prediction.predictor import load_predictor
@@ -161,6 +161,16 @@ def test_find_work__refuses_a_table_of_another_model_or_of_other_settings(
     torch.save(state, other / BEST_MODEL_FILE)
     with pytest.raises(ConfigError, match=r"output\.table: .*model\.sha256 is '"):
         find_work(prediction_job(_config(crowd, other, tmp_path / "table")))
+
+
+def test_check_inputs__takes_a_run_folder_or_a_model_and_nothing_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "m.pt").touch()
+    for place in (tmp_path, tmp_path / "m.pt"):
+        check_inputs(parse_config(PredictConfig, {"model": str(place)}))
+    with pytest.raises(
+        ConfigError, match=r"no such file or folder\. Name one with --set model=FILE_OR_FOLDER\."
+    ):
+        check_inputs(parse_config(PredictConfig, {"model": str(tmp_path / "none")}))
 
 
 @pytest.mark.parametrize(
