@@ -47,8 +47,8 @@ def peak_memory(root: Path) -> dict[str, float]:
 
 
 KINDS = {
-    "driver": "ray_jobs.extract",
-    "detector": "faceml.landmarks.extractor_main",
+    "driver": "ray_jobs.tables.extraction",
+    "detector": "faceml.tables.row_process_main",
     "actor": "ShardWorker",
 }
 
@@ -76,10 +76,10 @@ def plan_paths(paths: int) -> None:
     """List, compare and plan so many simulated paths; print seconds and the peak memory in MiB."""
     from faceml.config.extract import ExtractConfig
     from faceml.config.loading import parse_config
-    from faceml.datasets.folder import image_table
-    from faceml.datasets.plan import compare, cut_into_shards, write_plan
-    from faceml.storage import StorageFolder, StoredFile
-    from ray_jobs.extract_work import table_schema
+    from faceml.storage.folder import StorageFolder, StoredFile
+    from faceml.tables.image_listing import image_table
+    from faceml.tables.plan import compare, cut_into_shards, write_plan
+    from ray_jobs.tables.extraction_job import table_schema
 
     def simulated() -> Iterator[StoredFile]:
         for number in range(paths):

@@ -34,11 +34,11 @@ from faceml.config.model import ModelConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.identity_sampling import PKSampler
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
-from faceml.datasets.synthetic.generate import generate_faces
 from faceml.datasets.verification_pairs import draw_pairs
 from faceml.losses.angular_margin import ArcFace
 from faceml.models.identity_head import IdentityHead
 from faceml.models.recognition import build_face_resnet
+from faceml.synthetic.generate import generate_faces
 from faceml.training.process_setup import set_up_process
 from faceml.training.recognition_objective import RecognitionObjective
 from faceml.training.step import TrainingStep

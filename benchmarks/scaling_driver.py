@@ -21,14 +21,14 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import load_config
-from faceml.datasets.folder import image_table
-from faceml.datasets.plan import SMALLEST_SHARD, compare
-from faceml.storage import StorageFolder, StoredFile
-from ray_jobs import extract, shards
-from ray_jobs.cluster import RayCluster
-from ray_jobs.extract_work import extraction_job
-from ray_jobs.shard_job import ShardJob
-from ray_jobs.shard_worker import ShardResult, read_result
+from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.tables.image_listing import image_table
+from faceml.tables.plan import SMALLEST_SHARD, compare
+from ray_jobs.cluster.connection import RayCluster
+from ray_jobs.tables import driver, extraction
+from ray_jobs.tables.extraction_job import extraction_job
+from ray_jobs.tables.job import ShardJob
+from ray_jobs.tables.worker import ShardResult, read_result
 
 
 class Notebook:
@@ -100,11 +100,11 @@ class Instant:
 
 def feed(config: ExtractConfig, num_shards: int, notebook: Notebook) -> None:
     """Plan so many shards and have them done by actors that do nothing."""
-    shards.ShardWorker = Instant  # type: ignore[misc,assignment]
+    driver.ShardWorker = Instant  # type: ignore[misc,assignment]
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
     listing = image_table(files, config.data.extensions)
     work = compare(listing, StorageFolder(config.output.table), follow_changes=False)
-    notebook.timed("make", shards.make_shards)(extraction_job(config), work)
+    notebook.timed("make", driver.make_shards)(extraction_job(config), work)
 
 
 def main() -> None:
@@ -117,16 +117,16 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=0)
     arguments = parser.parse_args()
     config, notebook = load_config(ExtractConfig, arguments.config), Notebook(arguments.gcs_pid)
-    shards.read_result = notebook.read_result
+    driver.read_result = notebook.read_result
     with RayCluster():
         before = _stores()
         notebook.look()
         if arguments.what == "feed":
             feed(config, arguments.shards, notebook)
         else:
-            extract.find_work = notebook.timed("list", extract.find_work)
-            shards.make_shards = notebook.timed("make", shards.make_shards)
-            extract.run(config)
+            extraction.find_work = notebook.timed("list", extraction.find_work)
+            driver.make_shards = notebook.timed("make", driver.make_shards)
+            extraction.run(config)
         after = _stores()
     said = {
         "seconds": notebook.seconds,

@@ -16,16 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.atomic import write_text
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config, parse_config
-from faceml.datasets.folder import image_table
-from faceml.datasets.plan import SMALLEST_SHARD, cut_into_shards, read_planned_files, write_plan
-from faceml.reporting.extraction_speed import ExtractionSpeed
-from faceml.run_files import CONFIG_FILE
-from faceml.storage import StorageFolder, StoredFile
-from ray_jobs import extract
-from ray_jobs.extract_work import table_schema
+from faceml.reporting.extraction.speed import ExtractionSpeed
+from faceml.runs.files import CONFIG_FILE
+from faceml.storage.atomic import write_text
+from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.tables.image_listing import image_table
+from faceml.tables.plan import SMALLEST_SHARD, cut_into_shards, read_planned_files, write_plan
+from ray_jobs.tables import extraction
+from ray_jobs.tables.extraction_job import table_schema
 
 LOOK_UPS = 5
 ROWS_PER_SHARD = 500
@@ -56,7 +56,7 @@ def end(config: ExtractConfig, rows: int) -> dict[str, float]:
     files = Path(config.run_folder)
     write_text(files / CONFIG_FILE, dump_config(config))
     before_mib, cpu_s, started_s = _peak_mib(), time.process_time(), time.monotonic()
-    extract._conclude(config, files, ExtractionSpeed(), 0.0)
+    extraction._conclude(config, files, ExtractionSpeed(), 0.0)
     return {
         "rows": rows,
         "seconds": time.monotonic() - started_s,

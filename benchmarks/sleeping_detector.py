@@ -12,16 +12,16 @@ from typing import Self
 
 import numpy as np
 
-from faceml.images import RgbImage
+from faceml.images.decoding import RgbImage
 from faceml.landmarks.detector import FaceObservation, HeadPose
-from faceml.schema import MESH_POINTS
+from faceml.tables.schema import MESH_POINTS
 
 SLEEP_S = "FACEML_BENCHMARK_SLEEP_S"
 
 SITE = """
 import sys
 
-if "faceml.landmarks.extractor_main" in sys.orig_argv:
+if "faceml.tables.row_process_main" in sys.orig_argv:
     import os
 
     os.environ["{variable}"] = "{sleep_s}"

@@ -47,9 +47,10 @@ from faceml.datasets.augmentation import build_augmentation
 from faceml.datasets.batches import SampledBatches
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.sampling import ExpressionSampler
-from faceml.run_files import read_metrics
-from faceml.schema import LANDMARK_SETS
-from faceml.training.multitask import build_faces, build_trainer
+from faceml.runs.files import read_metrics
+from faceml.tables.schema import LANDMARK_SETS
+from faceml.training.faces import build_faces
+from faceml.training.multitask import build_trainer
 from faceml.training.process_setup import set_up_process
 
 CONFIG = Path("configs/multitask_affectnet.yaml")

@@ -27,6 +27,6 @@ def load(model: str | Path, **options: Any) -> "FacePredictor":
     Raises:
         ConfigError: There is no such model, or it cannot be used; says why.
     """
-    from faceml.prediction.predictor import load_predictor  # late: it imports PyTorch and MediaPipe
+    from faceml.prediction.loading import load_predictor
 
     return load_predictor(model, **options)

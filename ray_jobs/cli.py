@@ -10,8 +10,8 @@ import typer
 from faceml.config.config_error import ConfigError
 from ray_jobs.cli_models import doctor, evaluate, export, forget, predict
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
-from ray_jobs.job_log import set_up_log
-from ray_jobs.mistakes import MistakesOnOneLine
+from ray_jobs.cluster.exit_status import MistakesOnOneLine
+from ray_jobs.cluster.log import set_up_log
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
@@ -40,7 +40,7 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
 
     settings = load_config(SynthConfig, config, overrides or [])
     set_up_log(settings.logging.format, "synth", settings.output.root)
-    from ray_jobs import synth as job
+    from ray_jobs.local import synthesis as job
 
     job.run(settings)
     show_results(settings.output.root)
@@ -66,11 +66,11 @@ def extract(
     settings = load_config(ExtractConfig, config, overrides or [])
     set_up_log(settings.logging.format, "extract", settings.run_folder)
     if dry_run:
-        from ray_jobs.extract_work import dry_run as say_what_there_is_to_do
+        from ray_jobs.tables.extraction_job import dry_run as say_what_there_is_to_do
 
         say_what_there_is_to_do(settings, stdout_console())
         return
-    from ray_jobs import extract as job
+    from ray_jobs.tables import extraction as job
 
     job.show(*job.run(settings), settings, stdout_console())
     show_results(settings.run_folder)
@@ -87,8 +87,8 @@ def export_json(
 
     Example: faceml export-json --table tables/affectnet/train --output landmarks.json
     """
-    from faceml.datasets.seed_json import export_json as write_json
-    from faceml.schema import LANDMARK_SETS
+    from faceml.tables.plain_json import export_json as write_json
+    from faceml.tables.schema import LANDMARK_SETS
 
     if num_landmarks not in LANDMARK_SETS:
         raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
@@ -119,7 +119,7 @@ def train(
     """
     from faceml.config.loading import load_config
     from faceml.config.train import TrainConfig
-    from ray_jobs.run_folders import load_interrupted_training
+    from ray_jobs.training.resuming import load_interrupted_training
 
     if resume and config:
         raise ConfigError(f"--resume {resume}: goes on with the configuration in there. Leave out --config.")
@@ -129,7 +129,7 @@ def train(
         else load_config(TrainConfig, config or TRAIN_CONFIG, overrides or [])
     )
     set_up_log(settings.logging.format, "train", settings.run.folder)
-    from ray_jobs import train as job
+    from ray_jobs.training import multitask as job
 
     job.run(settings)
     job.show(settings, stdout_console())
@@ -157,7 +157,7 @@ def tune(
     set_up_log(settings.train.logging.format, "tune", settings.run.folder)
     if retrain and settings.retrain is None:
         settings = settings.model_copy(update={"retrain": RetrainConfig()})
-    from ray_jobs import tune as job
+    from ray_jobs.search import tuning as job
 
     job.show(job.run(settings), settings, stdout_console())
     show_results(settings.run.folder)
@@ -181,16 +181,16 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
     from faceml.config.study import StudyConfig
 
     if "arms" in read_mapping(config):
-        study = load_config(StudyConfig, config, overrides or [])
-        set_up_log(study.recognition.logging.format, "transfer", study.run.folder)
-        from ray_jobs import study as study_job
+        comparison = load_config(StudyConfig, config, overrides or [])
+        set_up_log(comparison.recognition.logging.format, "transfer", comparison.run.folder)
+        from ray_jobs.search import study
 
-        study_job.show(*study_job.run(study), study, stdout_console())
-        show_results(study.run.folder)
+        study.show(*study.run(comparison), comparison, stdout_console())
+        show_results(comparison.run.folder)
         return
     settings = load_config(RecognitionConfig, config, overrides or [])
     set_up_log(settings.logging.format, "transfer", settings.run.folder)
-    from ray_jobs import transfer as job
+    from ray_jobs.training import recognition as job
 
     job.run(settings)
     job.show(settings, stdout_console())
@@ -208,7 +208,7 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
 
     settings = load_config(DemoConfig, config, overrides or [])
     set_up_log(settings.logging.format, "demo", settings.run.folder)
-    from ray_jobs import demo as job
+    from ray_jobs.local import demo as job
 
     job.run(settings, stdout_console())
     show_results(settings.run.folder / "report.html")
@@ -245,8 +245,8 @@ def submit(
         --set data.root=$PWD/data/affectnet/train --set output.table=$PWD/tables/affectnet/train
     """
     os.environ.setdefault("RAY_AUTH_MODE", "disabled" if without_token else "token")  # before Ray reads it
-    from ray_jobs.submission import Submission
-    from ray_jobs.submit import run as submit_job
+    from ray_jobs.submission.request import Submission
+    from ray_jobs.submission.submit import run as submit_job
 
     submission = Submission(
         job,

@@ -7,7 +7,7 @@ import typer
 
 from faceml.config.config_error import ConfigError
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
-from ray_jobs.job_log import set_up_log
+from ray_jobs.cluster.log import set_up_log
 
 
 def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
@@ -21,7 +21,7 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
 
     settings = load_config(EvaluateConfig, config, overrides or [])
     set_up_log(settings.logging.format, "evaluate", settings.run.folder)
-    from ray_jobs import evaluate as job
+    from ray_jobs.local import evaluation as job
 
     job.show(job.run(settings), stdout_console())
     show_results(settings.run.folder)
@@ -32,7 +32,7 @@ def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Override
 
     Example: faceml export --set model=runs/multitask_affectnet/best_model.pt --set opset=20
     """
-    from ray_jobs import export as job
+    from ray_jobs.local import export as job
 
     settings = job.read_settings(config, overrides or [])
     job.show(job.run(settings), stdout_console())
@@ -83,12 +83,12 @@ def predict(
     )
     check_inputs(settings)
     set_up_log(settings.logging.format, "predict", settings.run_folder or settings.output.file)
-    from ray_jobs import predict as job
+    from ray_jobs.local import prediction as job
 
     if settings.output.table:
-        from ray_jobs import predict_table
+        from ray_jobs.tables import predictions
 
-        tally = predict_table.run(settings)
+        tally = predictions.run(settings)
     else:
         tally = job.run(settings)
     if results := settings.output.table or settings.output.file:
@@ -107,7 +107,7 @@ def doctor(
 
     Example: faceml doctor --seconds 2
     """
-    from ray_jobs import doctor as job
+    from ray_jobs.local import machine_check as job
 
     checks = job.run(landmarker, seconds)
     job.show(checks, stdout_console())
@@ -135,6 +135,6 @@ def forget(
 
     Example: faceml forget 0000045 --table tables/casia/train --table tables/casia/val --runs runs
     """
-    from ray_jobs import forget as job
+    from ray_jobs.local import forgetting as job
 
     job.show(job.run(person, table, runs or [], dry_run=dry_run), stdout_console())

@@ -1,37 +1,6 @@
-"""`faceml synth`: folders of drawn faces with exact landmarks. Needs no Ray."""
+"""`python -m ray_jobs.synth`: the command `faceml synth`."""
 
-import logging
-import time
-
-from faceml.config.synth import SynthConfig
-from faceml.datasets.synthetic.generate import generate_faces
-from faceml.reporting.progress import ProgressReport
-
-logger = logging.getLogger(__name__)
-
-
-def run(config: SynthConfig) -> int:
-    """Draw the faces, and return how many."""
-    started_s = time.monotonic()
-    per_unit = config.images_per_person if config.layout == "identity" else 1
-    with ProgressReport("synth", per_unit * sum(config.splits.values())) as progress:
-        faces = generate_faces(
-            config.output.root,
-            config.layout,
-            config.splits,
-            images_per_person=config.images_per_person,
-            image_size_px=config.image_size_px,
-            jpeg_quality=config.jpeg_quality,
-            seed=config.seed,
-            processes=config.processes,
-            on_progress=progress.advance,
-        )
-    seconds = time.monotonic() - started_s
-    logger.info("Drew %d faces in %.1f s, %.0f images/s", faces, seconds, faces / seconds)
-    return faces
-
+from ray_jobs.cli import main
 
 if __name__ == "__main__":
-    from ray_jobs.cli import main
-
     main("synth")

@@ -11,8 +11,8 @@ from hypothesis import settings
 
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.places import place_below
-from faceml.storage import StorageFolder
+from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import place_below
 
 # How long an example takes says more about the other processes of the machine.
 settings.register_profile("faceml", deadline=None)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from faceml.config.config_error import ConfigError
-from faceml.landmarks.rows import Row, row_without_image
-from faceml.schema import Status
-from faceml.storage import StoredFile
+from faceml.storage.folder import StoredFile
+from faceml.tables.row_maker import Row, row_without_image
+from faceml.tables.schema import Status
 
 
 @dataclass(frozen=True)
 class FragileSettings:
-    """See `faceml.landmarks.rows.RowSettings`.
+    """See `faceml.tables.row_maker.RowSettings`.
 
     Attributes:
         fault: `open`, `die`, `raise` or `hang`.

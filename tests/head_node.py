@@ -16,7 +16,7 @@ from typing import Self
 import requests
 from ray.job_submission import JobSubmissionClient
 
-from ray_jobs.followed_log import PatientClient
+from ray_jobs.submission.log import PatientClient
 from tests.job import MARK, kill_marked
 
 BIN = Path(sys.executable).parent

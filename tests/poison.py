@@ -5,7 +5,7 @@ from pathlib import Path
 SITE = """
 import sys
 
-if "faceml.landmarks.extractor_main" in sys.orig_argv:
+if "faceml.tables.row_process_main" in sys.orig_argv:
     import ctypes
     import os
     import signal

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from ray_jobs.submission import CONFIGS
+from ray_jobs.submission.request import CONFIGS
 from tests.kuberay_schema import SPECS
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from torch.nn.functional import grid_sample
 
 from faceml.config.train import AugmentationConfig
 from faceml.datasets.preprocessing import IMAGENET_MEAN
-from faceml.schema import LandmarkSet
+from faceml.tables.schema import LandmarkSet
 
 
 class FaceAugmentation(nn.Module):

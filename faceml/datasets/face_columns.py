@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.labels import EXPRESSIONS, expression_label
-from faceml.datasets.landmark_table import read_table, table_metadata_of
-from faceml.schema import crop_landmarks, landmark_column
+from faceml.tables.landmark_table import read_table, table_metadata_of
+from faceml.tables.schema import crop_landmarks, landmark_column
 
 DECODED = ("ok", "no_face")
 """Statuses of images with pixels."""

@@ -30,12 +30,12 @@ from faceml.datasets.face_columns import (
     seen_sizes,
     training_columns,
 )
-from faceml.datasets.image_copies import ImageCopies
 from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.labels import EXPRESSIONS
-from faceml.datasets.landmark_table import read_table
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.framing import Framing
+from faceml.images.framing import Framing
+from faceml.tables.image_copies import ImageCopies
+from faceml.tables.landmark_table import read_table
 
 logger = logging.getLogger(__name__)
 

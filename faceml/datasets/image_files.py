@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from faceml.storage import StorageFolder
+from faceml.storage.folder import StorageFolder
 
 
 class ImageFiles:

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from faceml.alignment import ARCFACE_TEMPLATE, align_face
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images import DecodeFailure, RgbImage, decode_image
+from faceml.images.alignment import ARCFACE_TEMPLATE, align_face
+from faceml.images.decoding import DecodeFailure, RgbImage, decode_image
 
 ALIGNED_BY = 5
 """Landmarks that the template has."""

@@ -15,9 +15,9 @@ import torch
 
 from faceml.datasets.face_columns import DECODED, expression_labels, has_landmarks, seen_landmarks
 from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.image_copies import COLUMN
 from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.tables.image_copies import COLUMN
 
 Columns = dict[str, npt.NDArray[Any]]
 

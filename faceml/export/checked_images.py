@@ -12,7 +12,7 @@ from torch import Tensor
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.agreement import Answer, Answers, Images, largest_differences
 from faceml.export.graph import FaceGraph
-from faceml.export.probes import NUM_BATCHES, random_batches
+from faceml.export.random_images import NUM_BATCHES, random_batches
 from faceml.export.split_images import SplitImages
 
 

@@ -9,7 +9,7 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.person_dataset import ALIGNED_BY
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.graph import FaceGraph, MultitaskGraph, RecognitionGraph
-from faceml.schema import LANDMARK_SETS, LandmarkSet
+from faceml.tables.schema import LANDMARK_SETS, LandmarkSet
 from faceml.training.checkpoint import read_state
 from faceml.training.trained_model import load_trained_model
 from faceml.training.trained_recognition import is_recognition, load_trained_recognition

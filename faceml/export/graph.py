@@ -78,7 +78,7 @@ class MultitaskGraph(FaceGraph):
 class RecognitionGraph(FaceGraph):
     """The direction of a face's embedding, of length 1: `embedding`, float32 of shape (B, D).
 
-    Faces have to be aligned before, which takes their landmarks; see `faceml.alignment`.
+    Faces have to be aligned before, which takes their landmarks; see `faceml.images.alignment`.
     """
 
     outputs = ("embedding",)

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from faceml.export.paired_inference import Turns
 from faceml.export.split_images import SplitImages
-from faceml.export.turns import Turns
-from faceml.metrics.differences import Interval, paired_difference
 from faceml.metrics.landmarks import normalized_errors
-from faceml.metrics.paired_shares import paired_shares_interval
-from faceml.schema import LandmarkSet
+from faceml.statistics.mean_differences import Interval, paired_difference
+from faceml.statistics.paired_proportions import paired_shares_interval
+from faceml.tables.schema import LandmarkSet
 
 
 @dataclass(frozen=True)

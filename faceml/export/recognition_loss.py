@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from faceml.datasets.verification_pairs import VerificationPairs
+from faceml.export.paired_inference import Turns
 from faceml.export.quantization_loss import PairedFigure, QuantizationLoss
-from faceml.export.turns import Turns
 from faceml.metrics.verification import (
     ScoredPairs,
     bootstrap_interval,

@@ -13,8 +13,8 @@ from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.agreement import Images
-from faceml.images import DecodeFailure, RgbImage, decode_image
-from faceml.schema import LandmarkSet
+from faceml.images.decoding import DecodeFailure, RgbImage, decode_image
+from faceml.tables.schema import LandmarkSet
 
 
 @dataclass(frozen=True)

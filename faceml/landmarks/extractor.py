@@ -5,25 +5,20 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from faceml.alignment import align_face
-from faceml.images import (
+from faceml.images.decoding import (
     DecodedImage,
     DecodeFailure,
     DecodeLimits,
-    RgbImage,
-    crop,
     decode_reduced,
     difference_hash,
-    encode_jpeg,
-    shrink,
 )
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector
 from faceml.landmarks.points import select_points
-from faceml.landmarks.rows import EmbedOptions, Row, row_without_image
-from faceml.schema import LANDMARK_SETS, Status, landmark_column
-from faceml.storage import StoredFile
+from faceml.landmarks.training_copy import EmbedOptions, bounding_box, training_copy
+from faceml.storage.folder import StoredFile
+from faceml.tables.row_maker import Row, row_without_image
+from faceml.tables.schema import LANDMARK_SETS, Status, landmark_column
 
 # The face detector sees 128×128 px of an image whatever its size; the landmark network sees 256×256 px of a
 # box 1.5 times as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2).
@@ -91,7 +86,7 @@ class LandmarkExtractor:
         if faces:
             row |= self._face_columns(faces[0])
         if self._embed:
-            row |= _training_copy(image.pixels, faces, self._embed)
+            row |= training_copy(image.pixels, faces, self._embed)
         return row
 
     def rows(self, seen: Sequence[Row]) -> list[Row]:
@@ -113,7 +108,7 @@ class LandmarkExtractor:
             shown_px = max(image.pixels.shape[:2])
             if not faces or shown_px >= max(image.width, image.height):
                 return image, faces
-            box = _bounding_box(faces[0], image.pixels)
+            box = bounding_box(faces[0], image.pixels)
             face_px = float(np.max(box[2:] - box[:2]))
             if face_px >= self._face_side_px:
                 return image, faces
@@ -133,25 +128,3 @@ class LandmarkExtractor:
         if self._store_mesh:
             columns["mesh"] = face.mesh.astype(np.float16).ravel()
         return columns
-
-
-def _bounding_box(face: FaceObservation, image: RgbImage) -> npt.NDArray[np.float64]:
-    """Return x0, y0, x1, y1 of the mesh in px."""
-    points = face.mesh[:, :2].astype(np.float64) * (image.shape[1], image.shape[0])
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
-
-
-def _training_copy(image: RgbImage, faces: list[FaceObservation], embed: EmbedOptions) -> Row:
-    if embed.align and faces:
-        points = select_points(faces[0].mesh, LANDMARK_SETS[5]).astype(np.float64)
-        return {"image_jpeg": encode_jpeg(align_face(image, points, embed.size), embed.quality)}
-    if embed.crop_margin is None or not faces:
-        return {"image_jpeg": encode_jpeg(shrink(image, embed.size), embed.quality)}
-    box = _bounding_box(faces[0], image)
-    side = max(1, round(float(np.max(box[2:] - box[:2])) * (1 + 2 * embed.crop_margin)))
-    left, top = (round(float(middle) - side / 2) for middle in (box[:2] + box[2:]) / 2)
-    height, width = image.shape[:2]
-    return {
-        "image_jpeg": encode_jpeg(shrink(crop(image, left, top, side, side), embed.size), embed.quality),
-        "crop_box": [left / width, top / height, (left + side) / width, (top + side) / height],
-    }

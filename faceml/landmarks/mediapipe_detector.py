@@ -13,10 +13,10 @@ from mediapipe.tasks.python import BaseOptions, vision
 from mediapipe.tasks.python.core import mediapipe_c_utils
 from mediapipe.tasks.python.vision import face_landmarker
 
-from faceml.images import RgbImage
+from faceml.images.decoding import RgbImage
 from faceml.landmarks.detector import FaceObservation, Points
+from faceml.landmarks.native_log import NativeLogFilter
 from faceml.landmarks.pose import head_pose
-from faceml.native_log import NativeLogFilter
 
 MEDIAPIPE_VERSION: str = mp.__version__
 

@@ -11,7 +11,7 @@ from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, res
 
 from faceml.config.config_error import ConfigError
 from faceml.config.model import BackboneName, ModelConfig
-from faceml.tensor_files import is_tensor_file, read_tensors
+from faceml.storage.tensors import is_tensor_file, read_tensors
 
 PREFIX = "backbone."
 """What the keys of a backbone start with inside the state dict of a whole model."""

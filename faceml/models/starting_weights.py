@@ -1,6 +1,12 @@
-"""Looking, before a training, whether the weights that it starts from can be had."""
+"""Checks of the weights that a training starts from, made before it starts."""
 
+from faceml.config.config_error import ConfigError
 from faceml.config.model import ModelConfig
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.storage.tensors import read_tensors
+
+COLOURS = ("color_order", "mean", "std")
+"""Of a preprocessing's fingerprint, what a backbone has to find again."""
 
 
 def refuse_unusable_weights(config: ModelConfig) -> None:
@@ -14,3 +20,31 @@ def refuse_unusable_weights(config: ModelConfig) -> None:
         from faceml.models.backbone import build_backbone_from
 
         build_backbone_from(config)
+
+
+def refuse_other_normalisation(config: ModelConfig, preprocessing: Preprocessing) -> None:
+    """Refuse a pretrained backbone that has seen other colours than it is going to see.
+
+    Where in the image a face is may differ: pretraining sees whole photographs, recognition aligned faces.
+
+    Args:
+        config: Its `weights` may be the `best_model.pt` of a run.
+        preprocessing: Of the images to come.
+
+    Raises:
+        ConfigError: Names every difference.
+    """
+    if config.weights in ("none", "imagenet"):
+        return
+    checkpoint = read_tensors(config.weights)
+    found, expected = checkpoint.get("preprocessing", {}), preprocessing.fingerprint()
+    differences = [
+        f"{name} {found[name]} where recognition has {expected[name]}"
+        for name in COLOURS
+        if name in found and found[name] != expected[name]
+    ]
+    if differences:
+        raise ConfigError(
+            f"model.weights: {config.weights} was trained with {'; '.join(differences)}. Use the faceml that "
+            "it was trained with, or train it anew."
+        )

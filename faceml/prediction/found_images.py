@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from faceml.config.config_error import ConfigError
-from faceml.datasets.folder import list_images
-from faceml.places import place_below, split_place
-from faceml.storage import StorageFolder
+from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import place_below, split_place
+from faceml.tables.image_listing import list_images
 
 
 class FoundImage(NamedTuple):

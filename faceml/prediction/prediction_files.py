@@ -11,10 +11,10 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.atomic import AtomicPath
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.schema import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
+from faceml.storage.atomic import AtomicPath
+from faceml.tables.schema import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
 
 ROWS_PER_GROUP = 500
 
@@ -70,7 +70,7 @@ def prediction_table_schema(num_landmarks: int, embedding_dim: int, metadata: di
     Args:
         num_landmarks: L.
         embedding_dim: D.
-        metadata: From `faceml.schema.table_metadata`.
+        metadata: From `faceml.tables.schema.table_metadata`.
     """
     faces = prediction_schema(num_landmarks, embedding_dim).field("faces")
     return pa.schema([*ID_FIELDS, *SIZE_FIELDS, faces, *FILE_FIELDS], metadata=metadata)

@@ -4,7 +4,6 @@ Shape letters: B images of a batch, H and W of an image.
 """
 
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -15,20 +14,15 @@ import torch
 from torch import Tensor
 
 from faceml.config.config_error import ConfigError
-from faceml.framing import Box
-from faceml.images import DecodedImage, DecodeLimits, RgbImage, crop, decode_image, decode_reduced
+from faceml.images.decoding import DecodedImage, DecodeLimits, RgbImage, crop, decode_image, decode_reduced
+from faceml.images.framing import Box
 from faceml.landmarks.detector import FaceObservation, HeadPose, LandmarkDetector
-from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.landmarks.points import select_points
-from faceml.landmarks.tiled_detector import TiledDetector
-from faceml.places import is_uri, place_below, split_place
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.run_files import BEST_MODEL_FILE
-from faceml.schema import LandmarkSet, Status
-from faceml.storage import StorageFolder
-from faceml.tensor_files import is_tensor_file
-from faceml.training.trained_model import TrainedModel, load_trained_model
+from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import is_uri, split_place
+from faceml.tables.schema import LandmarkSet, Status
+from faceml.training.trained_model import TrainedModel
 
 Image = str | Path | bytes | RgbImage
 """The path or URI of a file, its content, or uint8 RGB of shape (H, W, 3)."""
@@ -206,60 +200,3 @@ def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     left = iter(items)
     while chunk := list(islice(left, size)):
         yield chunk
-
-
-def load_predictor(
-    model: str | Path,
-    *,
-    finds_faces: bool = True,
-    max_faces: int = 10,
-    min_detection_confidence: float = 0.5,
-    zoom_levels: int = 2,
-    landmarker: Path | None = None,
-    batch_size: int = 32,
-    device: torch.device | str = "cpu",
-) -> FacePredictor:
-    """Open a trained network for use.
-
-    Args:
-        model: Run folder of `faceml train`, or its `best_model.pt`; a path or URI.
-        finds_faces: Look for faces, and show each to the network as it saw faces in training; otherwise each
-            image is taken for one face, whole.
-        max_faces: Most faces looked for in an image.
-        min_detection_confidence: Score from 0 to 1 below which there is no face.
-        zoom_levels: 1 looks at each image as a whole; each one more also at its parts, for smaller faces.
-        landmarker: MediaPipe's `face_landmarker.task`; by default it is looked for.
-        batch_size: Faces that the network sees at once.
-        device: Of the network.
-
-    Raises:
-        ConfigError: There is no such model, or it cannot be used; says why.
-    """
-    trained = load_trained_model(model_file(model))
-    if not finds_faces:
-        return FacePredictor(trained, None, batch_size, device)
-    single = MediaPipeDetector(find_model_bundle(landmarker), max_faces, min_detection_confidence)
-    detector = TiledDetector(single, zoom_levels, max_faces)
-    predictor = FacePredictor(trained, detector, batch_size, device)
-    detector.__enter__()
-    # Given back with the predictor, or at the interpreter's end.
-    weakref.finalize(predictor, detector.__exit__, None, None, None)
-    return predictor
-
-
-def model_file(model: str | Path) -> str:
-    """Return the place of a model, given its own or that of its run folder.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    place = str(model)
-    file = place if place.endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
-    if not is_tensor_file(file):
-        raise ConfigError(
-            f"model: there is no {file}. Name the run folder of a `faceml train` that has ended."
-        )
-    return file
-
-
-MODEL_SUFFIX = ".pt"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.landmarks.detector import HeadPose
-from faceml.schema import LANDMARK_SETS, Status
+from faceml.tables.schema import LANDMARK_SETS, Status
 
 Values = npt.NDArray[np.float32]
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceml.config.config_error import ConfigError
-from faceml.landmarks.rows import RowMaker
-from faceml.places import split_place
-from faceml.storage import StorageFolder
+from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import split_place
+from faceml.tables.row_maker import RowMaker
 
 MAX_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """What a process needs to know to predict, see `faceml.landmarks.rows.RowSettings`.
+    """What a process needs to know to predict, see `faceml.tables.row_maker.RowSettings`.
 
     Attributes:
         root: Folder of the images, a path or URI.
@@ -57,7 +57,7 @@ class PredictionSettings:
         """
         import torch
 
-        from faceml.prediction.predictor import load_predictor
+        from faceml.prediction.loading import load_predictor
         from faceml.prediction.rows import PredictionRows
 
         torch.set_num_threads(1)  # there is one of these processes for each core

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 
-from faceml.landmarks.rows import Row, row_without_image
 from faceml.prediction.prediction_files import prediction_row
 from faceml.prediction.predictor import FacePredictor, SeenImage
-from faceml.schema import Status
-from faceml.storage import StoredFile
+from faceml.storage.folder import StoredFile
+from faceml.tables.row_maker import Row, row_without_image
+from faceml.tables.schema import Status
 from faceml.training.full_gpu import StoppedByFullGpu
 
 TAKES_LESS = "Lower batch_size, or raise workers.gpus_each, so that fewer processes share a GPU."

@@ -7,7 +7,7 @@ import numpy as np
 
 from faceml.config.recognition import RecognitionDataConfig
 from faceml.config.train import DataConfig
-from faceml.datasets.landmark_table import read_table
+from faceml.tables.landmark_table import read_table
 
 
 def content_digest(table: str) -> str:

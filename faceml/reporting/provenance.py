@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import faceml
 from faceml.config.evaluate import EvaluateConfig
-from faceml.datasets.landmark_table import table_metadata_of
-from faceml.places import split_place
 from faceml.reporting.data_digest import content_digest
-from faceml.storage import StorageFolder
+from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import split_place
+from faceml.tables.landmark_table import table_metadata_of
 from faceml.training.trained_model import TrainedModel
 
 DETECTOR_KEYS = ("name", "version", "model_sha256")

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from faceml.atomic import AtomicPath
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.framing import Framing
-from faceml.schema import LandmarkSet
-from faceml.tensor_files import read_tensors
+from faceml.images.framing import Framing
+from faceml.storage.atomic import AtomicPath
+from faceml.storage.tensors import read_tensors
+from faceml.tables.schema import LandmarkSet
 from faceml.training.observer import Metrics
 
 if TYPE_CHECKING:

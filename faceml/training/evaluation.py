@@ -13,7 +13,7 @@ from faceml.metrics.confusion import ConfusionMatrix
 from faceml.metrics.expression import expression_metrics
 from faceml.metrics.landmarks import LandmarkAgreement
 from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
-from faceml.schema import LandmarkSet
+from faceml.tables.schema import LandmarkSet
 from faceml.training.observer import Metrics
 
 

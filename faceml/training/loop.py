@@ -18,8 +18,8 @@ from faceml.datasets.augmentation import FaceAugmentation
 from faceml.datasets.batches import EpochBatches
 from faceml.datasets.face_dataset import FaceSample
 from faceml.models.backbone import ModelT
-from faceml.places import place_below
-from faceml.stopped import StoppedError
+from faceml.storage.locations import place_below
+from faceml.storage.stopped import StoppedError
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
 from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu

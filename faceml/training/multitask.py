@@ -17,9 +17,9 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.sampling import ExpressionSampler
 from faceml.losses.expression import build_class_weights
 from faceml.losses.landmarks import build_landmark_loss
-from faceml.losses.weighting import build_weighting
+from faceml.losses.weighting.build import build_weighting
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
-from faceml.schema import LANDMARK_SETS
+from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint
 from faceml.training.evaluation import Evaluation
 from faceml.training.faces import Faces, build_faces, steps_per_epoch

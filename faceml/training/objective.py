@@ -11,7 +11,7 @@ from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.expression import expression_cross_entropy
 from faceml.losses.landmarks import masked_mse
-from faceml.losses.weighting import TaskWeighting
+from faceml.losses.weighting.base import TaskWeighting
 from faceml.models.backbone import ModelT
 from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
 from faceml.training.workers import flattened, mean_over_workers

@@ -21,7 +21,7 @@ from faceml.datasets.verification_pairs import VerificationPairs, draw_pairs, re
 from faceml.losses.angular_margin import build_angular_margin
 from faceml.models.identity_head import IdentityHead
 from faceml.models.recognition import FaceResNet, build_face_resnet
-from faceml.schema import LANDMARK_SETS
+from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.kernels import choose_kernels
 from faceml.training.loop import Trainer, TrainerOptions
 from faceml.training.observer import Metrics

@@ -12,7 +12,7 @@ from torch.nn import functional
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.angular_margin import AngularMargin
-from faceml.losses.weighting import FixedWeighting
+from faceml.losses.weighting.fixed import FixedWeighting
 from faceml.models.identity_head import IdentityHead
 from faceml.models.recognition import FaceResNet
 from faceml.training.objective import Objective, ObjectiveOutput

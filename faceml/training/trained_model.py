@@ -9,9 +9,9 @@ from faceml.config.config_error import ConfigError
 from faceml.config.model import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.framing import Framing
+from faceml.images.framing import Framing
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
-from faceml.schema import LANDMARK_SETS, LandmarkSet
+from faceml.tables.schema import LANDMARK_SETS, LandmarkSet
 from faceml.training.checkpoint import contract, read_state
 
 KEYS = ("model_state_dict", "config", "preprocessing", "landmark_set")

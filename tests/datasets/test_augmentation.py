@@ -18,13 +18,13 @@ from faceml.datasets.augmentation import (
     relight,
 )
 from faceml.datasets.preprocessing import IMAGENET_MEAN
-from faceml.datasets.synthetic.expression import sample_expression
-from faceml.datasets.synthetic.person import sample_person
-from faceml.datasets.synthetic.render import render_face
-from faceml.datasets.synthetic.scene import sample_scene
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.points import select_points
-from faceml.schema import LANDMARK_SETS
+from faceml.synthetic.expression import sample_expression
+from faceml.synthetic.person import sample_person
+from faceml.synthetic.render import render_face
+from faceml.synthetic.scene import sample_scene
+from faceml.tables.schema import LANDMARK_SETS
 
 BLOB_SIGMA_PX = 2.0
 FILL_RGB = [round(255 * channel) for channel in IMAGENET_MEAN]

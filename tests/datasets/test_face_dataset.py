@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader, default_collate
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
-from faceml.datasets.landmark_table import write_shard
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images import RgbImage, decode_image, encode_jpeg, shrink
-from faceml.schema import landmark_schema, table_metadata
-from faceml.stopped import StoppedError
-from faceml.storage import StorageFolder
+from faceml.images.decoding import RgbImage, decode_image, encode_jpeg, shrink
+from faceml.storage.folder import StorageFolder
+from faceml.storage.stopped import StoppedError
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
 # In no order, as shards come; two rows without a face, two without pixels.

@@ -10,12 +10,12 @@ from torch.utils.data import default_collate
 from faceml.datasets.face_columns import training_columns
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.image_files import ImageFiles
-from faceml.datasets.landmark_table import read_table, write_shard
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import collated, decode_rows
-from faceml.images import encode_jpeg
-from faceml.schema import landmark_schema, table_metadata
-from faceml.stopped import StoppedError
+from faceml.images.decoding import encode_jpeg
+from faceml.storage.stopped import StoppedError
+from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
 
 STATUSES = ("ok", "no_face", "ok", "undecodable", "ok", "ok")
 

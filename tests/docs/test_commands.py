@@ -17,7 +17,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from faceml.datasets.synthetic.generate import generate_faces
+from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
 from tests.head_node import HeadNode, new_token
 

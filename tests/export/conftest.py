@@ -11,14 +11,14 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from faceml.config.model import ModelConfig
-from faceml.datasets.landmark_table import write_shard
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.onnx_file import write_onnx
 from faceml.export.program import export_program
-from faceml.images import encode_jpeg
+from faceml.images.decoding import encode_jpeg
 from faceml.models.multitask import build_multitask_model
-from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
 from faceml.training.checkpoint import model_checkpoint, write_state
 
 SIDE = 32

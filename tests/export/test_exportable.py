@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from faceml.alignment import ARCFACE_TEMPLATE
 from faceml.config.config_error import ConfigError
 from faceml.config.model import ModelConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.export.exportable import load_exportable
+from faceml.images.alignment import ARCFACE_TEMPLATE
 from faceml.models.recognition import FaceResNet
 from faceml.training.checkpoint import read_state, write_state
 

@@ -13,9 +13,9 @@ from faceml.datasets.labels import EXPRESSIONS
 from faceml.export.agreement import eager, largest_differences, refuse_differences
 from faceml.export.exportable import Exportable
 from faceml.export.onnx_file import open_onnx, read_metadata, write_onnx
-from faceml.export.probes import random_batches
-from faceml.schema import LANDMARK_SETS
-from faceml.stopped import StoppedError
+from faceml.export.random_images import random_batches
+from faceml.storage.stopped import StoppedError
+from faceml.tables.schema import LANDMARK_SETS
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 1, 1), (4, 33, 120), (7, 300, 257), (3, 480, 640)])

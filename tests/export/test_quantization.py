@@ -8,8 +8,8 @@ import pytest
 from onnx import numpy_helper
 
 from faceml.export.onnx_file import open_onnx, read_metadata
-from faceml.export.probes import random_batches
 from faceml.export.quantization import write_int8
+from faceml.export.random_images import random_batches
 
 
 @pytest.fixture(scope="module")

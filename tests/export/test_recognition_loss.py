@@ -5,8 +5,8 @@ import pytest
 
 from faceml.datasets.verification_pairs import draw_pairs
 from faceml.export.agreement import Answers
+from faceml.export.paired_inference import Turns
 from faceml.export.recognition_loss import recognition_loss
-from faceml.export.turns import Turns
 from faceml.metrics.verification import verification_accuracy
 from faceml.training.verification import score_pairs
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from faceml.export.exportable import Exportable
 from faceml.export.graph import MultitaskGraph
-from faceml.export.probes import random_batches
+from faceml.export.random_images import random_batches
 from faceml.export.write import write_models
-from faceml.stopped import StoppedError
+from faceml.storage.stopped import StoppedError
 
 
 class UnlikeItself(MultitaskGraph):

@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from faceml.datasets.synthetic.expression import sample_expression
-from faceml.datasets.synthetic.person import sample_person
-from faceml.datasets.synthetic.render import render_face
-from faceml.datasets.synthetic.scene import Scene
-from faceml.images import RgbImage
+from faceml.images.decoding import RgbImage
+from faceml.synthetic.expression import sample_expression
+from faceml.synthetic.person import sample_person
+from faceml.synthetic.render import render_face
+from faceml.synthetic.scene import Scene
 
 
 @pytest.fixture(scope="session")

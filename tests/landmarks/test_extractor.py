@@ -11,15 +11,16 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from faceml.alignment import align_face
-from faceml.datasets.landmark_table import read_table, write_shard
-from faceml.datasets.synthetic.generate import generate_faces
-from faceml.images import DecodeLimits, RgbImage, decode_image, difference_hash
+from faceml.images.alignment import align_face
+from faceml.images.decoding import DecodeLimits, RgbImage, decode_image, difference_hash
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.rows import EmbedOptions, Row
-from faceml.schema import crop_landmarks, landmark_schema, table_metadata
-from faceml.storage import StorageFolder, StoredFile
+from faceml.landmarks.training_copy import EmbedOptions
+from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.synthetic.generate import generate_faces
+from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.row_maker import Row
+from faceml.tables.schema import crop_landmarks, landmark_schema, table_metadata
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 METADATA = table_metadata({"name": "mediapipe"}, {}, "0")

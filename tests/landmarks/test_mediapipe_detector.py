@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from faceml.images import RgbImage
+from faceml.images.decoding import RgbImage
 from faceml.landmarks.detector import FaceObservation, HeadPose
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.points import select_points
 from faceml.landmarks.pose import head_pose
-from faceml.schema import LANDMARK_SETS
+from faceml.tables.schema import LANDMARK_SETS
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 TEN = LANDMARK_SETS[10]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from faceml.landmarks.points import select_points
-from faceml.schema import LANDMARK_SETS
+from faceml.tables.schema import LANDMARK_SETS
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

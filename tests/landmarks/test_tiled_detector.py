@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceml.datasets.synthetic.generate import generate_faces
-from faceml.images import RgbImage, decode_image
+from faceml.images.decoding import RgbImage, decode_image
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.tiled_detector import SMALLEST_TILE_PX, TiledDetector, box_of, tiles
+from faceml.synthetic.generate import generate_faces
 
 SIDE_PX = 180
 CORNERS = ((60, 40), (560, 30), (1150, 380), (330, 640), (1000, 700))

@@ -18,7 +18,7 @@ from faceml.models.backbone import (
     feature_dim,
     load_backbone_weights,
 )
-from faceml.places import place_below
+from faceml.storage.locations import place_below
 
 CHOICES = ("none", "imagenet", "a file with a ResNet state dict")
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from faceml.config.model import ModelConfig
-from faceml.datasets.landmark_table import read_table
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.synthetic.generate import generate_faces
-from faceml.framing import Framing
-from faceml.images import RgbImage, decode_image
+from faceml.images.decoding import RgbImage, decode_image
+from faceml.images.framing import Framing
 from faceml.models.multitask import build_multitask_model
-from faceml.run_files import BEST_MODEL_FILE
-from faceml.schema import LANDMARK_SETS
+from faceml.runs.files import BEST_MODEL_FILE
+from faceml.synthetic.generate import generate_faces
+from faceml.tables.landmark_table import read_table
+from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 
 SIDE_PX = 200

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from faceml.images import RgbImage
+from faceml.images.decoding import RgbImage
 from faceml.prediction.drawing import BOX_RGB, draw_predictions
 from faceml.prediction.results import FacePrediction, ImagePrediction
 

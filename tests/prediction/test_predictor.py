@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 import faceml
 from faceml.config.config_error import ConfigError
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images import RgbImage, decode_image, encode_jpeg
+from faceml.images.decoding import RgbImage, decode_image, encode_jpeg
 from faceml.training.checkpoint import read_state, write_state
 from faceml.training.trained_model import load_trained_model
 from tests.prediction.conftest import CORNERS, SIDE_PX

@@ -10,11 +10,11 @@ import ray
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
-from faceml.datasets.landmark_table import write_shard
-from faceml.datasets.synthetic.generate import generate_faces
-from faceml.images import encode_jpeg
-from faceml.schema import landmark_schema, table_metadata
-from ray_jobs import extract
+from faceml.images.decoding import encode_jpeg
+from faceml.synthetic.generate import generate_faces
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
+from ray_jobs.tables import extraction
 from tests.head_node import HeadNode, new_token
 from tests.job import Job
 
@@ -56,7 +56,7 @@ def tables(ray_cluster: None, faces: Path, tmp_path_factory: pytest.TempPathFact
 def extract_splits(faces: Path, tables: Path) -> None:
     for split in SPLITS:
         raw = {"data": {"root": str(faces / split)}, "output": {"table": str(tables / split)}}
-        extract.run(parse_config(ExtractConfig, raw))
+        extraction.run(parse_config(ExtractConfig, raw))
 
 
 @pytest.fixture(scope="session")

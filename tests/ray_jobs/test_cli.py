@@ -19,8 +19,8 @@ import pytest
 
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
-from faceml.datasets.landmark_table import read_table
-from faceml.run_files import read_metrics
+from faceml.runs.files import read_metrics
+from faceml.tables.landmark_table import read_table
 
 REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")

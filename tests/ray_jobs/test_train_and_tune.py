@@ -21,12 +21,13 @@ from faceml.config.loading import load_config, parse_config
 from faceml.config.model import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
-from faceml.datasets.landmark_table import read_table
 from faceml.models.recognition import FaceResNet
-from faceml.run_files import read_metrics
-from ray_jobs import train, tune
-from ray_jobs.job_log import JsonLines
-from ray_jobs.metrics import TrainingMetrics
+from faceml.runs.files import read_metrics
+from faceml.tables.landmark_table import read_table
+from ray_jobs.cluster.log import JsonLines
+from ray_jobs.cluster.prometheus import TrainingMetrics
+from ray_jobs.search import tuning
+from ray_jobs.training import multitask
 from tests.observed import exported, worker_lines
 
 EPOCHS = 2
@@ -75,7 +76,7 @@ def run_folder(
     handler = logging.StreamHandler(driver_log)
     handler.setFormatter(JsonLines({"job": "train"}))
     logging.getLogger().addHandler(handler)
-    train.run(parse_config(TrainConfig, settings))
+    multitask.run(parse_config(TrainConfig, settings))
     logging.getLogger().removeHandler(handler)
     return folder
 
@@ -123,7 +124,7 @@ def test_train__log_lines_of_driver_and_workers_are_json_if_asked(
     assert sorted(line["rank"] for line in begun) == [0, 1]
     for line in begun:
         assert (line["job"], line["node"]) == ("train", socket.gethostname())
-        assert (line["level"], line["logger"]) == ("INFO", "ray_jobs.train_worker")
+        assert (line["level"], line["logger"]) == ("INFO", "ray_jobs.training.worker")
 
 
 def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:
@@ -164,7 +165,7 @@ def test_train__best_model_serves_the_transfer_snippet_verbatim(run_folder: Path
 
 def test_train__refuses_to_write_over_a_finished_run(faces: Path, tables: Path, run_folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
-        train.run(parse_config(TrainConfig, _train_settings(faces, tables, run_folder, workers=2)))
+        multitask.run(parse_config(TrainConfig, _train_settings(faces, tables, run_folder, workers=2)))
 
 
 def test_train__refuses_to_go_on_with_other_settings(faces: Path, tables: Path, tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_train__refuses_to_go_on_with_other_settings(faces: Path, tables: Path, 
         yaml.safe_dump(parse_config(TrainConfig, settings).model_dump(mode="json") | {"seed": 5})
     )
     with pytest.raises(ConfigError, match="unfinished run with another seed"):
-        train.run(parse_config(TrainConfig, settings))
+        multitask.run(parse_config(TrainConfig, settings))
 
 
 def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path:
     settings["scaling"] = {"num_train_workers": 2, "cpus_per_worker": 3}
     settings["training"]["batch_size_per_worker"] = 8
     with pytest.raises(ConfigError, match="scaling: needs 6 CPU, the cluster has 2 CPU"):
-        train.run(parse_config(TrainConfig, settings))
+        multitask.run(parse_config(TrainConfig, settings))
     assert not (tmp_path / "run").exists(), (
         "a refused run leaves nothing that the next one would stumble over"
     )
@@ -199,7 +200,7 @@ def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
         "num_trials": 2,
         "run": {"folder": str(tmp_path / "tune")},
     }
-    trials = tune.run(parse_config(TuneConfig, settings))
+    trials = tuning.run(parse_config(TuneConfig, settings))
     assert sorted(trial.settings["weighting.kind"] for trial in trials) == ["fixed"] * 2 + ["uncertainty"] * 2
     assert len({trial.settings["optimizer.learning_rate"] for trial in trials}) >= 2
     accuracies = [trial.best_accuracy for trial in trials]
@@ -209,10 +210,10 @@ def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
     best = load_config(TrainConfig, tmp_path / "tune" / "best_config.yaml")
     assert best.optimizer.learning_rate == trials[0].settings["optimizer.learning_rate"]
     assert best.weighting.kind == trials[0].settings["weighting.kind"]
-    assert train.run(best)["epochs"] == EPOCHS
+    assert multitask.run(best)["epochs"] == EPOCHS
     assert (tmp_path / "tune" / "best" / "best_model.pt").is_file()
     with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
-        tune.run(parse_config(TuneConfig, settings))
+        tuning.run(parse_config(TuneConfig, settings))
 
 
 def test_check_search__refuses_values_that_the_training_refuses(
@@ -228,18 +229,18 @@ def test_check_search__refuses_values_that_the_training_refuses(
 
     together = search("weighting.kind", kind="choice", values=["uncertainty", "fixed"])
     kinds = ["fixed", "uncertainty_kendall", "uncertainty_revised", "dwa", "rlw", "famo", "pcgrad"]
-    tune.check_search(search("weighting.kind", kind="grid", values=["uncertainty", *kinds]))
-    tune.check_search(search("loss.landmarks.kind", kind="grid", values=["mse", "smooth_l1", "wing"]))
+    tuning.check_search(search("weighting.kind", kind="grid", values=["uncertainty", *kinds]))
+    tuning.check_search(search("loss.landmarks.kind", kind="grid", values=["mse", "smooth_l1", "wing"]))
     rate = {"weighting.learning_rate": {"kind": "choice", "values": [0.1]}}
     both = together.model_dump(mode="json")
     both["search"] |= rate
     with pytest.raises(ConfigError, match=r"Unknown key: 'train\.weighting\.learning_rate'"):
-        tune.check_search(parse_config(TuneConfig, both))
+        tuning.check_search(parse_config(TuneConfig, both))
     with pytest.raises(ConfigError, match=r"'train\.model\.weights' = '/nowhere\.pt': no such file"):
-        tune.check_search(search("model.weights", kind="grid", values=["none", "/nowhere.pt"]))
+        tuning.check_search(search("model.weights", kind="grid", values=["none", "/nowhere.pt"]))
     with pytest.raises(ConfigError, match=r"Unknown key: 'train\.optimizer\.lr'"):
-        tune.check_search(search("optimizer.lr", kind="choice", values=[1.0]))
+        tuning.check_search(search("optimizer.lr", kind="choice", values=[1.0]))
     with pytest.raises(ConfigError, match=r"'train\.model\.backbone' = 'resnet34'"):
-        tune.check_search(search("model.backbone", kind="choice", values=["resnet18", "resnet34"]))
+        tuning.check_search(search("model.backbone", kind="choice", values=["resnet18", "resnet34"]))
     with pytest.raises(ConfigError, match=r"'train\.loss\.label_smoothing' = 1\.5"):
-        tune.check_search(search("loss.label_smoothing", kind="uniform", low=0.0, high=1.5))
+        tuning.check_search(search("loss.label_smoothing", kind="uniform", low=0.0, high=1.5))

@@ -13,11 +13,11 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
-from faceml.datasets.landmark_table import read_table, write_shard
-from faceml.reporting.extraction import summarize_table
-from faceml.reporting.tuning import Trial
-from faceml.run_files import write_summary
-from faceml.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.reporting.extraction.summary import summarize_table
+from faceml.runs.files import write_summary
+from faceml.search.trial import Trial
+from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
 
 STATUSES = {"0": ["ok"] * 6, "3": ["ok"] * 3 + ["no_face"], "7": ["ok", "no_face", "undecodable"]}
 """Of every image, by folder."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import count, product
 from typing import Any
 
-from faceml.reporting.tuning import Trial
+from faceml.search.trial import Trial
 
 EPOCHS = 4
 

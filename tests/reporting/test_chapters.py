@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from faceml.config.config_error import ConfigError
-from faceml.reporting.extraction_report import extraction_chapter
-from faceml.reporting.html import Chapter, Report, Section, render_report
-from faceml.reporting.scores import SCORES
-from faceml.reporting.training_report import training_chapter
-from faceml.reporting.tuning import Trial
-from faceml.reporting.tuning_report import tuning_chapter
+from faceml.page.html import Chapter, Report, Section, render_report
+from faceml.reporting.extraction.report import extraction_chapter
+from faceml.reporting.search.report import tuning_chapter
+from faceml.reporting.training.report import training_chapter
+from faceml.search.scores import SCORES
+from faceml.search.trial import Trial
 from tests.reporting.conftest import MakeRecords
 
 

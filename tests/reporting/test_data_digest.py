@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from faceml.datasets.landmark_table import write_shard
 from faceml.reporting.data_digest import content_digest, data_facts
-from faceml.schema import landmark_schema, table_metadata
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
 
 SCHEMA = landmark_schema(table_metadata({"name": "drawn"}, {}, "0"))
 

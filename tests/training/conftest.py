@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.datasets.landmark_table import write_shard
-from faceml.images import encode_jpeg
-from faceml.schema import landmark_schema, table_metadata
+from faceml.images.decoding import encode_jpeg
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import torch
 
 from faceml.config.model import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.framing import Framing
+from faceml.images.framing import Framing
 from faceml.models.multitask import build_multitask_model
-from faceml.schema import LANDMARK_SETS
-from faceml.stopped import StoppedError
+from faceml.storage.stopped import StoppedError
+from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, read_state, write_state
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from faceml.stopped import StoppedError
+from faceml.storage.stopped import StoppedError
 from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu
 
 SAID = (

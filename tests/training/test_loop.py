@@ -13,9 +13,9 @@ from torch import nn
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.batches import SampledBatches
-from faceml.datasets.landmark_table import read_table
-from faceml.schema import LANDMARK_SETS
-from faceml.stopped import StoppedError
+from faceml.storage.stopped import StoppedError
+from faceml.tables.landmark_table import read_table
+from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.loop import Trainer
 from faceml.training.multitask import build_trainer
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord

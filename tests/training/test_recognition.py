@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.alignment import template
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.recognition import RecognitionConfig
-from faceml.datasets.landmark_table import write_shard
-from faceml.images import encode_jpeg
-from faceml.schema import landmark_schema, table_metadata
+from faceml.images.alignment import template
+from faceml.images.decoding import encode_jpeg
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from faceml.config.weighting import WeightingConfig
-from faceml.losses.weighting import TaskWeighting, build_weighting
+from faceml.losses.weighting.base import TaskWeighting
+from faceml.losses.weighting.build import build_weighting
 
 TASKS = ("expression", "landmarks")
 

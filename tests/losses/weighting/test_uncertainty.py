@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from faceml.config.weighting import WeightingConfig
-from faceml.losses.weighting import TaskWeighting, build_weighting
+from faceml.losses.weighting.base import TaskWeighting
+from faceml.losses.weighting.build import build_weighting
 
 TASKS = ("expression", "landmarks")
 LEARNED = ("uncertainty", "uncertainty_kendall", "uncertainty_revised")

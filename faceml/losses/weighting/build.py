@@ -1,0 +1,35 @@
+"""Building the weighting of the task losses that a configuration names."""
+
+from faceml.config.weighting import FixedWeighting as FixedConfig
+from faceml.config.weighting import PCGradWeighting as PCGradConfig
+from faceml.config.weighting import WeightingConfig
+from faceml.losses.weighting.adaptive import DynamicWeightAverage, FastAdaptiveWeighting, RandomWeighting
+from faceml.losses.weighting.base import TaskWeighting
+from faceml.losses.weighting.fixed import ConflictFreeWeighting, FixedWeighting
+from faceml.losses.weighting.uncertainty import KendallWeighting, RevisedWeighting, UncertaintyWeighting
+
+CLASSIFICATION, REGRESSION = ["expression"], ["landmarks"]
+TASKS = [*CLASSIFICATION, *REGRESSION]
+
+
+def build_weighting(config: WeightingConfig, seed: int = 0) -> TaskWeighting:
+    """Build the weighting of the tasks `expression` (classification) and `landmarks` (regression).
+
+    Args:
+        config: Which, and its settings.
+        seed: Of a weighting that draws.
+    """
+    if isinstance(config, FixedConfig | PCGradConfig):
+        weighting = FixedWeighting if config.kind == "fixed" else ConflictFreeWeighting
+        return weighting({"expression": config.lambda_expression, "landmarks": config.lambda_landmarks})
+    if config.kind == "dwa":
+        return DynamicWeightAverage(TASKS, config.temperature)
+    if config.kind == "rlw":
+        return RandomWeighting(TASKS, seed)
+    if config.kind == "famo":
+        return FastAdaptiveWeighting(TASKS, config.learning_rate, config.decay)
+    start, limit = config.initial_log_var, config.max_abs_log_var
+    if config.kind == "uncertainty_kendall":
+        return KendallWeighting(CLASSIFICATION, REGRESSION, start, limit)
+    learned = UncertaintyWeighting if config.kind == "uncertainty" else RevisedWeighting
+    return learned(TASKS, start, limit)

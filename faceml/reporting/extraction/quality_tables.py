@@ -1,0 +1,100 @@
+"""The quality of an extraction as tables, for the terminal and for the report."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from faceml.page.numbers import percent
+from faceml.page.tables import DataTable, terminal_table
+from faceml.quality.findings import ANGLES, PERCENTILES, TURNED_DEG, ExtractionQuality, Implausible
+from faceml.quality.overlap import Overlap
+from faceml.reporting.extraction.landmark_sheet import folder_name
+
+MOST_SHOWN = 10
+MOST_IMPLAUSIBLE_SHOWN = 5
+MOST_NAMED = 4
+"""Images named of a file that lies in many places."""
+
+
+def quality_tables(quality: ExtractionQuality) -> list[Table]:
+    """Return what the terminal shows: head pose, duplicates, and the least plausible landmarks."""
+    tables = [
+        *pose_tables(quality),
+        *duplicate_tables(quality),
+        *implausible_tables(quality.least_plausible[:MOST_IMPLAUSIBLE_SHOWN]),
+    ]
+    return [terminal_table(table) for table in tables]
+
+
+def pose_tables(quality: ExtractionQuality) -> list[DataTable]:
+    """Return the distribution of yaw, pitch and roll, if there is any."""
+    header = ["angle", *("median" if p == 50 else f"{p} %" for p in PERCENTILES), f"beyond ±{TURNED_DEG}°"]
+    rows = [
+        [
+            f"{angle.name}, {ANGLES[angle.name]}",
+            *(f"{degrees:.1f}".replace("-", "−") for degrees in angle.percentiles_deg),
+            percent(angle.turned),
+        ]
+        for angle in quality.pose
+    ]
+    title = f"Head pose in degrees, as the viewer sees it: percentiles of {quality.faces:,} faces"
+    return [DataTable(title=title, header=header, rows=rows)] if rows else []
+
+
+def duplicate_tables(quality: ExtractionQuality) -> list[DataTable]:
+    """Return how many near-duplicates there are in each other table, examples, and conflicting labels."""
+    tables = [
+        DataTable(
+            title=f"Images that are in other tables too, within {quality.max_hash_distance} of 64 bits",
+            header=["table", "pairs", "images here", "images there", "same file"],
+            rows=[
+                [
+                    overlap.name,
+                    f"{overlap.num_pairs:,}",
+                    *(
+                        f"{near:,} of {all_:,}"
+                        for near, all_ in zip(overlap.near, overlap.images, strict=True)
+                    ),
+                    f"{overlap.identical:,}",
+                ]
+                for overlap in quality.overlaps
+            ],
+        ),
+        *(_pair_table(overlap) for overlap in quality.overlaps),
+        DataTable(
+            title="The same file under several labels" + _shown(quality.num_conflicts),
+            header=["labels", "images"],
+            rows=[[labels(group), _named(group)] for group in quality.conflicts[:MOST_SHOWN]],
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def implausible_tables(images: Sequence[Implausible]) -> list[DataTable]:
+    """Return the images of implausible landmarks, if there are any."""
+    rows = [[image.image_id, f"{image.distance:.1f}"] for image in images]
+    title = "Least plausible landmarks"
+    return [DataTable(title=title, header=["image", "distance"], rows=rows)] if rows else []
+
+
+def labels(image_ids: Sequence[str]) -> str:
+    """Name the folders that images lie in, as labels."""
+    folders = (image_id.partition("/")[0] if "/" in image_id else "" for image_id in image_ids)
+    return ", ".join(dict.fromkeys(folder_name(folder) for folder in folders))
+
+
+def _pair_table(overlap: Overlap) -> DataTable:
+    return DataTable(
+        title=f"Near-duplicates in {overlap.name}" + _shown(overlap.num_pairs),
+        header=["image", f"in {overlap.name}", "bits"],
+        rows=[[pair.image_id, pair.other_id, str(pair.bits)] for pair in overlap.pairs[:MOST_SHOWN]],
+    )
+
+
+def _shown(number: int) -> str:
+    return f", {MOST_SHOWN} of {number:,}" if number > MOST_SHOWN else ""
+
+
+def _named(image_ids: Sequence[str]) -> str:
+    more = len(image_ids) - MOST_NAMED
+    return ", ".join(image_ids[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,129 @@
+"""The images behind the rows of a landmark table, a few of them, for people to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from faceml.config.config_error import ConfigError
+from faceml.images.decoding import RgbImage, decode_reduced
+from faceml.storage.folder import StorageFolder
+from faceml.tables.landmark_table import read_shard_schema, shard_names
+from faceml.tables.schema import crop_landmarks
+
+LONG_SIDE_PX = 1024
+"""Large photos are decoded at a fraction of their size; the face in one still fills a tile."""
+
+
+@dataclass(frozen=True)
+class TableImage:
+    """An image, or a training copy of its face.
+
+    Attributes:
+        pixels: uint8 of shape (H, W, 3).
+        box: float32 of shape (4,), the part of the whole image that it shows: x0, y0, x1, y1 as fractions of
+            its width and height.
+    """
+
+    pixels: RgbImage
+    box: npt.NDArray[np.float32]
+
+    def place(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Return landmarks as fractions of what is shown instead of the whole image, shape (L, 2)."""
+        return crop_landmarks(points, self.box).astype(np.float32)
+
+    def close_up(self, points: npt.NDArray[np.floating]) -> "TableImage":
+        """Cut the image to the surroundings of landmarks, twice as long as their own longer side.
+
+        Args:
+            points: Of shape (L, 2), fractions of the whole image.
+        """
+        size = np.array(self.pixels.shape[1::-1])
+        points_px = self.place(points) * size
+        centre = np.clip(points_px.mean(axis=0), 0, size - 1)
+        reach = max(1.0, float(np.ptp(points_px, axis=0).max()))
+        side = np.minimum(2 * reach, size)
+        start = np.clip(centre - side / 2, 0, size - side).astype(int)
+        stop = np.minimum(size, np.ceil(start + side)).astype(int)
+        corner, extent = self.box[:2], self.box[2:] - self.box[:2]
+        box = np.concatenate([corner + start / size * extent, corner + stop / size * extent])
+        return TableImage(self.pixels[start[1] : stop[1], start[0] : stop[0]], box.astype(np.float32))
+
+
+WHOLE_IMAGE = np.array([0, 0, 1, 1], dtype=np.float32)
+
+
+def read_images(
+    table: str | Path, images_root: str | Path | None, image_ids: Sequence[str]
+) -> list[TableImage | None]:
+    """Read images that were decoded when the table was made.
+
+    Args:
+        table: Landmark table, a path or URI.
+        images_root: The folder that was extracted; None reads the training copies in the table.
+        image_ids: Rows of the table.
+
+    Returns:
+        In the same order; None for an image that is no longer there.
+
+    Raises:
+        ConfigError: No folder is given, and the table holds no copies.
+    """
+    if images_root is None:
+        boxes = ["crop_box"] if "crop_box" in column_names(table) else []
+        rows = read_rows(table, image_ids, ["image_jpeg", *boxes])
+        return [_decode(row["image_jpeg"], row.get("crop_box")) for row in rows]
+    folder = StorageFolder(images_root)
+    if not folder.exists():
+        return [None] * len(image_ids)
+    # Whether links are followed was settled when these images got their rows.
+    read = (folder.read(image_id, follow_links=True) for image_id in image_ids)
+    return [_decode(data, None) if isinstance(data, bytes) else None for data in read]
+
+
+def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Read some rows of a table, without the others' images.
+
+    Args:
+        table: Landmark table, a path or URI.
+        image_ids: Rows that the table has.
+        columns: To read, beside `image_id`.
+
+    Returns:
+        In the order of `image_ids`.
+
+    Raises:
+        ConfigError: The table lacks a column.
+    """
+    folder, names = StorageFolder(table), column_names(table)
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise ConfigError(f"{folder.uri}: the table has no column {', '.join(missing)}.")
+    wanted = pa.array(image_ids, pa.string())
+    rows = pq.read_table(
+        [f"{folder.path}/{name}" for name in shard_names(folder)],
+        columns=["image_id", *columns],
+        filters=pc.field("image_id").isin(wanted),  # whole shards are passed over by their statistics
+        filesystem=folder.filesystem,
+    )
+    by_id = {row["image_id"]: row for row in rows.to_pylist()}
+    return [by_id[image_id] for image_id in image_ids]
+
+
+def column_names(table: str | Path) -> list[str]:
+    """Name the columns of a table; one that is not there has none."""
+    folder = StorageFolder(table)
+    return [column for shard in shard_names(folder)[:1] for column in read_shard_schema(folder, shard).names]
+
+
+def _decode(data: bytes | None, box: list[float] | None) -> TableImage | None:
+    decoded = decode_reduced(data or b"", long_side_px=LONG_SIDE_PX)
+    if isinstance(decoded, str):
+        return None
+    return TableImage(decoded.pixels, WHOLE_IMAGE if box is None else np.array(box, dtype=np.float32))

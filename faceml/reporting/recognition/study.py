@@ -1,0 +1,273 @@
+"""What a study of arms found, for the terminal and for a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from rich.table import Table
+
+from faceml.config.loading import dump_config
+from faceml.config.study import StudyConfig, build_arm_config
+from faceml.metrics.verification import ScoredPairs
+from faceml.page.chart import COLORS, INK, MARKERS, QUIET, chart, legend_above, percent_axis, styled, svg
+from faceml.page.html import Chapter, Headline, Picture, Section
+from faceml.page.numbers import INTERVAL, percent, percent_range
+from faceml.page.tables import DataTable
+from faceml.reporting.data_digest import data_facts, tables_of
+from faceml.reporting.recognition.diagnosis import diagnose_recognition
+from faceml.search.arms import ArmComparison, ArmStudy, images_to_reach
+
+ACCURACY = "verification/accuracy"
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """One training of a study.
+
+    Attributes:
+        arm: Its name.
+        seed: Of the training.
+        images_per_epoch: That it saw.
+        records: Of its epochs.
+        pairs: As it scores them at the end; None if it failed.
+        error: Why it failed, in one line.
+    """
+
+    arm: str
+    seed: int
+    images_per_epoch: int
+    records: Sequence[dict[str, Any]]
+    pairs: ScoredPairs | None
+    error: str | None = None
+
+    @property
+    def images(self) -> list[int]:
+        """Seen until the end of each epoch."""
+        return [record["epoch"] * self.images_per_epoch for record in self.records]
+
+    @property
+    def accuracies(self) -> list[float]:
+        """At the end of each epoch."""
+        return [record[ACCURACY] for record in self.records]
+
+
+def verdict(comparison: ArmComparison) -> str:
+    """Return in a sentence whether one arm is better than another."""
+    found = comparison.difference
+    better, worse, sign = (
+        (comparison.arm, comparison.other, 1) if found.value >= 0 else (comparison.other, comparison.arm, -1)
+    )
+    low, high = sorted((100 * sign * found.low, 100 * sign * found.high))
+    points = f"{100 * abs(found.value):+.1f} points, {INTERVAL} {low:+.1f}…{high:+.1f}".replace("-", "−")
+    told = f"{better} is better" if found.is_decided else "no difference is resolved"
+    return f"{better} against {worse}: {points}: {told}."
+
+
+def study_answer(study: ArmStudy) -> str:
+    """Return the sentence that says which arm is ahead, and of whom that is more than chance."""
+    ahead = max(study.accuracies, key=lambda arm: study.accuracies[arm].value)
+    beaten, others = list[str](), list[str]()
+    for comparison in study.comparisons:
+        if ahead in (comparison.arm, comparison.other):
+            other = comparison.other if comparison.arm == ahead else comparison.arm
+            (beaten if comparison.difference.is_decided else others).append(other)
+    parts = [f"better than {', '.join(beaten)}"] if beaten else []
+    parts += [f"not told apart from {', '.join(others)}"] if others else []
+    accuracy = study.accuracies[ahead]
+    return (
+        f"{ahead} is ahead with {percent(accuracy.value)} of pairs of unseen people judged rightly "
+        f"({INTERVAL} {percent_range((accuracy.low, accuracy.high))}): {' and '.join(parts)}."
+    )
+
+
+def reached(runs: Sequence[ArmRun], arm: str, target: float) -> list[float | None]:
+    """Return for each seed of an arm after how many images it reached an accuracy."""
+    return [
+        images_to_reach(run.images, run.accuracies, target)
+        for run in runs
+        if run.arm == arm and run.pairs is not None
+    ]
+
+
+def study_summary(study: ArmStudy, runs: Sequence[ArmRun], targets: Sequence[float]) -> dict[str, Any]:
+    """Return what `summary.json` holds."""
+    return {
+        "answer": study_answer(study),
+        "arms": {
+            arm: {
+                "accuracy": accuracy.value,
+                "interval": [accuracy.low, accuracy.high],
+                "of_seeds": {run.seed: run.accuracies[-1] for run in runs if run.arm == arm and run.pairs},
+                "images_to_reach": {str(target): reached(runs, arm, target) for target in targets},
+            }
+            for arm, accuracy in study.accuracies.items()
+        },
+        "verdicts": [verdict(comparison) for comparison in study.comparisons],
+        "failed": {f"{run.arm}, seed {run.seed}": run.error for run in runs if run.error},
+    }
+
+
+def study_rows(
+    study: ArmStudy, runs: Sequence[ArmRun], targets: Sequence[float]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the header and a row for each arm: final accuracy, its seeds, images to reach accuracies."""
+    header = ["arm", "accuracy at the end", INTERVAL, "seeds", *(f"images to {t:.0%}" for t in targets)]
+    rows = [
+        [
+            arm,
+            percent(found.value),
+            percent_range((found.low, found.high)),
+            ", ".join(f"{100 * run.accuracies[-1]:.1f}" for run in runs if run.arm == arm and run.pairs),
+            *(_images(reached(runs, arm, target)) for target in targets),
+        ]
+        for arm, found in study.accuracies.items()
+    ]
+    return header, rows
+
+
+def study_table(study: ArmStudy, runs: Sequence[ArmRun], targets: Sequence[float]) -> Table:
+    """Return a table of the arms for the terminal."""
+    _, rows = study_rows(study, runs, targets)
+    images = max(run.images[-1] for run in runs if run.records)
+    table = Table(
+        title=f"Unseen people told apart after {images:,} images",
+        title_justify="left",
+        caption="to …: images until that accuracy, median of the seeds that reach it",
+        caption_justify="left",
+    )
+    table.add_column("arm", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column(INTERVAL, justify="right", no_wrap=True)
+    table.add_column("seeds", justify="right", overflow="fold")
+    for target in targets:
+        table.add_column(f"to {target:.0%}", justify="right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def study_chapter(
+    config: StudyConfig,
+    study: ArmStudy,
+    runs: Sequence[ArmRun],
+    summary: Mapping[str, Any],
+    num_people: int,
+) -> Chapter:
+    """Return what a study has to say.
+
+    Args:
+        config: Of the study.
+        study: The comparison.
+        runs: All trainings.
+        summary: From `study_summary`, and `wall_s`.
+        num_people: That were trained on.
+    """
+    header, rows = study_rows(study, runs, config.targets)
+    images = max(run.images[-1] for run in runs if run.records)
+    pairs = next(run.pairs for run in runs if run.pairs is not None)
+    people = len(np.unique(pairs.people))
+    return Chapter(
+        title="Study",
+        headlines=[
+            Headline(arm, percent(found.value), f"{INTERVAL} {percent_range((found.low, found.high))}")
+            for arm, found in study.accuracies.items()
+        ],
+        sections=[
+            Section(
+                title="Which arm tells unseen people apart",
+                text=[
+                    f"Every arm saw {images:,} images of {num_people:,} people with each seed. "
+                    f"{len(pairs.scores):,} pairs of {people} other people are judged with what was learned "
+                    "at the end.",
+                    *(verdict(comparison) for comparison in study.comparisons),
+                ],
+                pictures=[
+                    Picture(
+                        "Accuracy against images seen",
+                        svg(arms_figure(runs)),
+                        "image/svg+xml",
+                        "Verification accuracy of every training, a line for each, coloured by arm; final "
+                        "values are in the table.",
+                    ),
+                    Picture(
+                        "Accuracy at the end",
+                        svg(accuracies_figure(study, runs)),
+                        "image/svg+xml",
+                        "Mean of each arm with its interval, and its seeds; values are in the table.",
+                    ),
+                ],
+                tables=[DataTable(title="Arms", header=header, rows=rows)],
+                notes=[
+                    "Intervals allow for the draw of people and of seeds; few seeds make them wide, because "
+                    "they say little about how much seeds matter. Those of differences hold for all verdicts "
+                    "together."
+                ],
+            ),
+            *_failures(config, runs, num_people),
+        ],
+        config=dump_config(config),
+        facts=[
+            *data_facts("Study", tables_of(config.recognition.data)),
+            ("Study: wall time", f"{summary['wall_s']:,.0f} s"),
+        ],
+    )
+
+
+def _failures(config: StudyConfig, runs: Sequence[ArmRun], num_people: int) -> list[Section]:
+    """Return what is told of trainings that failed, or learned nothing."""
+    text = [f"{run.arm}, seed {run.seed}: {run.error}" for run in runs if run.error]
+    for run in runs:
+        if run.records:
+            settings = build_arm_config(config, run.arm, run.seed, config.run.folder)
+            found = diagnose_recognition(run.records, settings, num_people)
+            text += [f"{run.arm}, seed {run.seed}: {finding.text}" for finding in found]
+    return [Section(title="What failed", text=text)] if text else []
+
+
+@styled
+def arms_figure(runs: Sequence[ArmRun]) -> Figure:
+    """Show verification accuracy against images seen, a line for each training."""
+    figure, axes = chart("images seen", "of pairs judged rightly")
+    arms = list(dict.fromkeys(run.arm for run in runs))
+    for arm, color, marker in zip(arms, cycle(COLORS), cycle(MARKERS), strict=False):
+        for number, run in enumerate(run for run in runs if run.arm == arm and run.records):
+            label = arm if number == 0 else None
+            axes.plot(run.images, run.accuracies, color=color, marker=marker, label=label, alpha=0.8)
+    axes.axhline(0.5, color=QUIET, linestyle="--", linewidth=1.1, label="a coin", zorder=1)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    percent_axis(axes)
+    legend_above(figure, axes)
+    return figure
+
+
+@styled
+def accuracies_figure(study: ArmStudy, runs: Sequence[ArmRun]) -> Figure:
+    """Show the mean of each arm with its interval, and its seeds."""
+    figure, axes = chart("of pairs judged rightly", height_in=0.9 + 0.4 * len(study.accuracies))
+    colors = dict(zip(dict.fromkeys(run.arm for run in runs), cycle(COLORS), strict=False))
+    for place, (arm, found) in enumerate(study.accuracies.items()):
+        margins = [[found.value - found.low], [found.high - found.value]]
+        color = colors[arm]
+        axes.errorbar([found.value], [place], xerr=margins, fmt="o", color=color, ecolor=INK, capsize=2.5)
+        of_seeds = [run.accuracies[-1] for run in runs if run.arm == arm and run.pairs]
+        axes.plot(of_seeds, [place + 0.25] * len(of_seeds), "|", color=color)
+    axes.set_yticks(range(len(study.accuracies)), list(study.accuracies))
+    axes.set_ylim(len(study.accuracies) - 0.5, -0.5)
+    axes.axvline(0.5, color=QUIET, linestyle="--", linewidth=1.1)
+    percent_axis(axes, "x")
+    return figure
+
+
+def _images(reached_by: Sequence[float | None]) -> str:
+    """Return the median over seeds, and how many of them came there if not all did."""
+    there = [images for images in reached_by if images is not None]
+    if not there:
+        return "–"
+    text = f"{np.median(there):,.0f}"
+    return text if len(there) == len(reached_by) else f"{text} ({len(there)} of {len(reached_by)})"

@@ -1,0 +1,170 @@
+"""How a search goes while it goes: a live table on a terminal, plain lines elsewhere."""
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from faceml.page.progress import LINE_INTERVAL_S
+from faceml.search.scores import SCORES
+from faceml.search.trial import shown_settings
+
+MOST_ENDED_SHOWN = 8
+"""Rows of trials that ended without failing, the last of them; running and failed ones are all shown."""
+
+Status = Literal["running", "ended", "failed"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Row:
+    settings: str
+    status: Status = "running"
+    epoch: int = 0
+    value: float | None = None
+    best: float | None = None
+    reason: str = ""
+
+
+class TrialBoard:
+    """Tell of the trials of a search.
+
+    Args:
+        total: Trials in all, those of an interrupted search included.
+        max_epochs: Epochs of a trial, at most.
+        metric: Name of what they are judged on.
+        is_better_high: Whether more of it is better.
+        console: Where the table is drawn; stderr by default, so that stdout stays for results.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        max_epochs: int,
+        metric: str,
+        is_better_high: bool,
+        console: Console | None = None,
+    ) -> None:
+        self._total = total
+        self._max_epochs = max_epochs
+        self._metric = metric
+        self._is_better_high = is_better_high
+        self._console = console or Console(stderr=True)
+        self._rows: dict[str, _Row] = {}
+        self._began_s = self._last_line_s = time.monotonic()
+        self._units_before = 0
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=2, redirect_stderr=False
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def ended_before(self, trial: str, settings: dict[str, Any], best: float | None, reason: str) -> None:
+        """Say that a trial ended before the search was interrupted; it does not count for the speed."""
+        status: Status = "failed" if reason else "ended"
+        self._rows[trial] = _Row(shown_settings(settings), status, self._max_epochs, best, best, reason)
+        self._units_before += self._max_epochs
+
+    def started(self, trial: str, settings: dict[str, Any]) -> None:
+        """Say that a trial has a process to run in, the first one or another."""
+        self._rows.setdefault(trial, _Row(shown_settings(settings))).status = "running"
+
+    def epoch_ended(self, trial: str, epoch: int, value: float) -> None:
+        """Say what a trial reached in an epoch."""
+        row = self._rows[trial]
+        row.epoch, row.value = epoch, value
+        if not math.isnan(value) and (row.best is None or self._is_better(value, row.best)):
+            row.best = value
+        now_s = time.monotonic()
+        if not self._console.is_terminal and now_s - self._last_line_s >= LINE_INTERVAL_S:
+            self._last_line_s = now_s
+            logger.info("%s", self.headline)
+
+    def ended(self, trial: str, reason: str = "") -> None:
+        """Say that a trial ended, with a reason if it failed."""
+        row = self._rows[trial]
+        row.status, row.reason = ("failed" if reason else "ended"), reason
+        if not self._console.is_terminal:
+            told = f"failed: {reason}" if reason else f"ended after epoch {row.epoch}"
+            logger.info("%s %s, %s; %s", trial, told, self._value(row.best), row.settings)
+            logger.info("%s", self.headline)
+            self._last_line_s = time.monotonic()
+
+    @property
+    def headline(self) -> str:
+        """One line: how many trials, the best so far, how long the rest takes."""
+        of = {status: self._count(status) for status in ("running", "ended", "failed")}
+        told = [f"tune: {of['ended'] + of['failed']} of {self._total} trials ended, {of['running']} running"]
+        if of["failed"]:
+            told.append(f"{of['failed']} failed")
+        best = self.best_trial
+        if best is not None:
+            told.append(f"best {self._value(self._rows[best].best)} ({best})")
+        left_s = self._seconds_left()
+        if left_s is not None:
+            told.append(f"about {timedelta(seconds=round(left_s))} left")
+        return ", ".join(told)
+
+    @property
+    def best_trial(self) -> str | None:
+        """Name of the best one so far."""
+        reached = {name: row.best for name, row in self._rows.items() if row.best is not None}
+        sign = 1 if self._is_better_high else -1
+        return max(reached, key=lambda name: sign * reached[name], default=None)
+
+    def _is_better(self, value: float, other: float) -> bool:
+        return value > other if self._is_better_high else value < other
+
+    def _count(self, status: str) -> int:
+        return sum(row.status == status for row in self._rows.values())
+
+    def _seconds_left(self) -> float | None:
+        """Return how long the rest takes at the mean speed so far, in epochs that are done or saved."""
+        units = sum(row.epoch if row.status == "running" else self._max_epochs for row in self._rows.values())
+        done = units - self._units_before
+        left = self._total * self._max_epochs - units
+        return None if done == 0 or left == 0 else left * (time.monotonic() - self._began_s) / done
+
+    def _value(self, value: float | None) -> str:
+        return f"{SCORES[self._metric].label} {SCORES[self._metric].write(value)}"
+
+    def _render(self) -> Group:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("trial", "status", "epoch", self._metric, "best", "settings"):
+            table.add_column(title, justify="right" if title in ("epoch", self._metric, "best") else "left")
+        ended = [name for name, row in self._rows.items() if row.status == "ended"]
+        shown = set(ended[-MOST_ENDED_SHOWN:]) | {self.best_trial}
+        for name, row in self._rows.items():
+            if row.status != "ended" or name in shown:
+                style = "bold green" if name == self.best_trial else _STYLES[row.status]
+                table.add_row(
+                    name,
+                    row.status,
+                    f"{row.epoch}/{self._max_epochs}",
+                    SCORES[self._metric].write(row.value),
+                    SCORES[self._metric].write(row.best),
+                    row.reason or row.settings,
+                    style=style,
+                )
+        return Group(table, Text(self.headline, style="bold"))
+
+
+_STYLES: dict[Status, str] = {"running": "", "ended": "dim", "failed": "red"}

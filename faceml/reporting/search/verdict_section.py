@@ -1,0 +1,98 @@
+"""The part of a report that says which value of a setting is better."""
+
+from collections.abc import Sequence
+
+from faceml.page.chart import svg
+from faceml.page.html import Headline, Picture, Section
+from faceml.page.numbers import INTERVAL
+from faceml.page.tables import DataTable
+from faceml.reporting.search.figures import differences_figure
+from faceml.reporting.search.tables import compared, comparisons_data_table, values_data_table
+from faceml.reporting.training.report import ValidationFaces
+from faceml.search.comparison import common_epoch
+from faceml.search.scores import ACCURACY
+from faceml.search.trial import Trial, outcomes, setting_name
+from faceml.search.verdicts import Answer, verdict
+
+UNDECIDED = "not resolvable"
+
+
+def answer_headline(answer: Answer) -> Headline:
+    """Return which value is better, for the top of a report."""
+    value = answer.leader if answer.is_decided else UNDECIDED
+    return Headline(f"Better {setting_name(answer.key)}", value.replace("_", " "), answer.short)
+
+
+def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str] = ()) -> Section:
+    """Return what a search says of the values of a setting, and the notes below it."""
+    name = setting_name(answer.key)
+    lines = [f"{verdict(comparison)}." for comparison in answer.told]
+    return Section(
+        title=f"Which {name} is better",
+        text=[answer.sentence, *(line for line in lines if not answer.sentence.endswith(line))],
+        pictures=[
+            Picture(
+                f"Differences with {INTERVAL}s",
+                svg(differences_figure([*answer.of_leader(answer.matched), *answer.of_leader(answer.tuned)])),
+                "image/svg+xml",
+                f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
+                "An interval across the dotted line leaves open which is better. Round: over the settings "
+                "that both were tried with; square: each with its own best settings. Filled: beyond chance.",
+            )
+        ],
+        tables=[
+            values_data_table(trials, answer.key),
+            *_comparison_tables(answer),
+        ],
+        notes=notes,
+    )
+
+
+def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationFaces) -> list[str]:
+    """Return how the comparisons were made, and what they leave open."""
+    score = trials[0].score
+    counts = [f"{len(answer.matched)} of {setting_name(answer.key)}" for answer in answers]
+    notes = [
+        "A pair is two trials that differ in nothing else but the settings that only one of the values has, "
+        "which are averaged over. Each seed counts once, with the mean of its pairs; where there is one seed "
+        "only, each setting does. Intervals are Student's, of each difference by itself, and hold for the "
+        "settings that were tried.",
+        f"Comparisons made: {', '.join(counts)}. Holm's p keeps the chance of any false verdict among those "
+        "of one setting, compared in one way, below 5 %. The number needed finds a difference as large as "
+        "the observed one in four of five searches; from a few seeds it is a rough one.",
+    ]
+    if any(answer.tuned for answer in answers):
+        notes.append(
+            "With its own best settings: for each seed, those that were best with the other seeds. The best "
+            "of many on the same seed would look better than it is."
+        )
+    if not all(trial.finished for trial in trials):
+        early = any(answer.early for answer in answers)
+        at = f" and at epoch {common_epoch(trials)}, which all others reached" if early else ""
+        notes.append(
+            f"Of {len(trials)} trials, {outcomes(trials)}. Failed ones take part in no comparison, which "
+            "does not make a value that fails any better. Others are compared after all their epochs"
+            f"{at}: one that was stopped had fewer chances, and those that were not are the luckier ones."
+        )
+    notes.append(
+        f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
+        "on, which flatters all, and the least steady the most; by the last epoch there is no such choice."
+    )
+    same = "Differences were measured on the same images, which takes part of that out, and hold for them."
+    if score is ACCURACY:
+        low, high = faces.interval(score.best(t.best_score for t in trials if t.records))
+        notes.append(
+            f"Besides seeds there are the images: {faces.total:,} of them leave an accuracy uncertain by "
+            f"± {100 * (high - low) / 2:.1f} points, and more seeds do not change that. {same}"
+        )
+    else:
+        notes.append(f"Besides seeds there are the {faces.total:,} images that scores depend on. {same}")
+    return notes
+
+
+def _comparison_tables(answer: Answer) -> list[DataTable]:
+    """Return one table, or one for each way of comparing more than two values."""
+    ways = [list(way) for way in (answer.matched, answer.tuned, answer.early) if way]
+    if len(answer.matched) == 1:
+        return [comparisons_data_table([c for way in ways for c in way], "Both values compared")]
+    return [comparisons_data_table(way, f"Any two values compared: {compared(way[0])}") for way in ways]

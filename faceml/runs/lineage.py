@@ -1,0 +1,79 @@
+"""Which trained models have seen which data: told by the configurations in their run folders."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from faceml.config.yaml_text import load_yaml
+from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE
+from faceml.storage.folder import StorageFolder
+
+
+class SeenBy(NamedTuple):
+    """A run that learned from a table, or was measured on it.
+
+    Attributes:
+        run: Its folder.
+        reason: Why it is named: `trained on TABLE`, `started from RUN/best_model.pt`.
+        models: Files of weights in it, those of its checkpoints too.
+    """
+
+    run: Path
+    reason: str
+    models: list[Path]
+
+
+def runs_that_saw(tables: Sequence[str], runs: Sequence[Path]) -> list[SeenBy]:
+    """Find the trainings that read a table and left weights, and those that started from such weights.
+
+    Args:
+        tables: Places of landmark tables.
+        runs: Folders below which run folders lie, of any job.
+
+    Returns:
+        In the order of their paths; those that started from others come after the others.
+    """
+    places = {StorageFolder(table).uri for table in tables}
+    configs = dict(_configs(runs))
+    found: dict[Path, SeenBy] = {}
+    for run, config in configs.items():
+        read = [value for key, value in _leaves(config) if key == "table" and value in places]
+        if read:
+            found[run] = SeenBy(run, f"trained on {read[0]}", _models(run))
+    grown = True
+    while grown:
+        known = {str(model) for seen in found.values() for model in seen.models}
+        new = {
+            run: SeenBy(run, f"started from {weights}", _models(run))
+            for run, config in configs.items()
+            if run not in found
+            for key, weights in _leaves(config)
+            if key == "weights" and weights in known
+        }
+        found |= new
+        grown = bool(new)
+    return [seen for seen in found.values() if seen.models]
+
+
+def _configs(runs: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
+    for folder in runs:
+        for file in sorted(folder.absolute().rglob(CONFIG_FILE)):
+            raw = load_yaml(file.read_bytes())
+            # Extraction and evaluation learn nothing.
+            if isinstance(raw, dict) and any(key in raw for key in ("training", "train", "recognition")):
+                yield file.parent, raw
+
+
+def _leaves(section: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the last part of each dotted key, with its value."""
+    if isinstance(section, dict):
+        for key, value in section.items():
+            if isinstance(value, dict):
+                yield from _leaves(value)
+            else:
+                yield str(key), value
+
+
+def _models(run: Path) -> list[Path]:
+    best = run / BEST_MODEL_FILE
+    return [*([best] if best.is_file() else []), *sorted(run.glob("checkpoint*/**/*.pt"))]

@@ -1,0 +1,77 @@
+"""The validation metrics that trials are judged by, and how they are written."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from faceml.page.numbers import percent
+from faceml.statistics.mean_differences import Interval
+
+
+@dataclass(frozen=True)
+class Score:
+    """A validation metric.
+
+    Attributes:
+        metric: Its name in a record.
+        label: As a reader knows it.
+        minimised: Whether lower is better.
+        is_share: Whether it is written as percent, and its differences in percentage points.
+        digits: After the point, in percent or as it is; None writes three that count.
+    """
+
+    metric: str
+    label: str
+    minimised: bool
+    is_share: bool
+    digits: int | None
+
+    @property
+    def unit(self) -> str:
+        """Of a difference, with a space before it."""
+        return " points" if self.is_share else ""
+
+    @property
+    def direction(self) -> int:
+        """1 where higher is better, -1 where lower is."""
+        return -1 if self.minimised else 1
+
+    def best(self, values: Iterable[float]) -> float:
+        """Return the best of the values; NaN without any."""
+        return self.direction * max((self.direction * value for value in values), default=math.nan)
+
+    def write(self, value: float | None) -> str:
+        """Return a value with its unit; a dash for a missing one."""
+        if value is None or math.isnan(value):
+            return "–"
+        return percent(value, self.digits or 0) if self.is_share else self._number(value)
+
+    def write_margin(self, interval: Interval | None) -> str:
+        """Return half the width of an interval; a dash where there is none."""
+        return "–" if interval is None else self._number((interval[1] - interval[0]) / 2)
+
+    def write_difference(self, difference: float) -> str:
+        """Return a difference with its sign, without its unit."""
+        text = self._number(abs(difference))
+        return ("−" if difference < 0 and float(text) else "+") + text
+
+    def write_limits(self, interval: Interval | None) -> str:
+        """Return the limits of a difference, without its unit; a dash where there are none."""
+        return "–" if interval is None else "…".join(self.write_difference(limit) for limit in interval)
+
+    def _number(self, value: float) -> str:
+        scaled = 100 * value if self.is_share else value
+        return f"{scaled:.3g}" if self.digits is None else f"{scaled:.{self.digits}f}"
+
+
+ACCURACY = Score("val/accuracy", "accuracy", minimised=False, is_share=True, digits=1)
+SCORES = {
+    score.metric: score
+    for score in (
+        ACCURACY,
+        Score("verification/accuracy", "verification", minimised=False, is_share=True, digits=1),
+        Score("val/macro_f1", "macro-F1", minimised=False, is_share=False, digits=3),
+        Score("val/landmark_mse", "landmark MSE", minimised=True, is_share=False, digits=None),
+        Score("val/nme_interocular", "landmark NME", minimised=True, is_share=True, digits=2),
+    )
+}

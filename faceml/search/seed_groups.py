@@ -1,0 +1,91 @@
+"""Trials that differ only in their seed, taken together."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from faceml.search.scores import Score
+from faceml.search.trial import SEED, Trial
+from faceml.statistics.mean_differences import Interval, mean_interval
+
+MARGIN = "± at 95\N{NO-BREAK SPACE}%"
+
+
+@dataclass(frozen=True)
+class TrialGroup:
+    """A configuration, tried with one or more seeds.
+
+    Its mean is over the trials that had all their epochs: a stopped one would have come further, and a failed
+    one nowhere. Where a scheduler stopped some seeds of a configuration, those left are its luckier ones.
+
+    Attributes:
+        settings: Without the seed.
+        trials: At least one, all judged by the same metric.
+    """
+
+    settings: dict[str, Any]
+    trials: list[Trial]
+
+    @property
+    def score(self) -> Score:
+        """What it is judged by."""
+        return self.trials[0].score
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """Best scores of the trials that had all their epochs, those without any value left out."""
+        scores = [trial.best_score for trial in self.trials if trial.finished]
+        return [score for score in scores if not math.isnan(score)]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores; NaN without any."""
+        return float(np.mean(self.scores)) if self.scores else math.nan
+
+    @property
+    def interval(self) -> Interval | None:
+        """Student's 95 % interval of the mean over seeds; None of fewer than two."""
+        return mean_interval(self.scores)
+
+    @property
+    def best_so_far(self) -> float:
+        """Best score of any of its trials that did not fail; NaN without any."""
+        scores = [trial.best_score for trial in self.trials if trial.error is None]
+        return self.score.best(score for score in scores if not math.isnan(score))
+
+
+def settings_key(settings: dict[str, Any]) -> str:
+    """Return settings as a text that is the same for equal ones, whatever their order."""
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def without_seed(trial: Trial) -> dict[str, Any]:
+    """Return the settings of a trial without its seed."""
+    return {key: value for key, value in trial.settings.items() if key != SEED}
+
+
+def group_seeds(trials: Sequence[Trial]) -> list[TrialGroup]:
+    """Return groups of trials that differ only in their seed, by their mean, the best one first.
+
+    Groups without any finished trial come after, by their best score so far.
+    """
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(settings_key(without_seed(trial)), []).append(trial)
+
+    def place(group: TrialGroup) -> tuple[bool, bool, float]:
+        value = group.mean if group.scores else group.best_so_far
+        missing = math.isnan(value)
+        return not group.scores, missing, 0.0 if missing else -group.score.direction * value
+
+    return sorted((TrialGroup(without_seed(members[0]), members) for members in groups.values()), key=place)
+
+
+def has_repeats(trials: Sequence[Trial]) -> bool:
+    """Say whether any configuration was tried more than once."""
+    return len({settings_key(without_seed(trial)) for trial in trials}) < len(trials)

@@ -1,0 +1,156 @@
+"""The training copies of a landmark table, laid out so that any of them can be read at once.
+
+Parquet compresses a shard's images together: to read one is to unpack hundreds. A training that draws images
+in random order therefore reads them from a flat file, written once, without ever holding more than a batch.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from faceml.storage.atomic import PARTIAL_SUFFIX, AtomicPath
+from faceml.storage.cache import user_cache
+from faceml.storage.folder import StorageFolder
+from faceml.tables.landmark_table import read_shard_schema, refuse_missing, shard_names
+
+COLUMN = "image_jpeg"
+ROWS_AT_ONCE = 64
+
+logger = logging.getLogger(__name__)
+
+
+class ImageCopies:
+    """Read the copies of some rows of a table, by their place among these rows.
+
+    Bytes are read by `pread`: what the system caches of the file is not part of the process's memory.
+
+    Args:
+        table: A landmark table, a path or URI.
+        image_ids: Of the rows, strings.
+        cache: Folder of the flat files; the user's cache by default.
+
+    Raises:
+        ConfigError: The table has no copies.
+    """
+
+    def __init__(self, table: str | Path, image_ids: pa.ChunkedArray, cache: Path | None = None) -> None:
+        self._table = StorageFolder(table)
+        for name in shard_names(self._table):
+            refuse_missing([COLUMN], read_shard_schema(self._table, name), self._table)
+        self._image_ids = image_ids
+        self._file = _folder(cache) / f"{_prefix(self._table)}{_version(self._table)}.jpegs"
+
+    def __call__(self, index: int) -> bytes:
+        """Return the encoded bytes of a row's copy; none if the table has no copy of it."""
+        start, length = self._places[index]
+        return os.pread(self._descriptor, length, start)
+
+    def prepare(self) -> None:
+        """Lay out the copies and open the file now, for this process and those forked from it."""
+        self._places, self._descriptor  # noqa: B018 - made when asked for
+
+    def __getstate__(self) -> dict[str, object]:
+        """Where processes are spawned, each opens the file by itself."""
+        return {name: value for name, value in vars(self).items() if name != "_descriptor"}
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.int64]:
+        """First byte and length of each row's copy, int64 of shape (N, 2)."""
+        index = pq.read_table(self._written())
+        rows = pc.index_in(self._image_ids, value_set=index["image_id"])
+        columns = (pc.fill_null(index[name].take(rows), 0) for name in ("start", "length"))
+        return np.stack([column.to_numpy() for column in columns], axis=1)
+
+    @cached_property
+    def _descriptor(self) -> int:
+        self._written()
+        return os.open(self._file, os.O_RDONLY)
+
+    def _written(self) -> Path:
+        """Write the flat file unless it is there, and return that of its index."""
+        index = self._file.with_suffix(".index")
+        with _OneAtATime(self._file.with_suffix(".lock")):
+            if not (index.is_file() and self._file.is_file()):
+                self._write(index)
+        return index
+
+    def _write(self, index: Path) -> None:
+        logger.info("Copying the images of %s to %s, once", self._table.uri, self._file)
+        for partial in self._file.parent.glob(f".{self._file.stem}.*{PARTIAL_SUFFIX}"):
+            partial.unlink()  # of a process that was killed while it wrote; this one has the lock
+        names, lengths = list[pa.Array](), list[int]()
+        with AtomicPath(self._file) as partial, partial.open("wb") as flat:
+            for shard in shard_names(self._table):
+                file = f"{self._table.path}/{shard}"
+                rows = pq.ParquetFile(file, filesystem=self._table.filesystem)
+                for batch in rows.iter_batches(ROWS_AT_ONCE, columns=["image_id", COLUMN]):
+                    names.append(batch["image_id"])
+                    copies = [copy or b"" for copy in batch[COLUMN].to_pylist()]
+                    flat.writelines(copies)
+                    lengths.extend(map(len, copies))
+        ends = np.cumsum(lengths, dtype=np.int64)
+        columns = {"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths}
+        with AtomicPath(index) as partial:
+            pq.write_table(pa.table(columns), partial)
+        for stale in self._file.parent.glob(f"{_prefix(self._table)}*"):
+            if stale.stem != self._file.stem:  # of the table as it was
+                stale.unlink(missing_ok=True)
+
+
+def remove_copies(table: StorageFolder, cache: Path | None = None, *, dry_run: bool = False) -> list[Path]:
+    """Remove the copies of a table's images that were laid out on this machine, and return their files.
+
+    Args:
+        table: A landmark table.
+        cache: Folder of the flat files; the user's cache by default.
+        dry_run: Only return them.
+    """
+    files = sorted(_folder(cache).glob(f"{_prefix(table)}*"))
+    for file in () if dry_run else files:
+        file.unlink(missing_ok=True)
+    return files
+
+
+def _folder(cache: Path | None) -> Path:
+    return (cache or user_cache()) / "copies"
+
+
+def _prefix(table: StorageFolder) -> str:
+    """Return how the names of a table's files begin."""
+    return hashlib.sha256(table.uri.encode()).hexdigest()[:12] + "-"
+
+
+class _OneAtATime:
+    """Let one process of this machine into the block, the others wait."""
+
+    def __init__(self, lock: Path) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> Self:
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        self._held = self._lock.open("w")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+
+def _version(table: StorageFolder) -> str:
+    """Return what is another as soon as a shard is."""
+    shards = table.filesystem.get_file_info([f"{table.path}/{name}" for name in shard_names(table)])
+    known = [(shard.base_name, shard.size, shard.mtime_ns) for shard in shards]
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]

@@ -1,1 +1,0 @@
-"""Taking a pretrained backbone to face recognition."""

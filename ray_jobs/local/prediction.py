@@ -1,0 +1,87 @@
+"""`faceml predict`: what a trained model says of images. Needs no Ray."""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from faceml.config.config_error import ConfigError
+from faceml.config.predict import PredictConfig
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.images.decoding import encode_jpeg
+from faceml.page.progress import ProgressReport
+from faceml.prediction.drawing import draw_predictions
+from faceml.prediction.found_images import FoundImage, find_images
+from faceml.prediction.loading import build_predictor
+from faceml.prediction.prediction_files import write_lines, write_predictions
+from faceml.prediction.predictor import FacePredictor
+from faceml.prediction.results import ImagePrediction
+from faceml.prediction.tally import Tally
+from faceml.storage.atomic import AtomicPath
+
+logger = logging.getLogger(__name__)
+
+JPEG_QUALITY = 90
+MOST_NAMED = 5
+SEEN = ("ok", "no_face")
+"""Statuses of images that were looked at."""
+
+
+def run(config: PredictConfig) -> Tally:
+    """Predict, and write the predictions or print them.
+
+    Raises:
+        ConfigError: The model or an image is not there, or cannot be used.
+    """
+    if config.use_gpu and not torch.cuda.is_available():
+        raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
+    images = find_images(config.data.paths, config.data.extensions)
+    predictor = build_predictor(config)
+    tally, output = Tally(), config.output
+    predictions = _predictions(predictor, images, output.drawn, tally)
+    if output.file:
+        write_predictions(predictions, output.file, len(predictor.landmark_set), predictor.embedding_dim)
+    else:
+        write_lines(predictions, sys.stdout)
+    tally.log_unseen()
+    return tally
+
+
+def _predictions(
+    predictor: FacePredictor, images: Sequence[FoundImage], drawn: Path | None, tally: Tally
+) -> Iterator[ImagePrediction]:
+    """Yield what is said of each image, drawn too if there is a folder for that."""
+    with ProgressReport("predict", len(images)) as progress:
+        stream = predictor.stream(image.place for image in images)
+        for image, prediction in zip(images, stream, strict=True):
+            if drawn and prediction.width:
+                _draw(prediction, predictor, drawn / image.name)
+            tally.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
+            yield prediction
+            progress.advance(1)
+
+
+def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> None:
+    pixels = predictor.decode(prediction.image)
+    if isinstance(pixels, str):  # gone since
+        return
+    if file.suffix.lower() not in (".jpg", ".jpeg"):
+        file = file.with_name(f"{file.name}.jpg")
+    with AtomicPath(file) as partial:
+        partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
+
+
+def show(tally: Tally, console: Console) -> None:
+    """Print how often each expression was seen."""
+    table = Table(title="Faces by expression", title_justify="left")
+    table.add_column("expression")
+    table.add_column("faces", justify="right")
+    for name in EXPRESSIONS:
+        table.add_row(name, f"{tally.expressions[name]:,}")
+    console.print(table)
+    counted = ", ".join(f"{count:,} {status}" for status, count in tally.statuses.most_common())
+    console.print(f"{tally.statuses.total():,} images: {counted}")

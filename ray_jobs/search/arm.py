@@ -1,0 +1,45 @@
+"""One training of a study: what runs in each process that Ray Tune starts."""
+
+from typing import Any
+
+import ray.tune
+import torch
+
+from faceml.config.loading import dump_config, parse_config
+from faceml.config.study import StudyConfig, build_arm_config
+from faceml.runs.files import PAIRS_FILE, write_config
+from faceml.runs.opened_trial import open_trial
+from faceml.runs.trial_folder import FailureNoted, TrialFolder
+from faceml.training.process_setup import set_up_process
+from faceml.training.recognition import build_people, build_recognition_trainer
+from faceml.training.scored_pairs import write_pairs
+from faceml.training.verification import score_split
+from ray_jobs.cluster.log import set_up_log
+from ray_jobs.search.trial import TuneObserver, go_on, trial_folder
+
+
+def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:
+    """Train one arm with one seed in this process, and score the pairs with what it has learned at the end.
+
+    At the end, not at the best epoch: arms are compared after equally many images.
+    """
+    config = parse_config(StudyConfig, plain)
+    folder = trial_folder(config, suggested["trial"])
+    with FailureNoted(folder):
+        _train_arm(config, folder, suggested["settings"], cpus)
+
+
+def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any], cpus: int) -> None:
+    arm = build_arm_config(config, settings["arm"], settings["seed"], folder.place, cpus)
+    device = torch.device("cuda" if config.trial.gpus else "cpu")
+    set_up_log(arm.logging.format, "transfer", folder.place, rank=0)
+    set_up_process(device, cpus, arm.data.loader_processes)
+    people = build_people(arm.data)
+    trainer = build_recognition_trainer(arm, device, people=people)
+    go_on(trainer, folder, ray.tune.report)
+    with open_trial(folder) as opened:
+        write_config(dump_config(arm), opened.path)
+        every_s = config.trial.checkpoint_every_s
+        trainer.fit(arm.training.epochs, TuneObserver(folder, opened, 0, ray.tune.report, every_s))
+        pairs = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
+        write_pairs(pairs, people.pairs, people.val.image_ids, opened.path / PAIRS_FILE)

@@ -1,0 +1,80 @@
+"""Training with the best settings of a search at once, from several seeds."""
+
+import logging
+import statistics
+from typing import Any
+
+from faceml.config.loading import assign_keys, parse_config
+from faceml.config.train import TrainConfig
+from faceml.config.tune import RetrainConfig, TuneConfig
+from faceml.runs.files import REPORT_FILE, SUMMARY_FILE
+from faceml.search.scores import SCORES
+from faceml.statistics.mean_differences import mean_interval
+from faceml.storage.folder import StorageFolder
+from faceml.storage.json_files import read_json
+from faceml.storage.locations import place_below
+from faceml.storage.stopped import StoppedByOutage
+from ray_jobs.training import multitask
+
+RETRAIN_FOLDER = "retrain"
+RETRAINED = "retrained"
+"""Section of the search's summary."""
+
+logger = logging.getLogger(__name__)
+
+
+def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> dict[str, Any]:
+    """Train once from each seed, and return the mean over them with its 95 % interval.
+
+    What was trained before an interruption is not trained again.
+
+    Args:
+        best: The best settings.
+        config: Of the search.
+        settings: Seeds and epochs.
+    """
+    values = []
+    for seed in settings.seeds:
+        seeded = _seeded(best, config, settings, seed)
+        summary = _summary_of_finished(seeded.run.folder)
+        if summary is None:
+            logger.info("Training with the best settings, seed %d", seed)
+            summary = multitask.run(seeded)
+        values.append(float(summary["best"][config.metric]))
+    interval = mean_interval(values)
+    return {
+        "metric": config.metric,
+        "seeds": list(settings.seeds),
+        "values": values,
+        "mean": statistics.fmean(values),
+        "interval": None if interval is None else list(interval),
+    }
+
+
+def retrained_in_words(result: dict[str, Any]) -> str:
+    """Say what retraining found."""
+    metric, seeds = result["metric"], len(result["seeds"])
+    mean = SCORES[metric].write(result["mean"])
+    if result["interval"] is None:
+        return f"Trained again from one seed: {metric} {mean}; one does not say how much it varies."
+    low, high = (SCORES[metric].write(limit) for limit in result["interval"])
+    return f"Trained again from {seeds} seeds: {metric} {mean} on average, 95 % interval {low} to {high}."
+
+
+def _summary_of_finished(run_folder: str) -> dict[str, Any] | None:
+    """Return the summary of a training, None if it is not finished."""
+    folder = StorageFolder(run_folder)
+    with StoppedByOutage(run_folder):
+        is_finished = folder.has(REPORT_FILE)  # which a training writes last
+        found: dict[str, Any] | None = read_json(folder, SUMMARY_FILE) if is_finished else None
+    return found
+
+
+def _seeded(best: TrainConfig, config: TuneConfig, settings: RetrainConfig, seed: int) -> TrainConfig:
+    folder = place_below(config.run.folder, RETRAIN_FOLDER, f"seed_{seed}")
+    changes = {
+        "seed": seed,
+        "training.epochs": settings.epochs or best.training.epochs,
+        "run.folder": folder,
+    }
+    return parse_config(TrainConfig, assign_keys(best.model_dump(mode="json"), changes))

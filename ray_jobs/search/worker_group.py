@@ -1,0 +1,150 @@
+"""A trial of several workers: a group of Ray Train inside a trial of Ray Tune.
+
+A group sets its CPUs aside by itself, beside Ray Tune, and gives them back when it ends in order. One whose
+controller is killed never does, and the next trials would wait for them for good. Therefore a trial that the
+scheduler stops tells its workers, and waits until they have gone.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import ray.tune
+import torch
+from ray._raylet import PlacementGroupID
+from ray.exceptions import RayActorError
+from ray.tune.result import DONE, RESULT_DUPLICATE
+from ray.util import get_current_placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup
+from ray.util.queue import Empty, Queue
+from torch import distributed
+
+from faceml.config.loading import parse_config
+from faceml.config.study import StudyConfig
+from faceml.config.tune import TuneConfig
+from faceml.runs.trial_folder import FailureNoted
+from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import place_below
+from faceml.storage.stopped import StoppedByOutage
+from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
+from ray_jobs.training.errors import OutageAsItself
+
+POLL_INTERVAL_S = 0.5
+# Ray Tune kills a trial that has not ended after ten minutes.
+STOP_TIMEOUT_S = 540.0
+
+
+class GroupTrial(ray.tune.Trainable):
+    """Train one trial on a group of workers; each step is an epoch, after which they wait for a verdict."""
+
+    def setup(self, config: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:  # type: ignore[override]
+        """Start the workers.
+
+        Args:
+            config: Name and settings of the trial.
+            plain: Configuration of the search, as plain values.
+            cpus: Of each worker.
+        """
+        search = parse_config(TuneConfig, plain)
+        self._folder = trial_folder(search, config["trial"])
+        self._results, self._verdicts = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
+        self._has_told = False
+        with FailureNoted(self._folder):
+            job = TrialJob(plain, config["trial"], config["settings"], cpus)
+            trainer = _torch_trainer(job, search, self._results, self._verdicts)
+            self._fitting: Future[Any] = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)
+
+    def step(self) -> dict[str, Any]:
+        """Let the workers go on, and return the metrics of the epoch."""
+        if self._has_told:
+            self._verdicts.put(True)
+        self._has_told = True
+        with FailureNoted(self._folder), OutageAsItself():
+            while True:
+                has_ended = self._fitting.done()
+                with suppress(Empty):
+                    result: dict[str, Any] = self._results.get(timeout=POLL_INTERVAL_S)
+                    return result
+                if has_ended:
+                    self._fitting.result()  # raises what the workers failed with
+                    return {RESULT_DUPLICATE: True, DONE: True}
+
+    def cleanup(self) -> None:
+        """Tell the workers to end, and wait until they have given back what they hold."""
+        self._verdicts.put(False)
+        wait([self._fitting], STOP_TIMEOUT_S)
+
+
+class _ToldToStop(Exception):  # noqa: N818 - it ends a training as StopIteration ends a loop
+    """The scheduler stops the trial."""
+
+
+def _torch_trainer(
+    job: TrialJob, config: TuneConfig, results: Queue, verdicts: Queue
+) -> ray.train.torch.TorchTrainer:
+    trial, storage = config.trial, _groups_folder(config)
+    return ray.train.torch.TorchTrainer(
+        _train_as_worker,
+        train_loop_config={"job": job, "results": results, "verdicts": verdicts},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=trial.workers,
+            use_gpu=trial.gpus > 0,
+            resources_per_worker={"CPU": float(job.cpus)} | ({"GPU": trial.gpus} if trial.gpus else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            storage_path=storage.path,
+            storage_filesystem=storage.filesystem,
+            name=job.trial,
+            failure_config=ray.train.FailureConfig(max_failures=trial.restarts),
+        ),
+    )
+
+
+def _train_as_worker(settings: dict[str, Any]) -> None:
+    job: TrialJob = settings["job"]
+    config = parse_config(TuneConfig, job.config)
+    rank, device = ray.train.get_context().get_world_rank(), ray.train.torch.get_device()
+
+    def report(metrics: dict[str, Any]) -> None:
+        """Tell of an epoch; all workers go on, or all stop, as the first of them hears."""
+        goes_on = torch.ones(1, device=device)
+        if rank == 0:
+            settings["results"].put(metrics)
+            goes_on *= float(settings["verdicts"].get())
+        distributed.broadcast(goes_on, src=0)
+        if not goes_on:
+            raise _ToldToStop
+
+    if rank > 0:
+        with suppress(_ToldToStop):
+            train_trial(job, config, device, rank, report)
+        return
+    group = get_current_placement_group()
+    if group is not None:
+        folder = _groups_folder(config)
+        with StoppedByOutage(folder.uri):
+            folder.write(_group_file(job.trial), group.id.hex().encode())
+    # Where the trial's own process has died, so have its queues, and these workers are about to.
+    with FailureNoted(trial_folder(config, job.trial)), suppress(_ToldToStop, RayActorError):
+        train_trial(job, config, device, rank, report)
+
+
+def release_workers(config: TuneConfig | StudyConfig, trial: str) -> None:
+    """Give back what the workers of a trial hold whose own process has died, if it had any."""
+    folder, name = _groups_folder(config), _group_file(trial)
+    with StoppedByOutage(folder.uri):
+        group = folder.read(name) if folder.has(name) else None
+        if isinstance(group, bytes):
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group.decode()))))
+            folder.delete(name)
+
+
+def _groups_folder(config: TuneConfig | StudyConfig) -> StorageFolder:
+    """Return where groups write, which all of their workers and the driver reach."""
+    return StorageFolder(place_below(config.run.folder, RAY_FOLDER, "groups"))
+
+
+def _group_file(trial: str) -> str:
+    return f"{trial}.group"

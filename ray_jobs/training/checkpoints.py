@@ -1,0 +1,116 @@
+"""Ray Train's checkpoints of a run, and what they lack to survive whatever is killed whenever.
+
+Ray Train keeps a list of its checkpoints in a file that it writes in place: killed at that moment, or on a
+full disk, it leaves half a list, and then knows of no checkpoint at all.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow.fs as pafs
+import ray.train
+
+from faceml.runs.working_copy import put_file
+from faceml.storage.atomic import AtomicFolder
+from faceml.storage.folder import StorageFolder
+from faceml.storage.stopped import StoppedByOutage
+
+CHECKPOINTS_FOLDER = "checkpoints"
+LIST_FILE = "checkpoint_manager_snapshot.json"
+"""Ray Train's name."""
+LIST_COPY_FILE = "checkpoint_list.json"
+
+
+def checkpoint_path(epoch: int) -> str:
+    """Return the folder of an epoch's checkpoint, below that of the run."""
+    return f"{CHECKPOINTS_FOLDER}/checkpoint_epoch_{epoch:06}"
+
+
+@contextmanager
+def new_checkpoint(run_folder: StorageFolder, epoch: int) -> Iterator[Path]:
+    """Give a folder of this machine to write a checkpoint into; on a clean exit it is in the run folder.
+
+    There it is whole or not at all if the operating system sees it. In a store its files come one by one: a
+    checkpoint counts when it is on Ray Train's list.
+
+    Args:
+        run_folder: Of the run.
+        epoch: Of the checkpoint.
+    """
+    if run_folder.is_local:
+        with AtomicFolder(Path(run_folder.uri, checkpoint_path(epoch))) as partial:
+            yield partial
+    else:
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
+            for file in Path(folder).iterdir():
+                put_file(file, run_folder, f"{checkpoint_path(epoch)}/{file.name}")
+
+
+def checkpoint_in(run_folder: StorageFolder, epoch: int) -> ray.train.Checkpoint:
+    """Return the checkpoint of an epoch as Ray Train knows it."""
+    return ray.train.Checkpoint(f"{run_folder.path}/{checkpoint_path(epoch)}", run_folder.filesystem)
+
+
+class ListKept(ray.train.UserCallback):
+    """Copy Ray Train's list of checkpoints after each of them, whole or not at all.
+
+    Args:
+        run_folder: Of the run.
+    """
+
+    def __init__(self, run_folder: StorageFolder) -> None:
+        self._folder = run_folder
+
+    def after_report(
+        self,
+        run_context: Any,
+        metrics: list[dict[str, Any]],
+        checkpoint: ray.train.Checkpoint | None,
+    ) -> None:
+        """Copy the list, which has the new checkpoint by now."""
+        if checkpoint is not None:
+            self._folder.write(f"{CHECKPOINTS_FOLDER}/{LIST_COPY_FILE}", _read(self._folder, LIST_FILE))
+
+
+def settle_checkpoints(run_folder: StorageFolder) -> None:
+    """Undo what processes that were killed have left half done: the list, and checkpoints not on it.
+
+    Nothing is at work in this folder. The list's copy is at most one checkpoint behind, and Ray Train
+    deletes old checkpoints only when the list has been written: all that are on the copy are there.
+
+    Raises:
+        ConfigError: The store refuses; says why.
+        StoppedError: It cannot be reached.
+    """
+    with StoppedByOutage(run_folder.uri):
+        listed = _read(run_folder, LIST_FILE)
+        if not _is_whole(listed):
+            run_folder.delete(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}")
+            listed = _read(run_folder, LIST_COPY_FILE)
+            if listed:
+                run_folder.write(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}", listed)
+        store = run_folder.filesystem
+        found = pafs.FileSelector(f"{run_folder.path}/{CHECKPOINTS_FOLDER}", allow_not_found=True)
+        for entry in store.get_file_info(found):
+            if entry.type is pafs.FileType.Directory and f'"{entry.base_name}"'.encode() not in listed:
+                store.delete_dir(entry.path)
+
+
+def _read(run_folder: StorageFolder, name: str) -> bytes:
+    """Return the content of a list of checkpoints, nothing if there is none."""
+    if not run_folder.has(f"{CHECKPOINTS_FOLDER}/{name}"):
+        return b""
+    content = run_folder.read(f"{CHECKPOINTS_FOLDER}/{name}")
+    return content if isinstance(content, bytes) else b""
+
+
+def _is_whole(listed: bytes) -> bool:
+    found = None
+    with suppress(json.JSONDecodeError, UnicodeDecodeError):
+        found = json.loads(listed)
+    return found is not None

@@ -1,0 +1,182 @@
+"""A group of Ray Train workers at work, as the driver sees it: what every kind of training shares."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+
+from faceml.config.recognition import RecognitionConfig
+from faceml.config.train import ScalingConfig, TrainConfig
+from faceml.metrics.confusion import ConfusionMatrix
+from faceml.page.progress import ProgressReport
+from faceml.reporting.training.diagnosis import Doctor
+from faceml.reporting.training.plan import FirstEstimate, start_line
+from faceml.reporting.training.summary import best_first, watched_figures
+from faceml.runs.files import BEST_MODEL_FILE
+from faceml.runs.run_folder import RunFolder
+from faceml.runs.tracking import NoTracking, Tracking
+from faceml.runs.working_copy import WorkingCopy
+from faceml.storage.atomic import AtomicPath
+from faceml.storage.stopped import StoppedByOutage, StoppedError
+from faceml.training.checkpoint import MODEL_FILE
+from faceml.training.observer import Metrics, StepRecord
+from ray_jobs.cluster.connection import Resources
+from ray_jobs.cluster.events import EventChannel, EventSender
+from ray_jobs.cluster.prometheus import TrainingMetrics
+from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
+from ray_jobs.training.errors import FinalErrors, OneReason
+from ray_jobs.training.worker import Start, WorkerProgress
+
+logger = logging.getLogger(__name__)
+
+# A worker that dies is replaced this often, and the group goes on from the last checkpoint.
+MAX_WORKER_FAILURES = 3
+# Each is a request to the store.
+BYTES_AT_ONCE = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """What a kind of training brings along.
+
+    Attributes:
+        config: Of the whole training.
+        run_folder: Its files, in step with their store.
+        worker: What each process of the group runs, given `config` as plain values and `events`.
+        total_steps: Of the whole training.
+        score: The metric by which the best epoch is known.
+        doctor: Looks at the records after each epoch.
+        tracking: Who is told beside the run folder.
+        streams: Data sets that Ray Data brings, by name.
+    """
+
+    config: TrainConfig | RecognitionConfig
+    run_folder: WorkingCopy
+    worker: Callable[[dict[str, Any]], None]
+    total_steps: int
+    score: str
+    doctor: Doctor
+    tracking: Tracking = field(default_factory=NoTracking)
+    streams: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train_group(job: GroupJob) -> list[dict[str, Any]]:
+    """Train, keep the best model, and return the records of all epochs.
+
+    An unfinished run in the folder is continued from its last checkpoint.
+
+    Raises:
+        StoppedError: Workers could not go on, for the reason that it names, or died too often.
+    """
+    files, folder = job.run_folder.path, job.run_folder.folder
+    settle_checkpoints(folder)
+    with (
+        OneReason(),
+        RunFolder(files) as run_folder,
+        ProgressReport("train", job.total_steps) as progress,
+        TrainingMetrics(files, job.score, job.total_steps // job.config.training.epochs) as metrics,
+        EventChannel(_Receiver(job, run_folder, progress, metrics)) as events,
+    ):
+        result = _torch_trainer(job, events.sender).fit()
+    settle_checkpoints(folder)  # of what workers that died were writing
+    _keep_best_model(result, files, job.score)
+    return run_folder.records
+
+
+def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[Resources]:
+    """Return what each worker of a training holds.
+
+    Args:
+        scaling: Of the training.
+        for_reading: Whether Ray Data reads for them: it waits for a CPU that they do not hold.
+    """
+    each: Resources = {"CPU": float(scaling.cpus_per_worker)} | ({"GPU": 1.0} if scaling.use_gpu else {})
+    return [each] * scaling.num_train_workers + ([{"CPU": 1.0}] if for_reading else [])
+
+
+def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:
+    config, scaling, folder = job.config, job.config.scaling, job.run_folder.folder
+    return ray.train.torch.TorchTrainer(
+        job.worker,
+        train_loop_config={"config": config.model_dump(mode="json"), "events": events},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.num_train_workers,
+            use_gpu=scaling.use_gpu,
+            resources_per_worker={"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {}),
+        ),
+        datasets=dict(job.streams),
+        run_config=ray.train.RunConfig(
+            storage_path=folder.path,
+            storage_filesystem=folder.filesystem,
+            name=CHECKPOINTS_FOLDER,
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute=job.score
+            ),
+            failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
+            callbacks=[FinalErrors(), ListKept(folder)],  # type: ignore[list-item] # the old API's
+        ),
+    )
+
+
+def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> None:
+    if not result.best_checkpoints:
+        raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
+    best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
+    with (
+        StoppedByOutage(best.path),
+        best.filesystem.open_input_stream(f"{best.path}/{MODEL_FILE}") as model,
+        AtomicPath(run_folder / BEST_MODEL_FILE) as partial,
+        partial.open("wb") as file,
+    ):
+        shutil.copyfileobj(model, file, BYTES_AT_ONCE)
+
+
+class _Receiver:
+    """Take what workers tell: into the run folder, MLflow, the progress bar, Ray's metrics, the log."""
+
+    def __init__(
+        self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport, metrics: TrainingMetrics
+    ) -> None:
+        self._job = job
+        self._run_folder = run_folder
+        self._progress = progress
+        self._metrics = metrics
+        self._estimate = FirstEstimate()
+
+    def __call__(
+        self, event: Start | StepRecord | WorkerProgress | tuple[int, Metrics, ConfusionMatrix | None]
+    ) -> None:
+        if isinstance(event, Start):
+            self._run_folder.go_back(event.records)
+            self._job.run_folder.push()
+            epochs = self._job.config.training.epochs
+            logger.info("%s", start_line(event.device, len(event.records), epochs))
+        elif isinstance(event, StepRecord):
+            self._hear_step(event)
+        elif isinstance(event, WorkerProgress):
+            self._metrics.worker_done(event.rank, event.node, event.images, event.waited_s)
+        else:
+            self._hear_epoch(*event)
+
+    def _hear_step(self, record: StepRecord) -> None:
+        self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
+        self._metrics.step_done(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
+        line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
+        if line is not None:
+            logger.info("%s", line)
+
+    def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
+        self._run_folder.add(epoch, metrics, confusion)
+        self._job.run_folder.push()
+        self._job.tracking.tell(self._run_folder.records)
+        self._metrics.epoch_done(epoch, metrics)
+        logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+        for finding in self._job.doctor.news(self._run_folder.records):
+            logger.info("%s", finding)

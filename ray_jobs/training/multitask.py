@@ -1,0 +1,111 @@
+"""`faceml train`: Ray Train runs the multitask training on one or many workers."""
+
+import logging
+import time
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from faceml.config.train import TrainConfig
+from faceml.datasets.labels import EXPRESSIONS
+from faceml.models.starting_weights import refuse_unusable_weights
+from faceml.page.html import Report, write_report
+from faceml.quality.leakage import audit_leakage
+from faceml.reporting.evaluation.classes import classes_table, scores_line
+from faceml.reporting.training.diagnosis import Doctor, diagnose
+from faceml.reporting.training.plan import build_training_plan, training_banner
+from faceml.reporting.training.report import training_chapter
+from faceml.reporting.training.summary import SCORE, best_record, confusion_of, epochs_table, training_summary
+from faceml.runs.build_tracking import build_tracking
+from faceml.runs.files import REPORT_FILE, read_metrics, write_summary
+from faceml.runs.working_copy import WorkingCopy
+from faceml.training.faces import build_faces
+from ray_jobs.cluster.connection import RayCluster, Resources, require_reach, require_resources
+from ray_jobs.cluster.log import writes_json
+from ray_jobs.training.group import GroupJob, resources_of, train_group
+from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder
+from ray_jobs.training.stream import face_stream
+from ray_jobs.training.worker import STREAM, train_worker
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: TrainConfig) -> dict[str, Any]:
+    """Train, and return the content of `summary.json`.
+
+    An unfinished run in the same folder is continued from its last checkpoint.
+
+    Raises:
+        ConfigError: Data, folder, resources or MLflow do not fit; found before any worker starts.
+        StoppedError: A gradient is not finite, an image is no longer what was extracted, a checkpoint could
+            not be written, or workers died too often.
+    """
+    started_s = time.monotonic()
+    faces = build_faces(config.data)
+    plan = build_training_plan(config, faces)
+    for split in (faces.train, faces.val):
+        split.log_left_out()
+    audit_leakage(config.data)
+    refuse_unusable_weights(config.model)
+    tracking = build_tracking(config)
+    _show_on_stderr(training_banner(plan))
+    with RayCluster():
+        require_reach(config, config.scaling.wait_for_nodes_s > 0)
+        require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
+        run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        with tracking:
+            job = GroupJob(
+                config,
+                run_folder,
+                train_worker,
+                plan.steps_per_epoch * plan.epochs,
+                SCORE,
+                Doctor(partial(diagnose, weighting=config.weighting)),
+                tracking,
+                {STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
+            )
+            records = train_group(job)
+            tracking.tell(records)
+            summary = training_summary(records, time.monotonic() - started_s)
+            _write_results(summary, run_folder.path)
+            run_folder.push()
+            tracking.finish(summary)
+    return summary
+
+
+def _write_results(summary: dict[str, Any], folder: Path) -> None:
+    write_summary(summary, folder)
+    best = summary["best"]
+    answer = f"The best model names the expression of {best['val/accuracy']:.1%} of the validation faces."
+    write_report(Report("Multitask training", answer, [training_chapter(folder)]), folder / REPORT_FILE)
+
+
+def _show_on_stderr(shown: RenderableType) -> None:
+    """Print for a person; in a job's log, wide enough for what a line has to say."""
+    if writes_json():
+        page = Console(file=StringIO(), width=120)
+        with page.capture() as captured:
+            page.print(shown)
+        logger.info("%s", captured.get())
+        return
+    console = Console(stderr=True)
+    (console if console.is_terminal else Console(stderr=True, width=120)).print(shown)
+
+
+def show(config: TrainConfig, console: Console) -> None:
+    """Print a table of the epochs, and one of the expressions in the best of them."""
+    records = read_metrics(WorkingCopy(config.run.folder).path)
+    console.print(epochs_table(records))
+    best = best_record(records)
+    confusion = confusion_of(best)
+    title = f"Validation faces of each expression, epoch {best['epoch']}"
+    console.print(classes_table(confusion, EXPRESSIONS, title))
+    console.print(scores_line(confusion))
+
+
+def needed_resources(config: TrainConfig) -> list[Resources]:
+    """Return what each worker of a training holds."""
+    return resources_of(config.scaling, for_reading=config.data.ingest == "stream")

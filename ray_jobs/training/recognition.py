@@ -1,0 +1,123 @@
+"""`faceml transfer`: Ray Train runs the training of recognition on one or many workers."""
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.recognition import RecognitionConfig
+from faceml.metrics.verification import ScoredPairs, verification_accuracy
+from faceml.models.backbone import build_backbone_from
+from faceml.models.recognition import FaceResNet
+from faceml.models.starting_weights import refuse_other_normalisation
+from faceml.page.html import Report, write_report
+from faceml.reporting.recognition.diagnosis import diagnose_recognition
+from faceml.reporting.recognition.report import (
+    SCORE,
+    recognition_answer,
+    recognition_chapter,
+    recognition_table,
+)
+from faceml.reporting.training.diagnosis import Doctor
+from faceml.reporting.training.summary import training_summary
+from faceml.runs.files import (
+    BEST_MODEL_FILE,
+    PAIRS_FILE,
+    PEOPLE_FILE,
+    REPORT_FILE,
+    read_metrics,
+    read_summary,
+    write_summary,
+)
+from faceml.runs.working_copy import WorkingCopy
+from faceml.storage.atomic import write_text
+from faceml.training.checkpoint import read_state
+from faceml.training.recognition import People, build_people, recognition_steps
+from faceml.training.scored_pairs import write_pairs
+from faceml.training.verification import accuracy_interval, score_split
+from ray_jobs.cluster.connection import RayCluster, require_reach, require_resources
+from ray_jobs.training.group import GroupJob, resources_of, train_group
+from ray_jobs.training.recognition_worker import recognition_worker
+from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder
+
+
+def run(config: RecognitionConfig) -> dict[str, Any]:
+    """Train, and return the content of `summary.json`.
+
+    An unfinished run in the same folder is continued from its last checkpoint.
+
+    Raises:
+        ConfigError: Data, starting weights, folder or resources do not fit; found before any worker starts.
+        StoppedError: A gradient is not finite, an image is no longer what was extracted, a checkpoint could
+            not be written, or workers died too often.
+    """
+    started_s = time.monotonic()
+    people = build_people(config.data)
+    for split in (people.train, people.val):
+        split.log_left_out()
+    steps = recognition_steps(config, people.train)
+    build_backbone_from(config.model)
+    refuse_other_normalisation(config.model, people.train.preprocessing)
+    num_people = len(people.train.people)
+    with RayCluster():
+        require_reach(config, config.scaling.wait_for_nodes_s > 0)
+        require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
+        run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
+        refuse_other_people(people.train.people, run_folder)
+        doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
+        total_steps = steps * config.training.epochs
+        job = GroupJob(config, run_folder, recognition_worker, total_steps, SCORE, doctor)
+        records = train_group(job)
+    folder = run_folder.path
+    pairs = verify(config, people, folder / BEST_MODEL_FILE)
+    write_pairs(pairs, people.pairs, people.val.image_ids, folder / PAIRS_FILE)
+    summary = training_summary(records, time.monotonic() - started_s, SCORE) | {
+        "accuracy": verification_accuracy(pairs),
+        "accuracy_interval": accuracy_interval(pairs),
+        "pairs": len(pairs.scores),
+        "people": len(np.unique(pairs.people)),
+    }
+    write_summary(summary, folder)
+    chapter = recognition_chapter(config, records, pairs, summary, num_people)
+    report = Report("Face recognition", recognition_answer(summary), [chapter])
+    write_report(report, folder / REPORT_FILE)
+    run_folder.push()
+    return summary
+
+
+def refuse_other_people(people: list[str], run_folder: WorkingCopy) -> None:
+    """Write down who is trained on, or refuse to go on with others: each centre is somebody's.
+
+    Raises:
+        ConfigError: The run in the folder began with other people.
+    """
+    file = run_folder.path / PEOPLE_FILE
+    began_with = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else people
+    if began_with != people:
+        raise ConfigError(
+            f"data.train.table: has {len(people)} people, and the run in {run_folder.folder.uri} began with "
+            f"{len(began_with)} of whom {len(set(began_with) & set(people))} are among them. Go on with the "
+            "same ones, or choose another run.folder."
+        )
+    write_text(file, json.dumps(people) + "\n")
+
+
+def verify(config: RecognitionConfig, people: People, best_model: Path) -> ScoredPairs:
+    """Score the pairs with the best model of a training, a file on this machine."""
+    device = torch.device("cuda" if config.scaling.use_gpu and torch.cuda.is_available() else "cpu")
+    model = FaceResNet(config.model)
+    model.load_state_dict(read_state(best_model)["model_state_dict"])
+    return score_split(model.to(device), people.val, people.pairs, config.batch_size_per_worker, device)
+
+
+def show(config: RecognitionConfig, console: Console) -> None:
+    """Print a table of the epochs, and the answer."""
+    folder = WorkingCopy(config.run.folder).path
+    console.print(recognition_table(read_metrics(folder)))
+    console.print(recognition_answer(read_summary(folder)), soft_wrap=True)

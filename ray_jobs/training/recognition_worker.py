@@ -1,0 +1,24 @@
+"""One worker of a training of recognition: what runs in each process of Ray Train's group."""
+
+from typing import Any
+
+import ray.train
+import ray.train.torch
+
+from faceml.config.loading import parse_config
+from faceml.config.recognition import RecognitionConfig
+from faceml.training.process_setup import set_up_process
+from faceml.training.recognition import build_recognition_trainer
+from ray_jobs.cluster.log import set_up_log
+from ray_jobs.training.worker import fit_in_group
+
+
+def recognition_worker(settings: dict[str, Any]) -> None:
+    """Train recognition as one of the workers of a group."""
+    config = parse_config(RecognitionConfig, settings["config"])
+    rank = ray.train.get_context().get_world_rank()
+    set_up_log(config.logging.format, "transfer", config.run.folder, rank)
+    device = ray.train.torch.get_device()
+    set_up_process(device, config.scaling.cpus_per_worker, config.data.loader_processes)
+    trainer = build_recognition_trainer(config, device, rank)
+    fit_in_group(trainer, config.training.epochs, device, settings["events"], config.run.folder)

@@ -1,0 +1,62 @@
+"""The whole way in one command, as small as it gets."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.demo import DemoConfig
+from faceml.config.loading import parse_config
+from ray_jobs.local import demo
+from tests.browser.page import faults_of
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def _config(folder: Path, **train: Any) -> DemoConfig:
+    return parse_config(
+        DemoConfig,
+        {
+            "run": {"folder": str(folder)},
+            "synth": {"splits": {"train": 32, "val": 16}, "image_size_px": 96, "processes": 1},
+            "extract": {"report_faces": 8},
+            "train": {"data": {"image_size": 32}, "training": {"epochs": 1, "batch_size_per_worker": 8}}
+            | train,
+            "tune": {
+                "search": {"weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty"]}},
+                "num_trials": 1,
+                "train": {"model": {"embedding_dim": 64}},
+            },
+        },
+    )
+
+
+def test_run__leaves_every_stage_and_one_report(tmp_path: Path) -> None:
+    console = Console(record=True, width=120)
+    demo.run(_config(tmp_path / "demo"), console)
+    text = console.export_text()
+    assert "32 images" in text
+    assert "Leaderboard by validation accuracy" in text
+    folder = tmp_path / "demo"
+    for stage in ("extract_train", "extract_val", "train", "tune"):
+        assert json.loads((folder / stage / "summary.json").read_text())
+        assert faults_of(folder / stage / "report.html") == []
+    assert (folder / "train" / "best_model.pt").is_file()
+    assert "embedding_dim: 64" in (folder / "tune" / "best_config.yaml").read_text()
+    assert faults_of(folder / "report.html") == []
+    report = (folder / "report.html").read_text()
+    for expected in ("Landmarks", "Training", "Leaderboard", "data:image/svg+xml", "data:image/jpeg"):
+        assert expected in report
+    with pytest.raises(ConfigError, match=r"run\.folder: .* is not empty"):
+        demo.run(_config(folder), console)
+
+
+def test_run__names_a_stages_mistake_with_its_section_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"Unknown key: 'train\.seeds' \(= 3\)\. Did you mean 'train\.seed'"
+    ):
+        demo.run(_config(tmp_path / "demo", seeds=3), Console())
+    assert not (tmp_path / "demo").exists()

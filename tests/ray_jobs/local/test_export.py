@@ -1,0 +1,218 @@
+"""A trained model becomes files that answer as PyTorch does, and what is told of them is true."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.export import ExportConfig
+from faceml.config.loading import parse_config
+from faceml.config.model import ModelConfig
+from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.person_dataset import AlignedPreprocessing
+from faceml.datasets.preprocessing import Preprocessing
+from faceml.export import packages
+from faceml.images.decoding import decode_image
+from faceml.models.multitask import build_multitask_model
+from faceml.models.recognition import FaceResNet
+from faceml.storage.folder import StorageFolder
+from faceml.storage.stopped import StoppedError
+from faceml.tables.schema import LANDMARK_SETS
+from faceml.training.checkpoint import model_checkpoint, write_state
+from ray_jobs.local import export
+from tests.browser.page import faults_of
+
+REPOSITORY = Path(__file__).parents[2]
+FACEML = Path(sys.executable).with_name("faceml")
+MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A network that never learned anything, in the run folder of its training."""
+    torch.manual_seed(0)
+    network = build_multitask_model(ModelConfig(embedding_dim=16), 5)
+    settings = {"model": MODEL, "data": {"image_size": 32, "num_landmarks": 5}}
+    file = tmp_path / "training" / "best_model.pt"
+    write_state(model_checkpoint(network, settings, Preprocessing(32), LANDMARK_SETS[5], {}), file)
+    return file
+
+
+def settings_of(model: Path, faces: Path | None = None, **changes: Any) -> dict[str, Any]:
+    raw: dict[str, Any] = {"model": str(model), "run": {"folder": str(model.parents[1] / "export")}}
+    if faces:
+        raw["data"] = {"table": str(faces / "tables" / "val"), "images": str(faces / "images" / "val")}
+    return raw | changes
+
+
+def config(model: Path, faces: Path | None = None, **changes: Any) -> ExportConfig:
+    return parse_config(ExportConfig, settings_of(model, faces, **changes))
+
+
+def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Path, tmp_path: Path) -> None:
+    file, folder = tmp_path / "export.yaml", tmp_path / "export"
+    quantize = {"calibration_images": 24, "seed": 3}
+    file.write_text(json.dumps(settings_of(model, noisy_faces, check_images=5, quantize=quantize)))
+    done = subprocess.run(
+        [str(FACEML), "export", "--config", str(file)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"Results: {folder}"
+    assert "Checked on 12 batches of random images and 5 images" in done.stdout
+    assert "What int8 costs, on 40 images" in done.stdout
+    assert "onnx_ir" not in done.stderr + done.stdout
+    assert "pre-processing" not in done.stderr, "the quantiser has nothing to ask for"
+    written = {"config.yaml", "model.onnx", "model.pt2", "model_int8.onnx", "report.html", "summary.json"}
+    assert {entry.name for entry in folder.iterdir()} == written
+
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["opset"] == 18
+    assert summary["checked_on"] == {"random_batches": 12, "images": 5}
+    for differences in summary["largest_difference"].values():
+        assert max(differences.values()) <= summary["tolerance"] == 1e-4
+    assert 0 < summary["difference_from_training"]["probabilities"] < 0.05
+    assert summary["bytes"] == {
+        name: (folder / name).stat().st_size for name in ("model.onnx", "model_int8.onnx", "model.pt2")
+    }
+    int8 = summary["int8"]
+    assert int8["calibration_images"] == 24
+    assert (int8["images"], int8["accuracy"]["count"]) == (40, 40)
+    calibrated = np.random.default_rng(3).permutation(64)[:24]
+    measured = sorted(set(range(64)) - set(calibrated.tolist()))
+    for name, told in (("model.onnx", "floats"), ("model_int8.onnx", "int8")):
+        assert int8["accuracy"][told] == pytest.approx(accuracy(folder / name, noisy_faces, measured))
+    assert faults_of(folder / "report.html") == []
+    report = (folder / "report.html").read_text()
+    assert "What int8 costs, on 40 images" in report
+    assert "model_int8.onnx" in report
+
+
+def accuracy(file: Path, faces: Path, indices: list[int]) -> float:
+    """The share of images named rightly, by nothing but ONNX Runtime."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    dataset = FaceDataset(faces / "tables" / "val", faces / "images" / "val", 5, Preprocessing(32))
+    hits = []
+    for index in indices:
+        image_id = dataset.image_ids[index]
+        pixels = decode_image((faces / "images" / "val" / image_id).read_bytes())
+        (logits,) = session.run(["logits"], {"images": np.asarray(pixels)[None]})
+        hits.append(int(logits.argmax()) == int(image_id.partition("/")[0]))
+    return float(np.mean(hits))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["formats=[torchscript]"], "'formats.0' = 'torchscript': must be 'onnx' or 'exported_program'"),
+        (["formats=[]"], "formats: [] exports nothing; name onnx, exported_program or both"),
+        (["opset=17"], "'opset' = 17: must be greater than or equal to 18"),
+        (["data=null"], "quantize: integers are calibrated and measured on images; name some with data"),
+        (["formats=[exported_program]"], "quantize: is for ONNX; put onnx into formats"),
+    ],
+)
+def test_main__tells_a_mistake_on_one_line(overrides: list[str], told: str, model: Path) -> None:
+    sets = [word for override in [f"model={model}", *overrides] for word in ("--set", override)]
+    done = subprocess.run(
+        [str(FACEML), "export", "--config", "configs/export.yaml", *sets],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert [told in line for line in done.stderr.splitlines()] == [True], done.stderr
+
+
+def test_run__without_the_extra_exports_what_needs_none_and_says_what_the_rest_needs(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^formats: onnx needs the package onnx: pip install"):
+        export.run(config(model))
+    result = export.run(config(model, formats=["exported_program"]))
+    assert result.bytes_of.keys() == {"model.pt2"}
+    assert result.opset is None
+    console = Console(record=True, width=120)
+    export.show(result, console)
+    assert "model.pt2" in console.export_text()
+
+
+def test_run__the_folder_of_a_training_is_refused(model: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^run\.folder: .*training is that of a training"):
+        export.run(config(model, run={"folder": str(model.parent)}))
+    assert [file.name for file in model.parent.iterdir()] == ["best_model.pt"]
+
+
+def test_run__leaves_images_to_measure_on_or_is_refused(model: Path, noisy_faces: Path) -> None:
+    quantize = {"calibration_images": 64}
+    with pytest.raises(ConfigError, match=r"^quantize\.calibration_images = 64: data\.table has 64 images"):
+        export.run(config(model, noisy_faces, quantize=quantize))
+    assert not (model.parents[1] / "export").exists()
+
+
+def test_run__what_an_earlier_export_left_is_gone_if_another_is_stopped(
+    model: Path, noisy_faces: Path, tmp_path: Path
+) -> None:
+    export.run(config(model, formats=["exported_program"]))
+    folder, images = tmp_path / "export", tmp_path / "images"
+    shutil.copytree(noisy_faces / "images" / "val", images)
+    (images / "3" / "011.jpg").unlink()
+    data = {"table": str(noisy_faces / "tables" / "val"), "images": str(images)}
+    with pytest.raises(StoppedError, match=r"^3/011\.jpg: no longer there"):
+        export.run(config(model, data=data, check_images=64))
+    assert [file.name for file in folder.iterdir()] == ["config.yaml"]
+
+
+def test_run__into_a_store(
+    model: Path, s3_uri: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEML_CACHE", str(tmp_path / "cache"))
+    uri = s3_uri()
+    export.run(config(model, formats=["exported_program"], run={"folder": uri}))
+    names = {"config.yaml", "model.pt2", "report.html", "summary.json"}
+    assert set(StorageFolder(uri).files()) == names
+
+
+def test_run__recognition_gives_directions_of_aligned_faces(tmp_path: Path, noisy_faces: Path) -> None:
+    torch.manual_seed(0)
+    content = {
+        "model_state_dict": FaceResNet(ModelConfig(embedding_dim=16)).state_dict(),
+        "config": {"model": MODEL, "data": {"image_size": 32}},
+        "preprocessing": AlignedPreprocessing(32).fingerprint(),
+        "metrics": {},
+    }
+    file = tmp_path / "training" / "best_model.pt"
+    write_state(content, file)
+    result = export.run(config(file, noisy_faces, check_images=3, formats=["onnx"]))
+    assert result.outputs == ("embedding",)
+    # Aligned faces are as large as the network's square: nothing is scaled, nothing rounded.
+    assert result.from_training["embedding"] < 1e-5
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "export" / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    (found,) = session.run(None, {"images": np.full((2, 32, 32, 3), 90, dtype=np.uint8)})
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-5)
+    with pytest.raises(ConfigError, match=r"^quantize\.calibration_images = 64"):
+        export.run(config(file, noisy_faces, quantize={"calibration_images": 64}))
+    with pytest.raises(ConfigError, match=r"^data\.table: . people with two images or more"):
+        export.run(config(file, noisy_faces, quantize={"calibration_images": 60}))
+    loss = export.run(config(file, noisy_faces, quantize={"calibration_images": 8})).quantization
+    assert loss is not None
+    assert (loss.images, loss.measure) == (56, "verification accuracy")
+    assert abs(loss.accuracy.difference) < 0.2

@@ -1,0 +1,200 @@
+"""Searches on real Ray: what fails, what is run again, what is loaded how often, what is chosen."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from faceml.config.config_error import ConfigError
+from faceml.config.loading import parse_config
+from faceml.config.tune import TuneConfig
+from faceml.page.numbers import percent
+from faceml.runs.trial_folder import TrialFolder
+from faceml.search.trial import Trial
+from faceml.storage.stopped import StoppedError
+from ray_jobs.search import tuning
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+MakeConfig = Callable[..., TuneConfig]
+
+
+@pytest.fixture
+def make_config(faces: Path, tables: Path, tmp_path: Path) -> MakeConfig:
+    """A search over so many epochs of a tiny training; other keys as given."""
+
+    def make(search: dict[str, Any], epochs: int = 1, **changes: Any) -> TuneConfig:
+        return parse_config(
+            TuneConfig, tune_settings(faces, tables, tmp_path / "tune", search, epochs) | changes
+        )
+
+    return make
+
+
+def tune_settings(
+    faces: Path, tables: Path, folder: Path, search: dict[str, Any], epochs: int
+) -> dict[str, Any]:
+    splits = {s: {"table": str(tables / s), "images": str(faces / s)} for s in ("train", "val")}
+    return {
+        "train": {
+            "data": splits | {"image_size": 32, "leakage": {"on_found": "ignore"}},
+            "model": {"embedding_dim": 32},
+            "training": {
+                "epochs": epochs,
+                "batch_size_per_worker": 16,
+                "log_every_steps": 100,
+                "warmup_epochs": 0,
+            },
+            "run": {"folder": str(folder / "unused")},
+        },
+        "search": search,
+        "scheduler": {"kind": "none"},
+        "run": {"folder": str(folder)},
+    }
+
+
+def grid(*values: Any, **when: Any) -> dict[str, Any]:
+    return {"kind": "grid", "values": list(values)} | ({"when": when} if when else {})
+
+
+def by_setting(trials: list[Trial], key: str) -> dict[Any, Trial]:
+    return {trial.settings[key]: trial for trial in trials}
+
+
+def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(make_config: MakeConfig) -> None:
+    # λ beyond what float32 can square, and a layer that no machine has the memory for.
+    config = make_config(
+        {
+            "weighting.kind": grid("fixed", "uncertainty"),
+            "weighting.lambda_landmarks": grid(1.0, 1e30, **{"weighting.kind": "fixed"}),
+            "model.embedding_dim": grid(32, 10**12, **{"weighting.kind": "uncertainty"}),
+        },
+        num_trials=1,
+    )
+    trials = tuning.run(config)
+    assert len(trials) == 4
+    assert [trial.error is None for trial in trials] == [True, True, False, False]
+    assert all(len(trial.records) == 1 for trial in trials[:2])
+    broken, too_large = sorted(trials[2:], key=lambda trial: trial.settings["weighting.kind"])
+    assert broken.settings["weighting.lambda_landmarks"] == 1e30
+    assert "A gradient is not finite in epoch 1, step 1." in str(broken.error)
+    assert too_large.settings["model.embedding_dim"] == 10**12
+    assert "allocate" in str(too_large.error)
+    assert "\n" not in str(too_large.error)
+    shown = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
+    assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
+
+
+def test_run__opens_the_data_once_in_a_process_not_once_for_a_trial(make_config: MakeConfig) -> None:
+    config = make_config(
+        {"seed": grid(*range(6)), "data.augmentation.flip_probability": grid(0.0, 0.5)},
+        num_trials=1,
+        trial={"cpus": 1},
+    )
+    trials = tuning.run(config)
+    outcomes = [TrialFolder(Path(config.run.folder, "trials", trial.name)).outcome for trial in trials]
+    workers = Counter(outcome.worker for outcome in outcomes if outcome)
+    assert sum(workers.values()) == 12
+    # A second process that starts for longer than the trials of the first last gets none of them.
+    assert len(workers) <= 2
+    assert {outcome.data_openings for outcome in outcomes if outcome} == {1}
+
+
+def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config: MakeConfig) -> None:
+    config = make_config({"weighting.kind": grid("rlw")}, epochs=2, num_trials=1)
+    (trial,) = tuning.run(config)
+    folder = Path(config.run.folder, "trials", trial.name)
+    names = sorted(path.name.partition(".tfevents")[0] for path in folder.iterdir())
+    assert names == ["config.yaml", "events.out", "metrics.jsonl", "outcome.json", "settings.json"]
+    assert yaml.safe_load((folder / "config.yaml").read_text())["weighting"] == {"kind": "rlw"}
+    assert [record["epoch"] for record in trial.records] == [1, 2]
+    assert all(record["time/epoch_s"] > 0 for record in trial.records)
+    answers = ("trials", "configurations", "comparisons", "importance")
+    tables = {f"{name}.{kind}" for name in answers for kind in ("csv", "parquet")} | {"epochs.parquet"}
+    left = {path.name for path in Path(config.run.folder).iterdir()}
+    assert left == {"best_config.yaml", "config.yaml", "report.html", "summary.json", "trials"} | tables
+
+
+def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
+    search = {"weighting.kind": grid("fixed")}
+    with pytest.raises(ConfigError, match="trial: needs 1 × 3 CPU, each on one node, the cluster has 2 CPU"):
+        tuning.run(make_config(search, trial={"cpus": 3}))
+    with pytest.raises(ConfigError, match=r"trial: needs 3 × 1 CPU, each on one node, the cluster has 2 CPU"):
+        tuning.run(make_config(search, trial={"workers": 3, "cpus": 1}))
+    with pytest.raises(ConfigError, match=r"trial: needs 1 × 1 CPU and 0\.5 GPU.* 2 CPU and 0 GPU"):
+        tuning.run(make_config(search, trial={"gpus": 0.5}))
+    config = make_config(search, trial={"cpus": 3})
+    assert not Path(config.run.folder).exists()
+
+
+def test_run__a_search_in_which_all_fail_says_why(make_config: MakeConfig) -> None:
+    config = make_config(
+        {"weighting.kind": grid("fixed"), "weighting.lambda_landmarks": grid(1e30)}, num_trials=1
+    )
+    with pytest.raises(StoppedError, match=r"All 1 trials failed; .* A gradient is not finite"):
+        tuning.run(config)
+
+
+def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
+    make_config: MakeConfig,
+) -> None:
+    search = {"optimizer.learning_rate": grid(1e-3), "seed": grid(0, 1)}
+    config = make_config(search, num_trials=1)
+    (best, _) = tuning.run(config)
+    with pytest.raises(ConfigError, match="holds a finished run"):
+        tuning.run(config)
+    again = make_config(search, num_trials=1, retrain={"seeds": [5, 6], "epochs": 2})
+    console = Console(record=True, width=200)
+    tuning.show(tuning.run(again), again, console)
+    found = json.loads(Path(config.run.folder, "summary.json").read_text())
+    assert found["best"]["name"] == best.name
+    values = []
+    for seed in (5, 6):
+        folder = Path(config.run.folder, "retrain", f"seed_{seed}")
+        trained = yaml.safe_load((folder / "config.yaml").read_text())
+        assert (trained["seed"], trained["training"]["epochs"]) == (seed, 2)
+        assert trained["optimizer"]["learning_rate"] == 1e-3
+        values.append(json.loads((folder / "summary.json").read_text())["best"]["val/accuracy"])
+    mean, half = sum(values) / 2, abs(values[0] - values[1]) / 2
+    retrained = found["retrained"]
+    assert retrained["mean"] == pytest.approx(mean)
+    # Student's t with one degree of freedom: 12.706 standard errors, each half the difference.
+    low, high = retrained["interval"]
+    assert (low, high) == pytest.approx((mean - 12.7062 * half, mean + 12.7062 * half), abs=1e-4)
+    assert f"Trained again from 2 seeds: val/accuracy {percent(mean)} on average" in console.export_text()
+    with pytest.raises(ConfigError, match="holds a finished run"):
+        tuning.run(again)
+
+
+def test_run__tpe_with_conditions_on_the_landmarks(make_config: MakeConfig) -> None:
+    """On an error, of which less is better; under median stopping."""
+    config = make_config(
+        {
+            "weighting.kind": {"kind": "choice", "values": ["fixed", "uncertainty"]},
+            "weighting.lambda_landmarks": {
+                "kind": "loguniform",
+                "low": 0.1,
+                "high": 10,
+                "when": {"weighting.kind": "fixed"},
+            },
+            "seed": grid(0, 1),
+        },
+        epochs=2,
+        num_trials=3,
+        metric="val/landmark_mse",
+        searcher={"kind": "tpe", "startup_rounds": 2},
+        scheduler={"kind": "median"},
+    )
+    trials = tuning.run(config)
+    assert len(trials) == 6
+    assert not any(trial.error for trial in trials)
+    for trial in trials:
+        is_fixed = trial.settings["weighting.kind"] == "fixed"
+        assert ("weighting.lambda_landmarks" in trial.settings) == is_fixed
+    arms = Counter(json.dumps({k: v for k, v in t.settings.items() if k != "seed"}) for t in trials)
+    assert all(count % 2 == 0 for count in arms.values()), "seeds share settings"

@@ -1,0 +1,165 @@
+"""Whatever is killed, the same command ends the search, and nothing that was done is done again."""
+
+import json
+import random
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceml.config.loading import dump_config, parse_config
+from faceml.config.tune import TuneConfig
+from faceml.runs.trial_folder import TrialFolder
+from faceml.storage.locations import place_below
+from ray_jobs.search.searcher import trial_folders
+from tests.job import Job
+
+EPOCHS, TRIALS = 8, 4
+FINISH_S = 600
+CHOOSE = random.Random(0)
+Start = Callable[..., Job]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start `faceml tune` with a configuration; nothing of it outlives the test."""
+    jobs: list[Job] = []
+
+    def start_job(config: TuneConfig) -> Job:
+        file = Path(f"{config.run.folder}.yaml")
+        file.write_text(dump_config(config), encoding="utf-8")
+        jobs.append(Job("tune", options=("--config", str(file))))
+        return jobs[-1]
+
+    yield start_job
+    for job in jobs:
+        job.stop()
+
+
+def search(faces: Path, tables: Path, folder: str | Path, trials: int = TRIALS, **trial: Any) -> TuneConfig:
+    """Trials that keep a checkpoint of every epoch, two at a time."""
+    splits = {s: {"table": str(tables / s), "images": str(faces / s)} for s in ("train", "val")}
+    return parse_config(
+        TuneConfig,
+        {
+            "train": {
+                "data": splits | {"image_size": 32, "leakage": {"on_found": "ignore"}},
+                "model": {"embedding_dim": 32},
+                "training": {"epochs": EPOCHS, "batch_size_per_worker": 8, "warmup_epochs": 0},
+                "run": {"folder": place_below(folder, "unused")},
+            },
+            "search": {"seed": {"kind": "grid", "values": list(range(trials))}},
+            "num_trials": 1,
+            "scheduler": {"kind": "none"},
+            "trial": {"cpus": 1, "checkpoint_every_s": 0, **trial},
+            "run": {"folder": str(folder)},
+        },
+    )
+
+
+def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float = 300) -> TrialFolder:
+    """Wait until so many trials have ended and all others that began are half done; return one of those.
+
+    Whichever of their processes is killed then, it has something to go on with, and something left to do.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        trials = trial_folders(place_below(config.run.folder, "trials"))
+        begun = [trial for trial in trials if trial.outcome is None]
+        in_the_middle = [t.checkpoint is not None and 3 <= len(t.records) < EPOCHS - 1 for t in begun]
+        if begun and all(in_the_middle) and len(trials) - len(begun) >= ended:
+            return begun[0]
+        assert job.process.poll() is None, job.finish()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def lines(trial: TrialFolder) -> list[str]:
+    return Path(trial.place, "metrics.jsonl").read_text().splitlines()
+
+
+def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: int) -> None:
+    killed = await_checkpoint(job, config, ended=0)
+    before = lines(killed)
+    assert job.kill("trial", CHOOSE)
+    output = job.finish(FINISH_S)
+    assert output.count("its process died, another goes on with it.") == 1, output
+    assert lines(killed)[:2] == before[:2]
+    summary = json.loads(Path(config.run.folder, "summary.json").read_text())
+    found = [(trial["epochs"], trial["outcome"]) for trial in summary["trials"]]
+    assert found == [(EPOCHS, "finished")] * trials
+
+
+def test_tune__driver_killed_then_the_same_command_goes_on(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    config = search(faces, tables, tmp_path / "tune")
+    job = start(config)
+    interrupted = await_checkpoint(job, config, ended=1)
+    assert job.kill("driver", CHOOSE)
+    job.stop()
+    assert not Path(config.run.folder, "summary.json").exists()
+    trials = trial_folders(place_below(config.run.folder, "trials"))
+    done = {trial.name: lines(trial) for trial in trials if trial.outcome is not None}
+    assert done
+    assert interrupted.outcome is None
+    before = lines(interrupted)
+    output = start(config).finish(FINISH_S)
+    assert f"Results: {config.run.folder}" in output, output
+    # The time that an epoch took tells that it is the same one, not trained again.
+    assert {name: lines(TrialFolder(Path(interrupted.place).with_name(name))) for name in done} == done
+    assert lines(interrupted)[:2] == before[:2]
+    summary = json.loads(Path(config.run.folder, "summary.json").read_text())
+    assert [trial["epochs"] for trial in summary["trials"]] == [EPOCHS] * TRIALS
+    assert not list(Path(config.run.folder).glob("trials/*/checkpoint")), "checkpoints of what has ended"
+
+
+def test_tune__a_trial_whose_process_is_killed_goes_on_in_another(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    config = search(faces, tables, tmp_path / "tune")
+    assert_goes_on_when_a_trial_is_killed(config, start(config), TRIALS)
+
+
+def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothing(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    """As the kernel kills a process for want of memory."""
+    config = search(faces, tables, tmp_path / "tune", restarts=0)
+    job = start(config)
+    await_checkpoint(job, config, ended=0)
+    assert job.kill("trial", CHOOSE)
+    output = job.finish(FINISH_S)
+    reason = "its process died, as one does that takes more memory than there is"
+    assert output.count(f" failed: {reason}") >= 1, output
+    outcomes = [
+        t["outcome"] for t in json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
+    ]
+    assert sorted(outcomes) == [f"failed: {reason}"] + ["finished"] * (TRIALS - 1)
+
+
+def test_tune__workers_of_a_trial_whose_process_is_killed_give_back_their_cpus(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    """There are CPUs for two workers: neither it nor the next trial could go on without them."""
+    config = search(faces, tables, tmp_path / "tune", workers=2, trials=2)
+    assert_goes_on_when_a_trial_is_killed(config, start(config), 2)
+
+
+def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    config = search(faces, tables, tmp_path / "tune")
+    job = start(config)
+    interrupted = await_checkpoint(job, config, ended=0)
+    job.process.send_signal(signal.SIGINT)
+    output = job.finish(FINISH_S)
+    assert job.process.returncode == 1
+    assert re.search(r"interrupted after \d of 4 trials; the same command goes on\.$", output.strip()), output
+    assert interrupted.outcome is None
+    assert interrupted.checkpoint is not None
+    assert not Path(config.run.folder, "summary.json").exists()

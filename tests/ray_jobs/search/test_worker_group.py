@@ -1,0 +1,50 @@
+"""Trials of several workers: Ray Train inside Ray Tune, on four logical CPUs in a process of its own."""
+
+import json
+from pathlib import Path
+
+from faceml.config.loading import parse_config
+from faceml.config.tune import TuneConfig
+from ray_jobs.search.searcher import trial_folders
+from tests.own_cluster import run_on_own_cluster
+
+EPOCHS = 2
+# The last one throws the network far off, which is worse than to learn nothing, as those before it do.
+LEARNING_RATES = (1e-12, 1e-11, 1e-2)
+
+
+def test_run__trials_of_two_workers_never_wait_for_each_other(
+    faces: Path, tables: Path, tmp_path: Path
+) -> None:
+    """Two of them at once, then another, which is stopped: each gets its workers, and gives them back."""
+    splits = {s: {"table": str(tables / s), "images": str(faces / s)} for s in ("train", "val")}
+    config = parse_config(
+        TuneConfig,
+        {
+            "train": {
+                "data": splits | {"image_size": 32, "leakage": {"on_found": "ignore"}},
+                "model": {"embedding_dim": 32},
+                "training": {"epochs": EPOCHS, "batch_size_per_worker": 8, "warmup_epochs": 0},
+                "run": {"folder": str(tmp_path / "unused")},
+            },
+            "search": {"optimizer.learning_rate": {"kind": "grid", "values": list(LEARNING_RATES)}},
+            "num_trials": 1,
+            "scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2},
+            "metric": "val/landmark_mse",
+            "trial": {"workers": 2, "cpus": 1, "checkpoint_every_s": 0},
+            "run": {"folder": str(tmp_path / "tune")},
+        },
+    )
+    run_on_own_cluster("tune", config, 4, tmp_path, timeout_s=1200)
+    trials = trial_folders(tmp_path / "tune" / "trials")
+    settings = [trial.settings or {} for trial in trials]
+    assert [each["optimizer.learning_rate"] for each in settings] == list(LEARNING_RATES)
+    outcomes = [trial.outcome for trial in trials]
+    assert [outcome.error if outcome else "none" for outcome in outcomes] == [None] * len(LEARNING_RATES)
+    epochs = [len(trial.records) for trial in trials]
+    assert max(epochs) == EPOCHS
+    assert epochs[-1] < EPOCHS, "it was stopped"
+    summary = json.loads((tmp_path / "tune" / "summary.json").read_text())
+    assert sorted(trial["epochs"] for trial in summary["trials"]) == sorted(epochs)
+    # 64 faces for two workers with batches of eight: four steps an epoch, of both together.
+    assert Path(trials[0].place, "config.yaml").read_text().count("num_train_workers: 2") == 1

@@ -1,0 +1,46 @@
+"""The log of a real job, through a tunnel that falls."""
+
+import asyncio
+import shlex
+import sys
+import threading
+import time
+
+import pytest
+from ray.job_submission import JobStatus
+
+from ray_jobs.submission import log as followed_log
+from ray_jobs.submission.log import FollowedLog
+from tests.head_node import HeadNode
+from tests.tunnel import Tunnel
+
+LINES = 150
+COUNT = f"import time\nfor n in range({LINES}): print('line', n, flush=True); time.sleep(0.05)"
+
+
+@pytest.mark.parametrize("falls", ["cut", "silent"])
+def test_follow__a_connection_that_is_lost_for_a_while_costs_no_line(
+    falls: str, head: HeadNode, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections end, or nothing comes through any more, while the job goes on."""
+    monkeypatch.setattr(followed_log, "SILENCE_S", 1.0)
+    with Tunnel(head.address) as tunnel:
+        client = head.client(tunnel.address)
+        job_id = client.submit_job(entrypoint=shlex.join([sys.executable, "-c", COUNT]))
+
+        def fall() -> None:
+            while client.get_job_status(job_id) == JobStatus.PENDING:
+                time.sleep(0.1)
+            time.sleep(1.0)
+            getattr(tunnel, falls)()
+            time.sleep(2.0)
+            tunnel.restore()
+
+        falling = threading.Thread(target=fall)
+        falling.start()
+        details = asyncio.run(FollowedLog(client, job_id).follow())
+        falling.join()
+    assert details.status == JobStatus.SUCCEEDED
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("line ")]
+    assert printed == [f"line {n}" for n in range(LINES)]
+    assert tunnel.connections > 3, "it was built again"

@@ -1,0 +1,88 @@
+"""A training that fails is told why; one that gets on is left in peace."""
+
+from typing import Any
+
+import pytest
+
+from faceml.config.loading import parse_config
+from faceml.config.recognition import RecognitionConfig
+from faceml.reporting.recognition.diagnosis import diagnose_recognition
+from faceml.reporting.training.diagnosis import Doctor, Finding
+
+PEOPLE = 10_575
+
+
+def config(**data: Any) -> RecognitionConfig:
+    splits = {split: {"table": f"/{split}"} for split in ("train", "val")}
+    return parse_config(RecognitionConfig, {"data": splits | data, "run": {"folder": "/run"}})
+
+
+def record(epoch: int = 2, **changes: float) -> dict[str, Any]:
+    """Of an epoch of a training that gets on."""
+    return {
+        "epoch": epoch,
+        "train/grad_norm": 4.0,
+        "train/accuracy": 0.4,
+        "train/cosine_own": 0.5,
+        "train/cosine_others": 0.0,
+        "train/cosine_deviation": 0.05,
+        "train/images_per_person": 4.0,
+        "verification/accuracy": 0.8,
+        **{name.replace("__", "/"): value for name, value in changes.items()},
+    }
+
+
+FAILING = {
+    "train__accuracy": 0.0001,
+    "train__cosine_own": 0.01,
+    "train__cosine_deviation": 0.045,
+    "train__images_per_person": 1.0,
+    "verification__accuracy": 0.51,
+}
+
+
+def diagnose(*records: dict[str, Any], **data: Any) -> list[Finding]:
+    return diagnose_recognition(records, config(**data), PEOPLE)
+
+
+def test_diagnose_recognition__the_failure_of_naive_batches_is_told_with_its_numbers() -> None:
+    first = record(1, **FAILING | {"train__grad_norm": 40.0})
+    assert diagnose(first, sampling="naive") == [], "one epoch says nothing yet"
+    found = diagnose(first, record(2, **FAILING), sampling="naive")
+    assert [finding.key for finding in found] == [
+        "at chance", "verification at chance", "little apart", "fading", "seen once",
+    ]  # fmt: skip
+    chance, coin, apart, fading, once = (finding.text for finding in found)
+    assert "In epoch 2 0.01" in chance
+    assert "guessing among 10,575 people gets 0.01" in chance
+    assert "51.0" in coin
+    assert "vary by 2.88, and the own person's stands out by 0.64" in apart
+    assert "fell from 40 in epoch 1 to 4 in epoch 2" in fading
+    assert "each of its people 1.0 times" in once
+    assert "data.sampling: pk" in once
+
+
+@pytest.mark.parametrize("changes", [{}, {"train__images_per_person": 1.0}, {"train__grad_norm": 0.1}])
+def test_diagnose_recognition__a_training_that_gets_on_is_left_in_peace(changes: dict[str, float]) -> None:
+    assert diagnose(record(1), record(2, **changes)) == []
+
+
+def test_diagnose_recognition__overfitting_is_seen_on_people_who_are_not_trained_on() -> None:
+    (coin,) = diagnose(record(1), record(2, verification__accuracy=0.5))
+    assert coin.key == "verification at chance"
+
+
+def test_diagnose_recognition__pk_with_one_image_has_another_remedy() -> None:
+    *_, once = diagnose(record(1), record(2, **FAILING), images_per_person=1)
+    assert "Raise data.images_per_person, which is 1" in once.text
+
+
+def test_diagnose_recognition__an_epoch_without_a_look_at_finite_figures_is_no_error() -> None:
+    blind = record(2, **FAILING) | {"train/cosine_own": None, "train/cosine_deviation": None}
+    assert "little apart" not in [finding.key for finding in diagnose(record(1), blind)]
+
+
+def test_doctor__says_each_of_them_once() -> None:
+    doctor = Doctor(lambda records: diagnose_recognition(records, config(), PEOPLE))
+    assert len(doctor.news([record(1, **FAILING), record(2, **FAILING)])) == 4
+    assert doctor.news([record(1, **FAILING), record(2, **FAILING), record(3, **FAILING)]) == []

@@ -1,0 +1,113 @@
+"""Each finding is made where it holds, not where it does not, and said once."""
+
+import math
+from functools import partial
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from faceml.config.weighting import WeightingConfig
+from faceml.reporting.training.diagnosis import Doctor, diagnose, unsteady
+
+
+def weighting(kind: str, **settings: float) -> WeightingConfig:
+    made: WeightingConfig = TypeAdapter(WeightingConfig).validate_python({"kind": kind, **settings})
+    return made
+
+
+def record(epoch: int = 1, s: tuple[float, float] = (0.0, 0.0), **changes: float | None) -> dict[str, Any]:
+    """Of an epoch in which nothing is remarkable."""
+    return {
+        "epoch": epoch,
+        "train/loss": 1.0,
+        "train/grad_norm_expression": 1.0,
+        "train/grad_norm_landmarks": 1.0,
+        "train/grad_cosine": 0.1,
+        "train/log_var_expression": s[0],
+        "train/log_var_landmarks": s[1],
+        "train/weight_expression": math.exp(-s[0]),
+        "train/weight_landmarks": math.exp(-s[1]),
+        **{f"train/{name}": value for name, value in changes.items()},
+    }
+
+
+def keys(*records: dict[str, Any], kind: str = "uncertainty", **settings: float) -> list[str]:
+    return [finding.key for finding in diagnose(records, weighting(kind, **settings))]
+
+
+@pytest.mark.parametrize(("ratio", "found"), [(19.0, []), (21.0, ["expression dominates"])])
+def test_diagnose__a_task_dominates_beyond_20_to_1_of_weighted_gradients(
+    ratio: float, found: list[str]
+) -> None:
+    weighted = record(weight_expression=0.5, grad_norm_expression=2 * ratio, grad_norm_landmarks=1.0)
+    assert keys(weighted) == found
+    # The weight makes up for a small gradient.
+    assert keys(record(weight_landmarks=ratio, grad_norm_landmarks=1 / ratio)) == []
+
+
+def test_diagnose__names_both_tasks_the_ratio_and_a_remedy_that_this_weighting_has() -> None:
+    ill = record(3, grad_norm_expression=0.01)
+    (of_fixed,) = diagnose([ill], weighting("fixed"))
+    assert of_fixed.text == (
+        "In epoch 3 the landmarks task pulls the backbone 100 times as hard as the expression task (weighted "
+        "gradients 1 and 0.01): it learns little from expression. Raise weighting.lambda_expression, or "
+        "let the weights be learned with weighting.kind: uncertainty."
+    )
+    (of_learned,) = diagnose([ill], weighting("uncertainty"))
+    assert "weighting.learning_rate" in of_learned.text
+    (of_random,) = diagnose([ill], weighting("rlw"))
+    assert "weighting.kind: uncertainty" in of_random.text
+
+
+def test_diagnose__a_task_without_any_gradient_is_dominated() -> None:
+    assert keys(record(grad_norm_landmarks=0.0)) == ["expression dominates"]
+    assert keys(record(grad_norm_landmarks=None)) == ["expression dominates"]
+
+
+@pytest.mark.parametrize(("cosine", "found"), [(-0.3, ["opposed"]), (-0.05, []), (None, [])])
+def test_diagnose__tasks_that_pull_apart(cosine: float | None, found: list[str]) -> None:
+    assert keys(record(grad_cosine=cosine)) == found
+
+
+def test_diagnose__s_at_its_limit() -> None:
+    assert keys(record(s=(0.0, -2.0)), max_abs_log_var=2.0) == ["clamp landmarks"]
+    assert keys(record(s=(2.0, 1.9)), max_abs_log_var=2.0) == ["clamp expression"]
+    assert keys(record(s=(0.0, -2.0)), max_abs_log_var=2.0, kind="uncertainty_kendall") == ["clamp landmarks"]
+
+
+def test_diagnose__a_negative_total_is_explained_where_it_is_expected() -> None:
+    epochs = [record(1), record(2, loss=-0.5, s=(0.0, -1.0)), record(3, loss=-0.7, s=(0.0, -1.5))]
+    found = {f.key: f.text for f in diagnose(epochs, weighting("uncertainty"))}
+    assert "since epoch 2" in found["negative total"]
+    assert "as it should be" in found["negative total"]
+    assert "negative total" not in keys(*epochs, kind="dwa")
+
+
+def test_diagnose__says_from_when_on_weights_are_steady() -> None:
+    moving = [record(epoch, s=(0.0, -0.5 * epoch)) for epoch in (1, 2, 3)]
+    assert "steady" not in keys(*moving)
+    steady = [*moving, record(4, s=(0.0, -1.52)), record(5, s=(0.01, -1.53))]
+    found = {f.key: f.text for f in diagnose(steady, weighting("uncertainty"))}
+    assert "since epoch 3" in found["steady"]
+    assert "steady" not in keys(*steady, kind="fixed")
+    assert "steady" not in keys(*steady, record(6, s=(0.01, -1.9)))
+
+
+def test_unsteady__if_weights_still_moved_in_the_last_epoch() -> None:
+    epochs = [record(1), record(2, s=(0.0, -0.4))]
+    text = unsteady(epochs, weighting("uncertainty"))
+    assert text is not None
+    assert "by 40%" in text
+    assert unsteady([*epochs, record(3, s=(0.0, -0.41))], weighting("uncertainty")) is None
+    assert unsteady(epochs, weighting("rlw")) is None
+
+
+def test_doctor__says_each_thing_once() -> None:
+    doctor = Doctor(partial(diagnose, weighting=weighting("fixed")))
+    epochs = [record(1, grad_norm_expression=100.0)]
+    assert len(doctor.news(epochs)) == 1
+    epochs.append(record(2, grad_norm_expression=120.0))
+    assert doctor.news(epochs) == []
+    epochs.append(record(3, grad_norm_expression=0.01))
+    assert len(doctor.news(epochs)) == 1

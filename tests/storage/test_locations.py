@@ -1,0 +1,35 @@
+"""Places of files and folders, as text."""
+
+from pathlib import Path
+
+import pytest
+
+from faceml.storage.locations import is_uri, place_below, split_place
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [
+        ("/runs/a", "/runs/a/trials/b c?.pt"),
+        (Path("/runs/a"), "/runs/a/trials/b c?.pt"),
+        ("/", "/trials/b c?.pt"),
+        ("s3://bucket/runs", "s3://bucket/runs/trials/b%20c%3F.pt"),
+        ("s3://bucket/?region=eu/west", "s3://bucket/trials/b%20c%3F.pt?region=eu/west"),
+    ],
+)
+def test_place_below__goes_before_the_parameters_and_is_split_again(folder: str | Path, place: str) -> None:
+    assert place_below(folder, "trials", "b c?.pt") == place
+    above, name = split_place(place)
+    assert (above, name) == (place_below(folder, "trials"), "b c?.pt")
+    assert is_uri(place) == is_uri(folder) == str(folder).startswith("s3:")
+
+
+@pytest.mark.parametrize(
+    ("place", "parts"),
+    [
+        ("/weights.pt", ("/", "weights.pt")),
+        ("s3://bucket/weights.pt?scheme=http", ("s3://bucket?scheme=http", "weights.pt")),
+    ],
+)
+def test_split_place__at_the_top(place: str, parts: tuple[str, str]) -> None:
+    assert split_place(place) == parts

@@ -1,0 +1,97 @@
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from faceml.config.config_error import ConfigError
+from faceml.storage.folder import StorageFolder
+from faceml.tables.landmark_table import read_table, shard_names, write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
+
+METADATA = table_metadata({"name": "test"}, {}, "0.0.1")
+SCHEMA = landmark_schema(METADATA)
+
+
+def row(image_id: str, **values: Any) -> dict[str, Any]:
+    return {"image_id": image_id, "folder": image_id.partition("/")[0], "status": "no_face", **values}
+
+
+def test_write_shard__missing_columns_are_null_and_all_come_back(tmp_path: Path) -> None:
+    full = row(
+        "0/é.jpg", status="ok", width=3, height=2, num_faces=1, landmarks_5=[0.5] * 10, dhash=2**64 - 1
+    )
+    write_shard([full, row("0/b.jpg")], SCHEMA, tmp_path / "new" / "a.parquet")
+    b, accented = read_table(tmp_path / "new").to_pylist()
+    assert {key: value for key, value in b.items() if value is not None} == row("0/b.jpg")
+    assert {key: value for key, value in accented.items() if value is not None} == full
+
+
+def test_write_shard__a_row_that_does_not_fit_leaves_no_file(tmp_path: Path) -> None:
+    for wrong in ({"landmarks_5": [0.5] * 9}, {"width": "wide"}, {"content_sha256": b"short"}):
+        with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
+            write_shard([row("0/a.jpg"), row("0/b.jpg", **wrong)], SCHEMA, tmp_path / "a.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_write_shard__a_failure_keeps_the_shard_that_was_there(tmp_path: Path) -> None:
+    write_shard([row("0/a.jpg")], SCHEMA, tmp_path / "a.parquet")
+    with pytest.raises(pa.ArrowInvalid):
+        write_shard([row("0/b.jpg", landmarks_5=[1.0])], SCHEMA, tmp_path / "a.parquet")
+    assert read_table(tmp_path)["image_id"].to_pylist() == ["0/a.jpg"]
+
+
+def test_read_table__is_sorted_over_all_shards(tmp_path: Path) -> None:
+    for name, ids in (("b", ["1/x.jpg", "0/z.jpg"]), ("a", ["0/é.jpg", "1/a.jpg"]), ("c", ["0/a.jpg"])):
+        write_shard([row(image_id) for image_id in ids], SCHEMA, tmp_path / f"{name}.parquet")
+    assert read_table(tmp_path)["image_id"].to_pylist() == [
+        "0/a.jpg",
+        "0/z.jpg",
+        "0/é.jpg",
+        "1/a.jpg",
+        "1/x.jpg",
+    ]
+
+
+def test_read_table__only_whole_shards_count(tmp_path: Path) -> None:
+    write_shard([row("0/a.jpg")], SCHEMA, tmp_path / "a.parquet")
+    (tmp_path / ".b.parquet.77.partial").write_bytes(b"PAR1 half")
+    (tmp_path / ".c.parquet").write_bytes(b"PAR1 half")
+    (tmp_path / "notes.txt").touch()
+    assert shard_names(StorageFolder(tmp_path)) == ["a.parquet"]
+    assert read_table(tmp_path).num_rows == 1
+
+
+def test_read_table__has_the_columns_asked_for_and_the_image(tmp_path: Path) -> None:
+    write_shard([row("0/a.jpg")], SCHEMA, tmp_path / "a.parquet")
+    assert read_table(tmp_path, ["status", "folder"]).column_names == ["image_id", "status", "folder"]
+    assert read_table(tmp_path, ["status", "image_id"]).column_names == ["image_id", "status"]
+
+
+def test_read_table__a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_shard([row("0/a.jpg")], SCHEMA, tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=r"has no column image_jpeg \(it has image_id, folder, .*dhash\)"):
+        read_table(tmp_path, ["status", "image_jpeg"])
+
+
+def test_read_table__an_empty_or_missing_folder_is_no_table(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ConfigError, match=f"{folder}: no Parquet files"):
+            read_table(folder)
+
+
+def test_read_table__refuses_a_table_that_means_something_else(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image_id": ["0/a.jpg"]}), tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=f"{tmp_path}/a.parquet: not a landmark table"):
+        read_table(tmp_path)
+    for key, value, reason in (
+        ("faceml.schema_version", "0", "schema version 0"),
+        ("faceml.landmark_sets", "{}", "the landmark set of 5 and 10 points"),
+    ):
+        schema = landmark_schema(METADATA | {key: value})
+        # Every shard is looked at: a right one before does not hide the wrong one.
+        write_shard([row("0/a.jpg")], landmark_schema(METADATA), tmp_path / "a.parquet")
+        write_shard([row("0/b.jpg")], schema, tmp_path / "b.parquet")
+        with pytest.raises(ConfigError, match=f"{tmp_path}/b.parquet: {reason}"):
+            read_table(tmp_path)

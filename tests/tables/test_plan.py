@@ -1,0 +1,123 @@
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.tables.image_listing import LISTING_SCHEMA
+from faceml.tables.landmark_table import put_shard
+from faceml.tables.plan import (
+    PLAN_FILE,
+    SMALLEST_SHARD,
+    compare,
+    cut_into_shards,
+    read_plan,
+    read_planned_files,
+    write_plan,
+)
+from faceml.tables.schema import landmark_schema, table_metadata
+
+SCHEMA = landmark_schema(table_metadata({"name": "none"}, {}, "0"))
+
+
+def listing(files: Iterable[tuple[str, int, int]]) -> pa.Table:
+    columns = zip(*sorted(files), strict=True)
+    return pa.table(dict(zip(LISTING_SCHEMA.names, map(list, columns), strict=True)), LISTING_SCHEMA)
+
+
+def of(names: str, modified_ns: int = 1) -> list[tuple[str, int, int]]:
+    return [(f"0/{name}.jpg", 10, modified_ns) for name in names]
+
+
+def ids(table: pa.Table) -> str:
+    return "".join(image_id[2] for image_id in table["image_id"].to_pylist())
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> StorageFolder:
+    """Return a table with the shards `abc` and `def`."""
+    folder = StorageFolder(tmp_path / "table")
+    for part in ("abc", "def"):
+        rows = [
+            {"image_id": name, "folder": "0", "status": "ok", "file_bytes": size, "modified_ns": time}
+            for name, size, time in of(part)
+        ]
+        put_shard(rows, SCHEMA, folder, f"{part}.parquet")
+    return folder
+
+
+@given(images=st.integers(0, 3000), most=st.integers(1, 200), workers=st.integers(1, 9))
+def test_cut_into_shards__is_a_partition_in_order(images: int, most: int, workers: int) -> None:
+    files = (
+        listing((f"{number:05}.jpg", number, 0) for number in range(images))
+        if images
+        else LISTING_SCHEMA.empty_table()
+    )
+    shards = cut_into_shards(files, most, workers)
+    assert pa.concat_tables([LISTING_SCHEMA.empty_table(), *shards.values()]) == files
+    assert all(0 < part.num_rows <= max(most, SMALLEST_SHARD) for part in shards.values())
+    assert shards.keys() == cut_into_shards(files, most, workers).keys()
+
+
+def test_cut_into_shards__ends_with_small_ones() -> None:
+    files = listing((f"{number:06}.jpg", 1, 1) for number in range(20_000))
+    sizes = [part.num_rows for part in cut_into_shards(files, 1000, 2).values()]
+    assert sizes[0] == 1000
+    assert sizes == sorted(sizes, reverse=True)
+    # When the last shards begin, what one worker does alone is less than 1/500 of its share of the images.
+    assert sizes[-1] <= SMALLEST_SHARD < 10_000 / 500
+
+
+def test_compare__an_unknown_table_has_everything_to_do(tmp_path: Path) -> None:
+    files = listing(of("abc"))
+    difference = compare(files, StorageFolder(tmp_path / "none"), follow_changes=True)
+    assert difference.new == files
+    assert (difference.num_to_extract, difference.bytes_to_extract, difference.known) == (3, 30, 0)
+
+
+def test_compare__tells_new_touched_and_vanished_images(table: StorageFolder) -> None:
+    files = listing([*of("abc"), *of("d", modified_ns=2), *of("ez")])
+    difference = compare(files, table, follow_changes=False)
+    assert (ids(difference.new), difference.touched, difference.vanished) == ("z", 1, ["0/f.jpg"])
+    assert {name: ids(part) for name, part in difference.stale.items()} == {"def.parquet": "de"}
+    assert difference.stale["def.parquet"]["modified_ns"].to_pylist() == [2, 1]
+    assert difference.emptied == []
+
+
+def test_compare__another_size_is_a_change_too(table: StorageFolder) -> None:
+    files = listing([*of("bcdef"), ("0/a.jpg", 11, 1)])
+    assert compare(files, table, follow_changes=False).touched == 1
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_compare__vanished_images_make_a_shard_stale_only_if_they_are_to_go(
+    table: StorageFolder, follow: bool
+) -> None:
+    difference = compare(listing(of("ab")), table, follow_changes=follow)
+    assert {name: ids(part) for name, part in difference.stale.items()} == (
+        {"abc.parquet": "ab"} if follow else {}
+    )
+    assert difference.emptied == (["def.parquet"] if follow else [])
+
+
+def test_compare__goes_on_with_an_interrupted_plan(table: StorageFolder) -> None:
+    write_plan({"abc.parquet": listing(of("abc")), "next.parquet": listing(of("xyz"))}, table, SCHEMA)
+    difference = compare(listing(of("abcdefuvxyz")), table, follow_changes=False)
+    assert ids(difference.new) == "uv"
+    assert {name: ids(part) for name, part in difference.begun.items()} == {"next.parquet": "xyz"}
+    assert difference.num_to_extract == 5
+
+
+def test_write_plan__is_read_back_by_shard_and_is_no_part_of_the_table(table: StorageFolder) -> None:
+    shards = {"b.parquet": listing(of("pq")), "a.parquet": listing(of("r", modified_ns=7))}
+    write_plan(shards, table, SCHEMA)
+    assert read_plan(table) == {
+        name: part.cast(read_plan(table)[name].schema) for name, part in shards.items()
+    }
+    assert read_planned_files(table, "a.parquet") == [StoredFile("0/r.jpg", 10, 7)]
+    assert table.files(".parquet") == ["abc.parquet", "def.parquet"]
+    table.delete(PLAN_FILE)
+    assert read_plan(table) == {}
