@@ -33,7 +33,7 @@ def bare_loop(root: Path, output: Path, share: int, shares: int) -> None:
     import pyarrow.parquet as pq
     from mediapipe.tasks.python import BaseOptions, vision
 
-    from faceml.landmarks.model_bundle import find_model_bundle
+    from faceml.landmarks import find_model_bundle
 
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(find_model_bundle())),
@@ -125,7 +125,7 @@ def ray_data_job(actors: int) -> None:
     """Start Ray and an actor pool as `faceml extract` does, send each actor an item, and stop Ray."""
     import ray.data
 
-    from ray_jobs.cluster.connection import RayCluster
+    from ray_jobs.cluster import RayCluster
 
     with RayCluster():
         items = [{"item": number} for number in range(actors)]
@@ -148,7 +148,7 @@ def measure(sides: dict[str, Callable[[Path], Rates]], rounds: int) -> dict[str,
 
 def make_faces(folder: Path, images: int) -> Path:
     """Draw the faces, unless they are there."""
-    from faceml.synthetic.generate import generate_faces
+    from faceml.synthetic import generate_faces
 
     faces = folder / f"faces_{images}"
     if not faces.is_dir():

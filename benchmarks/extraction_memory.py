@@ -74,12 +74,10 @@ def _read(file: Path) -> bytes:
 
 def plan_paths(paths: int) -> None:
     """List, compare and plan so many simulated paths; print seconds and the peak memory in MiB."""
-    from faceml.config.extract import ExtractConfig
-    from faceml.config.loading import parse_config
-    from faceml.storage.folder import StorageFolder, StoredFile
-    from faceml.tables.image_listing import image_table
-    from faceml.tables.plan import compare, cut_into_shards, write_plan
-    from ray_jobs.tables.extraction_job import table_schema
+    from faceml.config import ExtractConfig, parse_config
+    from faceml.storage import StorageFolder, StoredFile
+    from faceml.tables import compare, cut_into_shards, image_table, write_plan
+    from ray_jobs.tables import table_schema
 
     def simulated() -> Iterator[StoredFile]:
         for number in range(paths):

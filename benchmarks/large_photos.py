@@ -16,12 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceml.images.decoding import decode_image, decode_reduced, encode_jpeg
-from faceml.landmarks.extractor import DETECTION_SIDE_PX, LandmarkExtractor
-from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.storage.folder import StoredFile
-from faceml.synthetic.generate import generate_faces
+from faceml.images import decode_image, decode_reduced, encode_jpeg
+from faceml.landmarks import DETECTION_SIDE_PX, LandmarkExtractor, MediaPipeDetector, find_model_bundle
+from faceml.storage import StoredFile
+from faceml.synthetic import generate_faces
 
 PHOTO_PX = (2000, 3000)
 CANVAS_SIDES_PX = (2000, 1400, 1000, 700)

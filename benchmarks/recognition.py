@@ -30,19 +30,12 @@ from ratios import in_pairs  # type: ignore[import-not-found]  # beside this fil
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.data import DataLoader
 
-from faceml.config.model import ModelConfig
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.identity_sampling import PKSampler
-from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
-from faceml.datasets.verification_pairs import draw_pairs
-from faceml.losses.angular_margin import ArcFace
-from faceml.models.identity_head import IdentityHead
-from faceml.models.recognition import build_face_resnet
-from faceml.synthetic.generate import generate_faces
-from faceml.training.process_setup import set_up_process
-from faceml.training.recognition_objective import RecognitionObjective
-from faceml.training.step import TrainingStep
-from faceml.training.verification import Verification
+from faceml.config import ModelConfig
+from faceml.datasets import AlignedPreprocessing, FaceSample, PersonDataset, PKSampler, draw_pairs
+from faceml.losses import ArcFace
+from faceml.models import IdentityHead, build_face_resnet
+from faceml.synthetic import generate_faces
+from faceml.training import RecognitionObjective, TrainingStep, Verification, set_up_process
 
 PEOPLE, IMAGES = 10_575, 500_000
 PEOPLE_PER_BATCH, IMAGES_PER_PERSON = 16, 4

@@ -19,16 +19,11 @@ from typing import Any
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-from faceml.config.extract import ExtractConfig
-from faceml.config.loading import load_config
-from faceml.storage.folder import StorageFolder, StoredFile
-from faceml.tables.image_listing import image_table
-from faceml.tables.plan import SMALLEST_SHARD, compare
-from ray_jobs.cluster.connection import RayCluster
-from ray_jobs.tables import driver, extraction
-from ray_jobs.tables.extraction_job import extraction_job
-from ray_jobs.tables.job import ShardJob
-from ray_jobs.tables.worker import ShardResult, read_result
+from faceml.config import ExtractConfig, load_config
+from faceml.storage import StorageFolder, StoredFile
+from faceml.tables import SMALLEST_SHARD, compare, image_table
+from ray_jobs.cluster import RayCluster
+from ray_jobs.tables import ShardJob, ShardResult, driver, extraction, extraction_job, read_result
 
 
 class Notebook:

@@ -16,16 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.config.extract import ExtractConfig
-from faceml.config.loading import dump_config, parse_config
-from faceml.reporting.extraction.speed import ExtractionSpeed
-from faceml.runs.files import CONFIG_FILE
-from faceml.storage.atomic import write_text
-from faceml.storage.folder import StorageFolder, StoredFile
-from faceml.tables.image_listing import image_table
-from faceml.tables.plan import SMALLEST_SHARD, cut_into_shards, read_planned_files, write_plan
-from ray_jobs.tables import extraction
-from ray_jobs.tables.extraction_job import table_schema
+from faceml.config import ExtractConfig, dump_config, parse_config
+from faceml.reporting import ExtractionSpeed
+from faceml.runs import CONFIG_FILE
+from faceml.storage import StorageFolder, StoredFile, write_text
+from faceml.tables import SMALLEST_SHARD, cut_into_shards, image_table, read_planned_files, write_plan
+from ray_jobs.tables import extraction, table_schema
 
 LOOK_UPS = 5
 ROWS_PER_SHARD = 500

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from faceml.synthetic.generate import generate_faces
+from faceml.synthetic import generate_faces
 
 FACES = 600
 IMAGE_SIZE_PX = 350

@@ -41,17 +41,11 @@ from training_ceiling import (  # type: ignore[import-not-found]  # beside this 
 )
 from training_faces import make_data, repeated  # type: ignore[import-not-found]  # beside this file
 
-from faceml.config.loading import load_config, parse_config
-from faceml.config.train import TrainConfig
-from faceml.datasets.augmentation import build_augmentation
-from faceml.datasets.batches import SampledBatches
-from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.sampling import ExpressionSampler
-from faceml.runs.files import read_metrics
-from faceml.tables.schema import LANDMARK_SETS
-from faceml.training.faces import build_faces
-from faceml.training.multitask import build_trainer
-from faceml.training.process_setup import set_up_process
+from faceml.config import TrainConfig, load_config, parse_config
+from faceml.datasets import ExpressionSampler, FaceDataset, SampledBatches, build_augmentation
+from faceml.runs import read_metrics
+from faceml.tables import LANDMARK_SETS
+from faceml.training import build_faces, build_trainer, set_up_process
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
 TIMES = 10

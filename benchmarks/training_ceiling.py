@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 import torch
 
-from faceml.config.train import TrainConfig
-from faceml.datasets.batches import EpochBatches
-from faceml.datasets.face_dataset import FaceSample
-from faceml.training.loop import Trainer
-from faceml.training.multitask import build_trainer
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.step import AUTOCAST_DTYPES, Precision
+from faceml.config import TrainConfig
+from faceml.datasets import EpochBatches, FaceSample
+from faceml.training import (
+    AUTOCAST_DTYPES,
+    BrokenStep,
+    EpochRecord,
+    Precision,
+    StepRecord,
+    Trainer,
+    build_trainer,
+)
 
 EPOCHS = 2
 DEVICE = torch.device("cuda" if "--gpu" in sys.argv else "cpu")

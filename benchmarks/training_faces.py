@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.synthetic.generate import generate_faces
+from faceml.synthetic import generate_faces
 
 IMAGE_SIZE_PX = 350
 

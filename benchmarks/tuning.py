@@ -28,7 +28,7 @@ ACCURACY = "val/accuracy"
 
 def make_faces(folder: Path, train: int, val: int, seed: int = 0) -> Path:
     """Draw the faces with their exact landmarks, unless they are there."""
-    from faceml.synthetic.generate import generate_faces
+    from faceml.synthetic import generate_faces
 
     faces = folder / f"tuning_faces_{train}_{val}_{seed}"
     if not faces.is_dir():
@@ -109,7 +109,7 @@ def search(
 
 def overhead(faces: Path, work: Path, trials: int, epochs: int) -> dict[str, float]:
     """Search over seeds, one trial at a time."""
-    from faceml.runs.trial_folder import TrialFolder
+    from faceml.runs import TrialFolder
 
     seeds = {"seed": {"kind": "grid", "values": list(range(trials))}}
     found = search(

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 from ray_jobs.cli_models import doctor, evaluate, export, forget, predict
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
-from ray_jobs.cluster.exit_status import MistakesOnOneLine
-from ray_jobs.cluster.log import set_up_log
+from ray_jobs.cluster import MistakesOnOneLine, set_up_log
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
@@ -35,8 +34,7 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
     Example: faceml synth --set output.root=faces --set splits.train=880 --set splits.val=220
         --set image_size_px=128
     """
-    from faceml.config.loading import load_config
-    from faceml.config.synth import SynthConfig
+    from faceml.config import SynthConfig, load_config
 
     settings = load_config(SynthConfig, config, overrides or [])
     set_up_log(settings.logging.format, "synth", settings.output.root)
@@ -60,13 +58,12 @@ def extract(
 
     Example: faceml extract --set data.root=faces/train --set output.table=tables/train
     """
-    from faceml.config.extract import ExtractConfig
-    from faceml.config.loading import load_config
+    from faceml.config import ExtractConfig, load_config
 
     settings = load_config(ExtractConfig, config, overrides or [])
     set_up_log(settings.logging.format, "extract", settings.run_folder)
     if dry_run:
-        from ray_jobs.tables.extraction_job import dry_run as say_what_there_is_to_do
+        from ray_jobs.tables import dry_run as say_what_there_is_to_do
 
         say_what_there_is_to_do(settings, stdout_console())
         return
@@ -87,8 +84,7 @@ def export_json(
 
     Example: faceml export-json --table tables/affectnet/train --output landmarks.json
     """
-    from faceml.tables.plain_json import export_json as write_json
-    from faceml.tables.schema import LANDMARK_SETS
+    from faceml.tables import LANDMARK_SETS, export_json as write_json
 
     if num_landmarks not in LANDMARK_SETS:
         raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
@@ -117,9 +113,8 @@ def train(
 
     Example: faceml train --set model.backbone=resnet18 --set weighting.kind=fixed
     """
-    from faceml.config.loading import load_config
-    from faceml.config.train import TrainConfig
-    from ray_jobs.training.resuming import load_interrupted_training
+    from faceml.config import TrainConfig, load_config
+    from ray_jobs.training import load_interrupted_training
 
     if resume and config:
         raise ConfigError(f"--resume {resume}: goes on with the configuration in there. Leave out --config.")
@@ -150,8 +145,7 @@ def tune(
 
     Example: faceml tune --config configs/tune_multitask.yaml --set run.folder=runs/search
     """
-    from faceml.config.loading import load_config
-    from faceml.config.tune import RetrainConfig, TuneConfig
+    from faceml.config import RetrainConfig, TuneConfig, load_config
 
     settings = load_config(TuneConfig, config, overrides or [])
     set_up_log(settings.train.logging.format, "tune", settings.run.folder)
@@ -176,9 +170,7 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
         --set arms.pk_multitask.model.weights=runs/affectnet/best_model.pt
         --set arms.naive_multitask.model.weights=runs/affectnet/best_model.pt --set run.folder=runs/study
     """
-    from faceml.config.loading import load_config, read_mapping
-    from faceml.config.recognition import RecognitionConfig
-    from faceml.config.study import StudyConfig
+    from faceml.config import RecognitionConfig, StudyConfig, load_config, read_mapping
 
     if "arms" in read_mapping(config):
         comparison = load_config(StudyConfig, config, overrides or [])
@@ -203,8 +195,7 @@ def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = 
 
     Example: faceml demo --set run.folder=runs/demo2
     """
-    from faceml.config.demo import DemoConfig
-    from faceml.config.loading import load_config
+    from faceml.config import DemoConfig, load_config
 
     settings = load_config(DemoConfig, config, overrides or [])
     set_up_log(settings.logging.format, "demo", settings.run.folder)
@@ -245,8 +236,7 @@ def submit(
         --set data.root=$PWD/data/affectnet/train --set output.table=$PWD/tables/affectnet/train
     """
     os.environ.setdefault("RAY_AUTH_MODE", "disabled" if without_token else "token")  # before Ray reads it
-    from ray_jobs.submission.request import Submission
-    from ray_jobs.submission.submit import run as submit_job
+    from ray_jobs.submission import Submission, run as submit_job
 
     submission = Submission(
         job,

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
-from ray_jobs.cluster.log import set_up_log
+from ray_jobs.cluster import set_up_log
 
 
 def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
@@ -16,8 +16,7 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
     Example: faceml evaluate --config configs/evaluate.yaml --set model=runs/affectnet/best_model.pt
         --set run.folder=runs/affectnet_on_val
     """
-    from faceml.config.evaluate import EvaluateConfig
-    from faceml.config.loading import load_config
+    from faceml.config import EvaluateConfig, load_config
 
     settings = load_config(EvaluateConfig, config, overrides or [])
     set_up_log(settings.logging.format, "evaluate", settings.run.folder)
@@ -68,8 +67,14 @@ def predict(
 
     Example: faceml predict album --model runs/multitask_affectnet --table tables/album
     """
-    from faceml.config.loading import apply_overrides, assign_keys, check_inputs, parse_config, read_mapping
-    from faceml.config.predict import PredictConfig
+    from faceml.config import (
+        PredictConfig,
+        apply_overrides,
+        assign_keys,
+        check_inputs,
+        parse_config,
+        read_mapping,
+    )
 
     named = {"data.paths": paths, "model": model, "output.file": output, "output.drawn": draw}
     if table and paths:

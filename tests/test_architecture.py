@@ -1,13 +1,21 @@
 """The rules of the house that no linter knows, read from the syntax trees of both packages."""
 
 import ast
+import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(file for package in ("faceml", "ray_jobs") for file in (ROOT / package).rglob("*.py"))
 TREES = {str(file.relative_to(ROOT)): ast.parse(file.read_text(encoding="utf-8")) for file in MODULES}
+
+STUBS = sorted(file for package in ("faceml", "ray_jobs") for file in (ROOT / package).rglob("*.pyi"))
+SCRIPTS = {f.name: ast.parse(f.read_text(encoding="utf-8")) for f in (ROOT / "benchmarks").glob("*.py")}
 
 MAX_LINES = 300
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
@@ -103,6 +111,60 @@ def test_modules__have_names_that_say_something() -> None:
 
 def test_modules__hold_no_placeholders() -> None:
     assert not [name for name in TREES if PLACEHOLDERS.search((ROOT / name).read_text(encoding="utf-8"))]
+
+
+def package_of(module: str) -> str:
+    """Return the package right below `faceml` or `ray_jobs` that a module is in; the module itself if none."""
+    name = ".".join(module.split(".")[:2])
+    return name if (ROOT / name.replace(".", "/")).is_dir() else module
+
+
+def test_packages__are_used_by_others_through_the_names_that_they_export() -> None:
+    inner = [
+        f"{name}: {node.module}"
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and re.match(r"(faceml|ray_jobs)\.", node.module or "")
+        if node.module != package_of(node.module or "")
+        if package_of(node.module or "") != package_of(name.removesuffix(".py").replace("/", "."))
+    ]
+    assert not inner
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=lambda stub: str(stub.parent.relative_to(ROOT)))
+def test_packages__export_what_is_there_and_what_others_use(stub: Path) -> None:
+    package = ".".join(stub.parent.relative_to(ROOT).parts)
+    exported = importlib.import_module(package)
+    assert not [name for name in exported.__all__ if getattr(exported, name, None) is None]
+    if "." in package:
+        used = {
+            alias.name
+            for name, tree in (TREES | SCRIPTS).items()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == package
+            for alias in node.names
+        }
+        used |= public_face_of(package)
+        assert set(exported.__all__) <= used
+
+
+def public_face_of(package: str) -> set[str]:
+    """Return the names of a package that `import faceml` offers too."""
+    face = ast.parse((ROOT / "faceml/__init__.pyi").read_text(encoding="utf-8"))
+    return {
+        alias.name
+        for node in face.body
+        if isinstance(node, ast.ImportFrom) and f"faceml.{node.module}" == package
+        for alias in node.names
+    }
+
+
+def test_library__imports_neither_torch_nor_mediapipe_until_they_are_needed() -> None:
+    code = "import sys, faceml; print({'torch', 'mediapipe', 'cv2'} & sys.modules.keys())"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert printed.stdout.strip() == "set()"
 
 
 def test_library__never_imports_the_application_or_ray() -> None:

@@ -1,1 +1,5 @@
-"""Faces for training: folders, landmark tables, augmentation, and synthetic ones."""
+"""Data sets of faces for training: samples, samplers, augmentation and batches."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
-from faceml.config.train import AugmentationConfig
+from faceml.config import AugmentationConfig
 from faceml.datasets.preprocessing import IMAGENET_MEAN
-from faceml.tables.schema import LandmarkSet
+from faceml.tables import LandmarkSet
 
 
 class FaceAugmentation(nn.Module):

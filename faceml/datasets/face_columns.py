@@ -13,10 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 from faceml.datasets.labels import EXPRESSIONS, expression_label
-from faceml.tables.landmark_table import read_table, table_metadata_of
-from faceml.tables.schema import crop_landmarks, landmark_column
+from faceml.tables import crop_landmarks, landmark_column, read_table, table_metadata_of
 
 DECODED = ("ok", "no_face")
 """Statuses of images with pixels."""

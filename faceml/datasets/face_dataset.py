@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 from faceml.datasets.face_columns import (
     DECODED,
     ImageNames,
@@ -33,9 +33,8 @@ from faceml.datasets.face_columns import (
 from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images.framing import Framing
-from faceml.tables.image_copies import ImageCopies
-from faceml.tables.landmark_table import read_table
+from faceml.images import Framing
+from faceml.tables import ImageCopies, read_table
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from faceml.storage.folder import StorageFolder
+from faceml.storage import StorageFolder
 
 
 class ImageFiles:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 EXPRESSIONS: tuple[str, ...] = (
     "neutral",

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images.alignment import ARCFACE_TEMPLATE, align_face
-from faceml.images.decoding import DecodeFailure, RgbImage, decode_image
+from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_image
 
 ALIGNED_BY = 5
 """Landmarks that the template has."""

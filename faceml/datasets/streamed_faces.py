@@ -17,7 +17,7 @@ from faceml.datasets.face_columns import DECODED, expression_labels, has_landmar
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.tables.image_copies import COLUMN
+from faceml.tables import COLUMN
 
 Columns = dict[str, npt.NDArray[Any]]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 FOLDS = 10
 

@@ -1,1 +1,5 @@
-"""Trained networks as files that run without faceml, and the proof that they answer alike."""
+"""Export of trained models to ONNX and ExportedProgram, and the check that outputs agree."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

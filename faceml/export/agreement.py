@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from faceml.export.graph import FaceGraph
-from faceml.storage.stopped import StoppedError
+from faceml.storage import StoppedError
 
 Images = npt.NDArray[np.uint8]
 """uint8 RGB of shape (B, H, W, 3)."""

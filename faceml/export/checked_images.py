@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets import Preprocessing
 from faceml.export.agreement import Answer, Answers, Images, largest_differences
 from faceml.export.graph import FaceGraph
 from faceml.export.random_images import NUM_BATCHES, random_batches

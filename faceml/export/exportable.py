@@ -5,14 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import faceml
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.datasets.person_dataset import ALIGNED_BY
-from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets import ALIGNED_BY, EXPRESSIONS, Preprocessing
 from faceml.export.graph import FaceGraph, MultitaskGraph, RecognitionGraph
-from faceml.tables.schema import LANDMARK_SETS, LandmarkSet
-from faceml.training.checkpoint import read_state
-from faceml.training.trained_model import load_trained_model
-from faceml.training.trained_recognition import is_recognition, load_trained_recognition
+from faceml.tables import LANDMARK_SETS, LandmarkSet
+from faceml.training import is_recognition, load_trained_model, load_trained_recognition, read_state
 
 WHOLE_IMAGE = "uint8 RGB of shape (batch, height, width, 3), whole decoded images of any size, upright"
 ALIGNED_FACE = (

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
-from faceml.models.recognition import FaceResNet
+from faceml.datasets import Preprocessing
+from faceml.models import FaceOutputs, FaceResNet, MultitaskFaceModel
 
 INPUT = "images"
 

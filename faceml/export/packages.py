@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 FOR_ONNX = ("onnx", "onnxruntime", "onnxscript")
 

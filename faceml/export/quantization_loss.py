@@ -13,10 +13,9 @@ import torch
 
 from faceml.export.paired_inference import Turns
 from faceml.export.split_images import SplitImages
-from faceml.metrics.landmarks import normalized_errors
-from faceml.statistics.mean_differences import Interval, paired_difference
-from faceml.statistics.paired_proportions import paired_shares_interval
-from faceml.tables.schema import LandmarkSet
+from faceml.metrics import normalized_errors
+from faceml.statistics import Interval, paired_difference, paired_shares_interval
+from faceml.tables import LandmarkSet
 
 
 @dataclass(frozen=True)

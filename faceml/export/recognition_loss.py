@@ -6,16 +6,11 @@ Shape letters: N images, D embedding dimensions.
 import numpy as np
 import numpy.typing as npt
 
-from faceml.datasets.verification_pairs import VerificationPairs
+from faceml.datasets import VerificationPairs
 from faceml.export.paired_inference import Turns
 from faceml.export.quantization_loss import PairedFigure, QuantizationLoss
-from faceml.metrics.verification import (
-    ScoredPairs,
-    bootstrap_interval,
-    verification_accuracy,
-    weights_of_resampled_people,
-)
-from faceml.training.verification import score_pairs
+from faceml.metrics import ScoredPairs, bootstrap_interval, verification_accuracy, weights_of_resampled_people
+from faceml.training import score_pairs
 
 BOOTSTRAP_ROUNDS = 500
 

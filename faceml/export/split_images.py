@@ -7,14 +7,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from faceml.config.config_error import ConfigError
-from faceml.config.train import SplitConfig
-from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
-from faceml.datasets.preprocessing import Preprocessing
+from faceml.config import ConfigError, SplitConfig
+from faceml.datasets import AlignedPreprocessing, FaceDataset, PersonDataset, Preprocessing
 from faceml.export.agreement import Images
-from faceml.images.decoding import DecodeFailure, RgbImage, decode_image
-from faceml.tables.schema import LandmarkSet
+from faceml.images import DecodeFailure, RgbImage, decode_image
+from faceml.tables import LandmarkSet
 
 
 @dataclass(frozen=True)

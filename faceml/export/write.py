@@ -7,7 +7,7 @@ from pathlib import Path
 from faceml.export.agreement import Differences, Images, eager, largest_differences, refuse_differences
 from faceml.export.exportable import Exportable
 from faceml.export.program import export_program, open_program, write_program
-from faceml.storage.atomic import AtomicPath
+from faceml.storage import AtomicPath
 
 ONNX_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"

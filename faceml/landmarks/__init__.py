@@ -1,1 +1,5 @@
-"""Finding, choosing and drawing facial landmarks."""
+"""Facial landmarks: detectors, the model bundle, choosing and drawing points."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

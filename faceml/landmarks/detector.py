@@ -7,7 +7,7 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 
 Points = npt.NDArray[np.float32]
 """float32 coordinates normalised by the image's width and height, origin at its top left corner."""

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.landmarks.detector import Points
-from faceml.tables.schema import LANDMARK_SETS, LandmarkSet
+from faceml.tables import LANDMARK_SETS, LandmarkSet
 
 # Three colours so that left and right mixed up can be seen; sky blue and orange of the palette of Okabe & Ito
 # and white, which the colour-blind tell apart too.

@@ -6,19 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from faceml.images.decoding import (
-    DecodedImage,
-    DecodeFailure,
-    DecodeLimits,
-    decode_reduced,
-    difference_hash,
-)
+from faceml.images import DecodedImage, DecodeFailure, DecodeLimits, decode_reduced, difference_hash
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector
 from faceml.landmarks.points import select_points
 from faceml.landmarks.training_copy import EmbedOptions, bounding_box, training_copy
-from faceml.storage.folder import StoredFile
-from faceml.tables.row_maker import Row, row_without_image
-from faceml.tables.schema import LANDMARK_SETS, Status, landmark_column
+from faceml.storage import StoredFile
+from faceml.tables import LANDMARK_SETS, Row, Status, landmark_column, row_without_image
 
 # The face detector sees 128×128 px of an image whatever its size; the landmark network sees 256×256 px of a
 # box 1.5 times as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2).

@@ -13,7 +13,7 @@ from mediapipe.tasks.python import BaseOptions, vision
 from mediapipe.tasks.python.core import mediapipe_c_utils
 from mediapipe.tasks.python.vision import face_landmarker
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.landmarks.detector import FaceObservation, Points
 from faceml.landmarks.native_log import NativeLogFilter
 from faceml.landmarks.pose import head_pose

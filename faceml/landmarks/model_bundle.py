@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.atomic import AtomicPath
-from faceml.storage.cache import user_cache
+from faceml.config import ConfigError
+from faceml.storage import AtomicPath, user_cache
 
 BUNDLE_NAME = "face_landmarker.task"
 BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceml.landmarks.detector import Points
-from faceml.tables.schema import MESH_POINTS, LandmarkSet
+from faceml.tables import MESH_POINTS, LandmarkSet
 
 
 def select_points(mesh: Points, landmark_set: LandmarkSet) -> Points:

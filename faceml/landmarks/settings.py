@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceml.landmarks.training_copy import EmbedOptions
-from faceml.tables.row_maker import RowMaker
+from faceml.tables import RowMaker
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ExtractorSettings:
     @contextmanager
     def open(self) -> Iterator[RowMaker]:
         """Open the detector."""
-        from faceml.images.decoding import DecodeLimits
+        from faceml.images import DecodeLimits
         from faceml.landmarks.extractor import LandmarkExtractor
         from faceml.landmarks.mediapipe_detector import MediaPipeDetector
         from faceml.landmarks.model_bundle import find_model_bundle

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector
 
 SMALLEST_TILE_PX = 256

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from faceml.images.alignment import align_face
-from faceml.images.decoding import RgbImage, crop, encode_jpeg, shrink
+from faceml.images import RgbImage, align_face, crop, encode_jpeg, shrink
 from faceml.landmarks.detector import FaceObservation
 from faceml.landmarks.points import select_points
-from faceml.tables.row_maker import Row
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables import LANDMARK_SETS, Row
 
 
 @dataclass(frozen=True)

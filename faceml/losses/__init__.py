@@ -1,1 +1,5 @@
-"""Task losses and the ways to weigh them."""
+"""Task losses, weightings of tasks, and angular margins."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

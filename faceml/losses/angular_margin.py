@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from faceml.config.margin import MarginConfig
+from faceml.config import MarginConfig
 
 # In float32 the nearest numbers to ±1 between which the slope of the angle, 1 / sin θ, is finite.
 LARGEST_COSINE = 1.0 - 2.0**-23

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from faceml.config.loss import LossConfig
+from faceml.config import LossConfig
 
 
 def expression_cross_entropy(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from faceml.config.loss import LandmarkLossConfig
+from faceml.config import LandmarkLossConfig
 
 Penalty = Callable[[Tensor], Tensor]
 """From errors of any shape to what each costs; 0 for no error."""

@@ -1,1 +1,5 @@
-"""What is measured on validation faces."""
+"""Metrics of classification, landmarks, calibration and verification."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from faceml.statistics.intervals import wilson_interval
+from faceml.statistics import wilson_interval
 
 Interval = tuple[float, float]
 BOOTSTRAP_ROUNDS = 2000

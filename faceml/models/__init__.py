@@ -1,1 +1,5 @@
-"""Networks: backbone, heads, and the two models made of them."""
+"""Backbones, heads, and the multitask and recognition networks."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
-from faceml.config.config_error import ConfigError
-from faceml.config.model import BackboneName, ModelConfig
-from faceml.storage.tensors import is_tensor_file, read_tensors
+from faceml.config import BackboneName, ConfigError, ModelConfig
+from faceml.storage import is_tensor_file, read_tensors
 
 PREFIX = "backbone."
 """What the keys of a backbone start with inside the state dict of a whole model."""

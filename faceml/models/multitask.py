@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from faceml.config.model import ModelConfig
+from faceml.config import ModelConfig
 from faceml.models.backbone import FaceModel, build_backbone_from, feature_dim
 from faceml.models.heads import ExpressionHead, LandmarkHead, ProjectionHead
 

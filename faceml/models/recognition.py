@@ -5,7 +5,7 @@ Shape letters: B images of a batch, D embedding dimensions.
 
 from torch import Tensor, nn
 
-from faceml.config.model import ModelConfig
+from faceml.config import ModelConfig
 from faceml.models.backbone import FaceModel, build_backbone, feature_dim, load_backbone_weights
 
 

@@ -1,9 +1,8 @@
 """Checks of the weights that a training starts from, made before it starts."""
 
-from faceml.config.config_error import ConfigError
-from faceml.config.model import ModelConfig
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.storage.tensors import read_tensors
+from faceml.config import ConfigError, ModelConfig
+from faceml.datasets import Preprocessing
+from faceml.storage import read_tensors
 
 COLOURS = ("color_order", "mean", "std")
 """Of a preprocessing's fingerprint, what a backbone has to find again."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 
 GAP_PX = 6
 PAPER_RGB = (255, 255, 255)

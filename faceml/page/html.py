@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import faceml
 from faceml.page.tables import DataTable
 from faceml.page.versions import command_line, versions
-from faceml.storage.atomic import write_text
+from faceml.storage import write_text
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from faceml.images.decoding import RgbImage
-from faceml.landmarks.draw import point_colors
+from faceml.images import RgbImage
+from faceml.landmarks import point_colors
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables import LANDMARK_SETS
 
 BOX_RGB = (86, 180, 233)  # sky blue of the palette of Okabe & Ito
 INK_RGB, PAPER_RGB = (255, 255, 255), (16, 16, 16)

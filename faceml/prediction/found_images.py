@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import place_below, split_place
-from faceml.tables.image_listing import list_images
+from faceml.config import ConfigError
+from faceml.storage import StorageFolder, place_below, split_place
+from faceml.tables import list_images
 
 
 class FoundImage(NamedTuple):

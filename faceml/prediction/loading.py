@@ -5,19 +5,15 @@ from pathlib import Path
 
 import torch
 
-from faceml.config.config_error import ConfigError
-from faceml.config.predict import DetectedFaces, PredictConfig
-from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.landmarks.tiled_detector import TiledDetector
+from faceml.config import ConfigError, DetectedFaces, PredictConfig
+from faceml.landmarks import MediaPipeDetector, TiledDetector, find_model_bundle
 from faceml.prediction.predictor import FacePredictor
-from faceml.runs.files import BEST_MODEL_FILE
-from faceml.storage.locations import place_below
-from faceml.storage.tensors import is_tensor_file
-from faceml.training.trained_model import load_trained_model
+from faceml.runs import BEST_MODEL_FILE
+from faceml.storage import is_tensor_file, place_below
+from faceml.training import load_trained_model
 
 
-def load_predictor(
+def load(
     model: str | Path,
     *,
     finds_faces: bool = True,
@@ -82,8 +78,8 @@ def build_predictor(config: PredictConfig) -> FacePredictor:
     """
     faces, device = config.faces, "cuda" if config.use_gpu else "cpu"
     if not isinstance(faces, DetectedFaces):
-        return load_predictor(config.model, finds_faces=False, batch_size=config.batch_size, device=device)
-    return load_predictor(
+        return load(config.model, finds_faces=False, batch_size=config.batch_size, device=device)
+    return load(
         config.model,
         max_faces=faces.max_faces,
         min_detection_confidence=faces.min_detection_confidence,

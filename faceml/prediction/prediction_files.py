@@ -11,10 +11,10 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets import EXPRESSIONS
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.storage.atomic import AtomicPath
-from faceml.tables.schema import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
+from faceml.storage import AtomicPath
+from faceml.tables import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
 
 ROWS_PER_GROUP = 500
 

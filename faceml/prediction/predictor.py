@@ -13,16 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceml.config.config_error import ConfigError
-from faceml.images.decoding import DecodedImage, DecodeLimits, RgbImage, crop, decode_image, decode_reduced
-from faceml.images.framing import Box
-from faceml.landmarks.detector import FaceObservation, HeadPose, LandmarkDetector
-from faceml.landmarks.points import select_points
+from faceml.config import ConfigError
+from faceml.images import Box, DecodedImage, DecodeLimits, RgbImage, crop, decode_image, decode_reduced
+from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, select_points
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import is_uri, split_place
-from faceml.tables.schema import LandmarkSet, Status
-from faceml.training.trained_model import TrainedModel
+from faceml.storage import StorageFolder, is_uri, split_place
+from faceml.tables import LandmarkSet, Status
+from faceml.training import TrainedModel
 
 Image = str | Path | bytes | RgbImage
 """The path or URI of a file, its content, or uint8 RGB of shape (H, W, 3)."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.landmarks.detector import HeadPose
-from faceml.tables.schema import LANDMARK_SETS, Status
+from faceml.datasets import EXPRESSIONS
+from faceml.landmarks import HeadPose
+from faceml.tables import LANDMARK_SETS, Status
 
 Values = npt.NDArray[np.float32]
 

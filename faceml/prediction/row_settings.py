@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import split_place
-from faceml.tables.row_maker import RowMaker
+from faceml.config import ConfigError
+from faceml.storage import StorageFolder, split_place
+from faceml.tables import RowMaker
 
 MAX_BYTES = 64 * 2**20
 
@@ -25,7 +24,7 @@ class PredictionSettings:
         finds_faces: Look for faces; otherwise each image is taken for one face, whole.
         max_faces: Most faces looked for in an image.
         min_detection_confidence: Score from 0 to 1 below which there is no face.
-        zoom_levels: See `load_predictor`.
+        zoom_levels: See `load`.
         landmarker: A `face_landmarker.task`; None looks for it where the rows are made.
         batch_size: Faces that the network sees at once.
         device: Of the network.
@@ -57,7 +56,7 @@ class PredictionSettings:
         """
         import torch
 
-        from faceml.prediction.loading import load_predictor
+        from faceml.prediction.loading import load
         from faceml.prediction.rows import PredictionRows
 
         torch.set_num_threads(1)  # there is one of these processes for each core
@@ -67,7 +66,7 @@ class PredictionSettings:
                 "output.table for another model."
             )
         yield PredictionRows(
-            load_predictor(
+            load(
                 self.model,
                 finds_faces=self.finds_faces,
                 max_faces=self.max_faces,

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from faceml.prediction.prediction_files import prediction_row
 from faceml.prediction.predictor import FacePredictor, SeenImage
-from faceml.storage.folder import StoredFile
-from faceml.tables.row_maker import Row, row_without_image
-from faceml.tables.schema import Status
-from faceml.training.full_gpu import StoppedByFullGpu
+from faceml.storage import StoredFile
+from faceml.tables import Row, Status, row_without_image
+from faceml.training import StoppedByFullGpu
 
 TAKES_LESS = "Lower batch_size, or raise workers.gpus_each, so that fewer processes share a GPU."
 

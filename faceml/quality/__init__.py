@@ -1,1 +1,5 @@
-"""TODO."""
+"""Quality of a landmark table: duplicates, overlap and leakage between splits, implausible landmarks."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -14,9 +14,8 @@ from pydantic import TypeAdapter
 from faceml.quality.duplicates import conflicting_duplicates
 from faceml.quality.overlap import Overlap, decoded_images, overlap_of
 from faceml.quality.plausibility import implausibility
-from faceml.runs.files import QUALITY_FILE
-from faceml.tables.landmark_table import read_table
-from faceml.tables.schema import landmark_column
+from faceml.runs import QUALITY_FILE
+from faceml.tables import landmark_column, read_table
 
 NUM_LANDMARKS = 10
 """The larger set shows more of what can be wrong."""

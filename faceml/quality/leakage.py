@@ -2,8 +2,7 @@
 
 import logging
 
-from faceml.config.config_error import ConfigError
-from faceml.config.train import DataConfig
+from faceml.config import ConfigError, DataConfig
 from faceml.quality.overlap import overlap_of_splits
 
 logger = logging.getLogger(__name__)

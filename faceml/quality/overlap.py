@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceml.quality.duplicates import near_duplicates
-from faceml.tables.landmark_table import read_table
+from faceml.tables import read_table
 
 
 @dataclass(frozen=True)

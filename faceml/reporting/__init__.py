@@ -1,1 +1,5 @@
-"""What a person looks at: tables, pictures, reports."""
+"""Reports, one package for each kind of job."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from faceml.config.recognition import RecognitionDataConfig
-from faceml.config.train import DataConfig
-from faceml.tables.landmark_table import read_table
+from faceml.config import DataConfig, RecognitionDataConfig
+from faceml.tables import read_table
 
 
 def content_digest(table: str) -> str:

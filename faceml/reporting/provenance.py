@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import faceml
-from faceml.config.evaluate import EvaluateConfig
+from faceml.config import EvaluateConfig
 from faceml.reporting.data_digest import content_digest
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import split_place
-from faceml.tables.landmark_table import table_metadata_of
-from faceml.training.trained_model import TrainedModel
+from faceml.storage import StorageFolder, split_place
+from faceml.tables import table_metadata_of
+from faceml.training import TrainedModel
 
 DETECTOR_KEYS = ("name", "version", "model_sha256")
 

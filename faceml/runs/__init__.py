@@ -1,1 +1,5 @@
-"""TODO."""
+"""Run folders and trial folders: their files, working copies, lineage and tracking."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -3,10 +3,7 @@
 import os
 from importlib.util import find_spec
 
-from faceml.config.config_error import ConfigError
-from faceml.config.loading import dotted_keys
-from faceml.config.tracking import SERVERS
-from faceml.config.train import TrainConfig
+from faceml.config import SERVERS, ConfigError, TrainConfig, dotted_keys
 from faceml.runs.tracking import NoTracking, Tracking
 
 # MLflow waits minutes for a server that does not answer, prints to stdout, and tells its makers of every run.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from faceml.storage.atomic import write_text
+from faceml.storage import write_text
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"

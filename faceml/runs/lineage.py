@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from faceml.config.yaml_text import load_yaml
+from faceml.config import load_yaml
 from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE
-from faceml.storage.folder import StorageFolder
+from faceml.storage import StorageFolder
 
 
 class SeenBy(NamedTuple):

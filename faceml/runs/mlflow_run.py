@@ -15,12 +15,11 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from faceml import __version__
-from faceml.config.config_error import ConfigError
-from faceml.config.tracking import SQLITE
+from faceml.config import SQLITE, ConfigError
 from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE, MLFLOW_FILE, REPORT_FILE, SUMMARY_FILE
 from faceml.runs.tracking import Record
 from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.atomic import write_text
+from faceml.storage import write_text
 
 EPOCH = "epoch"
 """The metric that says which epochs a run has been told of."""

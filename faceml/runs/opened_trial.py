@@ -5,13 +5,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from faceml.metrics.confusion import ConfusionMatrix
+from faceml.metrics import ConfusionMatrix
 from faceml.runs.run_folder import RunFolder
 from faceml.runs.trial_folder import CHECKPOINT_FOLDER, TrialFolder
 from faceml.runs.working_copy import WorkingCopy, put_file
-from faceml.storage.stopped import StoppedByOutage
-from faceml.training.checkpoint import STATE_FILE
-from faceml.training.observer import Metrics
+from faceml.storage import StoppedByOutage
+from faceml.training import STATE_FILE, Metrics
 
 
 class OpenedTrial:

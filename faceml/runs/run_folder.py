@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from tensorboardX import SummaryWriter
 
-from faceml.metrics.confusion import ConfusionMatrix
+from faceml.metrics import ConfusionMatrix
 from faceml.runs.files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, read_metrics, write_metrics
-from faceml.storage.folder import StorageFolder
-from faceml.training.observer import BrokenStep, Metrics
+from faceml.storage import StorageFolder
+from faceml.training import BrokenStep, Metrics
 
 
 def write_broken_step(record: BrokenStep, rank: int, folder: StorageFolder) -> None:

@@ -11,14 +11,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 from faceml.runs.files import CONFUSION, METRICS_FILE, parse_metrics
-from faceml.storage.folder import StorageFolder
-from faceml.storage.json_files import read_json
-from faceml.storage.locations import place_below, split_place
-from faceml.storage.stopped import StoppedByOutage, StoppedError, UnreachableError
-from faceml.storage.subfolders import remove_folder
-from faceml.training.checkpoint import STATE_FILE
+from faceml.storage import (
+    StoppedByOutage,
+    StoppedError,
+    StorageFolder,
+    UnreachableError,
+    place_below,
+    read_json,
+    remove_folder,
+    split_place,
+)
+from faceml.training import STATE_FILE
 
 SETTINGS_FILE = "settings.json"
 OUTCOME_FILE = "outcome.json"

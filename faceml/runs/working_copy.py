@@ -11,10 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from faceml.runs.files import REPORT_FILE
-from faceml.storage.cache import user_cache
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import split_place
-from faceml.storage.stopped import StoppedByOutage
+from faceml.storage import StoppedByOutage, StorageFolder, split_place, user_cache
 
 
 class WorkingCopy:

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Results of a search: trials, pairing, comparisons, verdicts and importance of settings."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -10,12 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from faceml.metrics.verification import (
-    Floats,
-    ScoredPairs,
-    verification_accuracy,
-    weights_of_resampled_people,
-)
+from faceml.metrics import Floats, ScoredPairs, verification_accuracy, weights_of_resampled_people
 
 ROUNDS = 1000
 

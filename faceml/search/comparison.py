@@ -29,13 +29,7 @@ from faceml.search.pairing import (
 )
 from faceml.search.scores import Score
 from faceml.search.trial import SEED, Trial, setting_keys
-from faceml.statistics.mean_differences import (
-    MeanDifference,
-    holm,
-    paired_difference,
-    replicates_needed,
-    unpaired_difference,
-)
+from faceml.statistics import MeanDifference, holm, paired_difference, replicates_needed, unpaired_difference
 
 Way = Literal["matched", "tuned"]
 Replicates = Literal["seeds", "settings", "trials"]

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from faceml.page.numbers import percent
-from faceml.statistics.mean_differences import Interval
+from faceml.page import percent
+from faceml.statistics import Interval
 
 
 @dataclass(frozen=True)

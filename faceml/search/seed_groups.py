@@ -11,7 +11,7 @@ import numpy as np
 
 from faceml.search.scores import Score
 from faceml.search.trial import SEED, Trial
-from faceml.statistics.mean_differences import Interval, mean_interval
+from faceml.statistics import Interval, mean_interval
 
 MARGIN = "± at 95\N{NO-BREAK SPACE}%"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceml.search.trial import Trial, ranked, setting_keys
-from faceml.storage.atomic import AtomicPath
+from faceml.storage import AtomicPath
 
 TRIALS = "trials"
 EPOCHS = "epochs"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faceml.page.numbers import INTERVAL
+from faceml.page import INTERVAL
 from faceml.search.comparison import (
     Comparison,
     categorical_keys,
@@ -12,7 +12,7 @@ from faceml.search.comparison import (
     setting_values,
 )
 from faceml.search.trial import Trial, ranked, setting_name
-from faceml.statistics.mean_differences import MOST_REPLICATES
+from faceml.statistics import MOST_REPLICATES
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Intervals and tests: proportions, means over seeds, paired differences, multiple comparisons."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

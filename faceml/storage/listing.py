@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import pyarrow.fs as pafs
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 EntryKind = Literal["file", "folder", "link_to_folder"]
 

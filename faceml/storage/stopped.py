@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 # A disk, a user's quota, and the longest file that a file system or a process may have.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 S3_PARAMETERS = ("endpoint_override", "region", "scheme")

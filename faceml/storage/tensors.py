@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import is_uri, split_place
 

@@ -1,5 +1,5 @@
-"""Procedurally drawn faces with exact landmarks: portraits of people who do not exist.
+"""Procedurally drawn faces with exact landmarks."""
 
-`person` says who it is, `expression` what the face does, `scene` how it is seen; `anatomy` turns the first
-two into curves, `render` paints them, `generate` writes folders of images with their landmark table.
-"""
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

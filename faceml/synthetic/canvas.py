@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.synthetic.geometry import Points
 from faceml.synthetic.person import Color
 

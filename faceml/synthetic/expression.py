@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets import EXPRESSIONS
 
 
 @dataclass(frozen=True)

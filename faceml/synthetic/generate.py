@@ -14,16 +14,15 @@ from typing import Any, Literal
 import numpy as np
 
 from faceml import __version__
-from faceml.config.config_error import ConfigError
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.images.decoding import difference_hash, encode_jpeg
+from faceml.config import ConfigError
+from faceml.datasets import EXPRESSIONS
+from faceml.images import difference_hash, encode_jpeg
 from faceml.synthetic.canvas import use_one_thread
 from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import sample_scene
-from faceml.tables.landmark_table import write_shard
-from faceml.tables.schema import landmark_column, landmark_schema, table_metadata
+from faceml.tables import landmark_column, landmark_schema, table_metadata, write_shard
 
 Layout = Literal["affectnet", "identity"]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.synthetic.anatomy import shape_face
 from faceml.synthetic.canvas import Canvas, develop, enlarge
 from faceml.synthetic.expression import Expression
@@ -16,7 +16,7 @@ from faceml.synthetic.person import Person
 from faceml.synthetic.scene import Scene, body_view, head_view
 from faceml.synthetic.shading import hair_texture, light_on_head, skin_texture
 from faceml.synthetic.sitting import Sitting
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables import LANDMARK_SETS
 
 # Small images are painted larger and scaled down: their lines stay fine.
 _CANVAS_PX = 320

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.synthetic.anatomy import Face
 from faceml.synthetic.canvas import place_texture
 from faceml.synthetic.expression import Expression

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceml.images.decoding import RgbImage
+from faceml.images import RgbImage
 from faceml.synthetic.anatomy import Face
 from faceml.synthetic.canvas import Canvas
 from faceml.synthetic.expression import Expression

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Landmark tables: schema, reading and writing, the plan of shards, and the process that makes rows."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

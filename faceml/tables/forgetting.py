@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.folder import StorageFolder
+from faceml.config import ConfigError
+from faceml.storage import StorageFolder
 from faceml.tables.image_copies import remove_copies
 from faceml.tables.landmark_table import read_shard_schema, shard_names
 from faceml.tables.plan import PLAN_FILE

@@ -19,9 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.storage.atomic import PARTIAL_SUFFIX, AtomicPath
-from faceml.storage.cache import user_cache
-from faceml.storage.folder import StorageFolder
+from faceml.storage import PARTIAL_SUFFIX, AtomicPath, StorageFolder, user_cache
 from faceml.tables.landmark_table import read_shard_schema, refuse_missing, shard_names
 
 COLUMN = "image_jpeg"

@@ -5,7 +5,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage import StorageFolder, StoredFile
 
 LISTING_SCHEMA = pa.schema(
     [("image_id", pa.string()), ("file_bytes", pa.int64()), ("modified_ns", pa.int64())]

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.folder import StorageFolder
+from faceml.config import ConfigError
+from faceml.storage import StorageFolder
 from faceml.tables.schema import read_metadata
 
 SHARD_SUFFIX = ".parquet"

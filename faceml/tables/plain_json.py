@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import place_below, split_place
+from faceml.storage import StorageFolder, place_below, split_place
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import landmark_column
 

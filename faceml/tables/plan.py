@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage import StorageFolder, StoredFile
 from faceml.tables.image_listing import LISTING_SCHEMA
 from faceml.tables.landmark_table import read_shard_schema, shard_names
 

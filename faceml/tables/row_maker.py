@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from faceml.storage.folder import StoredFile
+from faceml.storage import StoredFile
 from faceml.tables.schema import Status
 
 Row = dict[str, Any]

@@ -16,8 +16,7 @@ from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any, Self
 
-from faceml.storage.folder import StoredFile
-from faceml.storage.stopped import StoppedError
+from faceml.storage import StoppedError, StoredFile
 from faceml.tables.row_maker import (
     Failed,
     Row,

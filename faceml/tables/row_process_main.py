@@ -16,9 +16,8 @@ from typing import Any, Self
 
 import cv2
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.folder import ReadFailure, StorageFolder, StoredFile
-from faceml.storage.stopped import StoppedError
+from faceml.config import ConfigError
+from faceml.storage import ReadFailure, StoppedError, StorageFolder, StoredFile
 from faceml.tables.row_maker import Failed, RowMaker, RowSettings, RowsMade, RowsWanted
 
 REFUSED = (OSError, ConfigError, StoppedError)

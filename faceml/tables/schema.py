@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from faceml.config.config_error import ConfigError
+from faceml.config import ConfigError
 
 SCHEMA_VERSION = 1
 MESH_POINTS = 478

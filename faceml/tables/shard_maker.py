@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage import StorageFolder, StoredFile
 from faceml.tables.landmark_table import put_shard
 
 Row = dict[str, Any]

@@ -1,1 +1,5 @@
-"""The training loop, its optimiser and schedule, and checkpoints."""
+"""Training: the loop, objectives, optimiser and schedule, evaluation and checkpoints."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.images.framing import Framing
-from faceml.storage.atomic import AtomicPath
-from faceml.storage.tensors import read_tensors
-from faceml.tables.schema import LandmarkSet
+from faceml.datasets import EXPRESSIONS, Preprocessing
+from faceml.images import Framing
+from faceml.storage import AtomicPath, read_tensors
+from faceml.tables import LandmarkSet
 from faceml.training.observer import Metrics
 
 if TYPE_CHECKING:
-    from faceml.models.multitask import MultitaskFaceModel
+    from faceml.models import MultitaskFaceModel
 
 STATE_FILE = "training_state.pt"
 MODEL_FILE = "model.pt"

@@ -4,7 +4,7 @@ from typing import Generic, cast
 
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from faceml.models.backbone import ModelT
+from faceml.models import ModelT
 
 
 class AveragedWeights(Generic[ModelT]):

@@ -6,14 +6,11 @@ from typing import NamedTuple
 import torch
 from torchmetrics import MeanMetric
 
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.losses.expression import expression_cross_entropy
-from faceml.metrics.confusion import ConfusionMatrix
-from faceml.metrics.expression import expression_metrics
-from faceml.metrics.landmarks import LandmarkAgreement
-from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
-from faceml.tables.schema import LandmarkSet
+from faceml.datasets import FaceSample, Preprocessing
+from faceml.losses import expression_cross_entropy
+from faceml.metrics import ConfusionMatrix, LandmarkAgreement, expression_metrics
+from faceml.models import FaceOutputs, MultitaskFaceModel
+from faceml.tables import LandmarkSet
 from faceml.training.observer import Metrics
 
 

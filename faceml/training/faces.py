@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
-from faceml.config.config_error import ConfigError
-from faceml.config.train import DataConfig, TrainConfig
-from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.labels import refuse_other_order
-from faceml.datasets.preprocessing import Preprocessing
+from faceml.config import ConfigError, DataConfig, TrainConfig
+from faceml.datasets import FaceDataset, Preprocessing, refuse_other_order
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from types import TracebackType
 
 import torch
 
-from faceml.storage.stopped import StoppedError
+from faceml.storage import StoppedError
 
 FOR_TRAINING = (
     "Halve training.batch_size_per_worker (data.people_per_batch of faceml transfer) and double "

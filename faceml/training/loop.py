@@ -14,12 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from faceml.datasets.augmentation import FaceAugmentation
-from faceml.datasets.batches import EpochBatches
-from faceml.datasets.face_dataset import FaceSample
-from faceml.models.backbone import ModelT
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError
+from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
+from faceml.models import ModelT
+from faceml.storage import StoppedError, place_below
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
 from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu

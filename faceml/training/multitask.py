@@ -7,19 +7,20 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from faceml.config.train import TrainConfig
-from faceml.config.weighting import LearnedWeighting
-from faceml.datasets.augmentation import build_augmentation
-from faceml.datasets.batches import EpochBatches, SampledBatches
-from faceml.datasets.face_dataset import FaceDataset, FaceSample
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.sampling import ExpressionSampler
-from faceml.losses.expression import build_class_weights
-from faceml.losses.landmarks import build_landmark_loss
-from faceml.losses.weighting.build import build_weighting
-from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.config import LearnedWeighting, TrainConfig
+from faceml.datasets import (
+    EXPRESSIONS,
+    EpochBatches,
+    ExpressionSampler,
+    FaceDataset,
+    FaceSample,
+    Preprocessing,
+    SampledBatches,
+    build_augmentation,
+)
+from faceml.losses import build_class_weights, build_landmark_loss, build_weighting
+from faceml.models import MultitaskFaceModel, build_multitask_model
+from faceml.tables import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint
 from faceml.training.evaluation import Evaluation
 from faceml.training.faces import Faces, build_faces, steps_per_epoch

@@ -7,13 +7,9 @@ from typing import Any, Generic, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.losses.expression import expression_cross_entropy
-from faceml.losses.landmarks import masked_mse
-from faceml.losses.weighting.base import TaskWeighting
-from faceml.models.backbone import ModelT
-from faceml.models.multitask import FaceOutputs, MultitaskFaceModel
+from faceml.datasets import FaceSample, Preprocessing
+from faceml.losses import TaskWeighting, expression_cross_entropy, masked_mse
+from faceml.models import FaceOutputs, ModelT, MultitaskFaceModel
 from faceml.training.workers import flattened, mean_over_workers
 
 

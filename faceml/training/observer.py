@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from faceml.metrics.confusion import ConfusionMatrix
+from faceml.metrics import ConfusionMatrix
 
 Metrics = dict[str, float]
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from faceml.config.train import AugmentationConfig, DataConfig, LeakageConfig
+from faceml.config import AugmentationConfig, DataConfig, LeakageConfig
 from faceml.training.faces import Faces, build_faces
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from faceml.config.train import OptimizerConfig
+from faceml.config import OptimizerConfig
 
 ParameterGroup = dict[str, Any]
 

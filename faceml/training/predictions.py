@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from faceml.datasets.face_dataset import FaceSample
-from faceml.models.multitask import FaceOutputs
-from faceml.storage.atomic import AtomicPath
+from faceml.datasets import FaceSample
+from faceml.models import FaceOutputs
+from faceml.storage import AtomicPath
 
 
 class Predictions:

@@ -9,19 +9,25 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from faceml.config.config_error import ConfigError
-from faceml.config.recognition import RecognitionConfig, RecognitionDataConfig
-from faceml.datasets.augmentation import build_augmentation
-from faceml.datasets.batches import EpochSampler, SampledBatches
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.identity_sampling import PKSampler, ShuffledSampler
-from faceml.datasets.person_dataset import ALIGNED_BY, AlignedPreprocessing, PersonDataset
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.verification_pairs import VerificationPairs, draw_pairs, read_pairs
-from faceml.losses.angular_margin import build_angular_margin
-from faceml.models.identity_head import IdentityHead
-from faceml.models.recognition import FaceResNet, build_face_resnet
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.config import ConfigError, RecognitionConfig, RecognitionDataConfig
+from faceml.datasets import (
+    ALIGNED_BY,
+    AlignedPreprocessing,
+    EpochSampler,
+    FaceSample,
+    PersonDataset,
+    PKSampler,
+    Preprocessing,
+    SampledBatches,
+    ShuffledSampler,
+    VerificationPairs,
+    build_augmentation,
+    draw_pairs,
+    read_pairs,
+)
+from faceml.losses import build_angular_margin
+from faceml.models import FaceResNet, IdentityHead, build_face_resnet
+from faceml.tables import LANDMARK_SETS
 from faceml.training.kernels import choose_kernels
 from faceml.training.loop import Trainer, TrainerOptions
 from faceml.training.observer import Metrics

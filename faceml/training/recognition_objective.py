@@ -9,12 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.losses.angular_margin import AngularMargin
-from faceml.losses.weighting.fixed import FixedWeighting
-from faceml.models.identity_head import IdentityHead
-from faceml.models.recognition import FaceResNet
+from faceml.datasets import FaceSample, Preprocessing
+from faceml.losses import AngularMargin, FixedWeighting
+from faceml.models import FaceResNet, IdentityHead
 from faceml.training.objective import Objective, ObjectiveOutput
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.datasets.verification_pairs import VerificationPairs
-from faceml.metrics.verification import ScoredPairs
-from faceml.storage.atomic import AtomicPath
+from faceml.datasets import VerificationPairs
+from faceml.metrics import ScoredPairs
+from faceml.storage import AtomicPath
 
 COLUMNS = ("image_id", "other_image_id", "is_same", "fold", "score")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets import FaceSample
 from faceml.training.conflicts import ConflictFreeBackward
 from faceml.training.objective import (
     Objective,

@@ -5,13 +5,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from faceml.config.config_error import ConfigError
-from faceml.config.model import ModelConfig
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.images.framing import Framing
-from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
-from faceml.tables.schema import LANDMARK_SETS, LandmarkSet
+from faceml.config import ConfigError, ModelConfig
+from faceml.datasets import EXPRESSIONS, Preprocessing
+from faceml.images import Framing
+from faceml.models import MultitaskFaceModel, build_multitask_model
+from faceml.tables import LANDMARK_SETS, LandmarkSet
 from faceml.training.checkpoint import contract, read_state
 
 KEYS = ("model_state_dict", "config", "preprocessing", "landmark_set")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from faceml.config.model import ModelConfig
-from faceml.datasets.person_dataset import AlignedPreprocessing
-from faceml.models.recognition import FaceResNet
+from faceml.config import ModelConfig
+from faceml.datasets import AlignedPreprocessing
+from faceml.models import FaceResNet
 from faceml.training.trained_model import refuse_other_contract
 
 KEYS = ("model_state_dict", "config", "preprocessing")

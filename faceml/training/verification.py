@@ -14,11 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.person_dataset import PersonDataset
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.verification_pairs import VerificationPairs
-from faceml.metrics.verification import (
+from faceml.datasets import FaceSample, PersonDataset, Preprocessing, VerificationPairs
+from faceml.metrics import (
     ScoredPairs,
     bootstrap_interval,
     equal_error_rate,
@@ -28,7 +25,7 @@ from faceml.metrics.verification import (
     verification_accuracy,
     weights_of_resampled_people,
 )
-from faceml.models.recognition import FaceResNet
+from faceml.models import FaceResNet
 from faceml.training.observer import Metrics
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)

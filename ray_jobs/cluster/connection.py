@@ -13,9 +13,7 @@ import ray
 import ray.data  # its import sets up the loggers that are quietened below
 from ray.autoscaler.sdk import request_resources
 
-from faceml.config.base import Config
-from faceml.config.config_error import ConfigError
-from faceml.config.paths import refuse_outputs_below, refuse_paths_of_one_node
+from faceml.config import Config, ConfigError, refuse_outputs_below, refuse_paths_of_one_node
 from ray_jobs.cluster.log import include_loggers
 
 logger = logging.getLogger(__name__)

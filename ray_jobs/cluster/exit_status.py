@@ -5,8 +5,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.stopped import StoppedError
+from faceml.config import ConfigError
+from faceml.storage import StoppedError
 from ray_jobs.cluster.log import writes_json
 
 logger = logging.getLogger(__name__)

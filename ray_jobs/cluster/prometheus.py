@@ -15,7 +15,7 @@ from typing import Self
 
 from ray.util.metrics import Counter, Gauge
 
-from faceml.storage.locations import split_place
+from faceml.storage import split_place
 
 REPEAT_S = 1.0
 """Ray drops a gauge that was not set for two of its intervals, by default 20 s; an epoch may take longer."""

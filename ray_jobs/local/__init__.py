@@ -1,1 +1,5 @@
-"""TODO."""
+"""Jobs that run in one process, and the demonstration."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -6,16 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from faceml.config.config_error import ConfigError
-from faceml.config.demo import DemoConfig, build_stages
-from faceml.config.loading import dump_config
-from faceml.page.html import Report, write_report
-from faceml.reporting.extraction.report import extraction_chapter
-from faceml.reporting.search.report import tuning_chapter
-from faceml.reporting.training.report import training_chapter
-from faceml.runs.files import CONFIG_FILE, REPORT_FILE
-from faceml.storage.atomic import write_text
-from ray_jobs.cluster.connection import RayCluster
+from faceml.config import ConfigError, DemoConfig, build_stages, dump_config
+from faceml.page import Report, write_report
+from faceml.reporting import extraction_chapter, training_chapter, tuning_chapter
+from faceml.runs import CONFIG_FILE, REPORT_FILE
+from faceml.storage import write_text
+from ray_jobs.cluster import RayCluster
 from ray_jobs.local import synthesis
 from ray_jobs.search import tuning
 from ray_jobs.tables import extraction

@@ -8,29 +8,33 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from faceml.config.config_error import ConfigError
-from faceml.config.evaluate import EvaluateConfig
-from faceml.config.loading import dump_config
-from faceml.datasets.face_columns import read_yaw
-from faceml.datasets.face_dataset import FaceDataset, FaceSample
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.metrics.calibration import measure_calibration
-from faceml.models.multitask import FaceOutputs
-from faceml.page.html import Report, write_report
-from faceml.page.numbers import percent
-from faceml.page.progress import ProgressReport
-from faceml.reporting.evaluation.classes import classes_table, scores_line
-from faceml.reporting.evaluation.misclassified import mistake_tiles, probabilities_of
-from faceml.reporting.evaluation.model_card import model_card
-from faceml.reporting.evaluation.model_comparison import compare_models, read_predictions
-from faceml.reporting.evaluation.report import EvaluationFindings, evaluation_chapter
-from faceml.reporting.provenance import provenance
-from faceml.runs.files import MODEL_CARD_FILE, PREDICTIONS_FILE, REPORT_FILE, write_config, write_summary
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.atomic import write_text
-from faceml.training.evaluation import Evaluation, EvaluationResult
-from faceml.training.predictions import EmbeddingSample, Predictions
-from faceml.training.trained_model import load_trained_model
+from faceml.config import ConfigError, EvaluateConfig, dump_config
+from faceml.datasets import EXPRESSIONS, FaceDataset, FaceSample, read_yaw
+from faceml.metrics import measure_calibration
+from faceml.models import FaceOutputs
+from faceml.page import ProgressReport, Report, percent, write_report
+from faceml.reporting import (
+    EvaluationFindings,
+    classes_table,
+    compare_models,
+    evaluation_chapter,
+    mistake_tiles,
+    model_card,
+    probabilities_of,
+    provenance,
+    read_predictions,
+    scores_line,
+)
+from faceml.runs import (
+    MODEL_CARD_FILE,
+    PREDICTIONS_FILE,
+    REPORT_FILE,
+    WorkingCopy,
+    write_config,
+    write_summary,
+)
+from faceml.storage import write_text
+from faceml.training import EmbeddingSample, Evaluation, EvaluationResult, Predictions, load_trained_model
 
 logger = logging.getLogger(__name__)
 

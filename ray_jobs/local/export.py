@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from faceml.config.export import ExportConfig
-from faceml.config.loading import load_config
-from ray_jobs.cluster.log import set_up_log
+from faceml.config import ExportConfig, load_config
+from ray_jobs.cluster import set_up_log
 
 if TYPE_CHECKING:
-    from faceml.export.result import ExportResult
+    from faceml.export import ExportResult
 
 
 def read_settings(config: Path, overrides: Sequence[str]) -> ExportConfig:
@@ -39,7 +38,7 @@ def run(config: ExportConfig) -> "ExportResult":
 
 def show(result: "ExportResult", console: Console) -> None:
     """Print the files with how they were checked, and what integers cost."""
-    from faceml.reporting.export.tables import checks_line, files_table, quantization_table
+    from faceml.reporting import checks_line, files_table, quantization_table
 
     console.print(files_table(result))
     console.print(checks_line(result))

@@ -9,26 +9,32 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from faceml.config.config_error import ConfigError
-from faceml.config.export import ExportConfig, QuantizeConfig
-from faceml.config.loading import dump_config
-from faceml.datasets.verification_pairs import VerificationPairs, draw_pairs
-from faceml.export.agreement import eager
-from faceml.export.checked_images import CheckedImages, differences_from_training
-from faceml.export.exportable import Exportable, load_exportable
-from faceml.export.packages import refuse_missing_packages
-from faceml.export.paired_inference import answer_in_turns
-from faceml.export.quantization_loss import QuantizationLoss, expression_loss
-from faceml.export.recognition_loss import recognition_loss
-from faceml.export.result import ExportResult
-from faceml.export.split_images import SplitImages, open_split
-from faceml.export.write import INT8_FILE, MODEL_FILES, ONNX_FILE, write_int8_model, write_models
-from faceml.page.html import Report, write_report
-from faceml.page.progress import ProgressReport
-from faceml.reporting.export.report import export_chapter, export_summary
-from faceml.runs.files import BEST_MODEL_FILE, REPORT_FILE, SUMMARY_FILE, write_config, write_summary
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.stopped import StoppedByOutage
+from faceml.config import ConfigError, ExportConfig, QuantizeConfig, dump_config
+from faceml.datasets import VerificationPairs, draw_pairs
+from faceml.export import (
+    INT8_FILE,
+    MODEL_FILES,
+    ONNX_FILE,
+    CheckedImages,
+    Exportable,
+    ExportResult,
+    QuantizationLoss,
+    SplitImages,
+    answer_in_turns,
+    differences_from_training,
+    eager,
+    expression_loss,
+    load_exportable,
+    open_split,
+    recognition_loss,
+    refuse_missing_packages,
+    write_int8_model,
+    write_models,
+)
+from faceml.page import ProgressReport, Report, write_report
+from faceml.reporting import export_chapter, export_summary
+from faceml.runs import BEST_MODEL_FILE, REPORT_FILE, SUMMARY_FILE, WorkingCopy, write_config, write_summary
+from faceml.storage import StoppedByOutage
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +145,7 @@ def _draw_calibration(config: QuantizeConfig, exportable: Exportable, split: Spl
 
 
 def _measure(exportable: Exportable, split: SplitImages, drawn: Calibrated, folder: Path) -> QuantizationLoss:
-    from faceml.export.onnx_file import open_onnx
+    from faceml.export import open_onnx
 
     models = (open_onnx(folder / ONNX_FILE), open_onnx(folder / INT8_FILE))
     with ProgressReport("measure", len(drawn.measured)) as progress:
@@ -152,6 +158,6 @@ def _measure(exportable: Exportable, split: SplitImages, drawn: Calibrated, fold
 def _versions(formats: Sequence[str]) -> dict[str, str]:
     if "onnx" not in formats:
         return {"torch": torch.__version__}
-    from faceml.export.onnx_file import versions
+    from faceml.export import versions
 
     return {"torch": torch.__version__, **versions()}

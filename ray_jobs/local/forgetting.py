@@ -7,8 +7,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from faceml.runs.lineage import SeenBy, runs_that_saw
-from faceml.tables.forgetting import Forgotten, forget_person
+from faceml.runs import SeenBy, runs_that_saw
+from faceml.tables import Forgotten, forget_person
 
 
 class Erasure(NamedTuple):

@@ -15,12 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 import faceml
-from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.landmarks.settings import ExtractorSettings
-from faceml.storage.cache import user_cache
-from faceml.storage.folder import StorageFolder
-from faceml.storage.stopped import StopNoted
-from faceml.tables.row_process import ExtractorProcess
+from faceml.landmarks import ExtractorSettings, find_model_bundle
+from faceml.storage import StopNoted, StorageFolder, user_cache
+from faceml.tables import ExtractorProcess
 
 PACKAGES = ("torch", "torchvision", "ray", "mediapipe", "opencv-python", "pyarrow", "pydantic")
 EXTRAS = {"search": "optuna", "mlflow": "mlflow", "cluster": "aiohttp"}
@@ -141,7 +138,7 @@ def start_ray() -> Iterator[Check]:
     """Start Ray as every job does, and give it a task."""
     import ray
 
-    from ray_jobs.cluster.connection import RayCluster, cluster_resources
+    from ray_jobs.cluster import RayCluster, cluster_resources
 
     started_s = time.monotonic()
     with StopNoted() as stop, RayCluster():
@@ -183,7 +180,7 @@ def extraction(landmarker: Path | None, seconds: float) -> Iterator[Check]:
 
 def _time_detector(folder: Path, model_path: Path, seconds: float) -> tuple[float, float]:
     """Return images per second of one detector, and the share of faces that it finds."""
-    from faceml.synthetic.generate import generate_faces
+    from faceml.synthetic import generate_faces
 
     root = folder / "faces"
     generate_faces(root, "affectnet", {"train": FACES}, image_size_px=FACE_SIDE_PX, processes=1)

@@ -9,19 +9,22 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from faceml.config.config_error import ConfigError
-from faceml.config.predict import PredictConfig
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.images.decoding import encode_jpeg
-from faceml.page.progress import ProgressReport
-from faceml.prediction.drawing import draw_predictions
-from faceml.prediction.found_images import FoundImage, find_images
-from faceml.prediction.loading import build_predictor
-from faceml.prediction.prediction_files import write_lines, write_predictions
-from faceml.prediction.predictor import FacePredictor
-from faceml.prediction.results import ImagePrediction
-from faceml.prediction.tally import Tally
-from faceml.storage.atomic import AtomicPath
+from faceml.config import ConfigError, PredictConfig
+from faceml.datasets import EXPRESSIONS
+from faceml.images import encode_jpeg
+from faceml.page import ProgressReport
+from faceml.prediction import (
+    FacePredictor,
+    FoundImage,
+    ImagePrediction,
+    Tally,
+    build_predictor,
+    draw_predictions,
+    find_images,
+    write_lines,
+    write_predictions,
+)
+from faceml.storage import AtomicPath
 
 logger = logging.getLogger(__name__)
 

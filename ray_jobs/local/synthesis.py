@@ -3,9 +3,9 @@
 import logging
 import time
 
-from faceml.config.synth import SynthConfig
-from faceml.page.progress import ProgressReport
-from faceml.synthetic.generate import generate_faces
+from faceml.config import SynthConfig
+from faceml.page import ProgressReport
+from faceml.synthetic import generate_faces
 
 logger = logging.getLogger(__name__)
 

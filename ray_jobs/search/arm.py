@@ -5,16 +5,10 @@ from typing import Any
 import ray.tune
 import torch
 
-from faceml.config.loading import dump_config, parse_config
-from faceml.config.study import StudyConfig, build_arm_config
-from faceml.runs.files import PAIRS_FILE, write_config
-from faceml.runs.opened_trial import open_trial
-from faceml.runs.trial_folder import FailureNoted, TrialFolder
-from faceml.training.process_setup import set_up_process
-from faceml.training.recognition import build_people, build_recognition_trainer
-from faceml.training.scored_pairs import write_pairs
-from faceml.training.verification import score_split
-from ray_jobs.cluster.log import set_up_log
+from faceml.config import StudyConfig, build_arm_config, dump_config, parse_config
+from faceml.runs import PAIRS_FILE, FailureNoted, TrialFolder, open_trial, write_config
+from faceml.training import build_people, build_recognition_trainer, score_split, set_up_process, write_pairs
+from ray_jobs.cluster import set_up_log
 from ray_jobs.search.trial import TuneObserver, go_on, trial_folder
 
 

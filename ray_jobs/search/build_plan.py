@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from faceml.config.config_error import ConfigError
-from faceml.config.tune import METRIC_MODES, TuneConfig
-from faceml.config.variants import Settings, corners, random_variants
+from faceml.config import METRIC_MODES, ConfigError, Settings, TuneConfig, corners, random_variants
 from ray_jobs.search.plan import ListPlan, Plan
 
 

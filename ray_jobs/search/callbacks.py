@@ -11,14 +11,10 @@ import ray.tune
 from ray import cloudpickle
 from ray.tune.experiment import Trial as RayTrial
 
-from faceml.config.study import StudyConfig
-from faceml.config.tune import TuneConfig
-from faceml.reporting.search.board import TrialBoard
-from faceml.runs.trial_folder import Outcome, in_one_line
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedByOutage
-from faceml.storage.subfolders import remove_folder
+from faceml.config import StudyConfig, TuneConfig
+from faceml.reporting import TrialBoard
+from faceml.runs import Outcome, in_one_line
+from faceml.storage import StoppedByOutage, StorageFolder, place_below, remove_folder
 from ray_jobs.search.outage import StopAtOutage, raise_outage
 from ray_jobs.search.trial import RAY_FOLDER, trial_folder
 from ray_jobs.search.worker_group import release_workers

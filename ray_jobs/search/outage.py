@@ -6,8 +6,8 @@ from typing import Any, Self
 import ray.tune
 from ray.exceptions import RayTaskError
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.stopped import UnreachableError
+from faceml.config import ConfigError
+from faceml.storage import UnreachableError
 
 
 class StopAtOutage(ray.tune.Stopper):

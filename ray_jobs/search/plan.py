@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from faceml.config.variants import Settings
+from faceml.config import Settings
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import ray
 from ray.tune import PlacementGroupFactory
 
-from faceml.config.config_error import ConfigError
-from faceml.config.tune import TrialResources
-from ray_jobs.cluster.connection import Resources, require_resources
+from faceml.config import ConfigError, TrialResources
+from ray_jobs.cluster import Resources, require_resources
 
 # The process that waits for a group of workers does nothing, and so holds no CPU: with one, it could keep the
 # workers that it waits for from being placed. Ray wants a trial to hold something; every head node has this.

@@ -4,16 +4,11 @@ import logging
 import statistics
 from typing import Any
 
-from faceml.config.loading import assign_keys, parse_config
-from faceml.config.train import TrainConfig
-from faceml.config.tune import RetrainConfig, TuneConfig
-from faceml.runs.files import REPORT_FILE, SUMMARY_FILE
-from faceml.search.scores import SCORES
-from faceml.statistics.mean_differences import mean_interval
-from faceml.storage.folder import StorageFolder
-from faceml.storage.json_files import read_json
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedByOutage
+from faceml.config import RetrainConfig, TrainConfig, TuneConfig, assign_keys, parse_config
+from faceml.runs import REPORT_FILE, SUMMARY_FILE
+from faceml.search import SCORES
+from faceml.statistics import mean_interval
+from faceml.storage import StoppedByOutage, StorageFolder, place_below, read_json
 from ray_jobs.training import multitask
 
 RETRAIN_FOLDER = "retrain"

@@ -9,13 +9,10 @@ from typing import Any
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
-from faceml.config.tune import METRIC_MODES, TuneConfig
-from faceml.runs.trial_folder import TrialFolder
-from faceml.search.scores import SCORES
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedByOutage
-from faceml.storage.subfolders import folder_names
+from faceml.config import METRIC_MODES, TuneConfig
+from faceml.runs import TrialFolder
+from faceml.search import SCORES
+from faceml.storage import StoppedByOutage, StorageFolder, folder_names, place_below
 from ray_jobs.search.outage import StopAtOutage
 from ray_jobs.search.plan import Plan
 from ray_jobs.search.trial import trial_folder

@@ -10,32 +10,29 @@ import ray.tune
 from ray.tune.search import Searcher
 from rich.console import Console
 
-from faceml.config.loading import check_inputs
-from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms, with_checked_arms
-from faceml.models.backbone import build_backbone_from
-from faceml.models.starting_weights import refuse_other_normalisation
-from faceml.page.html import Report, write_report
-from faceml.reporting.recognition.study import (
+from faceml.config import StudyConfig, build_arm_config, check_inputs, refuse_unequal_arms, with_checked_arms
+from faceml.models import build_backbone_from, refuse_other_normalisation
+from faceml.page import Report, write_report
+from faceml.reporting import (
     ArmRun,
+    TrialBoard,
     study_answer,
     study_chapter,
     study_summary,
     study_table,
     verdict,
 )
-from faceml.reporting.search.board import TrialBoard
-from faceml.runs.files import PAIRS_FILE, REPORT_FILE, write_summary
-from faceml.search.arms import ArmStudy, compare_arms
-from faceml.storage.stopped import StoppedError
-from faceml.training.recognition import build_people, recognition_steps
-from faceml.training.scored_pairs import read_pairs_table
-from ray_jobs.cluster.connection import RayCluster, require_reach
+from faceml.runs import PAIRS_FILE, REPORT_FILE, write_summary
+from faceml.search import ArmStudy, compare_arms
+from faceml.storage import StoppedError
+from faceml.training import build_people, read_pairs_table, recognition_steps
+from ray_jobs.cluster import RayCluster, require_reach
 from ray_jobs.search.arm import run_arm
 from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_config
 from ray_jobs.search.outage import StopAtOutage
 from ray_jobs.search.resources import Room, await_room, cluster_nodes, plan_room
 from ray_jobs.search.trial import trial_folder
-from ray_jobs.training.resuming import enter_run_folder
+from ray_jobs.training import enter_run_folder
 
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 

@@ -7,8 +7,18 @@ from typing import Any
 
 import optuna
 
-from faceml.config.search_space import Choice, Dimension, Grid, LogUniform, RandInt, Search, in_order
-from faceml.config.variants import Settings, combinations, holds
+from faceml.config import (
+    Choice,
+    Dimension,
+    Grid,
+    LogUniform,
+    RandInt,
+    Search,
+    Settings,
+    combinations,
+    holds,
+    in_order,
+)
 from ray_jobs.search.plan import Suggestion, trial_name
 
 SEED = "seed"

@@ -9,22 +9,14 @@ from typing import TYPE_CHECKING, Any
 import ray.tune
 import torch
 
-from faceml.config.loading import dump_config, parse_config
-from faceml.config.study import StudyConfig
-from faceml.config.tune import TuneConfig, build_running_trial
-from faceml.runs.files import write_config
-from faceml.runs.opened_trial import OpenedTrial, open_trial
-from faceml.runs.run_folder import write_broken_step
-from faceml.runs.trial_folder import FailureNoted, TrialFolder
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedByOutage
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.opened_faces import data_openings, opened_faces
-from faceml.training.process_setup import set_up_process
-from ray_jobs.cluster.log import set_up_log
+from faceml.config import StudyConfig, TuneConfig, build_running_trial, dump_config, parse_config
+from faceml.runs import FailureNoted, OpenedTrial, TrialFolder, open_trial, write_broken_step, write_config
+from faceml.storage import StoppedByOutage, place_below
+from faceml.training import BrokenStep, EpochRecord, StepRecord, data_openings, opened_faces, set_up_process
+from ray_jobs.cluster import set_up_log
 
 if TYPE_CHECKING:
-    from faceml.training.loop import Trainer
+    from faceml.training import Trainer
 
 TRIALS_FOLDER = "trials"
 # What Ray writes of its own, read by nobody: the trials' folders have all that a search needs to go on.
@@ -77,7 +69,7 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
         rank: Of this worker.
         report: Is called by all workers after each epoch with its metrics; may end the trial by raising.
     """
-    from faceml.training.multitask import build_trainer  # late, as the driver has no use for networks
+    from faceml.training import build_trainer  # late, as the driver has no use for networks
 
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.place, job.cpus)

@@ -11,37 +11,41 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
-from faceml.config.loading import check_inputs, dump_config
-from faceml.config.tune import (
+from faceml.config import (
     METRIC_MODES,
     RetrainConfig,
     TuneConfig,
     build_running_trial,
     build_trial_config,
+    check_inputs,
+    corners,
+    dump_config,
 )
-from faceml.config.variants import corners
-from faceml.models.starting_weights import refuse_unusable_weights
-from faceml.page.html import Report, write_report
-from faceml.quality.leakage import audit_leakage
-from faceml.reporting.search.board import TrialBoard
-from faceml.reporting.search.report import tuning_chapter
-from faceml.reporting.search.tables import answer_tables, group_leaderboard_table, leaderboard_table
-from faceml.runs.files import REPORT_FILE, SUMMARY_FILE, read_summary, write_summary
-from faceml.runs.trial_folder import TrialFolder
-from faceml.runs.working_copy import WorkingCopy
-from faceml.search.answer_files import write_answers
-from faceml.search.seed_groups import group_seeds, has_repeats
-from faceml.search.trial import Trial, ranked
-from faceml.search.trial_files import write_trials
-from faceml.search.verdicts import find_answers, search_answer, verdict_lines
-from faceml.storage.atomic import write_text
-from faceml.storage.folder import StorageFolder
-from faceml.storage.json_files import read_json
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedByOutage, StoppedError
-from faceml.training.faces import steps_per_epoch
-from faceml.training.opened_faces import opened_faces
-from ray_jobs.cluster.connection import RayCluster, require_reach, require_resources
+from faceml.models import refuse_unusable_weights
+from faceml.page import Report, write_report
+from faceml.quality import audit_leakage
+from faceml.reporting import (
+    TrialBoard,
+    answer_tables,
+    group_leaderboard_table,
+    leaderboard_table,
+    tuning_chapter,
+)
+from faceml.runs import REPORT_FILE, SUMMARY_FILE, TrialFolder, WorkingCopy, read_summary, write_summary
+from faceml.search import (
+    Trial,
+    find_answers,
+    group_seeds,
+    has_repeats,
+    ranked,
+    search_answer,
+    verdict_lines,
+    write_answers,
+    write_trials,
+)
+from faceml.storage import StoppedByOutage, StoppedError, StorageFolder, place_below, read_json, write_text
+from faceml.training import opened_faces, steps_per_epoch
+from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.search.build_plan import build_plan, planned_settings
 from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_config
 from ray_jobs.search.outage import StopAtOutage
@@ -51,8 +55,7 @@ from ray_jobs.search.retrain import RETRAINED, retrain, retrained_in_words
 from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, trial_folders
 from ray_jobs.search.trial import EPOCH_SECONDS, TRIALS_FOLDER, run_trial
 from ray_jobs.search.worker_group import GroupTrial
-from ray_jobs.training.multitask import needed_resources
-from ray_jobs.training.resuming import enter_run_folder
+from ray_jobs.training import enter_run_folder, needed_resources
 
 BEST_CONFIG_FILE = "best_config.yaml"
 # A search over many choices has more combinations than are worth trying before it starts.

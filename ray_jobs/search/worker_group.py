@@ -21,15 +21,11 @@ from ray.util.placement_group import PlacementGroup
 from ray.util.queue import Empty, Queue
 from torch import distributed
 
-from faceml.config.loading import parse_config
-from faceml.config.study import StudyConfig
-from faceml.config.tune import TuneConfig
-from faceml.runs.trial_folder import FailureNoted
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedByOutage
+from faceml.config import StudyConfig, TuneConfig, parse_config
+from faceml.runs import FailureNoted
+from faceml.storage import StoppedByOutage, StorageFolder, place_below
 from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
-from ray_jobs.training.errors import OutageAsItself
+from ray_jobs.training import OutageAsItself
 
 POLL_INTERVAL_S = 0.5
 # Ray Tune kills a trial that has not ended after ten minutes.

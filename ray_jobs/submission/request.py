@@ -15,10 +15,14 @@ from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
 from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 from ray.runtime_env import RuntimeEnv
 
-from faceml.config.base import Config
-from faceml.config.config_error import ConfigError
-from faceml.config.loading import apply_overrides, parse_config, read_mapping
-from faceml.config.paths import refuse_outputs_below
+from faceml.config import (
+    Config,
+    ConfigError,
+    apply_overrides,
+    parse_config,
+    read_mapping,
+    refuse_outputs_below,
+)
 
 CONFIGS = {
     "synth": ("faceml.config.synth", "SynthConfig"),

@@ -12,8 +12,8 @@ from typing import Self
 import requests
 from ray.job_submission import JobDetails, JobStatus
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.stopped import StoppedError
+from faceml.config import ConfigError
+from faceml.storage import StoppedError
 from ray_jobs.submission.log import ANSWER_WITHIN_S, LOSSES, FollowedLog, PatientClient
 from ray_jobs.submission.request import Submission, check_settings, read_runtime_env
 

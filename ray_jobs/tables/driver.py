@@ -9,24 +9,20 @@ from typing import Any, cast
 import ray
 import ray.data
 
-from faceml.config.base import OnEveryNode
-from faceml.config.paths import local_paths
-from faceml.landmarks.native_log import NativeLogFilter
-from faceml.page.numbers import first_names
-from faceml.page.progress import ProgressReport
-from faceml.reporting.extraction.speed import ExtractionSpeed
-from faceml.storage.folder import StorageFolder
-from faceml.storage.stopped import StoppedError
-from faceml.tables.plan import PLAN_FILE, Difference, cut_into_shards, write_plan
-from faceml.tables.shard_maker import MOST_NAMED
-from ray_jobs.cluster.connection import (
+from faceml.config import OnEveryNode, local_paths
+from faceml.landmarks import NativeLogFilter
+from faceml.page import ProgressReport, first_names
+from faceml.reporting import ExtractionSpeed
+from faceml.storage import StoppedError, StorageFolder
+from faceml.tables import MOST_NAMED, PLAN_FILE, Difference, cut_into_shards, write_plan
+from ray_jobs.cluster import (
     RayCluster,
+    ShardMetrics,
     cluster_cpus_with_memory,
     cluster_resources,
     require_reach,
     require_resources,
 )
-from ray_jobs.cluster.prometheus import ShardMetrics
 from ray_jobs.tables.job import ShardJob
 from ray_jobs.tables.worker import ShardResult, ShardWorker, read_result
 

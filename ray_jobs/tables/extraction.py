@@ -8,23 +8,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from faceml.config.extract import ExtractConfig
-from faceml.config.loading import dump_config
-from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.quality.findings import ExtractionQuality, assess_quality, read_quality
-from faceml.reporting.extraction.quality_tables import quality_tables
-from faceml.reporting.extraction.speed import ExtractionSpeed
-from faceml.reporting.extraction.summary import (
+from faceml.config import ExtractConfig, dump_config
+from faceml.landmarks import find_model_bundle
+from faceml.quality import ExtractionQuality, assess_quality, read_quality
+from faceml.reporting import (
+    ExtractionSpeed,
     ExtractionSummary,
     folder_table,
+    quality_tables,
     read_summary,
     status_table,
     summarize_table,
 )
-from faceml.runs.files import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, write_summary
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.atomic import write_text
-from faceml.tables.landmark_table import read_table, table_metadata_of
+from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, WorkingCopy, write_summary
+from faceml.storage import write_text
+from faceml.tables import read_table, table_metadata_of
 from ray_jobs.tables.extraction_job import extraction_job
 from ray_jobs.tables.work import find_work, say_what_changed
 
@@ -79,8 +77,8 @@ def _is_concluded(config: ExtractConfig, files: Path) -> bool:
 
 def _conclude(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s: float) -> Findings:
     """Write what the run folder says of the table."""
-    from faceml.page.html import Report, write_report
-    from faceml.reporting.extraction.report import extraction_chapter
+    from faceml.page import Report, write_report
+    from faceml.reporting import extraction_chapter
 
     counts = read_table(config.output.table, ["folder", "status"])
     summary = summarize_table(counts, speed.images, speed.span_s, wall_s)

@@ -9,14 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 import faceml
-from faceml.config.extract import EmbedConfig, ExtractConfig
-from faceml.landmarks.model_bundle import BUNDLE_SHA256
-from faceml.landmarks.settings import ExtractorSettings
-from faceml.landmarks.training_copy import EmbedOptions
-from faceml.storage.folder import StoredFile
-from faceml.tables.plan import Difference
-from faceml.tables.row_process import ExtractorProcess
-from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.config import EmbedConfig, ExtractConfig
+from faceml.landmarks import BUNDLE_SHA256, EmbedOptions, ExtractorSettings
+from faceml.storage import StoredFile
+from faceml.tables import Difference, ExtractorProcess, landmark_schema, table_metadata
 from ray_jobs.tables.job import ShardJob
 from ray_jobs.tables.work import find_work
 

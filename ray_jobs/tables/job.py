@@ -6,8 +6,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from faceml.config.base import Config
-from faceml.tables.row_maker import RowSettings
+from faceml.config import Config
+from faceml.tables import RowSettings
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,20 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 
 import faceml
-from faceml.config.loading import dump_config
-from faceml.config.predict import DetectedFaces, PredictConfig
-from faceml.landmarks.model_bundle import BUNDLE_SHA256
-from faceml.prediction.loading import build_predictor, model_file
-from faceml.prediction.prediction_files import prediction_table_schema
-from faceml.prediction.row_settings import PredictionSettings, file_digest
-from faceml.prediction.tally import Tally
-from faceml.reporting.extraction.speed import ExtractionSpeed
-from faceml.runs.files import SUMMARY_FILE, write_config, write_summary
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.folder import StorageFolder
-from faceml.tables.landmark_table import shard_names
-from faceml.tables.schema import table_metadata
+from faceml.config import DetectedFaces, PredictConfig, dump_config
+from faceml.landmarks import BUNDLE_SHA256
+from faceml.prediction import (
+    PredictionSettings,
+    Tally,
+    build_predictor,
+    file_digest,
+    model_file,
+    prediction_table_schema,
+)
+from faceml.reporting import ExtractionSpeed
+from faceml.runs import SUMMARY_FILE, WorkingCopy, write_config, write_summary
+from faceml.storage import StorageFolder
+from faceml.tables import shard_names, table_metadata
 from ray_jobs.tables.job import ShardJob
 from ray_jobs.tables.work import find_work, say_what_changed
 

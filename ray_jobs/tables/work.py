@@ -7,13 +7,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from faceml.config.config_error import ConfigError
-from faceml.page.numbers import first_names
-from faceml.storage.folder import StorageFolder
-from faceml.tables.image_listing import list_images
-from faceml.tables.landmark_table import read_shard_schema, shard_names
-from faceml.tables.plan import PLAN_FILE, Difference, compare
-from faceml.tables.schema import read_metadata
+from faceml.config import ConfigError
+from faceml.page import first_names
+from faceml.storage import StorageFolder
+from faceml.tables import (
+    PLAN_FILE,
+    Difference,
+    compare,
+    list_images,
+    read_metadata,
+    read_shard_schema,
+    shard_names,
+)
 from ray_jobs.tables.job import ShardJob
 
 logger = logging.getLogger(__name__)

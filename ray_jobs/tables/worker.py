@@ -11,13 +11,9 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from faceml.storage.folder import StorageFolder, StoredFile
-from faceml.storage.stopped import StopNoted
-from faceml.tables.plan import read_planned_files
-from faceml.tables.row_maker import Row
-from faceml.tables.row_process import ExtractorProcess
-from faceml.tables.shard_maker import ShardChanges, ShardMaker
-from ray_jobs.cluster.log import set_up_log
+from faceml.storage import StopNoted, StorageFolder, StoredFile
+from faceml.tables import ExtractorProcess, Row, ShardChanges, ShardMaker, read_planned_files
+from ray_jobs.cluster import set_up_log
 from ray_jobs.tables.job import ShardJob
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,8 @@ from typing import Any
 import pyarrow.fs as pafs
 import ray.train
 
-from faceml.runs.working_copy import put_file
-from faceml.storage.atomic import AtomicFolder
-from faceml.storage.folder import StorageFolder
-from faceml.storage.stopped import StoppedByOutage
+from faceml.runs import put_file
+from faceml.storage import AtomicFolder, StoppedByOutage, StorageFolder
 
 CHECKPOINTS_FOLDER = "checkpoints"
 LIST_FILE = "checkpoint_manager_snapshot.json"

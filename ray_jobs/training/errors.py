@@ -6,8 +6,8 @@ from typing import Any, Self
 import ray.train
 from ray.exceptions import OutOfMemoryError, RayActorError
 
-from faceml.config.config_error import ConfigError
-from faceml.storage.stopped import StoppedError, UnreachableError
+from faceml.config import ConfigError
+from faceml.storage import StoppedError, UnreachableError
 
 FINAL = (StoppedError, ConfigError)
 """They come again however often the workers start again."""

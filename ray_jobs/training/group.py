@@ -12,24 +12,14 @@ from typing import Any
 import ray.train
 import ray.train.torch
 
-from faceml.config.recognition import RecognitionConfig
-from faceml.config.train import ScalingConfig, TrainConfig
-from faceml.metrics.confusion import ConfusionMatrix
-from faceml.page.progress import ProgressReport
-from faceml.reporting.training.diagnosis import Doctor
-from faceml.reporting.training.plan import FirstEstimate, start_line
-from faceml.reporting.training.summary import best_first, watched_figures
-from faceml.runs.files import BEST_MODEL_FILE
-from faceml.runs.run_folder import RunFolder
-from faceml.runs.tracking import NoTracking, Tracking
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.atomic import AtomicPath
-from faceml.storage.stopped import StoppedByOutage, StoppedError
-from faceml.training.checkpoint import MODEL_FILE
-from faceml.training.observer import Metrics, StepRecord
-from ray_jobs.cluster.connection import Resources
-from ray_jobs.cluster.events import EventChannel, EventSender
-from ray_jobs.cluster.prometheus import TrainingMetrics
+from faceml.config import RecognitionConfig, ScalingConfig, TrainConfig
+from faceml.metrics import ConfusionMatrix
+from faceml.page import ProgressReport
+from faceml.reporting import Doctor, FirstEstimate, best_first, start_line, watched_figures
+from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking, WorkingCopy
+from faceml.storage import AtomicPath, StoppedByOutage, StoppedError
+from faceml.training import MODEL_FILE, Metrics, StepRecord
+from ray_jobs.cluster import EventChannel, EventSender, Resources, TrainingMetrics
 from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
 from ray_jobs.training.errors import FinalErrors, OneReason
 from ray_jobs.training.worker import Start, WorkerProgress

@@ -9,22 +9,28 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from faceml.config.train import TrainConfig
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.models.starting_weights import refuse_unusable_weights
-from faceml.page.html import Report, write_report
-from faceml.quality.leakage import audit_leakage
-from faceml.reporting.evaluation.classes import classes_table, scores_line
-from faceml.reporting.training.diagnosis import Doctor, diagnose
-from faceml.reporting.training.plan import build_training_plan, training_banner
-from faceml.reporting.training.report import training_chapter
-from faceml.reporting.training.summary import SCORE, best_record, confusion_of, epochs_table, training_summary
-from faceml.runs.build_tracking import build_tracking
-from faceml.runs.files import REPORT_FILE, read_metrics, write_summary
-from faceml.runs.working_copy import WorkingCopy
-from faceml.training.faces import build_faces
-from ray_jobs.cluster.connection import RayCluster, Resources, require_reach, require_resources
-from ray_jobs.cluster.log import writes_json
+from faceml.config import TrainConfig
+from faceml.datasets import EXPRESSIONS
+from faceml.models import refuse_unusable_weights
+from faceml.page import Report, write_report
+from faceml.quality import audit_leakage
+from faceml.reporting import (
+    VALIDATION_ACCURACY,
+    Doctor,
+    best_record,
+    build_training_plan,
+    classes_table,
+    confusion_of,
+    diagnose,
+    epochs_table,
+    scores_line,
+    training_banner,
+    training_chapter,
+    training_summary,
+)
+from faceml.runs import REPORT_FILE, WorkingCopy, build_tracking, read_metrics, write_summary
+from faceml.training import build_faces
+from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
 from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder
 from ray_jobs.training.stream import face_stream
@@ -62,7 +68,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
                 run_folder,
                 train_worker,
                 plan.steps_per_epoch * plan.epochs,
-                SCORE,
+                VALIDATION_ACCURACY,
                 Doctor(partial(diagnose, weighting=config.weighting)),
                 tracking,
                 {STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},

@@ -10,38 +10,40 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from faceml.config.config_error import ConfigError
-from faceml.config.recognition import RecognitionConfig
-from faceml.metrics.verification import ScoredPairs, verification_accuracy
-from faceml.models.backbone import build_backbone_from
-from faceml.models.recognition import FaceResNet
-from faceml.models.starting_weights import refuse_other_normalisation
-from faceml.page.html import Report, write_report
-from faceml.reporting.recognition.diagnosis import diagnose_recognition
-from faceml.reporting.recognition.report import (
-    SCORE,
+from faceml.config import ConfigError, RecognitionConfig
+from faceml.metrics import ScoredPairs, verification_accuracy
+from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalisation
+from faceml.page import Report, write_report
+from faceml.reporting import (
+    VERIFICATION_ACCURACY,
+    Doctor,
+    diagnose_recognition,
     recognition_answer,
     recognition_chapter,
     recognition_table,
+    training_summary,
 )
-from faceml.reporting.training.diagnosis import Doctor
-from faceml.reporting.training.summary import training_summary
-from faceml.runs.files import (
+from faceml.runs import (
     BEST_MODEL_FILE,
     PAIRS_FILE,
     PEOPLE_FILE,
     REPORT_FILE,
+    WorkingCopy,
     read_metrics,
     read_summary,
     write_summary,
 )
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.atomic import write_text
-from faceml.training.checkpoint import read_state
-from faceml.training.recognition import People, build_people, recognition_steps
-from faceml.training.scored_pairs import write_pairs
-from faceml.training.verification import accuracy_interval, score_split
-from ray_jobs.cluster.connection import RayCluster, require_reach, require_resources
+from faceml.storage import write_text
+from faceml.training import (
+    People,
+    accuracy_interval,
+    build_people,
+    read_state,
+    recognition_steps,
+    score_split,
+    write_pairs,
+)
+from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.training.group import GroupJob, resources_of, train_group
 from ray_jobs.training.recognition_worker import recognition_worker
 from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder
@@ -72,12 +74,12 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         refuse_other_people(people.train.people, run_folder)
         doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
         total_steps = steps * config.training.epochs
-        job = GroupJob(config, run_folder, recognition_worker, total_steps, SCORE, doctor)
+        job = GroupJob(config, run_folder, recognition_worker, total_steps, VERIFICATION_ACCURACY, doctor)
         records = train_group(job)
     folder = run_folder.path
     pairs = verify(config, people, folder / BEST_MODEL_FILE)
     write_pairs(pairs, people.pairs, people.val.image_ids, folder / PAIRS_FILE)
-    summary = training_summary(records, time.monotonic() - started_s, SCORE) | {
+    summary = training_summary(records, time.monotonic() - started_s, VERIFICATION_ACCURACY) | {
         "accuracy": verification_accuracy(pairs),
         "accuracy_interval": accuracy_interval(pairs),
         "pairs": len(pairs.scores),

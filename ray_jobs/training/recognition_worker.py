@@ -5,11 +5,9 @@ from typing import Any
 import ray.train
 import ray.train.torch
 
-from faceml.config.loading import parse_config
-from faceml.config.recognition import RecognitionConfig
-from faceml.training.process_setup import set_up_process
-from faceml.training.recognition import build_recognition_trainer
-from ray_jobs.cluster.log import set_up_log
+from faceml.config import RecognitionConfig, parse_config
+from faceml.training import build_recognition_trainer, set_up_process
+from ray_jobs.cluster import set_up_log
 from ray_jobs.training.worker import fit_in_group
 
 

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from faceml.config.base import Config
-from faceml.config.config_error import ConfigError
-from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
-from faceml.config.train import TrainConfig
-from faceml.config.yaml_text import load_yaml
-from faceml.runs.files import CONFIG_FILE, REPORT_FILE
-from faceml.runs.working_copy import WorkingCopy
-from faceml.storage.atomic import write_text
-from faceml.storage.locations import is_uri
+from faceml.config import (
+    Config,
+    ConfigError,
+    TrainConfig,
+    assign_keys,
+    dump_config,
+    load_config,
+    load_yaml,
+    parse_config,
+)
+from faceml.runs import CONFIG_FILE, REPORT_FILE, WorkingCopy
+from faceml.storage import is_uri, write_text
 
 MAY_CHANGE = (
     "data.train.table",

@@ -12,16 +12,19 @@ from ray.data import RandomSeedConfig
 from ray.data.collate_fn import NumpyBatchCollateFn
 from torch import Tensor
 
-from faceml.config.train import DataConfig
-from faceml.datasets.face_columns import training_columns
-from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.image_files import ImageFiles
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.streamed_faces import Columns, collated, decode_rows
-from faceml.storage.folder import StorageFolder
-from faceml.tables.image_copies import COLUMN
-from faceml.tables.landmark_table import shard_names
-from faceml.training.workers import epoch_seed
+from faceml.config import DataConfig
+from faceml.datasets import (
+    Columns,
+    FaceSample,
+    ImageFiles,
+    Preprocessing,
+    collated,
+    decode_rows,
+    training_columns,
+)
+from faceml.storage import StorageFolder
+from faceml.tables import COLUMN, shard_names
+from faceml.training import epoch_seed
 
 ROWS_AT_ONCE = 64
 BATCHES_AHEAD = 2

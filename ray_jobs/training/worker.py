@@ -12,25 +12,28 @@ import ray.train.torch
 import torch
 from ray.train.collective import barrier
 
-from faceml.config.loading import parse_config
-from faceml.config.train import TrainConfig
-from faceml.datasets.batches import WatchedBatches
-from faceml.runs.files import read_metrics, write_metrics
-from faceml.runs.run_folder import epoch_record, write_broken_step
-from faceml.storage.folder import StorageFolder
-from faceml.training.faces import Faces, batches_per_epoch, build_faces
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
-from faceml.training.process_setup import set_up_process
-from faceml.training.workers import device_name
-from ray_jobs.cluster.events import EventSender
-from ray_jobs.cluster.log import set_up_log
+from faceml.config import TrainConfig, parse_config
+from faceml.datasets import WatchedBatches
+from faceml.runs import epoch_record, read_metrics, write_broken_step, write_metrics
+from faceml.storage import StorageFolder
+from faceml.training import (
+    BrokenStep,
+    EpochRecord,
+    Faces,
+    StepRecord,
+    batches_per_epoch,
+    build_faces,
+    device_name,
+    set_up_process,
+)
+from ray_jobs.cluster import EventSender, set_up_log
 from ray_jobs.training.checkpoints import checkpoint_in, new_checkpoint
 from ray_jobs.training.stream import StreamedBatches
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from faceml.training.loop import Trainer
+    from faceml.training import Trainer
 
 STREAM = "train"
 """What Ray Train calls the stream of training faces."""
@@ -42,7 +45,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     """Train expression and landmarks as one of the workers of a group."""
     # Imported late: networks and metrics take seconds, and the driver, which names this function, has no use
     # for them.
-    from faceml.training.multitask import build_trainer
+    from faceml.training import build_trainer
 
     config = parse_config(TrainConfig, settings["config"])
     rank = ray.train.get_context().get_world_rank()

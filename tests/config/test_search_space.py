@@ -1,8 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import apply_overrides, parse_config

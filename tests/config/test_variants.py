@@ -1,8 +1,7 @@
 from itertools import product
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 
 from faceml.config.search_space import Choice, Grid, SearchSpace, between, ends

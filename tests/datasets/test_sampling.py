@@ -1,8 +1,7 @@
 """Tests of `faceml.datasets.sampling`: counts of each draw, and what the workers get together."""
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from faceml.datasets.sampling import ExpressionSampler, Sampling
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.verification_pairs import draw_pairs, read_pairs

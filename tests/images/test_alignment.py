@@ -5,8 +5,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.images.alignment import ARCFACE_TEMPLATE, Points, align_face, scale_of, similarity, template

@@ -1,8 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from faceml.landmarks.detector import HeadPose
 from faceml.landmarks.pose import head_pose

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from faceml.quality import duplicates
 from faceml.quality.duplicates import Hashes, NearDuplicates, conflicting_duplicates, near_duplicates

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from faceml.storage.folder import StorageFolder, StoredFile
 from faceml.tables.image_listing import LISTING_SCHEMA

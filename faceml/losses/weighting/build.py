@@ -1,8 +1,6 @@
 """Building the weighting of the task losses that a configuration names."""
 
-from faceml.config.weighting import FixedWeighting as FixedConfig
-from faceml.config.weighting import PCGradWeighting as PCGradConfig
-from faceml.config.weighting import WeightingConfig
+from faceml.config import FixedWeighting as FixedConfig, PCGradWeighting as PCGradConfig, WeightingConfig
 from faceml.losses.weighting.adaptive import DynamicWeightAverage, FastAdaptiveWeighting, RandomWeighting
 from faceml.losses.weighting.base import TaskWeighting
 from faceml.losses.weighting.fixed import ConflictFreeWeighting, FixedWeighting

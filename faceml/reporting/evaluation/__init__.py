@@ -1,1 +1,1 @@
-"""TODO."""
+"""Report of an evaluation, and the model card."""

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from faceml.metrics.calibration import Calibration
-from faceml.page.chart import BLUE, INK, QUIET, chart, percent_axis, styled
-from faceml.statistics.intervals import wilson_interval
+from faceml.metrics import Calibration
+from faceml.page import BLUE, INK, QUIET, chart, percent_axis, styled
+from faceml.statistics import wilson_interval
 
 
 @styled

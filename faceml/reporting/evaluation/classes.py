@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from faceml.metrics.confusion import ConfusionMatrix
-from faceml.page.chart import INK, styled
-from faceml.page.numbers import INTERVAL, percent, percent_range
-from faceml.page.tables import DataTable
+from faceml.metrics import ConfusionMatrix
+from faceml.page import INK, INTERVAL, DataTable, percent, percent_range, styled
 
 HEADER = ["images", "recall", INTERVAL, "precision", INTERVAL, "F1"]
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from faceml.page.chart import COLORS, INK, MARKERS, QUIET, WIDTH_IN, styled
-from faceml.training.predictions import Embeddings
+from faceml.page import COLORS, INK, MARKERS, QUIET, WIDTH_IN, styled
+from faceml.training import Embeddings
 
 Plane = npt.NDArray[np.float64]
 

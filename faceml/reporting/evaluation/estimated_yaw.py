@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from faceml.tables.schema import LandmarkSet
+from faceml.tables import LandmarkSet
 
 LEAST_FACES = 30
 """With a known yaw, to fit two coefficients to."""

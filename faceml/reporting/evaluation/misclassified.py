@@ -3,8 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets import EXPRESSIONS, FaceDataset
 from faceml.reporting.extraction.landmark_sheet import Tile
 
 

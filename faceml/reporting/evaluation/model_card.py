@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.page.numbers import INTERVAL, percent, percent_range
+from faceml.datasets import EXPRESSIONS
+from faceml.page import INTERVAL, percent, percent_range
 from faceml.reporting.evaluation.classes import HEADER, class_rows
 from faceml.reporting.evaluation.estimated_yaw import EstimatedYaw, estimate_yaw
 from faceml.reporting.evaluation.report import EvaluationFindings, calibration_sentence
 from faceml.reporting.provenance import Provenance
-from faceml.statistics.intervals import wilson_interval
-from faceml.tables.schema import LANDMARK_SETS
-from faceml.training.evaluation import EvaluationResult
+from faceml.statistics import wilson_interval
+from faceml.tables import LANDMARK_SETS
+from faceml.training import EvaluationResult
 
 YAW = "yaw of the head, either way"
 YAW_BINS_DEG = (0, 15, 30, 45, 90)

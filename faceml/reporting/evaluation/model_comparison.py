@@ -8,14 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.config.config_error import ConfigError
-from faceml.metrics.confusion import ConfusionMatrix
-from faceml.page.numbers import percent, percent_range
-from faceml.page.tables import DataTable
-from faceml.runs.files import PREDICTIONS_FILE
-from faceml.statistics.proportions import ShareDifference, paired_difference_of_shares
-from faceml.storage.folder import StorageFolder
-from faceml.storage.locations import split_place
+from faceml.config import ConfigError
+from faceml.metrics import ConfusionMatrix
+from faceml.page import DataTable, percent, percent_range
+from faceml.runs import PREDICTIONS_FILE
+from faceml.statistics import ShareDifference, paired_difference_of_shares
+from faceml.storage import StorageFolder, split_place
 
 FAMILY_ERROR = 0.05
 """Chance that any of the intervals misses, whatever they have in common (Bonferroni)."""

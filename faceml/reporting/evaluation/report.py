@@ -5,25 +5,30 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from faceml.config.evaluate import EvaluateConfig
-from faceml.config.loading import dump_config
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.metrics.calibration import Calibration
-from faceml.page.chart import svg
-from faceml.page.html import Chapter, Headline, Picture, Section
-from faceml.page.numbers import INTERVAL, percent, percent_range, significant
-from faceml.page.tables import DataTable
+from faceml.config import EvaluateConfig, dump_config
+from faceml.datasets import EXPRESSIONS
+from faceml.metrics import Calibration
+from faceml.page import (
+    INTERVAL,
+    Chapter,
+    DataTable,
+    Headline,
+    Picture,
+    Section,
+    percent,
+    percent_range,
+    significant,
+    svg,
+)
 from faceml.reporting.evaluation.calibration_figure import reliability_figure
 from faceml.reporting.evaluation.classes import classes_data_table, confusion_figure
 from faceml.reporting.evaluation.embedding_map import can_draw_neighbours, embedding_figure
 from faceml.reporting.evaluation.model_comparison import ComparedModel, comparison_table, points
 from faceml.reporting.extraction.landmark_sheet import Tile
 from faceml.reporting.extraction.sheet_pictures import sheet_pictures
-from faceml.statistics.intervals import wilson_interval
-from faceml.statistics.proportions import difference_of_shares
-from faceml.storage.locations import split_place
-from faceml.training.evaluation import EvaluationResult
-from faceml.training.predictions import Embeddings
+from faceml.statistics import difference_of_shares, wilson_interval
+from faceml.storage import split_place
+from faceml.training import Embeddings, EvaluationResult
 
 OF_POINTS = "nme_"
 FEWEST_ON_A_MAP = 4

@@ -1,14 +1,8 @@
 """What a report says of an export."""
 
-from faceml.config.export import ExportConfig
-from faceml.config.loading import dump_config
-from faceml.export.agreement import TOLERANCE
-from faceml.export.quantization_loss import QuantizationLoss
-from faceml.export.result import ExportResult
-from faceml.export.write import INT8_FILE, ONNX_FILE
-from faceml.page.html import Chapter, Headline, Section
-from faceml.page.numbers import INTERVAL, percent, significant
-from faceml.page.tables import DataTable
+from faceml.config import ExportConfig, dump_config
+from faceml.export import INT8_FILE, ONNX_FILE, TOLERANCE, ExportResult, QuantizationLoss
+from faceml.page import INTERVAL, Chapter, DataTable, Headline, Section, percent, significant
 from faceml.reporting.export.tables import (
     FILES_HEADER,
     QUANTIZATION_HEADER,

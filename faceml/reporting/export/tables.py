@@ -4,11 +4,8 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from faceml.export.agreement import TOLERANCE
-from faceml.export.quantization_loss import PairedFigure, QuantizationLoss
-from faceml.export.result import ExportResult
-from faceml.export.write import INT8_FILE, ONNX_FILE
-from faceml.page.numbers import INTERVAL, percent
+from faceml.export import INT8_FILE, ONNX_FILE, TOLERANCE, ExportResult, PairedFigure, QuantizationLoss
+from faceml.page import INTERVAL, percent
 
 FILES_HEADER = ("file", "MB", "largest difference from PyTorch")
 QUANTIZATION_HEADER = ("figure", "float32", "int8", "int8 − float32", INTERVAL)

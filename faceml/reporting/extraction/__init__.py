@@ -1,1 +1,1 @@
-"""TODO."""
+"""Report of an extraction."""

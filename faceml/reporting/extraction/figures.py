@@ -4,11 +4,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from faceml.page.chart import BLUE, INK, QUIET, VERMILLION, WIDTH_IN, chart, percent_axis, styled
-from faceml.quality.findings import ANGLES, BIN_DEG, MOST_DEG, TURNED_DEG, AngleSpread
+from faceml.page import BLUE, INK, QUIET, VERMILLION, WIDTH_IN, chart, percent_axis, styled
+from faceml.quality import ANGLES, BIN_DEG, MOST_DEG, TURNED_DEG, AngleSpread
 from faceml.reporting.extraction.landmark_sheet import folder_name
 from faceml.reporting.extraction.summary import ExtractionSummary
-from faceml.statistics.intervals import wilson_interval
+from faceml.statistics import wilson_interval
 
 NARROWEST_DEG = 45
 

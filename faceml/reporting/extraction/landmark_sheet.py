@@ -11,13 +11,12 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
-from faceml.datasets.labels import EXPRESSIONS, expression_label
-from faceml.images.decoding import RgbImage
-from faceml.landmarks.draw import draw_landmarks
-from faceml.page.contact_sheet import contact_sheet, fit
+from faceml.datasets import EXPRESSIONS, expression_label
+from faceml.images import RgbImage
+from faceml.landmarks import draw_landmarks
+from faceml.page import contact_sheet, fit
 from faceml.reporting.extraction.table_images import TableImage, read_images, read_rows
-from faceml.tables.landmark_table import read_table
-from faceml.tables.schema import Status, landmark_column
+from faceml.tables import Status, landmark_column, read_table
 
 MISSED_SHARE = 0.25
 """Largest share of a sample that goes to images without landmarks."""

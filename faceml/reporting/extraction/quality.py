@@ -3,14 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from faceml.config.extract import folder_beside
-from faceml.config.yaml_text import load_yaml
-from faceml.page.chart import svg
-from faceml.page.contact_sheet import fit
-from faceml.page.html import Picture, Section
-from faceml.page.numbers import percent
-from faceml.quality.findings import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality
-from faceml.quality.overlap import NearPair, Overlap
+from faceml.config import folder_beside, load_yaml
+from faceml.page import Picture, Section, fit, percent, svg
+from faceml.quality import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality, NearPair, Overlap
 from faceml.reporting.extraction.figures import pose_figure
 from faceml.reporting.extraction.landmark_sheet import Tile, chosen_tiles
 from faceml.reporting.extraction.quality_tables import (
@@ -21,8 +16,8 @@ from faceml.reporting.extraction.quality_tables import (
 )
 from faceml.reporting.extraction.sheet_pictures import TILE_PX, sheet_pictures
 from faceml.reporting.extraction.table_images import TableImage, column_names, read_images
-from faceml.runs.files import CONFIG_FILE
-from faceml.storage.folder import StorageFolder
+from faceml.runs import CONFIG_FILE
+from faceml.storage import StorageFolder
 
 MOST_PAIRS, MOST_CONFLICTS = 6, 8
 

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from faceml.page.numbers import percent
-from faceml.page.tables import DataTable, terminal_table
-from faceml.quality.findings import ANGLES, PERCENTILES, TURNED_DEG, ExtractionQuality, Implausible
-from faceml.quality.overlap import Overlap
+from faceml.page import DataTable, percent, terminal_table
+from faceml.quality import ANGLES, PERCENTILES, TURNED_DEG, ExtractionQuality, Implausible, Overlap
 from faceml.reporting.extraction.landmark_sheet import folder_name
 
 MOST_SHOWN = 10

@@ -3,23 +3,18 @@
 import json
 from pathlib import Path
 
-from faceml.config.extract import ExtractConfig
-from faceml.config.loading import parse_config
-from faceml.config.yaml_text import load_yaml
-from faceml.page.chart import svg
-from faceml.page.html import Chapter, Headline, Picture, Section
-from faceml.page.numbers import INTERVAL, percent, percent_range
-from faceml.page.tables import DataTable
-from faceml.quality.findings import ExtractionQuality, read_quality
+from faceml.config import ExtractConfig, load_yaml, parse_config
+from faceml.page import INTERVAL, Chapter, DataTable, Headline, Picture, Section, percent, percent_range, svg
+from faceml.quality import ExtractionQuality, read_quality
 from faceml.reporting.data_digest import data_facts
 from faceml.reporting.extraction.figures import detection_rate_figure
 from faceml.reporting.extraction.landmark_sheet import Tile, folder_name, landmark_tiles
 from faceml.reporting.extraction.quality import quality_sections
 from faceml.reporting.extraction.sheet_pictures import TILE_PX, sheet_pictures
 from faceml.reporting.extraction.summary import ExtractionSummary, read_summary
-from faceml.runs.files import CONFIG_FILE
-from faceml.statistics.intervals import wilson_interval
-from faceml.tables.landmark_table import table_metadata_of
+from faceml.runs import CONFIG_FILE
+from faceml.statistics import wilson_interval
+from faceml.tables import table_metadata_of
 
 NUM_LANDMARKS = 5
 MOST_FOLDERS = 24

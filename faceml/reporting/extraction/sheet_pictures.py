@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from faceml.images.decoding import encode_jpeg
-from faceml.page.contact_sheet import contact_sheet
-from faceml.page.html import Picture
+from faceml.images import encode_jpeg
+from faceml.page import Picture, contact_sheet
 from faceml.reporting.extraction.landmark_sheet import Tile
 
 COLUMNS, ROWS = 4, 6

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 from rich.table import Table
 
-from faceml.page.numbers import INTERVAL, percent, percent_range
-from faceml.runs.files import SUMMARY_FILE
-from faceml.statistics.intervals import wilson_interval
-from faceml.tables.schema import STATUSES
+from faceml.page import INTERVAL, percent, percent_range
+from faceml.runs import SUMMARY_FILE
+from faceml.statistics import wilson_interval
+from faceml.tables import STATUSES
 
 
 @dataclass(frozen=True)

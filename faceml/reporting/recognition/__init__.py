@@ -1,1 +1,1 @@
-"""TODO."""
+"""Reports of a recognition training and of a study of arms."""

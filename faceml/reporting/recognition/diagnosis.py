@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from faceml.config.recognition import RecognitionConfig
-from faceml.page.numbers import percent, significant
+from faceml.config import RecognitionConfig
+from faceml.page import percent, significant
 from faceml.reporting.training.diagnosis import Finding
 
 PATIENCE_EPOCHS = 2

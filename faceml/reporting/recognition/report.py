@@ -7,25 +7,39 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from faceml.config.loading import dump_config
-from faceml.config.recognition import RecognitionConfig
-from faceml.metrics.verification import ScoredPairs, roc_curve
-from faceml.page.chart import BLUE, QUIET, VERMILLION, chart, legend_above, percent_axis, styled, svg
-from faceml.page.html import Chapter, Headline, Picture, Section
-from faceml.page.numbers import INTERVAL, percent, percent_range, significant
-from faceml.page.tables import DataTable
+from faceml.config import RecognitionConfig, dump_config
+from faceml.metrics import ScoredPairs, roc_curve
+from faceml.page import (
+    BLUE,
+    INTERVAL,
+    QUIET,
+    VERMILLION,
+    Chapter,
+    DataTable,
+    Headline,
+    Picture,
+    Section,
+    chart,
+    legend_above,
+    percent,
+    percent_axis,
+    percent_range,
+    significant,
+    styled,
+    svg,
+)
 from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
 from faceml.reporting.training.figures import epochs_figure
 from faceml.reporting.training.summary import best_record
 
-SCORE = "verification/accuracy"
+VERIFICATION_ACCURACY = "verification/accuracy"
 """By which the best epoch is known."""
 COLUMNS = {
     "epoch": ("epoch", "d"),
     "loss": ("train/loss_identity", ".3f"),
     "own nearest": ("train/accuracy", ".1%"),
-    "accuracy": (SCORE, ".1%"),
+    "accuracy": (VERIFICATION_ACCURACY, ".1%"),
     "EER": ("verification/equal_error_rate", ".1%"),
     "TAR at 1e-2": ("verification/tar_at_far_1e-2", ".1%"),
     "top 1": ("verification/top_1", ".1%"),
@@ -35,7 +49,7 @@ COLUMNS = {
 
 def recognition_table(records: list[dict[str, Any]]) -> Table:
     """Return one row for each epoch. The best one is bold."""
-    best = best_record(records, SCORE)["epoch"]
+    best = best_record(records, VERIFICATION_ACCURACY)["epoch"]
     table = Table(title="Trained people, then verification of unseen ones", title_justify="left")
     for title in COLUMNS:
         table.add_column(title, justify="right")
@@ -70,7 +84,7 @@ def recognition_chapter(
         summary: Of the run.
         num_people: That were trained on.
     """
-    best = best_record(records, SCORE)
+    best = best_record(records, VERIFICATION_ACCURACY)
     low, high = summary["accuracy_interval"]
     return Chapter(
         title="Recognition",
@@ -99,7 +113,7 @@ def recognition_chapter(
 
 
 def _unseen(records: list[dict[str, Any]], pairs: ScoredPairs) -> Section:
-    best = best_record(records, SCORE)["epoch"]
+    best = best_record(records, VERIFICATION_ACCURACY)["epoch"]
     return Section(
         title="How well unseen people are told apart",
         text=[
@@ -112,7 +126,7 @@ def _unseen(records: list[dict[str, Any]], pairs: ScoredPairs) -> Section:
                 svg(
                     epochs_figure(
                         records,
-                        {"accuracy": SCORE},
+                        {"accuracy": VERIFICATION_ACCURACY},
                         "on unseen people",
                         percent=True,
                         best_epoch=best,
@@ -120,8 +134,8 @@ def _unseen(records: list[dict[str, Any]], pairs: ScoredPairs) -> Section:
                     )
                 ),
                 "image/svg+xml",
-                f"Accuracy is {percent(records[0][SCORE])} after the first epoch and "
-                f"{percent(records[-1][SCORE])} after the last.",
+                f"Accuracy is {percent(records[0][VERIFICATION_ACCURACY])} after the first epoch and "
+                f"{percent(records[-1][VERIFICATION_ACCURACY])} after the last.",
             ),
             Picture(
                 "True and false accepts",

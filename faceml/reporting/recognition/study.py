@@ -10,16 +10,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from faceml.config.loading import dump_config
-from faceml.config.study import StudyConfig, build_arm_config
-from faceml.metrics.verification import ScoredPairs
-from faceml.page.chart import COLORS, INK, MARKERS, QUIET, chart, legend_above, percent_axis, styled, svg
-from faceml.page.html import Chapter, Headline, Picture, Section
-from faceml.page.numbers import INTERVAL, percent, percent_range
-from faceml.page.tables import DataTable
+from faceml.config import StudyConfig, build_arm_config, dump_config
+from faceml.metrics import ScoredPairs
+from faceml.page import (
+    COLORS,
+    INK,
+    INTERVAL,
+    MARKERS,
+    QUIET,
+    Chapter,
+    DataTable,
+    Headline,
+    Picture,
+    Section,
+    chart,
+    legend_above,
+    percent,
+    percent_axis,
+    percent_range,
+    styled,
+    svg,
+)
 from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
-from faceml.search.arms import ArmComparison, ArmStudy, images_to_reach
+from faceml.search import ArmComparison, ArmStudy, images_to_reach
 
 ACCURACY = "verification/accuracy"
 

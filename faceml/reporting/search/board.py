@@ -13,9 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from faceml.page.progress import LINE_INTERVAL_S
-from faceml.search.scores import SCORES
-from faceml.search.trial import shown_settings
+from faceml.page import LINE_INTERVAL_S
+from faceml.search import SCORES, shown_settings
 
 MOST_ENDED_SHOWN = 8
 """Rows of trials that ended without failing, the last of them; running and failed ones are all shown."""

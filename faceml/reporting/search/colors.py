@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from faceml.page.chart import COLORS, INK, MARKERS
-from faceml.search.trial import SEED, Trial, ordered_values, setting_keys, shown
+from faceml.page import COLORS, INK, MARKERS
+from faceml.search import SEED, Trial, ordered_values, setting_keys, shown
 
 LEARNING_RATE = "optimizer.learning_rate"
 BROWN = "#7a4a12"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from faceml.page.chart import (
+from faceml.page import (
     BLUE,
     FAINT,
     INK,
@@ -21,11 +21,7 @@ from faceml.page.chart import (
     styled,
 )
 from faceml.reporting.search.colors import LEARNING_RATE, color_looks, dot, marker_looks
-from faceml.search.comparison import Comparison
-from faceml.search.importance import Importance
-from faceml.search.scores import Score
-from faceml.search.seed_groups import group_seeds, has_repeats
-from faceml.search.trial import Trial, ranked
+from faceml.search import Comparison, Importance, Score, Trial, group_seeds, has_repeats, ranked
 
 LOG_VARIANCE = "train/log_var_"
 

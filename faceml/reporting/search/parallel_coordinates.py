@@ -9,10 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from faceml.page.chart import BLUE, FAINT, INK, QUIET, WIDTH_IN, legend_above, styled
+from faceml.page import BLUE, FAINT, INK, QUIET, WIDTH_IN, legend_above, styled
 from faceml.reporting.search.colors import color_looks
-from faceml.search.seed_groups import TrialGroup, group_seeds
-from faceml.search.trial import SEED, Trial, ordered_values, setting_keys, setting_name, shown
+from faceml.search import (
+    SEED,
+    Trial,
+    TrialGroup,
+    group_seeds,
+    ordered_values,
+    setting_keys,
+    setting_name,
+    shown,
+)
 
 HEIGHT_IN = 3.2
 MISSING = -0.14

@@ -4,13 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from faceml.config.loading import parse_config
-from faceml.config.tune import TuneConfig
-from faceml.config.yaml_text import load_yaml
-from faceml.page.chart import svg
-from faceml.page.html import Chapter, Headline, Picture, Section
-from faceml.page.numbers import INTERVAL, percent, percent_range
-from faceml.page.tables import DataTable
+from faceml.config import TuneConfig, load_yaml, parse_config
+from faceml.page import INTERVAL, Chapter, DataTable, Headline, Picture, Section, percent, percent_range, svg
 from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.search.colors import LEARNING_RATE
 from faceml.reporting.search.figures import (
@@ -24,18 +19,25 @@ from faceml.reporting.search.parallel_coordinates import compared_keys, parallel
 from faceml.reporting.search.tables import group_leaderboard, leaderboard
 from faceml.reporting.search.verdict_section import answer_headline, answer_section, method_notes
 from faceml.reporting.training.report import ValidationFaces, count_validation_faces
-from faceml.runs.files import CONFIG_FILE, SUMMARY_FILE
-from faceml.search.importance import (
+from faceml.runs import CONFIG_FILE, SUMMARY_FILE
+from faceml.search import (
+    ACCURACY,
     INSTALL,
+    SEED,
+    Trial,
     can_measure_importance,
     chance_share,
+    find_answers,
+    group_seeds,
+    has_repeats,
     is_enough,
     measure_importance,
+    outcomes,
+    ranked,
+    setting_name,
+    shown,
+    shown_settings,
 )
-from faceml.search.scores import ACCURACY
-from faceml.search.seed_groups import group_seeds, has_repeats
-from faceml.search.trial import SEED, Trial, outcomes, ranked, setting_name, shown, shown_settings
-from faceml.search.verdicts import find_answers
 
 TASKS = ("expression", "landmarks")
 

@@ -6,22 +6,26 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from faceml.page.numbers import INTERVAL
-from faceml.page.tables import DataTable, terminal_table
-from faceml.search.comparison import Comparison, categorical_keys, setting_values
-from faceml.search.seed_groups import MARGIN, group_seeds
-from faceml.search.trial import (
+from faceml.page import INTERVAL, DataTable, terminal_table
+from faceml.search import (
+    MARGIN,
     SEED,
+    Comparison,
     Trial,
+    categorical_keys,
+    group_seeds,
+    listed,
+    needed_replicates,
     outcomes,
     ranked,
     setting_keys,
     setting_name,
+    setting_values,
     shown,
     shown_settings,
+    written_p_value,
 )
-from faceml.search.verdicts import listed, needed_replicates, written_p_value
-from faceml.statistics.mean_differences import Interval, mean_interval
+from faceml.statistics import Interval, mean_interval
 
 COMPARED = {"matched": "same settings", "tuned": "own best settings"}
 

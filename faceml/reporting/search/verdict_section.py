@@ -2,17 +2,11 @@
 
 from collections.abc import Sequence
 
-from faceml.page.chart import svg
-from faceml.page.html import Headline, Picture, Section
-from faceml.page.numbers import INTERVAL
-from faceml.page.tables import DataTable
+from faceml.page import INTERVAL, DataTable, Headline, Picture, Section, svg
 from faceml.reporting.search.figures import differences_figure
 from faceml.reporting.search.tables import compared, comparisons_data_table, values_data_table
 from faceml.reporting.training.report import ValidationFaces
-from faceml.search.comparison import common_epoch
-from faceml.search.scores import ACCURACY
-from faceml.search.trial import Trial, outcomes, setting_name
-from faceml.search.verdicts import Answer, verdict
+from faceml.search import ACCURACY, Answer, Trial, common_epoch, outcomes, setting_name, verdict
 
 UNDECIDED = "not resolvable"
 

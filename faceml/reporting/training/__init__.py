@@ -1,1 +1,1 @@
-"""TODO."""
+"""Report of a multitask training."""

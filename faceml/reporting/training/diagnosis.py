@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from faceml.config.weighting import LearnedWeighting, WeightingConfig
-from faceml.page.numbers import significant
+from faceml.config import LearnedWeighting, WeightingConfig
+from faceml.page import significant
 
 TASKS = ("expression", "landmarks")
 DOMINANT_RATIO = 20.0

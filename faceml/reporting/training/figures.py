@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from faceml.page.chart import (
+from faceml.page import (
     COLORS,
     INK,
     MARKERS,

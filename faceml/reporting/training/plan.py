@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from rich.console import Group
 from rich.table import Table
 
-from faceml.config.train import TrainConfig
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.page.numbers import percent
-from faceml.training.faces import Faces, steps_per_epoch
+from faceml.config import TrainConfig
+from faceml.datasets import EXPRESSIONS
+from faceml.page import percent
+from faceml.training import Faces, steps_per_epoch
 
 SHORTEST_MEASUREMENT_S = 5.0
 """Steps of less time together say nothing of how long all of them take."""

@@ -6,24 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceml.config.loading import parse_config
-from faceml.config.train import DataConfig, TrainConfig
-from faceml.config.yaml_text import load_yaml
-from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.labels import EXPRESSIONS
-from faceml.datasets.preprocessing import Preprocessing
-from faceml.page.chart import svg
-from faceml.page.html import Chapter, Headline, Picture, Section
-from faceml.page.numbers import INTERVAL, percent, percent_range, significant
-from faceml.page.tables import DataTable
+from faceml.config import DataConfig, TrainConfig, load_yaml, parse_config
+from faceml.datasets import EXPRESSIONS, FaceDataset, Preprocessing
+from faceml.page import (
+    INTERVAL,
+    Chapter,
+    DataTable,
+    Headline,
+    Picture,
+    Section,
+    percent,
+    percent_range,
+    significant,
+    svg,
+)
 from faceml.reporting.data_digest import data_facts, tables_of
 from faceml.reporting.evaluation.classes import classes_data_table, confusion_figure
 from faceml.reporting.training.diagnosis import diagnose, unsteady
 from faceml.reporting.training.figures import epochs_figure
 from faceml.reporting.training.summary import best_record, confusion_of
-from faceml.runs.files import CONFIG_FILE, SUMMARY_FILE, read_metrics
-from faceml.statistics.intervals import wilson_interval
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.runs import CONFIG_FILE, SUMMARY_FILE, read_metrics
+from faceml.statistics import wilson_interval
+from faceml.tables import LANDMARK_SETS
 
 
 @dataclass(frozen=True)

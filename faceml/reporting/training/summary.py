@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from faceml.metrics.confusion import ConfusionMatrix
-from faceml.runs.files import CONFUSION
+from faceml.metrics import ConfusionMatrix
+from faceml.runs import CONFUSION
 
-SCORE = "val/accuracy"
+VALIDATION_ACCURACY = "val/accuracy"
 """By which the best epoch of a multitask training is known."""
 WATCHED = (
     *("train/loss_expression", "train/loss_landmarks", "train/loss_identity"),
@@ -17,7 +17,7 @@ WATCHED = (
 )
 
 
-def best_first(record: dict[str, Any], score: str = SCORE) -> tuple[float, int]:
+def best_first(record: dict[str, Any], score: str = VALIDATION_ACCURACY) -> tuple[float, int]:
     """Return what the best of several epochs is the maximum of: the score, then the later epoch.
 
     Never the total: with learned weights it may fall without any task getting better.
@@ -25,7 +25,7 @@ def best_first(record: dict[str, Any], score: str = SCORE) -> tuple[float, int]:
     return record[score], record["epoch"]
 
 
-def best_record(records: list[dict[str, Any]], score: str = SCORE) -> dict[str, Any]:
+def best_record(records: list[dict[str, Any]], score: str = VALIDATION_ACCURACY) -> dict[str, Any]:
     """Return the record of the best epoch."""
     return max(records, key=lambda record: best_first(record, score))
 
@@ -35,7 +35,9 @@ def confusion_of(record: Mapping[str, Any]) -> ConfusionMatrix:
     return ConfusionMatrix(np.array(record[CONFUSION], dtype=np.int64))
 
 
-def training_summary(records: list[dict[str, Any]], wall_s: float, score: str = SCORE) -> dict[str, Any]:
+def training_summary(
+    records: list[dict[str, Any]], wall_s: float, score: str = VALIDATION_ACCURACY
+) -> dict[str, Any]:
     """Return what `summary.json` holds: the best epoch's record, and the last one's.
 
     Args:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tests.ray_jobs.training.test_multitask_kills import settings_of
-
 from tests.job import Job
 from tests.own_cluster import REPOSITORY
+from tests.ray_jobs.training.test_multitask_kills import settings_of
 
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
 """127.0.0.1 and ::1 as Linux writes them in /proc/net."""

@@ -10,9 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tests.ray_jobs.training.test_multitask_kills import assert_same_end, checkpoints_of, records_of, settings_of
-from tests.ray_jobs.training.test_recognition import config_of
-from tests.ray_jobs.search.test_tuning_kills import await_checkpoint, search
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
@@ -27,6 +24,14 @@ from ray_jobs.tables import extraction
 from ray_jobs.training import multitask, recognition
 from tests.job import Job
 from tests.nodes import Node, Nodes
+from tests.ray_jobs.search.test_tuning_kills import await_checkpoint, search
+from tests.ray_jobs.training.test_multitask_kills import (
+    assert_same_end,
+    checkpoints_of,
+    records_of,
+    settings_of,
+)
+from tests.ray_jobs.training.test_recognition import config_of
 
 IMAGES = 2000
 DETECTOR = r"faceml\.landmarks\.extractor_main"

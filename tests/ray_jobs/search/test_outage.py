@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from ray.exceptions import RayTaskError
 from rich.console import Console
-from tests.ray_jobs.search.test_tuning_kills import search
 
 from faceml.config.config_error import ConfigError
 from faceml.config.tune import TuneConfig
@@ -23,6 +22,7 @@ from ray_jobs.search.outage import StopAtOutage, raise_outage
 from ray_jobs.search.plan import ListPlan
 from ray_jobs.search.searcher import PlanSearcher
 from tests.flaky_store import FlakyStore
+from tests.ray_jobs.search.test_tuning_kills import search
 
 
 def search_in(place: str) -> TuneConfig:

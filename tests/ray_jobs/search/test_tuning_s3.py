@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.ray_jobs.search.test_tuning_kills import CHOOSE, FINISH_S, search
 
 from faceml.config.loading import assign_keys, dump_config, parse_config
 from faceml.config.tune import TuneConfig
@@ -17,6 +16,7 @@ from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 from ray_jobs.search import tuning
 from tests.job import Job
+from tests.ray_jobs.search.test_tuning_kills import CHOOSE, FINISH_S, search
 
 EPOCHS = 3
 

@@ -17,7 +17,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.loading import check_inputs, parse_config
 from faceml.config.predict import PredictConfig
 from faceml.images.decoding import RgbImage, encode_jpeg
-from faceml.prediction.loading import load_predictor
+from faceml.prediction.loading import load
 from faceml.runs.files import BEST_MODEL_FILE
 from ray_jobs.tables.predictions import prediction_job
 from ray_jobs.tables.work import find_work
@@ -85,7 +85,7 @@ def test_predict__killed_goes_on_and_says_of_every_image_once_what_the_library_s
     assert all(file.name.startswith("part-") for file in table.iterdir())
 
     found = rows_of(table)
-    predictor = load_predictor(run_folder)
+    predictor = load(run_folder)
     torch.set_num_threads(1)
     said = predictor.predict([crowd / row["image_id"] for row in found])
     assert [row["status"] for row in found] == [prediction.status for prediction in said]

@@ -1,0 +1,81 @@
+from .base import Config as Config, OnEveryNode as OnEveryNode
+from .config_error import ConfigError as ConfigError
+from .demo import DemoConfig as DemoConfig, build_stages as build_stages
+from .evaluate import EvaluateConfig as EvaluateConfig
+from .export import ExportConfig as ExportConfig, QuantizeConfig as QuantizeConfig
+from .extract import (
+    EmbedConfig as EmbedConfig,
+    ExtractConfig as ExtractConfig,
+    folder_beside as folder_beside,
+)
+from .loading import (
+    apply_overrides as apply_overrides,
+    assign_keys as assign_keys,
+    check_inputs as check_inputs,
+    dotted_keys as dotted_keys,
+    dump_config as dump_config,
+    load_config as load_config,
+    parse_config as parse_config,
+    read_mapping as read_mapping,
+)
+from .loss import LandmarkLossConfig as LandmarkLossConfig, LossConfig as LossConfig
+from .margin import MarginConfig as MarginConfig
+from .model import BackboneName as BackboneName, ModelConfig as ModelConfig
+from .paths import (
+    local_paths as local_paths,
+    refuse_outputs_below as refuse_outputs_below,
+    refuse_paths_of_one_node as refuse_paths_of_one_node,
+)
+from .predict import DetectedFaces as DetectedFaces, PredictConfig as PredictConfig
+from .recognition import (
+    RecognitionConfig as RecognitionConfig,
+    RecognitionDataConfig as RecognitionDataConfig,
+)
+from .search_space import (
+    Choice as Choice,
+    Dimension as Dimension,
+    Grid as Grid,
+    LogUniform as LogUniform,
+    RandInt as RandInt,
+    Search as Search,
+    in_order as in_order,
+)
+from .study import (
+    StudyConfig as StudyConfig,
+    build_arm_config as build_arm_config,
+    refuse_unequal_arms as refuse_unequal_arms,
+    with_checked_arms as with_checked_arms,
+)
+from .synth import SynthConfig as SynthConfig
+from .tracking import SERVERS as SERVERS, SQLITE as SQLITE
+from .train import (
+    AugmentationConfig as AugmentationConfig,
+    DataConfig as DataConfig,
+    LeakageConfig as LeakageConfig,
+    OptimizerConfig as OptimizerConfig,
+    ScalingConfig as ScalingConfig,
+    SplitConfig as SplitConfig,
+    TrainConfig as TrainConfig,
+)
+from .tune import (
+    METRIC_MODES as METRIC_MODES,
+    RetrainConfig as RetrainConfig,
+    TrialResources as TrialResources,
+    TuneConfig as TuneConfig,
+    build_running_trial as build_running_trial,
+    build_trial_config as build_trial_config,
+)
+from .variants import (
+    Settings as Settings,
+    combinations as combinations,
+    corners as corners,
+    holds as holds,
+    random_variants as random_variants,
+)
+from .weighting import (
+    FixedWeighting as FixedWeighting,
+    LearnedWeighting as LearnedWeighting,
+    PCGradWeighting as PCGradWeighting,
+    WeightingConfig as WeightingConfig,
+)
+from .yaml_text import load_yaml as load_yaml

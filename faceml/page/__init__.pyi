@@ -1,0 +1,35 @@
+from .chart import (
+    BLUE as BLUE,
+    COLORS as COLORS,
+    FAINT as FAINT,
+    INK as INK,
+    MARKERS as MARKERS,
+    QUIET as QUIET,
+    VERMILLION as VERMILLION,
+    WIDTH_IN as WIDTH_IN,
+    chart as chart,
+    count_axis as count_axis,
+    legend_above as legend_above,
+    log_axis as log_axis,
+    percent_axis as percent_axis,
+    styled as styled,
+    svg as svg,
+)
+from .contact_sheet import contact_sheet as contact_sheet, fit as fit
+from .html import (
+    Chapter as Chapter,
+    Headline as Headline,
+    Picture as Picture,
+    Report as Report,
+    Section as Section,
+    write_report as write_report,
+)
+from .numbers import (
+    INTERVAL as INTERVAL,
+    first_names as first_names,
+    percent as percent,
+    percent_range as percent_range,
+    significant as significant,
+)
+from .progress import LINE_INTERVAL_S as LINE_INTERVAL_S, ProgressReport as ProgressReport
+from .tables import DataTable as DataTable, terminal_table as terminal_table

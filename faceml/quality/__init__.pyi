@@ -1,0 +1,15 @@
+from .findings import (
+    ANGLES as ANGLES,
+    BIN_DEG as BIN_DEG,
+    MOST_DEG as MOST_DEG,
+    NUM_LANDMARKS as NUM_LANDMARKS,
+    PERCENTILES as PERCENTILES,
+    TURNED_DEG as TURNED_DEG,
+    AngleSpread as AngleSpread,
+    ExtractionQuality as ExtractionQuality,
+    Implausible as Implausible,
+    assess_quality as assess_quality,
+    read_quality as read_quality,
+)
+from .leakage import audit_leakage as audit_leakage
+from .overlap import NearPair as NearPair, Overlap as Overlap

@@ -1,0 +1,67 @@
+from .evaluation.classes import classes_table as classes_table, scores_line as scores_line
+from .evaluation.misclassified import mistake_tiles as mistake_tiles, probabilities_of as probabilities_of
+from .evaluation.model_card import model_card as model_card
+from .evaluation.model_comparison import (
+    compare_models as compare_models,
+    read_predictions as read_predictions,
+)
+from .evaluation.report import (
+    EvaluationFindings as EvaluationFindings,
+    evaluation_chapter as evaluation_chapter,
+)
+from .export.report import export_chapter as export_chapter, export_summary as export_summary
+from .export.tables import (
+    checks_line as checks_line,
+    files_table as files_table,
+    quantization_table as quantization_table,
+)
+from .extraction.quality_tables import quality_tables as quality_tables
+from .extraction.report import extraction_chapter as extraction_chapter
+from .extraction.speed import ExtractionSpeed as ExtractionSpeed
+from .extraction.summary import (
+    ExtractionSummary as ExtractionSummary,
+    folder_table as folder_table,
+    read_summary as read_summary,
+    status_table as status_table,
+    summarize_table as summarize_table,
+)
+from .provenance import provenance as provenance
+from .recognition.diagnosis import diagnose_recognition as diagnose_recognition
+from .recognition.report import (
+    VERIFICATION_ACCURACY as VERIFICATION_ACCURACY,
+    recognition_answer as recognition_answer,
+    recognition_chapter as recognition_chapter,
+    recognition_table as recognition_table,
+)
+from .recognition.study import (
+    ArmRun as ArmRun,
+    study_answer as study_answer,
+    study_chapter as study_chapter,
+    study_summary as study_summary,
+    study_table as study_table,
+    verdict as verdict,
+)
+from .search.board import TrialBoard as TrialBoard
+from .search.report import tuning_chapter as tuning_chapter
+from .search.tables import (
+    answer_tables as answer_tables,
+    group_leaderboard_table as group_leaderboard_table,
+    leaderboard_table as leaderboard_table,
+)
+from .training.diagnosis import Doctor as Doctor, diagnose as diagnose
+from .training.plan import (
+    FirstEstimate as FirstEstimate,
+    build_training_plan as build_training_plan,
+    start_line as start_line,
+    training_banner as training_banner,
+)
+from .training.report import training_chapter as training_chapter
+from .training.summary import (
+    VALIDATION_ACCURACY as VALIDATION_ACCURACY,
+    best_first as best_first,
+    best_record as best_record,
+    confusion_of as confusion_of,
+    epochs_table as epochs_table,
+    training_summary as training_summary,
+    watched_figures as watched_figures,
+)

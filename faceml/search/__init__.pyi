@@ -1,0 +1,50 @@
+from .answer_files import write_answers as write_answers
+from .arms import (
+    ArmComparison as ArmComparison,
+    ArmStudy as ArmStudy,
+    compare_arms as compare_arms,
+    images_to_reach as images_to_reach,
+)
+from .comparison import (
+    Comparison as Comparison,
+    categorical_keys as categorical_keys,
+    common_epoch as common_epoch,
+    setting_values as setting_values,
+)
+from .importance import (
+    INSTALL as INSTALL,
+    Importance as Importance,
+    can_measure_importance as can_measure_importance,
+    chance_share as chance_share,
+    is_enough as is_enough,
+    measure_importance as measure_importance,
+)
+from .scores import ACCURACY as ACCURACY, SCORES as SCORES, Score as Score
+from .seed_groups import (
+    MARGIN as MARGIN,
+    TrialGroup as TrialGroup,
+    group_seeds as group_seeds,
+    has_repeats as has_repeats,
+)
+from .trial import (
+    SEED as SEED,
+    Trial as Trial,
+    ordered_values as ordered_values,
+    outcomes as outcomes,
+    ranked as ranked,
+    setting_keys as setting_keys,
+    setting_name as setting_name,
+    shown as shown,
+    shown_settings as shown_settings,
+)
+from .trial_files import write_trials as write_trials
+from .verdicts import (
+    Answer as Answer,
+    find_answers as find_answers,
+    listed as listed,
+    needed_replicates as needed_replicates,
+    search_answer as search_answer,
+    verdict as verdict,
+    verdict_lines as verdict_lines,
+    written_p_value as written_p_value,
+)

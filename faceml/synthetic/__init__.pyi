@@ -1,0 +1,1 @@
+from .generate import generate_faces as generate_faces

@@ -1,0 +1,13 @@
+from .connection import (
+    RayCluster as RayCluster,
+    Resources as Resources,
+    cluster_cpus_with_memory as cluster_cpus_with_memory,
+    cluster_resources as cluster_resources,
+    require_reach as require_reach,
+    require_resources as require_resources,
+)
+from .environment import prepare_environment as prepare_environment
+from .events import EventChannel as EventChannel, EventSender as EventSender
+from .exit_status import MistakesOnOneLine as MistakesOnOneLine
+from .log import set_up_log as set_up_log, writes_json as writes_json
+from .prometheus import ShardMetrics as ShardMetrics, TrainingMetrics as TrainingMetrics

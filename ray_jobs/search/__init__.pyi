@@ -1,0 +1,1 @@
+from . import study as study, tuning as tuning

@@ -1,0 +1,2 @@
+from .request import Submission as Submission
+from .submit import run as run
