@@ -38,7 +38,7 @@ FEEDS = {"few": (8, 1000), "long": (8, 4000), "wide": (32, 1000)}
 """Actors that do nothing, on one node of as many logical CPUs, and shards: what grows with which of them."""
 SERIAL = (("look_up", 2000), ("look_up", 20_000), ("end", 100_000), ("end", 500_000))
 
-# Elsewhere measured, see README.md: extraction on two cores; extraction_memory.py.
+# Elsewhere measured, see docs/benchmarks.md: extraction on two cores; extraction_memory.py.
 MEDIAPIPE_IMAGES_PER_S = 134.3 / 2
 LISTED_PER_S = 5_000_000 / 24
 LISTING_BYTES = 968 * 2**20 / 5_000_000

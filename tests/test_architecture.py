@@ -114,7 +114,7 @@ def test_modules__hold_no_placeholders() -> None:
 
 
 def package_of(module: str) -> str:
-    """Return the package right below `faceml` or `ray_jobs` that a module is in; the module itself if none."""
+    """Return the package below `faceml` or `ray_jobs` that a module is in; the module itself if none."""
     name = ".".join(module.split(".")[:2])
     return name if (ROOT / name.replace(".", "/")).is_dir() else module
 

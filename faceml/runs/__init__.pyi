@@ -1,4 +1,3 @@
-from .build_tracking import build_tracking as build_tracking
 from .files import (
     BEST_MODEL_FILE as BEST_MODEL_FILE,
     CONFIG_FILE as CONFIG_FILE,
@@ -23,7 +22,8 @@ from .run_folder import (
     epoch_record as epoch_record,
     write_broken_step as write_broken_step,
 )
-from .tracking import NoTracking as NoTracking, Tracking as Tracking
+from .tracker import NoTracking as NoTracking, Tracking as Tracking
+from .tracking import build_tracking as build_tracking
 from .trial_folder import (
     FailureNoted as FailureNoted,
     Outcome as Outcome,

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from faceml import __version__
 from faceml.config import SQLITE, ConfigError
 from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE, MLFLOW_FILE, REPORT_FILE, SUMMARY_FILE
-from faceml.runs.tracking import Record
+from faceml.runs.tracker import Record
 from faceml.runs.working_copy import WorkingCopy
 from faceml.storage import write_text
 

@@ -14,7 +14,7 @@ from faceml.runs import TrialFolder
 from faceml.search import SCORES
 from faceml.storage import StoppedByOutage, StorageFolder, folder_names, place_below
 from ray_jobs.search.outage import StopAtOutage
-from ray_jobs.search.plan import Plan
+from ray_jobs.search.suggestions import Plan
 from ray_jobs.search.trial import trial_folder
 
 

@@ -19,7 +19,7 @@ from faceml.config import (
     holds,
     in_order,
 )
-from ray_jobs.search.plan import Suggestion, trial_name
+from ray_jobs.search.suggestions import Suggestion, trial_name
 
 SEED = "seed"
 

@@ -46,13 +46,13 @@ from faceml.search import (
 from faceml.storage import StoppedByOutage, StoppedError, StorageFolder, place_below, read_json, write_text
 from faceml.training import opened_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
-from ray_jobs.search.build_plan import build_plan, planned_settings
 from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_config
 from ray_jobs.search.outage import StopAtOutage
-from ray_jobs.search.plan import Plan
+from ray_jobs.search.plan import build_plan, planned_settings
 from ray_jobs.search.resources import Room, await_room, cluster_nodes, plan_room
 from ray_jobs.search.retrain import RETRAINED, retrain, retrained_in_words
 from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, trial_folders
+from ray_jobs.search.suggestions import Plan
 from ray_jobs.search.trial import EPOCH_SECONDS, TRIALS_FOLDER, run_trial
 from ray_jobs.search.worker_group import GroupTrial
 from ray_jobs.training import enter_run_folder, needed_resources

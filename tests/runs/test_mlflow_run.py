@@ -16,9 +16,8 @@ from faceml import __version__
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
-from faceml.runs import tracking
-from faceml.runs.build_tracking import build_tracking
-from faceml.runs.tracking import NoTracking
+from faceml.runs.tracker import NoTracking
+from faceml.runs.tracking import build_tracking
 
 SPLIT = {"table": "/tables", "images": "/images"}
 # MLflow's own server asks for more packages than the extra brings; its application is the same.
@@ -128,7 +127,7 @@ def test_build_tracking__null_tells_nobody() -> None:
 def test_build_tracking__a_missing_package_is_one_line(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    monkeypatch.setattr("faceml.runs.tracking.find_spec", lambda name: None)
     with pytest.raises(ConfigError) as refused:
         build_tracking(config_of(database, tmp_path))
     told = "tracking.kind: mlflow needs the package mlflow: pip install 'faceml[mlflow]'"
@@ -261,7 +260,7 @@ def test_mlflow_run__prints_nothing_and_tells_its_makers_nothing(database: str, 
     program = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, format='%(message)s')\n"
         "from pathlib import Path; from faceml.config.loading import dump_config, parse_config\n"
-        "from faceml.config.train import TrainConfig; from faceml.runs.tracking import build_tracking\n"
+        "from faceml.config.train import TrainConfig; from faceml.runs import build_tracking\n"
         "import yaml; raw = yaml.safe_load(Path(sys.argv[1]).read_text())\n"
         "assert 'mlflow' not in sys.modules\n"
         "with build_tracking(parse_config(TrainConfig, raw)) as run:\n"

@@ -19,8 +19,8 @@ from faceml.storage.locations import place_below
 from faceml.storage.stopped import StoppedError, UnreachableError
 from ray_jobs.search.callbacks import Watch
 from ray_jobs.search.outage import StopAtOutage, raise_outage
-from ray_jobs.search.plan import ListPlan
 from ray_jobs.search.searcher import PlanSearcher
+from ray_jobs.search.suggestions import ListPlan
 from tests.flaky_store import FlakyStore
 from tests.ray_jobs.search.test_tuning_kills import search
 

@@ -8,8 +8,8 @@ import pytest
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.config.variants import holds, random_variants
-from ray_jobs.search.build_plan import build_plan
-from ray_jobs.search.plan import Plan, Suggestion
+from ray_jobs.search.plan import build_plan
+from ray_jobs.search.suggestions import Plan, Suggestion
 
 SPLIT = {"table": "/tables", "images": "/images"}
 LEARNING_RATE = {"kind": "loguniform", "low": 1e-4, "high": 1.0}

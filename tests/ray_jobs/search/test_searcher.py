@@ -11,8 +11,8 @@ from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.runs.trial_folder import Outcome, TrialFolder
 from ray_jobs.search.outage import StopAtOutage
-from ray_jobs.search.plan import ListPlan
 from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, trial_folders
+from ray_jobs.search.suggestions import ListPlan
 
 SPLIT = {"table": "/tables", "images": "/images"}
 EPOCHS = 4
