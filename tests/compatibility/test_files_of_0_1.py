@@ -26,23 +26,25 @@ from faceml.config.study import StudyConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.config.yaml_text import load_yaml
-from faceml.datasets.landmark_table import read_table, table_metadata_of
-from faceml.datasets.seed_json import export_json
-from faceml.images import decode_image
+from faceml.images.decoding import decode_image
 from faceml.models.recognition import build_face_resnet
-from faceml.reporting.training import training_summary
-from faceml.run_files import read_metrics, read_summary
+from faceml.reporting.training.summary import training_summary
+from faceml.runs.files import read_metrics, read_summary
+from faceml.runs.working_copy import WorkingCopy
+from faceml.tables.landmark_table import read_table, table_metadata_of
+from faceml.tables.plain_json import export_json
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import build_people
 from faceml.training.scored_pairs import read_pairs_table
 from faceml.training.trained_recognition import is_recognition, load_trained_recognition
-from faceml.working_copy import WorkingCopy
-from ray_jobs import evaluate, forget, study, train, transfer, tune
-from ray_jobs.cluster import RayCluster
-from ray_jobs.extract_work import extraction_job
-from ray_jobs.predict_table import count, prediction_job
-from ray_jobs.run_folders import load_interrupted_training
-from ray_jobs.shard_work import find_work
+from ray_jobs.cluster.connection import RayCluster
+from ray_jobs.local import evaluation, forgetting
+from ray_jobs.search import study, tuning
+from ray_jobs.tables.extraction_job import extraction_job
+from ray_jobs.tables.predictions import count, prediction_job
+from ray_jobs.tables.work import find_work
+from ray_jobs.training import multitask, recognition
+from ray_jobs.training.resuming import load_interrupted_training
 
 MADE = Path(__file__).parent / "files"
 ROOT = "/srv/faceml"
@@ -208,7 +210,7 @@ def test_training_summary__of_the_records_of_a_run_is_the_written_one(files: Pat
 def test_evaluate__is_what_it_was_and_compares_itself_with_the_old_one(files: Path) -> None:
     old = files / "runs/evaluation"
     overrides = [f"run.folder={files / 'runs/evaluation_again'}", f"compare_with=[{old}]"]
-    evaluate.run(load_config(EvaluateConfig, old / "config.yaml", overrides))
+    evaluation.run(load_config(EvaluateConfig, old / "config.yaml", overrides))
     found, written = (
         pq.read_table(r / "predictions.parquet") for r in (files / "runs/evaluation_again", old)
     )
@@ -229,7 +231,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     run = files / "runs/recognition"
     config = load_config(RecognitionConfig, run / "config.yaml")
     people = build_people(config.data)
-    transfer.refuse_other_people(people.train.people, WorkingCopy(run))
+    recognition.refuse_other_people(people.train.people, WorkingCopy(run))
     state = read_state(run / "best_model.pt")
     assert is_recognition(state)
     trained = load_trained_recognition(state, run / "best_model.pt")
@@ -239,7 +241,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
         with torch.inference_mode():
             found = trained.model(trained.preprocessing.normalize(image[None]))[0]
         np.testing.assert_allclose(found.numpy(), embedding, atol=1e-3)
-    pairs = transfer.verify(config, people, run / "best_model.pt")
+    pairs = recognition.verify(config, people, run / "best_model.pt")
     written = read_pairs_table(run / "pairs.parquet")
     np.testing.assert_allclose(pairs.scores, written.scores, atol=1e-3)
     np.testing.assert_array_equal(pairs.same, written.same)
@@ -256,11 +258,11 @@ def test_build_face_resnet__starts_from_the_backbone_of_a_model(files: Path) -> 
 
 def test_forget__names_the_rows_of_a_person_and_the_models_that_saw_them(files: Path) -> None:
     tables = [str(files / "tables/people/val")]
-    found = forget.run("val_00000", tables, [files / "runs"], dry_run=True)
+    found = forgetting.run("val_00000", tables, [files / "runs"], dry_run=True)
     assert [each.images for each in found.removed] == [[f"val_00000/000{n}.jpg" for n in range(4)]]
     (seen,) = found.seen_by
     assert (seen.run, seen.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
-    (predicted,) = forget.run("3", [str(files / "tables/predictions")], [], dry_run=True).removed
+    (predicted,) = forgetting.run("3", [str(files / "tables/predictions")], [], dry_run=True).removed
     assert predicted.images == ["3/000003.jpg", "3/000011.jpg"]
 
 
@@ -268,7 +270,7 @@ def test_forget__names_the_rows_of_a_person_and_the_models_that_saw_them(files: 
 def test_train__an_interrupted_training_goes_on_from_its_checkpoint(files: Path) -> None:
     run = files / "runs/interrupted"
     config = load_interrupted_training(run, [f"data.cache={files / 'cache'}"])
-    train.run(config)
+    multitask.run(config)
     before, *after = expected_records("resumed_metrics.jsonl")
     first, *found = read_metrics(run)
     assert first == before, "of the epoch before the interruption"
@@ -286,7 +288,7 @@ def test_train__an_interrupted_training_goes_on_from_its_checkpoint(files: Path)
 @pytest.mark.usefixtures("cluster")
 def test_tune__a_search_whose_trials_have_ended_only_tells_again(files: Path) -> None:
     folder, written = files / "runs/search", MADE / "runs/search"
-    trials = tune.run(load_config(TuneConfig, folder / "config.yaml"))
+    trials = tuning.run(load_config(TuneConfig, folder / "config.yaml"))
     assert [trial.name for trial in trials] == ["trial_00000", "trial_00001"]
     assert figures(read_summary(folder)) == figures(read_summary(written))
     for name in ("trials.csv", "configurations.csv"):

@@ -77,7 +77,7 @@ def model_card(
         ),
     }
     environment = Environment(
-        loader=PackageLoader("faceml.reporting"), undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("faceml.reporting.evaluation"), undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     return environment.get_template("model_card.md.j2").render(card=card)
