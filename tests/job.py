@@ -123,7 +123,7 @@ def kill_marked(mark: str) -> None:
 
 
 def python_path(first: str = "") -> str:
-    """Return the value of `PYTHONPATH` by which a process finds a folder of modules first, then this project."""
+    """Return the `PYTHONPATH` by which a process finds a folder of modules first, then this project."""
     return os.pathsep.join([first, str(REPOSITORY)] if first else [str(REPOSITORY)])
 
 

@@ -44,8 +44,8 @@ if "faceml.tables.row_process_main" in sys.orig_argv:
 class Poison:
     """What images of these names do: crash, flaky, hang, raise, outage, wait.
 
-    One named `wait` holds up its detector, and with it the end of the job, until all such are released: a test
-    has all the time it needs in the middle of a job.
+    One named `wait` holds up its detector, and with it the end of the job, until it is released: in the middle
+    of a job a test has all the time it needs.
 
     Attributes:
         folder: Of the module that Python imports when it starts with this folder on its path.
