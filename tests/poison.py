@@ -44,8 +44,8 @@ if "faceml.tables.row_process_main" in sys.orig_argv:
 class Poison:
     """What images of these names do: crash, flaky, hang, raise, outage, wait.
 
-    One named `wait` holds up its detector, and with it the end of the job, until it is released: in the middle
-    of a job a test has all the time it needs.
+    One named `wait` holds up its detector, and with it the end of the job, until it is released: a test
+    can take its time in the middle of a job.
 
     Attributes:
         folder: Of the module that Python imports when it starts with this folder on its path.
