@@ -1,45 +1,31 @@
 """The end of a search whose run folder cannot be reached any more, or refuses."""
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ray.tune
 from ray.exceptions import RayTaskError
 
 from faceml.config import ConfigError
-from faceml.storage import UnreachableError
+from faceml.errors import UnreachableError, catch_errors
 
 
-class StopAtOutage(ray.tune.Stopper):
-    """Keep what a store says inside a block, and let Ray Tune end at its next turn.
+class StopAtOutage(catch_errors[UnreachableError | ConfigError], ray.tune.Stopper):
+    """Keep the errors of a store that a block raises, and let Ray Tune end at its next turn.
 
     Ray Tune takes an error of a callback or searcher for one of the trial, which would count as failed for
     good, although the same command could go on with it.
-
-    Attributes:
-        error: The first one.
     """
 
-    error: UnreachableError | ConfigError | None = None
+    def __init__(self) -> None:
+        super().__init__(UnreachableError, ConfigError)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """End no trial by itself."""
         return False
 
     def stop_all(self) -> bool:
-        """Say whether to end."""
+        """Return whether to end."""
         return self.error is not None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if not isinstance(error, UnreachableError | ConfigError):
-            return False
-        self.error = self.error or error
-        return True
 
     def tell(self) -> None:
         """Raise what was kept, if there is anything, once Ray Tune has ended."""
