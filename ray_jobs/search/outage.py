@@ -1,4 +1,4 @@
-"""The end of a search whose run folder cannot be reached any more, or refuses."""
+"""Outages and refusals of a store that end a search."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from faceml.errors import UnreachableError, catch_errors
 
 
 class StopAtOutage(catch_errors[UnreachableError | ConfigError], ray.tune.Stopper):
-    """Keep the errors of a store that a block raises, and let Ray Tune end at its next turn.
+    """Catch errors of a store, and end the search at Ray Tune's next step.
 
-    Ray Tune takes an error of a callback or searcher for one of the trial, which would count as failed for
-    good, although the same command could go on with it.
+    Ray Tune attributes an error of a callback or searcher to the trial and marks it as failed, although the
+    same command could continue it later.
     """
 
     def __init__(self) -> None:
@@ -28,16 +28,16 @@ class StopAtOutage(catch_errors[UnreachableError | ConfigError], ray.tune.Stoppe
         return self.error is not None
 
     def tell(self) -> None:
-        """Raise what was kept, if there is anything, once Ray Tune has ended."""
+        """Raise the error that was caught, if any, after Ray Tune has ended."""
         if self.error is not None:
             raise self.error
 
 
 def raise_outage(error: BaseException | None) -> None:
-    """Raise what a trial died of if that is an outage.
+    """Raise the error that ended a trial if it is an outage.
 
     Args:
-        error: What Ray Tune caught, if it knows.
+        error: Error that Ray Tune caught, None if it is not known.
 
     Raises:
         UnreachableError: A store could not be reached.

@@ -1,4 +1,4 @@
-"""Which errors of a training's workers are final, and what is said of those that Ray Train gives up at."""
+"""Final errors of a training's workers, and the translation of Ray Train's errors."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from faceml.config import ConfigError
 from faceml.errors import StoppedError, UnreachableError, flatten_message, translate_errors
 
 FINAL = (StoppedError, ConfigError)
-"""They come again however often the workers start again."""
+"""Errors that recur however often the workers are restarted."""
 
 DIED = (RayActorError, OutOfMemoryError)
-"""A process of Ray's is gone; the latter says over a page how full the memory was."""
+"""Errors of a process of Ray that died; the message of the latter is a page about its memory."""
 
 
 class FinalErrors(ray.train.UserCallback):
-    """End a training at once at errors that are final; after others Ray Train starts its workers again."""
+    """End a training at final errors at once; after other errors Ray Train restarts the workers."""
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Raise a worker's error that is final: out of a callback Ray Train does not try again."""
+        """Raise a worker's final error: Ray Train does not retry after an error of a callback."""
         for error in worker_exceptions.values():
             if isinstance(error, FINAL):
                 raise error
@@ -60,6 +60,6 @@ def _causes(error: Exception) -> list[BaseException]:
     if isinstance(error, ray.train.ControllerError):
         return [error.controller_failure]
     if isinstance(error, ray.train.WorkerGroupError):
-        # A worker that is gone shows as a health check that failed, for this reason.
+        # A dead worker is reported as a failed health check, which has the error as an attribute.
         return [getattr(e, "health_check_failure", e) for e in error.worker_failures.values()]
     return [error] if isinstance(error, DIED) else []
