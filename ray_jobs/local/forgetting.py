@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from faceml.runs import SeenBy, runs_that_saw
+from faceml.runs import TrainedRun, find_trained_runs
 from faceml.tables import Forgotten, forget_person
 
 
@@ -21,7 +21,7 @@ class Erasure(NamedTuple):
     """
 
     removed: list[Forgotten]
-    seen_by: list[SeenBy]
+    seen_by: list[TrainedRun]
     dry_run: bool
 
 
@@ -39,7 +39,7 @@ def run(person: str, tables: Sequence[str], runs: Sequence[Path], *, dry_run: bo
     """
     removed = forget_person(person, tables, dry_run=dry_run)
     touched = [each.table for each in removed if each.images]
-    return Erasure(removed, runs_that_saw(touched, runs), dry_run)
+    return Erasure(removed, find_trained_runs(touched, runs), dry_run)
 
 
 def show(erasure: Erasure, console: Console) -> None:

@@ -30,7 +30,7 @@ from faceml.images.decoding import decode_image
 from faceml.models.recognition import build_face_resnet
 from faceml.reporting.training.summary import training_summary
 from faceml.runs.files import read_metrics, read_summary
-from faceml.runs.working_copy import WorkingCopy
+from faceml.runs.run_folder import RunFolder
 from faceml.tables.landmark_table import read_table, table_metadata_of
 from faceml.tables.plain_json import export_json
 from faceml.training.checkpoint import read_state
@@ -231,7 +231,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     run = files / "runs/recognition"
     config = load_config(RecognitionConfig, run / "config.yaml")
     people = build_people(config.data)
-    recognition.refuse_other_people(people.train.people, WorkingCopy(run))
+    recognition.refuse_other_people(people.train.people, RunFolder(run))
     state = read_state(run / "best_model.pt")
     assert is_recognition(state)
     trained = load_trained_recognition(state, run / "best_model.pt")
