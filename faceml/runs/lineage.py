@@ -13,12 +13,12 @@ class TrainedRun(NamedTuple):
     """A run that was trained or validated on a table.
 
     Attributes:
-        run: Run folder.
+        folder: Run folder.
         reason: `trained on TABLE` or `started from RUN/best_model.pt`.
         models: Weight files in the run folder, including those of its checkpoints.
     """
 
-    run: Path
+    folder: Path
     reason: str
     models: list[Path]
 
@@ -42,7 +42,7 @@ def find_trained_runs(tables: Sequence[str], runs: Sequence[Path]) -> list[Train
             found[run] = TrainedRun(run, f"trained on {read[0]}", _models(run))
     grown = True
     while grown:
-        known = {str(model) for seen in found.values() for model in seen.models}
+        known = {str(model) for run in found.values() for model in run.models}
         new = {
             run: TrainedRun(run, f"started from {weights}", _models(run))
             for run, config in configs.items()
@@ -52,7 +52,7 @@ def find_trained_runs(tables: Sequence[str], runs: Sequence[Path]) -> list[Train
         }
         found |= new
         grown = bool(new)
-    return [seen for seen in found.values() if seen.models]
+    return [run for run in found.values() if run.models]
 
 
 def _configs(runs: Sequence[Path]) -> Iterator[tuple[Path, Any]]:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(config: DemoConfig, console: Console) -> None:
-    """Draw faces, extract their landmarks, train, search, and write `report.html`.
+    """Generate faces, extract their landmarks, train, search, and write `report.html`.
 
     Raises:
         ConfigError: The folder is not empty, or a stage refuses a setting.

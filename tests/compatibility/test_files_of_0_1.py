@@ -260,8 +260,8 @@ def test_forget__names_the_rows_of_a_person_and_the_models_that_saw_them(files: 
     tables = [str(files / "tables/people/val")]
     found = forgetting.run("val_00000", tables, [files / "runs"], dry_run=True)
     assert [each.images for each in found.removed] == [[f"val_00000/000{n}.jpg" for n in range(4)]]
-    (seen,) = found.seen_by
-    assert (seen.run, seen.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
+    (run,) = found.trained_on
+    assert (run.folder, run.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
     (predicted,) = forgetting.run("3", [str(files / "tables/predictions")], [], dry_run=True).removed
     assert predicted.images == ["3/000003.jpg", "3/000011.jpg"]
 
