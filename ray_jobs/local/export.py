@@ -29,7 +29,7 @@ def run(config: ExportConfig) -> "ExportResult":
 
     Raises:
         ConfigError: The model, the data or a package cannot be used.
-        StoppedError: An exported model answers otherwise than PyTorch.
+        StoppedError: The outputs of an exported model differ from PyTorch's.
     """
     from ray_jobs.local.export_work import export
 

@@ -21,7 +21,7 @@ from faceml.config.model import ModelConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.export import packages
+from faceml.export import write
 from faceml.images.decoding import decode_image
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet
@@ -142,7 +142,7 @@ def test_main__tells_a_mistake_on_one_line(overrides: list[str], told: str, mode
 def test_run__without_the_extra_exports_what_needs_none_and_says_what_the_rest_needs(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setattr(write, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^formats: onnx needs the package onnx: pip install"):
         export.run(config(model))
     result = export.run(config(model, formats=["exported_program"]))

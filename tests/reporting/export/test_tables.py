@@ -9,7 +9,7 @@ from rich.console import Console
 from faceml.config.export import ExportConfig
 from faceml.config.loading import parse_config
 from faceml.export.quantization_loss import PairedFigure, QuantizationLoss
-from faceml.export.result import ExportResult
+from faceml.export.write import ExportResult
 from faceml.page.html import Report, render_report
 from faceml.reporting.export.report import export_chapter, export_summary
 from faceml.reporting.export.tables import checks_line, file_rows, files_table, quantization_rows
