@@ -18,9 +18,9 @@ from faceml.reporting import (
     classes_table,
     compare_models,
     evaluation_chapter,
-    mistake_tiles,
+    misclassified_tiles,
     model_card,
-    probabilities_of,
+    predicted_probabilities,
     provenance,
     read_predictions,
     scores_line,
@@ -79,8 +79,8 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     said = predictions.table
     findings = EvaluationFindings(
         predictions=said,
-        calibration=measure_calibration(probabilities_of(said), said["label"].to_numpy()),
-        mistakes=mistake_tiles(said, faces, config.report.mistakes),
+        calibration=measure_calibration(predicted_probabilities(said), said["label"].to_numpy()),
+        misclassified=misclassified_tiles(said, faces, config.report.mistakes),
         embeddings=sample.embeddings if config.report.embeddings else None,
         compared=compare_models(said, others, len(EXPRESSIONS)),
     )
@@ -88,7 +88,7 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)}, folder)
     yaw_deg = read_yaw(config.data.table)
     left_out = sum(map(len, faces.left_out.values()))
-    origin = provenance(config, trained)
+    origin = provenance(config, trained.config)
     card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), left_out)
     write_text(folder / MODEL_CARD_FILE, card)
     answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."

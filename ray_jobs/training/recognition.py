@@ -16,12 +16,12 @@ from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalis
 from faceml.page import Report, write_report
 from faceml.reporting import (
     VERIFICATION_ACCURACY,
-    Doctor,
+    TrainingDiagnosis,
     diagnose_recognition,
-    recognition_answer,
     recognition_chapter,
     recognition_table,
     training_summary,
+    verification_line,
 )
 from faceml.runs import (
     BEST_MODEL_FILE,
@@ -72,9 +72,9 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
         run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
         refuse_other_people(people.train.people, run_folder)
-        doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
+        diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
         total_steps = steps * config.training.epochs
-        job = GroupJob(config, run_folder, recognition_worker, total_steps, VERIFICATION_ACCURACY, doctor)
+        job = GroupJob(config, run_folder, recognition_worker, total_steps, VERIFICATION_ACCURACY, diagnosis)
         records = train_group(job)
     folder = run_folder.path
     pairs = verify(config, people, folder / BEST_MODEL_FILE)
@@ -87,7 +87,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     }
     write_summary(summary, folder)
     chapter = recognition_chapter(config, records, pairs, summary, num_people)
-    report = Report("Face recognition", recognition_answer(summary), [chapter])
+    report = Report("Face recognition", verification_line(summary), [chapter])
     write_report(report, folder / REPORT_FILE)
     run_folder.push()
     return summary
@@ -122,4 +122,4 @@ def show(config: RecognitionConfig, console: Console) -> None:
     """Print a table of the epochs, and the answer."""
     folder = WorkingCopy(config.run.folder).path
     console.print(recognition_table(read_metrics(folder)))
-    console.print(recognition_answer(read_summary(folder)), soft_wrap=True)
+    console.print(verification_line(read_summary(folder)), soft_wrap=True)
