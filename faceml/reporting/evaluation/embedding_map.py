@@ -19,7 +19,7 @@ Plane = npt.NDArray[np.float64]
 PERPLEXITY = 30.0
 """Perplexity of t-SNE (van der Maaten & Hinton 2008 recommend 5 to 50); smaller for few images."""
 PRINCIPAL = 50
-"""Number of principal components passed to t-SNE, as in the paper."""
+"""Number of principal components passed to t-SNE, which reduces noise and time."""
 
 
 def principal_components(vectors: npt.NDArray[np.floating], number: int = 2) -> tuple[Plane, list[float]]:

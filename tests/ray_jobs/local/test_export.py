@@ -74,7 +74,7 @@ def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Pa
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"Results: {folder}"
     assert "Checked on 12 batches of random images and 5 images" in done.stdout
-    assert "What int8 costs, on 40 images" in done.stdout
+    assert "Effect of int8 quantization on 40 images" in done.stdout
     assert "onnx_ir" not in done.stderr + done.stdout
     assert "pre-processing" not in done.stderr, "the quantiser has nothing to ask for"
     written = {"config.yaml", "model.onnx", "model.pt2", "model_int8.onnx", "report.html", "summary.json"}
@@ -98,7 +98,7 @@ def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Pa
         assert int8["accuracy"][told] == pytest.approx(accuracy(folder / name, noisy_faces, measured))
     assert faults_of(folder / "report.html") == []
     report = (folder / "report.html").read_text()
-    assert "What int8 costs, on 40 images" in report
+    assert "Effect of int8 quantization on 40 images" in report
     assert "model_int8.onnx" in report
 
 
