@@ -4,8 +4,8 @@ import numpy as np
 
 from faceml.synthetic.anatomy import NOSE_BASE_LIFT, NOSE_TIP_LIFT, NOSE_WING_LIFT, Eye, on_mouth
 from faceml.synthetic.geometry import Points, ellipse, smooth, stroke, taper
-from faceml.synthetic.person import Color
 from faceml.synthetic.painting_context import PaintingContext, mix, scale
+from faceml.synthetic.person import Color
 
 _LASH: Color = (38.0, 28.0, 26.0)
 

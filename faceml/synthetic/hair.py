@@ -3,8 +3,8 @@
 import numpy as np
 
 from faceml.synthetic.geometry import Points, at_depth, ellipse, mirror, on_face, smooth
-from faceml.synthetic.person import HairStyle, Person
 from faceml.synthetic.painting_context import PaintingContext, mix, scale
+from faceml.synthetic.person import HairStyle, Person
 
 _LONG: dict[HairStyle, float] = {"long": 3.1, "bob": 1.75, "curly": 1.0}
 

@@ -12,10 +12,10 @@ from faceml.synthetic.expression import Expression
 from faceml.synthetic.features import paint_brows, paint_eyes, paint_mouth, paint_nose
 from faceml.synthetic.hair import crown_y, paint_hair_behind, paint_hair_in_front
 from faceml.synthetic.head import paint_beard, paint_body, paint_ears, paint_face, paint_glasses
+from faceml.synthetic.painting_context import PaintingContext
 from faceml.synthetic.person import Person
 from faceml.synthetic.scene import Scene, body_view, head_view
 from faceml.synthetic.shading import hair_texture, light_on_head, skin_texture
-from faceml.synthetic.painting_context import PaintingContext
 from faceml.tables import LANDMARK_SETS
 
 # Small images are painted larger and scaled down, which keeps lines thin.

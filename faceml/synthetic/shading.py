@@ -55,8 +55,8 @@ def skin_texture(
     strength = 0.6 + 0.8 * scene.contrast
     nose, mouth_y = face.nose, float(face.mouth.lower_edge[len(face.mouth.lower_edge) // 2, 1])
     eye, wing = person.eye_half_distance, nose.half_width
-    # x, y, lift above the face, radius x, radius y, brightness: dark hollows, bright ridges, and the flanks of
-    # the nose, which depend on the direction of the light.
+    # x, y, lift above the face, radius x, radius y, brightness: dark hollows, bright ridges, and flanks
+    # of the nose that depend on the direction of the light.
     spots = [
         (-eye, -0.16, 0.0, 0.30, 0.12, -0.13),
         (eye, -0.16, 0.0, 0.30, 0.12, -0.13),
