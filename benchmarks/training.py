@@ -9,7 +9,7 @@ object.
 - `ratio_input_files`, `ratio_input_copies`: images/s of reading, decoding, scaling, collating and augmenting
   on one core, over images/s of `cv2.imdecode` of the same bytes.
 - `ratio_ray`: images/s of `faceml train` with one worker, over the same loop without Ray.
-- `ratio_ddp`: images/s of `faceml train` with a single-threaded worker per CPU, over one worker with all CPUs.
+- `ratio_ddp`: images/s of `faceml train` with one worker and thread per CPU, over one worker with all CPUs.
 - `ratio_memory`: peak memory of training from a table's copies, over that with a tenth of the rows.
 
     python benchmarks/training.py --images 2560 --rounds 3

@@ -162,7 +162,7 @@ def _detection(predictions: pa.Table) -> Section:
         "not detected": (int(right[~found].sum()), int((~found).sum())),
     }
     if all(images for _, images in counts.values()):
-        difference = difference_of_shares(*counts.values())
+        difference = difference_of_shares(counts["detected"], counts["not detected"])
         verdict = "resolved" if difference.is_resolved else "not resolved with this number of images"
         text = (
             f"Accuracy with a detected face − accuracy without = {points(difference.value)} points, "
