@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from faceml.datasets import Preprocessing
+from faceml.errors import StoppedError
 from faceml.export.graph import FaceGraph, Images, Inference, Outputs, named_outputs
 from faceml.export.split_images import SplitImages
-from faceml.storage import StoppedError
 
 Differences = dict[str, float]
 """Largest absolute difference of each output, by its name."""

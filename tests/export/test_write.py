@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from faceml.config.config_error import ConfigError
+from faceml.errors import StoppedError
 from faceml.export import write
 from faceml.export.comparison import random_batches
 from faceml.export.exportable import Exportable
 from faceml.export.graph import MultitaskGraph
 from faceml.export.write import write_models
-from faceml.storage.stopped import StoppedError
 
 
 class DifferentWhenExported(MultitaskGraph):
