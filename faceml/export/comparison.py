@@ -92,7 +92,13 @@ class CheckedImages:
 def largest_differences(expected: Inference, found: Inference, batches: Iterable[Images]) -> Differences:
     """Return the largest absolute difference of each output over all batches.
 
-    Infinity where an output is missing or has another shape; NaN where either value is NaN.
+    Args:
+        expected: The reference, whose outputs are compared.
+        found: The other model.
+        batches: Images, iterated once.
+
+    Returns:
+        Infinity where an output is missing or has another shape; NaN where either value is NaN.
     """
     largest = Differences()
     for images in batches:

@@ -67,7 +67,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
                 config,
                 run_folder,
                 train_worker,
-                plan.steps_per_epoch * plan.epochs,
+                plan.total_steps,
                 VALIDATION_ACCURACY,
                 TrainingDiagnosis(partial(diagnose_multitask, weighting=config.weighting)),
                 tracking,

@@ -1,4 +1,4 @@
-"""Metrics over the shards of two workers equal the metrics over the whole."""
+"""Metrics accumulated over two workers."""
 
 from pathlib import Path
 

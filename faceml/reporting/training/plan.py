@@ -1,14 +1,13 @@
 """Plan of a training, shown before it starts, and the estimate of its remaining time."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.table import Table
 
 from faceml.config import TrainConfig
-from faceml.datasets import EXPRESSIONS
+from faceml.datasets import EXPRESSIONS, FaceDataset
 from faceml.page import percent
 from faceml.training import Faces, steps_per_epoch
 
@@ -16,73 +15,18 @@ SHORTEST_MEASUREMENT_S = 5.0
 """Shortest time of steps from which the time of all steps is estimated."""
 
 
-@dataclass(frozen=True)
-class SplitPlan:
-    """Faces of a split.
+class TrainingPlan(NamedTuple):
+    """Plan of a multitask training.
 
     Attributes:
-        table: Landmark table, a path or URI.
-        class_counts: Number of faces of each expression.
-        left_out: Number of excluded images, by status.
+        rows: Lines of the plan as pairs of name and value.
+        class_counts: Number of training and of validation faces of each expression.
+        total_steps: Maximum number of optimiser steps.
     """
 
-    table: str
-    class_counts: Sequence[int]
-    left_out: Mapping[str, int]
-
-    @property
-    def faces(self) -> int:
-        """Number of faces."""
-        return sum(self.class_counts)
-
-    def __str__(self) -> str:
-        text = f"{self.faces:,} in {self.table}"
-        if self.left_out:
-            reasons = ", ".join(f"{count:,} {status}" for status, count in self.left_out.items())
-            text += f"; excluded images: {reasons}"
-        return text
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Content of the banner, as plain values.
-
-    Attributes:
-        network: Backbone, initial weights and input.
-        workers: Number of Ray Train workers.
-        cpus_per_worker: Number of CPUs, and threads, of each worker.
-        use_gpu: Whether each worker uses a GPU.
-        train: Training split.
-        val: Validation split.
-        classes: Names of the expressions.
-        batch_size_per_worker: Number of faces in a batch.
-        accumulate_batches: Number of batches of each worker whose gradients are accumulated in a step.
-        steps_per_epoch: Number of optimiser steps in an epoch.
-        epochs: Maximum number of epochs.
-        precision: Precision of forward and backward pass.
-        learning: Loss weighting, sampling and optimiser.
-        results: Run folder and tracking server.
-    """
-
-    network: str
-    workers: int
-    cpus_per_worker: int
-    use_gpu: bool
-    train: SplitPlan
-    val: SplitPlan
-    classes: Sequence[str]
-    batch_size_per_worker: int
-    accumulate_batches: int
-    steps_per_epoch: int
-    epochs: int
-    precision: str
-    learning: str
-    results: str
-
-    @property
-    def images_per_step(self) -> int:
-        """Effective batch size: number of faces in an optimiser step, over all workers."""
-        return self.workers * self.batch_size_per_worker * self.accumulate_batches
+    rows: list[tuple[str, str]]
+    class_counts: dict[str, tuple[int, int]]
+    total_steps: int
 
 
 def build_training_plan(config: TrainConfig, faces: Faces) -> TrainingPlan:
@@ -91,86 +35,64 @@ def build_training_plan(config: TrainConfig, faces: Faces) -> TrainingPlan:
     Raises:
         ConfigError: The training split does not fill one batch, or the validation split is empty.
     """
-    model, training, scaling = config.model, config.training, config.scaling
-    start = "random weights" if model.weights == "none" else f"weights {model.weights}"
+    model, data, training, scaling = config.model, config.data, config.training, config.scaling
+    weights = "random weights" if model.weights == "none" else f"weights {model.weights}"
+    workers = _counted(scaling.num_train_workers, "worker")
+    each = ", each " if scaling.num_train_workers > 1 else ", "
+    gpu = "a GPU and " if scaling.use_gpu else ""
+    batch_size, accumulated = training.batch_size_per_worker, training.accumulate_batches
+    images_per_step = scaling.num_train_workers * batch_size * accumulated
+    batches = f" × {accumulated} batches" if accumulated > 1 else ""
+    steps = steps_per_epoch(config, faces)
+    total_steps = steps * training.epochs
     tracking = config.tracking
     tracked = f"; MLflow at {tracking.uri}, experiment {tracking.experiment}" if tracking else ""
-    train, val = (
-        SplitPlan(
-            split.table,
-            split.class_counts(),
-            {status: len(images) for status, images in split.left_out.items()},
-        )
-        for split in (faces.train, faces.val)
-    )
-    return TrainingPlan(
-        network=f"{model.backbone}, {start}, images of {config.data.image_size} px, "
-        f"{config.data.num_landmarks} landmarks",
-        workers=scaling.num_train_workers,
-        cpus_per_worker=scaling.cpus_per_worker,
-        use_gpu=scaling.use_gpu,
-        train=train,
-        val=val,
-        classes=EXPRESSIONS,
-        batch_size_per_worker=training.batch_size_per_worker,
-        accumulate_batches=training.accumulate_batches,
-        steps_per_epoch=steps_per_epoch(config, faces),
-        epochs=training.epochs,
-        precision=training.precision,
-        learning=f"{config.weighting.kind} weighting, {config.data.sampling} sampling, "
-        f"{config.optimizer.name}, learning rate {config.optimizer.learning_rate:g}",
-        results=f"{config.run.folder}{tracked}",
-    )
+    counts = zip(faces.train.class_counts(), faces.val.class_counts(), strict=True)
+    rows = [
+        (
+            "network",
+            f"{model.backbone}, {weights}, images of {data.image_size} px, {data.num_landmarks} landmarks",
+        ),
+        (
+            "hardware",
+            f"{workers}{each}{gpu}{_counted(scaling.cpus_per_worker, 'CPU thread')}, {training.precision}",
+        ),
+        ("training faces", _split(faces.train)),
+        ("validation faces", _split(faces.val)),
+        ("batch per step", f"{images_per_step:,} images: {workers} × {batch_size}{batches}"),
+        ("steps", f"{steps:,} per epoch, {total_steps:,} in {_counted(training.epochs, 'epoch')}"),
+        (
+            "learning",
+            f"{config.weighting.kind} weighting, {data.sampling} sampling, {config.optimizer.name}, "
+            f"learning rate {config.optimizer.learning_rate:g}",
+        ),
+        ("results", f"{config.run.folder}{tracked}"),
+    ]
+    return TrainingPlan(rows, dict(zip(EXPRESSIONS, counts, strict=True)), total_steps)
+
+
+def _split(faces: FaceDataset) -> str:
+    text = f"{len(faces):,} in {faces.table}"
+    reasons = ", ".join(f"{len(images):,} {status}" for status, images in faces.left_out.items())
+    return f"{text}; excluded images: {reasons}" if reasons else text
 
 
 def training_banner(plan: TrainingPlan) -> Group:
     """Return the plan and the number of faces of each expression for the terminal."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for row in plan_rows(plan):
-        table.add_row(*row)
-    return Group(table, "", _class_counts_table(plan))
-
-
-def plan_rows(plan: TrainingPlan) -> list[tuple[str, str]]:
-    """Return the lines of a plan as pairs of name and value."""
-    threads = _counted(plan.cpus_per_worker, "CPU thread")
-    each = ", each " if plan.workers > 1 else ", "
-    batches = f" × {plan.accumulate_batches} batches" if plan.accumulate_batches > 1 else ""
-    return [
-        ("network", plan.network),
-        (
-            "hardware",
-            f"{_counted(plan.workers, 'worker')}{each}{'a GPU and ' if plan.use_gpu else ''}{threads}, "
-            f"{plan.precision}",
-        ),
-        ("training faces", str(plan.train)),
-        ("validation faces", str(plan.val)),
-        (
-            "batch per step",
-            f"{plan.images_per_step:,} images: {_counted(plan.workers, 'worker')} × "
-            f"{plan.batch_size_per_worker}{batches}",
-        ),
-        (
-            "steps",
-            f"{plan.steps_per_epoch:,} per epoch, {plan.steps_per_epoch * plan.epochs:,} in "
-            f"{_counted(plan.epochs, 'epoch')}",
-        ),
-        ("learning", plan.learning),
-        ("results", plan.results),
-    ]
-
-
-def _class_counts_table(plan: TrainingPlan) -> Table:
-    table = Table("expression")
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(style="bold")
+    lines.add_column(overflow="fold")
+    for row in plan.rows:
+        lines.add_row(*row)
+    classes = Table("expression")
     for name in ("training", "share", "validation"):
-        table.add_column(name, justify="right")
-    for name, train, val in zip(plan.classes, plan.train.class_counts, plan.val.class_counts, strict=True):
+        classes.add_column(name, justify="right")
+    total = max(1, sum(train for train, _ in plan.class_counts.values()))
+    for name, (train, val) in plan.class_counts.items():
         # Expressions without training faces are marked: they cannot be learned.
         style = "" if train else "red"
-        table.add_row(name, f"{train:,}", percent(train / max(1, plan.train.faces)), f"{val:,}", style=style)
-    return table
+        classes.add_row(name, f"{train:,}", percent(train / total), f"{val:,}", style=style)
+    return Group(lines, "", classes)
 
 
 def start_line(device: str, epochs_done: int, epochs: int) -> str:
