@@ -18,9 +18,9 @@ from faceml.reporting import (
     classes_table,
     compare_models,
     evaluation_chapter,
-    mistake_tiles,
+    misclassified_tiles,
     model_card,
-    probabilities_of,
+    predicted_probabilities,
     provenance,
     read_predictions,
     scores_line,
@@ -67,8 +67,8 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     table = predictions.table
     findings = EvaluationFindings(
         predictions=table,
-        calibration=measure_calibration(probabilities_of(table), table["label"].to_numpy()),
-        mistakes=mistake_tiles(table, faces, config.report.mistakes),
+        calibration=measure_calibration(predicted_probabilities(table), table["label"].to_numpy()),
+        misclassified=misclassified_tiles(table, faces, config.report.mistakes),
         embeddings=sample.embeddings if config.report.embeddings else None,
         compared=compare_models(table, others, len(EXPRESSIONS)),
     )
@@ -79,7 +79,7 @@ def run(config: EvaluateConfig) -> EvaluationResult:
         run_folder.write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)})
         yaw_deg = read_yaw(config.data.table)
         num_left_out = sum(map(len, faces.left_out.values()))
-        origin = provenance(config, trained)
+        origin = provenance(config, trained.config)
         card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), num_left_out)
         write_text(run_folder.path / MODEL_CARD_FILE, card)
         answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."

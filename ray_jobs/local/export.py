@@ -21,14 +21,14 @@ from faceml.export import (
     ExportResult,
     QuantizationLoss,
     SplitImages,
-    answer_in_turns,
     differences_from_training,
-    eager,
-    expression_loss,
+    eager_inference,
     load_exportable,
+    measure_expression_loss,
+    measure_verification_loss,
     open_split,
-    recognition_loss,
     refuse_missing_packages,
+    run_alternately,
     write_int8_model,
     write_models,
 )
@@ -90,7 +90,7 @@ def _export(config: ExportConfig, run_folder: RunFolder) -> ExportResult:
     run_folder.remove(*MODEL_FILES, SUMMARY_FILE, REPORT_FILE)
     logger.info("Exporting %s as %s", config.model, " and ".join(config.formats))
     differences = write_models(exportable, config.formats, config.opset, checked, folder)
-    logger.info("The outputs of each file match PyTorch's on %d batches of images", checked.batches)
+    logger.info("The outputs of each file match PyTorch's on %d batches of images", len(checked))
     loss = None
     if config.quantize and split and drawn:
         images = map(split.decoded, drawn.calibration)
@@ -100,11 +100,11 @@ def _export(config: ExportConfig, run_folder: RunFolder) -> ExportResult:
         outputs=tuple(exportable.graph.outputs),
         opset=config.opset if ONNX_FILE in differences else None,
         bytes_of={name: (folder / name).stat().st_size for name in MODEL_FILES if (folder / name).is_file()},
-        checked_batches=checked.batches - len(chosen),
+        checked_batches=len(checked) - len(chosen),
         checked_images=len(chosen),
         differences=differences,
         from_training=differences_from_training(
-            exportable.graph, preprocessing, eager(exportable.graph), checked
+            exportable.graph, preprocessing, eager_inference(exportable.graph), checked
         ),
         calibration_images=len(drawn.calibration) if drawn else 0,
         quantization=loss,
@@ -132,7 +132,7 @@ def _draw_calibration(config: QuantizeConfig, exportable: Exportable, split: Spl
         )
     calibration = _draw(len(split), config.calibration_images, config.seed)
     measured = sorted(set(range(len(split))) - set(calibration))
-    if exportable.names_expressions:
+    if exportable.is_multitask:
         return Calibrated(calibration, measured, None)
     people = split.faces.labels[measured].tolist()
     return Calibrated(calibration, measured, draw_pairs(people, VERIFIED_PAIRS, config.seed, "data.table"))
@@ -143,18 +143,18 @@ def _measure(exportable: Exportable, split: SplitImages, drawn: Calibrated, fold
 
     models = (open_onnx(folder / ONNX_FILE), open_onnx(folder / INT8_FILE))
     with ProgressReport("measure", len(drawn.measured)) as progress:
-        turns = answer_in_turns(split, drawn.measured, models, progress.advance)
+        paired = run_alternately(split, drawn.measured, models, progress.advance)
     if drawn.pairs is None:
-        return expression_loss(split, drawn.measured, exportable.landmark_set, turns)
-    return recognition_loss(split.faces.labels[drawn.measured].numpy(), drawn.pairs, turns)
+        return measure_expression_loss(split, drawn.measured, exportable.landmark_set, paired)
+    return measure_verification_loss(split.faces.labels[drawn.measured].numpy(), drawn.pairs, paired)
 
 
 def _versions(formats: Sequence[str]) -> dict[str, str]:
     if "onnx" not in formats:
         return {"torch": torch.__version__}
-    from faceml.export import versions
+    from faceml.export import onnx_versions
 
-    return {"torch": torch.__version__, **versions()}
+    return {"torch": torch.__version__, **onnx_versions()}
 
 
 def show(result: ExportResult, console: Console) -> None:

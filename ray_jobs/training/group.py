@@ -16,7 +16,7 @@ from faceml.config import RecognitionConfig, ScalingConfig, TrainConfig
 from faceml.errors import StoppedError
 from faceml.metrics import ConfusionMatrix
 from faceml.page import ProgressReport
-from faceml.reporting import Doctor, FirstEstimate, best_first, start_line, watched_figures
+from faceml.reporting import FirstEstimate, TrainingDiagnosis, best_first, start_line, watched_figures
 from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking
 from faceml.storage import atomic_file, translate_outage
 from faceml.training import MODEL_FILE, Metrics, StepRecord
@@ -43,7 +43,7 @@ class GroupJob:
         worker: What each process of the group runs, given `config` as plain values and `events`.
         total_steps: Of the whole training.
         score: The metric by which the best epoch is known.
-        doctor: Looks at the records after each epoch.
+        diagnosis: Diagnoses the training after each epoch.
         tracking: Who is told beside the run folder.
         streams: Data sets that Ray Data brings, by name.
     """
@@ -53,7 +53,7 @@ class GroupJob:
     worker: Callable[[dict[str, Any]], None]
     total_steps: int
     score: str
-    doctor: Doctor
+    diagnosis: TrainingDiagnosis
     tracking: Tracking = field(default_factory=NoTracking)
     streams: Mapping[str, Any] = field(default_factory=dict)
 
@@ -164,5 +164,5 @@ class _Receiver:
         self._job.tracking.log_epochs(self._run_folder.records)
         self._metrics.epoch_done(epoch, metrics)
         logger.info("epoch %d  %s", epoch, watched_figures(metrics))
-        for finding in self._job.doctor.news(self._run_folder.records):
+        for finding in self._job.diagnosis.new_findings(self._run_folder.records):
             logger.info("%s", finding)

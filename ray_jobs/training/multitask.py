@@ -15,12 +15,12 @@ from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
     VALIDATION_ACCURACY,
-    Doctor,
+    TrainingDiagnosis,
     best_record,
     build_training_plan,
     classes_table,
     confusion_of,
-    diagnose,
+    diagnose_multitask,
     epochs_table,
     scores_line,
     training_banner,
@@ -67,9 +67,9 @@ def run(config: TrainConfig) -> dict[str, Any]:
                     config,
                     run_folder,
                     train_worker,
-                    plan.steps_per_epoch * plan.epochs,
+                    plan.total_steps,
                     VALIDATION_ACCURACY,
-                    Doctor(partial(diagnose, weighting=config.weighting)),
+                    TrainingDiagnosis(partial(diagnose_multitask, weighting=config.weighting)),
                     tracking,
                     {STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
                 )

@@ -16,12 +16,12 @@ from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalis
 from faceml.page import Report
 from faceml.reporting import (
     VERIFICATION_ACCURACY,
-    Doctor,
+    TrainingDiagnosis,
     diagnose_recognition,
-    recognition_answer,
     recognition_chapter,
     recognition_table,
     training_summary,
+    verification_line,
 )
 from faceml.runs import BEST_MODEL_FILE, PAIRS_FILE, PEOPLE_FILE, RunFolder, read_metrics, read_summary
 from faceml.storage import write_text
@@ -64,9 +64,11 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
             run_folder.begin(dump_config(config), MAY_CHANGE)
             refuse_other_people(people.train.people, run_folder)
-            doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
+            diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
             total_steps = steps * config.training.epochs
-            job = GroupJob(config, run_folder, recognition_worker, total_steps, VERIFICATION_ACCURACY, doctor)
+            job = GroupJob(
+                config, run_folder, recognition_worker, total_steps, VERIFICATION_ACCURACY, diagnosis
+            )
             records = train_group(job)
         pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
         write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
@@ -78,7 +80,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         }
         run_folder.write_summary(summary)
         chapter = recognition_chapter(config, records, pairs, summary, num_people)
-        run_folder.finish(Report("Face recognition", recognition_answer(summary), [chapter]))
+        run_folder.finish(Report("Face recognition", verification_line(summary), [chapter]))
     return summary
 
 
@@ -111,4 +113,4 @@ def show(config: RecognitionConfig, console: Console) -> None:
     """Print a table of the epochs, and the answer."""
     folder = RunFolder(config.run.folder).path
     console.print(recognition_table(read_metrics(folder)))
-    console.print(recognition_answer(read_summary(folder)), soft_wrap=True)
+    console.print(verification_line(read_summary(folder)), soft_wrap=True)

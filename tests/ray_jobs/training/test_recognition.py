@@ -97,6 +97,6 @@ def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tm
     torch.save(other, tmp_path / "other.pt")
     plain = config.model_dump(mode="json")
     plain["model"]["weights"] = str(tmp_path / "other.pt")
-    with pytest.raises(ConfigError, match="color_order bgr where recognition has rgb"):
+    with pytest.raises(ConfigError, match="color_order bgr instead of rgb"):
         recognition.run(parse_config(RecognitionConfig, plain))
     assert not Path(config.run.folder).exists()
