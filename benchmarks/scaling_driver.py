@@ -21,9 +21,16 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 
 from faceml.config import ExtractConfig, load_config
 from faceml.storage import StorageFolder, StoredFile
-from faceml.tables import SMALLEST_SHARD, compare, image_table
+from faceml.tables import SMALLEST_SHARD, compare_with_table, image_table
 from ray_jobs.cluster import RayCluster
-from ray_jobs.tables import ShardJob, ShardResult, driver, extraction, extraction_job, read_result
+from ray_jobs.tables import (
+    ShardResult,
+    TableJob,
+    actor_pool,
+    build_extraction_job,
+    extraction,
+    read_result,
+)
 
 
 class Notebook:
@@ -54,7 +61,7 @@ class Notebook:
         """Read what an actor said, and note it."""
         result = read_result(row)
         times = {"began_s": result.started_s, "done_s": result.extracted_s}
-        self.shards.append(times | {"images": sum(result.made.values())})
+        self.shards.append(times | {"images": sum(result.extracted.values())})
         self.look()
         return result
 
@@ -80,26 +87,26 @@ def _stores() -> dict[str, int]:
 class Instant:
     """An actor that says at once that it has made a shard."""
 
-    def __init__(self, job: ShardJob) -> None:
+    def __init__(self, job: TableJob) -> None:
         pass
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:
-        """Return a result such as `ShardWorker` returns."""
+        """Return a result such as `ShardActor` returns."""
         now_s = time.time()
         times = {"started_s": now_s - 0.001, "extracted_s": now_s, "ended_s": now_s}
         nothing = {"decode_s": 0.0, "detect_s": 0.0, "write_s": 0.0, "changed": [], "num_changed": 0}
         name = {"node": "here", "detector": "instant"}
-        said = name | times | nothing | {"made": {"ok": SMALLEST_SHARD}, "stopped": None}
+        said = name | times | nothing | {"extracted": {"ok": SMALLEST_SHARD}, "stopped": None}
         return {"result": json.dumps(said)}
 
 
 def feed(config: ExtractConfig, num_shards: int, notebook: Notebook) -> None:
     """Plan so many shards and have them done by actors that do nothing."""
-    driver.ShardWorker = Instant  # type: ignore[misc,assignment]
+    actor_pool.ShardActor = Instant  # type: ignore[misc,assignment]
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
     listing = image_table(files, config.data.extensions)
-    work = compare(listing, StorageFolder(config.output.table), follow_changes=False)
-    notebook.timed("make", driver.make_shards)(extraction_job(config), work)
+    diff = compare_with_table(listing, StorageFolder(config.output.table), follow_changes=False)
+    notebook.timed("make", actor_pool.extract_shards)(build_extraction_job(config), diff)
 
 
 def main() -> None:
@@ -112,15 +119,15 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=0)
     arguments = parser.parse_args()
     config, notebook = load_config(ExtractConfig, arguments.config), Notebook(arguments.gcs_pid)
-    driver.read_result = notebook.read_result
+    actor_pool.read_result = notebook.read_result
     with RayCluster():
         before = _stores()
         notebook.look()
         if arguments.what == "feed":
             feed(config, arguments.shards, notebook)
         else:
-            extraction.find_work = notebook.timed("list", extraction.find_work)
-            driver.make_shards = notebook.timed("make", driver.make_shards)
+            extraction.compute_diff = notebook.timed("list", extraction.compute_diff)
+            actor_pool.extract_shards = notebook.timed("make", actor_pool.extract_shards)
             extraction.run(config)
         after = _stores()
     said = {

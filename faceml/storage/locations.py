@@ -19,8 +19,8 @@ def place_below(folder: str | Path, *names: str) -> str:
 
 
 def split_place(place: str | Path) -> tuple[str, str]:
-    """Return the folder in which something is, and its name there."""
-    path, parameters = _parts(place)
+    """Return the parent folder of a place, absolute if it is local, and the name in it."""
+    path, parameters = _parts(place if is_uri(place) else Path(place).absolute())
     folder, _, name = path.rpartition("/")
     return (folder + parameters, unquote(name)) if is_uri(place) else (folder or "/", name)
 

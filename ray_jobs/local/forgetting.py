@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faceml.runs import SeenBy, runs_that_saw
-from faceml.tables import Forgotten, forget_person
+from faceml.tables import RemovedRows, forget_person
 
 
 class Erasure(NamedTuple):
@@ -20,7 +20,7 @@ class Erasure(NamedTuple):
         dry_run: Whether nothing was removed.
     """
 
-    removed: list[Forgotten]
+    removed: list[RemovedRows]
     seen_by: list[SeenBy]
     dry_run: bool
 

@@ -9,10 +9,8 @@ import pytest
 from PIL import Image
 
 from faceml.images.decoding import RgbImage
-from faceml.landmarks.detector import FaceObservation, HeadPose
+from faceml.landmarks.detector import FaceObservation, HeadPose, head_pose, select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.points import select_points
-from faceml.landmarks.pose import head_pose
 from faceml.tables.schema import LANDMARK_SETS
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]

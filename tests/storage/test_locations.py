@@ -33,3 +33,11 @@ def test_place_below__goes_before_the_parameters_and_is_split_again(folder: str 
 )
 def test_split_place__at_the_top(place: str, parts: tuple[str, str]) -> None:
     assert split_place(place) == parts
+
+
+def test_split_place__of_a_relative_path_is_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert split_place("weights.pt") == (str(tmp_path), "weights.pt")
+    assert split_place(Path("runs/weights.pt")) == (str(tmp_path / "runs"), "weights.pt")

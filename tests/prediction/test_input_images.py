@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from faceml.config.config_error import ConfigError
-from faceml.prediction.found_images import find_images
+from faceml.prediction.input_images import find_images
 
 ENDINGS = (".jpg", ".png")
 
