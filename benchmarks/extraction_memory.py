@@ -49,7 +49,7 @@ def peak_memory(root: Path) -> dict[str, float]:
 KINDS = {
     "driver": "ray_jobs.tables.extraction",
     "detector": "faceml.tables.extraction_server",
-    "actor": "ShardWorker",
+    "actor": "ShardActor",
 }
 
 

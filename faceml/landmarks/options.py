@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceml.config import DetectedFaces, ExtractConfig, LandmarkerConfig, WholeFaces
+from faceml.config import DetectedFaces, EmbedConfig, ExtractConfig, LandmarkerConfig, WholeFaces
 from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
 from faceml.landmarks.training_copy import EmbedOptions
 from faceml.tables import RowExtractor
@@ -108,12 +108,6 @@ def build_face_detection(config: DetectedFaces | WholeFaces) -> DetectorOptions 
 def build_extractor_settings(config: ExtractConfig) -> ExtractorSettings:
     """Build the settings of an extraction's processes."""
     data, landmarker, output = config.data, config.landmarker, config.output
-    embed = output.embed and EmbedOptions(
-        output.embed.size,
-        output.embed.quality,
-        output.embed.crop.margin if output.embed.crop else None,
-        output.embed.align,
-    )
     return ExtractorSettings(
         root=data.root,
         detector=build_detector_options(landmarker),
@@ -122,9 +116,14 @@ def build_extractor_settings(config: ExtractConfig) -> ExtractorSettings:
         max_pixels=data.max_pixels,
         reduce=landmarker.decode == "reduced",
         store_mesh=output.store_mesh,
-        embed=embed,
+        embed=_build_embed_options(output.embed) if output.embed else None,
         timeout_s=landmarker.timeout_s,
     )
+
+
+def _build_embed_options(config: EmbedConfig) -> EmbedOptions:
+    margin = config.crop.margin if config.crop else None
+    return EmbedOptions(config.size, config.quality, margin, config.align)
 
 
 def detector_metadata() -> dict[str, str]:

@@ -1,6 +1,5 @@
 from .drawing import draw_predictions as draw_predictions
 from .extraction import (
-    PredictionSettings as PredictionSettings,
     build_prediction_settings as build_prediction_settings,
     file_digest as file_digest,
 )

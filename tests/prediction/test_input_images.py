@@ -35,7 +35,7 @@ def test_find_images__gives_each_a_name_of_its_own(album: Path) -> None:
 @pytest.mark.parametrize(
     ("places", "told"),
     [
-        ([], "data.paths: names no images"),
+        ([], "data.paths: no images are given"),
         (["nowhere"], "nowhere: no such image or folder."),
         (["empty"], "empty: no images below it. data.extensions are .jpg, .png."),
     ],
