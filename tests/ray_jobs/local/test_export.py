@@ -31,8 +31,8 @@ from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs.local import export
 from tests.browser.page import faults_of
+from tests.job import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
 MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
 
