@@ -10,8 +10,6 @@ import logging
 import os
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +76,9 @@ class ImageCopies:
     def _ensure_written(self) -> Path:
         """Write the flat file unless it exists, and return the path of its index."""
         index = self._file.with_suffix(".index")
-        with _FileLock(self._file.with_suffix(".lock")):
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one process of this machine writes, the others wait
             if not (index.is_file() and self._file.is_file()):
                 self._write(index)
         return index
@@ -127,24 +127,6 @@ def _folder(cache: Path | None) -> Path:
 def _prefix(table: StorageFolder) -> str:
     """Return the prefix of the names of a table's files."""
     return hashlib.sha256(table.uri.encode()).hexdigest()[:12] + "-"
-
-
-class _FileLock:
-    """Exclusive lock between the processes of this machine."""
-
-    def __init__(self, lock: Path) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> Self:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        self._held = self._lock.open("w")
-        fcntl.flock(self._held, fcntl.LOCK_EX)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.close()
 
 
 def _version(table: StorageFolder) -> str:

@@ -5,7 +5,7 @@ Shape letters: L landmarks of a set.
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -17,16 +17,7 @@ MESH_POINTS = 478
 Status = Literal[
     "ok", "no_face", "undecodable", "empty_file", "too_large", "unreadable", "crashed", "timed_out"
 ]
-STATUSES: tuple[Status, ...] = (
-    "ok",
-    "no_face",
-    "undecodable",
-    "empty_file",
-    "too_large",
-    "unreadable",
-    "crashed",
-    "timed_out",
-)
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from faceml.config import Config, ConfigError
+from faceml.config import Config, ConfigError, dotted_keys
 from faceml.page import first_names
 from faceml.storage import StorageFolder
 from faceml.tables import (
@@ -132,14 +132,4 @@ def require_same_settings(table: StorageFolder, schema: pa.Schema) -> None:
 
 def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     detector = json.loads(metadata["faceml.detector"])
-    return dict(_leaves({"detector": detector} | json.loads(metadata["faceml.extraction"]), ""))
-
-
-def _leaves(section: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    return [
-        leaf
-        for key, value in section.items()
-        for leaf in (
-            _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(prefix + key, value)]
-        )
-    ]
+    return dotted_keys({"detector": detector} | json.loads(metadata["faceml.extraction"]))
