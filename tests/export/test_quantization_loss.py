@@ -11,7 +11,7 @@ from faceml.export.agreement import Answer, Answers, Images
 from faceml.export.paired_inference import answer_in_turns
 from faceml.export.quantization_loss import expression_loss
 from faceml.export.split_images import SplitImages, open_split
-from faceml.statistics.paired_proportions import paired_shares_interval
+from faceml.statistics.proportions import paired_shares_interval
 from faceml.tables.schema import LANDMARK_SETS
 
 MEASURED = [1, 2, 3, 5, 8, 9, 10, 11, 13, 17, 19, 20]
