@@ -3,6 +3,7 @@
 Shape letters: n replicates, which are as many pairs where values are paired.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,16 +112,12 @@ def replicates_needed(
     Returns:
         At least 2; None where more than `MOST_REPLICATES` would be needed, as for no difference at all.
     """
-    from scipy.special import nctdtr, stdtrit
-
     if deviation == 0:
         return 2 if difference else None
-    counts = np.arange(2, MOST_REPLICATES + 1)
-    critical = stdtrit(counts - 1, 1 - significance / 2)
-    noncentrality = np.sqrt(counts) * abs(difference) / deviation
-    lower, upper = (nctdtr(counts - 1, noncentrality, limit) for limit in (-critical, critical))
-    enough = counts[lower + 1 - upper >= power]
-    return int(enough[0]) if len(enough) else None
+    effect = abs(difference) / deviation
+    if _power(effect, MOST_REPLICATES, significance) < power:
+        return None
+    return next(n for n in range(2, MOST_REPLICATES + 1) if _power(effect, n, significance) >= power)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -152,3 +149,13 @@ def _t_test(confidence: float, *samples: Sequence[float]) -> tuple[Interval, flo
         )
         low, high = test.confidence_interval(confidence)
     return (float(low), float(high)), float(test.pvalue)
+
+
+def _power(effect: float, count: int, significance: float) -> float:
+    """Compute the probability that a two-sided paired t test of `count` pairs rejects."""
+    from scipy.special import nctdtr, stdtrit
+
+    critical = float(stdtrit(count - 1, 1 - significance / 2))
+    noncentrality = math.sqrt(count) * effect
+    lower, upper = (float(nctdtr(count - 1, noncentrality, limit)) for limit in (-critical, critical))
+    return lower + 1 - upper
