@@ -57,8 +57,9 @@ def matched_differences(table: pd.DataFrame, value: str, baseline: str) -> pd.Da
 
     Scores are means over the settings that only one of the values has.
     """
-    cells = table.groupby(["value", "setting", "seed"])[MEASURED].agg(lambda scores: scores.mean(skipna=False))
-    return (cells.loc[value] - cells.loc[baseline]).dropna(subset="score")
+    cells = table.groupby(["value", "setting", "seed"])[MEASURED]
+    means = cells.agg(lambda scores: scores.mean(skipna=False))
+    return (means.loc[value] - means.loc[baseline]).dropna(subset="score")
 
 
 def tuned_differences(table: pd.DataFrame, value: str, baseline: str, direction: int) -> pd.DataFrame:
