@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from faceml.errors import StoppedError
 from faceml.export.graph import FaceGraph
-from faceml.storage import StoppedError
 
 Images = npt.NDArray[np.uint8]
 """uint8 RGB of shape (B, H, W, 3)."""

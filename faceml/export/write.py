@@ -7,7 +7,7 @@ from pathlib import Path
 from faceml.export.agreement import Differences, Images, eager, largest_differences, refuse_differences
 from faceml.export.exportable import Exportable
 from faceml.export.program import export_program, open_program, write_program
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 ONNX_FILE = "model.onnx"
 INT8_FILE = "model_int8.onnx"
@@ -40,12 +40,12 @@ def write_models(
         if "onnx" in formats:
             from faceml.export.onnx_file import open_onnx, write_onnx
 
-            partial = written.enter_context(AtomicPath(folder / ONNX_FILE))
+            partial = written.enter_context(atomic_file(folder / ONNX_FILE))
             write_onnx(program, graph, opset, exportable.metadata, partial)
             differences[ONNX_FILE] = largest_differences(reference, open_onnx(partial), checked)
             refuse_differences(differences[ONNX_FILE], ONNX_FILE)
         if "exported_program" in formats:
-            partial = written.enter_context(AtomicPath(folder / PROGRAM_FILE))
+            partial = written.enter_context(atomic_file(folder / PROGRAM_FILE))
             write_program(program, exportable.metadata, partial)
             found = open_program(partial, graph.outputs)
             differences[PROGRAM_FILE] = largest_differences(reference, found, checked)
@@ -63,5 +63,5 @@ def write_int8_model(folder: Path, images: Iterable[Images], weight_bits: int) -
     """
     from faceml.export.quantization import write_int8
 
-    with AtomicPath(folder / INT8_FILE) as partial:
+    with atomic_file(folder / INT8_FILE) as partial:
         write_int8(folder / ONNX_FILE, images, weight_bits, partial)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, TypeVar, get_args
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from faceml.config import BackboneName, ConfigError, ModelConfig
+from faceml.errors import translate_errors
 from faceml.storage import is_tensor_file, read_tensors
 
 PREFIX = "backbone."
@@ -122,14 +122,14 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
         name = backbone_name(backbone.state_dict())
         assert name is not None, "not a backbone from build_backbone"
         imagenet = _ARCHITECTURES[name].imagenet
-        with _ReadingWeights(f"imagenet ({imagenet.url})"):
+        with _translate_unreadable(f"imagenet ({imagenet.url})"):
             checkpoint = imagenet.get_state_dict(
                 progress=False, check_hash=True, weights_only=True, map_location="cpu"
             )
     else:
         if not is_tensor_file(weights):
             raise ConfigError(_complaint(weights, "there is no such file"))
-        with _ReadingWeights(weights):
+        with _translate_unreadable(weights):
             checkpoint = read_tensors(weights)
         if not isinstance(checkpoint, Mapping):
             raise ConfigError(_complaint(weights, f"holds a {type(checkpoint).__name__}, not a state dict"))
@@ -140,23 +140,15 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
     backbone.load_state_dict(state)
 
 
-class _ReadingWeights:
-    """Turn any failure to read or download weights into a `ConfigError`: what to read was a setting."""
+def _translate_unreadable(source: str) -> translate_errors[Exception]:
+    """Raise `ConfigError` in place of any error of reading or downloading weights."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def translate(error: Exception) -> ConfigError:
+        reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
+        return ConfigError(_complaint(source, f"cannot be read ({type(error).__name__}: {reason})"))
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # A file that is no checkpoint can make the unpickler stumble over anything.
-        if isinstance(error, Exception):
-            reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
-            complaint = _complaint(self._source, f"cannot be read ({type(error).__name__}: {reason})")
-            raise ConfigError(complaint) from error
+    # The unpickler can raise any error for a file that is not a checkpoint.
+    return translate_errors(Exception, translate)
 
 
 def _complaint(source: str, reason: str) -> str:

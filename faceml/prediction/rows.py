@@ -7,7 +7,7 @@ from faceml.prediction.prediction_files import prediction_row
 from faceml.prediction.predictor import FacePredictor, SeenImage
 from faceml.storage import StoredFile
 from faceml.tables import Row, Status, row_without_image
-from faceml.training import StoppedByFullGpu
+from faceml.training import translate_full_gpu
 
 TAKES_LESS = "Lower batch_size, or raise workers.gpus_each, so that fewer processes share a GPU."
 
@@ -45,7 +45,7 @@ class PredictionRows:
         Raises:
             StoppedError: The GPU has no memory for them.
         """
-        with StoppedByFullGpu(TAKES_LESS):
+        with translate_full_gpu(TAKES_LESS):
             predictions = self._predictor.tell([image for _, image in seen])
         return [
             row | prediction_row(prediction) for (row, _), prediction in zip(seen, predictions, strict=True)

@@ -25,9 +25,9 @@ from .run_folder import (
 from .tracker import NoTracking as NoTracking, Tracking as Tracking
 from .tracking import build_tracking as build_tracking
 from .trial_folder import (
-    FailureNoted as FailureNoted,
     Outcome as Outcome,
     TrialFolder as TrialFolder,
     in_one_line as in_one_line,
+    record_failure as record_failure,
 )
 from .working_copy import WorkingCopy as WorkingCopy, put_file as put_file

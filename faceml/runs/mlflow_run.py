@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from faceml import __version__
 from faceml.config import SQLITE, ConfigError
+from faceml.errors import catch_errors, translate_errors
 from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE, MLFLOW_FILE, REPORT_FILE, SUMMARY_FILE
 from faceml.runs.tracker import Record
 from faceml.runs.working_copy import WorkingCopy
@@ -61,8 +62,8 @@ class MlflowRun:
         self._params = params
         self._log_model = log_model
         self._told = set[int]()
-        self._outage = _Outage(uri)
-        with _SilenceAsConfigError(uri):
+        self._is_out = False
+        with _translate_silence(uri):
             self._client = mlflow.tracking.MlflowClient(tracking_uri=uri)
             found = self._client.get_experiment_by_name(experiment)
         if found is not None and found.lifecycle_stage != "active":
@@ -76,7 +77,7 @@ class MlflowRun:
         Raises:
             ConfigError: MLflow does not answer.
         """
-        with _SilenceAsConfigError(self._uri):
+        with _translate_silence(self._uri):
             self.run_id = self._interrupted_run() or self._new_run()
             self._client.update_run(self.run_id, status="RUNNING")
             self._log_params()
@@ -90,27 +91,42 @@ class MlflowRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            with self._outage:
+            with catch_errors(Exception) as caught:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 self._client.set_terminated(self.run_id, "KILLED" if interrupted else "FAILED")
+            self._log_outage(caught.error)
 
     def tell(self, records: Sequence[Record]) -> None:
         """Log the metrics of those epochs that MLflow does not have yet."""
-        with self._outage:
+        with catch_errors(Exception) as caught:
             for record in records:
                 if record["epoch"] not in self._told:
                     self._log_metrics(record, step=record["epoch"])
                     self._told.add(record["epoch"])
+        self._log_outage(caught.error)
 
     def finish(self, summary: Record) -> None:
         """Log the best epoch's metrics as `best/…`, upload the results, and end the run."""
-        with self._outage:
+        with catch_errors(Exception) as caught:
             best = {f"best/{name}": value for name, value in summary["best"].items()}
             self._log_metrics(best | {"wall_s": summary["wall_s"]}, step=summary["epochs"])
             model = (BEST_MODEL_FILE,) if self._log_model else ()
             for name in (SUMMARY_FILE, REPORT_FILE, *model):
                 self._client.log_artifact(self.run_id, str(self._folder / name))
             self._client.set_terminated(self.run_id, "FINISHED")
+        self._log_outage(caught.error)
+
+    def _log_outage(self, error: Exception | None) -> None:
+        """Log the first error of an outage, and its end; training continues in either case."""
+        if error is not None and not self._is_out:
+            logger.warning(
+                "MLflow at %s does not answer (%s). The training goes on; the run folder has all of it.",
+                self._uri,
+                _cause(error, sys.exception()),
+            )
+        elif error is None and self._is_out:
+            logger.info("MLflow answers again.")
+        self._is_out = error is not None
 
     def _interrupted_run(self) -> str | None:
         """Return the id of the run that the run folder names, None if there is none at this place."""
@@ -181,47 +197,12 @@ def _cause(error: BaseException, handled: BaseException | None = None) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-class _SilenceAsConfigError:
-    """Turn any error of MLflow inside the block into a `ConfigError`."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, Exception):
-            raise ConfigError(
-                f"tracking.uri: MLflow at {self._uri} does not answer ({_cause(error)}). Start it, name "
-                "another place, or train without: --set tracking=null"
-            ) from error
-
-
-class _Outage:
-    """Keep errors of MLflow inside the block from the training; the first is told, and the end of them."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._is_out = False
-
-    def __enter__(self) -> Self:
-        self._handled = sys.exception()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        failed = isinstance(error, Exception)
-        if failed and not self._is_out:
-            logger.warning(
-                "MLflow at %s does not answer (%s). The training goes on; the run folder has all of it.",
-                self._uri,
-                _cause(error, self._handled) if error else "",
-            )
-        elif self._is_out and error is None:
-            logger.info("MLflow answers again.")
-        self._is_out = failed
-        return failed
+def _translate_silence(uri: str) -> translate_errors[Exception]:
+    """Raise `ConfigError` in place of any error of MLflow."""
+    return translate_errors(
+        Exception,
+        lambda error: ConfigError(
+            f"tracking.uri: MLflow at {uri} does not answer ({_cause(error)}). Start it, name another place, "
+            "or train without: --set tracking=null"
+        ),
+    )

@@ -9,7 +9,7 @@ from faceml.metrics import ConfusionMatrix
 from faceml.runs.run_folder import RunFolder
 from faceml.runs.trial_folder import CHECKPOINT_FOLDER, TrialFolder
 from faceml.runs.working_copy import WorkingCopy, put_file
-from faceml.storage import StoppedByOutage
+from faceml.storage import translate_outage
 from faceml.training import STATE_FILE, Metrics
 
 
@@ -51,7 +51,7 @@ class OpenedTrial:
             return
         with TemporaryDirectory() as path:
             save(Path(path))
-            with StoppedByOutage(folder.uri):
+            with translate_outage(folder.uri):
                 put_file(Path(path, STATE_FILE), folder, f"{CHECKPOINT_FOLDER}/{STATE_FILE}")
 
 

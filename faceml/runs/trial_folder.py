@@ -8,20 +8,16 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from faceml.config import ConfigError
+from faceml.errors import StoppedError, UnreachableError, flatten_message, translate_errors
 from faceml.runs.files import CONFUSION, METRICS_FILE, parse_metrics
 from faceml.storage import (
-    StoppedByOutage,
-    StoppedError,
     StorageFolder,
-    UnreachableError,
     place_below,
-    read_json,
-    remove_folder,
     split_place,
+    translate_outage,
 )
 from faceml.training import STATE_FILE
 
@@ -73,7 +69,7 @@ class TrialFolder:
     @property
     def has_begun(self) -> bool:
         """Whether its settings are written down."""
-        with StoppedByOutage(self.place):
+        with translate_outage(self.place):
             return self.folder.has(SETTINGS_FILE)
 
     @property
@@ -104,13 +100,13 @@ class TrialFolder:
     @property
     def checkpoint(self) -> str | None:
         """Path or URI of the folder of the state to go on from, if there is one."""
-        with StoppedByOutage(self.place):
+        with translate_outage(self.place):
             is_there = self.folder.has(f"{CHECKPOINT_FOLDER}/{STATE_FILE}")
         return place_below(self.place, CHECKPOINT_FOLDER) if is_there else None
 
     def content(self, name: str) -> bytes | None:
         """Return what a file in the folder holds, if there is one."""
-        with StoppedByOutage(self.place):
+        with translate_outage(self.place):
             content = self.folder.read(name) if self.folder.has(name) else None
         return content if isinstance(content, bytes) else None
 
@@ -125,49 +121,42 @@ class TrialFolder:
 
     def remove_checkpoint(self) -> None:
         """Remove the checkpoint, also what a driver that was killed while it did so has left of it."""
-        with StoppedByOutage(self.place):
-            remove_folder(StorageFolder(place_below(self.place, CHECKPOINT_FOLDER)))
+        with translate_outage(self.place):
+            StorageFolder(place_below(self.place, CHECKPOINT_FOLDER)).remove()
 
     def _read(self, name: str) -> Any:
-        with StoppedByOutage(self.place):
-            return read_json(self.folder, name)
+        with translate_outage(self.place):
+            return self.folder.read_json(name)
 
     def _write(self, name: str, value: Any) -> None:
-        with StoppedByOutage(self.place):
+        with translate_outage(self.place):
             self.folder.write(name, (json.dumps(value) + "\n").encode())
 
 
-class FailureNoted:
-    """Write down why a trial fails inside the block; the error goes on, and so ends the process.
+def record_failure(folder: TrialFolder) -> translate_errors[Exception]:
+    """Write the reason why the block fails as the trial's outcome; the error itself passes.
 
-    A store that cannot be reached is no reason to fail: the trial goes on when it can be.
+    Neither a scheduler that ends the process (`SystemExit`) nor a store that cannot be reached makes a trial
+    fail.
 
-    A process that is started in its stead fails at once, for the same reason: only a death that nobody
-    explained is worth another try.
+    Raises:
+        StoppedError: The trial has failed before. A process that is started in place of another one fails
+            for the same reason; only the unexplained death of a process is worth another attempt.
     """
 
-    def __init__(self, folder: TrialFolder) -> None:
-        self._folder = folder
+    def record(error: Exception) -> None:
+        if not isinstance(error, UnreachableError) and folder.outcome is None:
+            folder.end(Outcome(error=in_one_line(error)))
 
-    def __enter__(self) -> Self:
-        outcome = self._folder.outcome
-        if outcome is not None and outcome.error:
-            raise StoppedError(outcome.error)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Not SystemExit, which is how a scheduler stops a trial.
-        if not isinstance(error, Exception) or isinstance(error, UnreachableError):
-            return
-        if self._folder.outcome is None:
-            self._folder.end(Outcome(error=in_one_line(error)))
+    outcome = folder.outcome
+    if outcome is not None and outcome.error:
+        raise StoppedError(outcome.error)
+    return translate_errors(Exception, record)
 
 
 def in_one_line(error: BaseException) -> str:
     """Return what an error says, in one line that is not too long, with its kind unless it is ours."""
-    text = " ".join(str(error).split())
+    text = flatten_message(error)
     shortened = text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
     kind = "" if isinstance(error, StoppedError | ConfigError) else type(error).__name__
     return ": ".join(filter(None, [kind, shortened]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from faceml.runs.files import REPORT_FILE
-from faceml.storage import StoppedByOutage, StorageFolder, split_place, user_cache
+from faceml.storage import StorageFolder, split_place, translate_outage, user_cache
 
 
 class WorkingCopy:
@@ -48,7 +48,7 @@ class WorkingCopy:
             return
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
-        with StoppedByOutage(self.folder.uri):
+        with translate_outage(self.folder.uri):
             for name in self.folder.files():
                 content = self.folder.read(name)
                 if isinstance(content, bytes):
@@ -65,7 +65,7 @@ class WorkingCopy:
         if self.folder.is_local:
             return
         files = sorted(self.path.glob("[!.]*"), key=lambda file: (file.name == REPORT_FILE, file.name))
-        with StoppedByOutage(self.folder.uri):
+        with translate_outage(self.folder.uri):
             for file in filter(Path.is_file, files):
                 version = _version(file)
                 if self._in_store.get(file.name) != version:
@@ -81,7 +81,7 @@ class WorkingCopy:
         """
         (self.path / name).unlink(missing_ok=True)
         if self._in_store.pop(name, None) is not None:
-            with StoppedByOutage(self.folder.uri):
+            with translate_outage(self.folder.uri):
                 self.folder.delete(name)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceml.search.trial import Trial, ranked, setting_keys
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 TRIALS = "trials"
 EPOCHS = "epochs"
@@ -55,7 +55,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     frame = table.to_pandas(types_mapper=pd.ArrowDtype)
     for name in frame.select_dtypes(pd.ArrowDtype(pa.string())):
         frame[name] = frame[name].map(_cell, na_action="ignore")
-    with AtomicPath(path.with_name(f"{path.name}.csv")) as partial:
+    with atomic_file(path.with_name(f"{path.name}.csv")) as partial:
         frame.to_csv(partial, index=False, encoding="utf-8-sig", lineterminator="\r\n")
 
 
@@ -111,7 +111,7 @@ def setting_column(values: Sequence[Any]) -> pa.Array:
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
-    with AtomicPath(path.with_name(f"{path.name}.parquet")) as partial:
+    with atomic_file(path.with_name(f"{path.name}.parquet")) as partial:
         pq.write_table(table, partial, compression="zstd")
 
 

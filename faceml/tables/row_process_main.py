@@ -12,16 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 
-from faceml.config import ConfigError
-from faceml.storage import ReadFailure, StoppedError, StorageFolder, StoredFile
+from faceml.errors import flatten_message, translate_errors
+from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageFolder, StoredFile
 from faceml.tables.row_maker import Failed, RowMaker, RowSettings, RowsMade, RowsWanted
 
-REFUSED = (OSError, ConfigError, StoppedError)
-"""Errors that say in one line why it cannot go on, such as a store without an answer."""
 REMOTE_READERS = 8
 """Files of an object store on their way at once: at 50 ms each they keep up with a detector of 10 ms."""
 
@@ -32,10 +30,10 @@ def main(descriptor: int) -> None:
     with Connection(descriptor) as parent, suppress(EOFError):
         settings: RowSettings = parent.recv()
         with ExitStack() as stack:
-            with _TellParent(parent, REFUSED):
+            with _report_to(parent, REPORTABLE_ERRORS):
                 maker = stack.enter_context(settings.open())
             parent.send("ready")
-            with _TellParent(parent, REFUSED, f"{settings.root}: "):
+            with _report_to(parent, REPORTABLE_ERRORS, f"{settings.root}: "):
                 root = StorageFolder(settings.root)
                 while True:
                     _make_rows(maker, root, parent.recv(), settings, parent)
@@ -50,7 +48,7 @@ def _make_rows(
             seen.append(maker.look(file, data))
         if len(seen) == wanted.rows_per_message or number == len(wanted.files):
             # A mistake in here is no image's: it would come again with others.
-            with _TellParent(parent, (Exception,)), _Alarm(settings.timeout_s * len(seen)):
+            with _report_to(parent, (Exception,)), _Alarm(settings.timeout_s * len(seen)):
                 rows = maker.rows(seen)
             parent.send(RowsMade(rows, maker.decode_s - decode_s, maker.detect_s - detect_s))
             decode_s, detect_s, seen = maker.decode_s, maker.detect_s, []
@@ -94,29 +92,22 @@ def _contents(
             yield first, data.result()
 
 
-class _TellParent:
-    """Send the parent the message of an error that ends the block.
+def _report_to(
+    parent: Connection, kinds: tuple[type[Exception], ...], prefix: str = ""
+) -> translate_errors[Exception]:
+    """Send the parent process the message of an error of the block; the error itself passes.
 
     Args:
-        parent: Is told.
-        kinds: Of errors.
-        prefix: What the message is about.
+        parent: Connection to the parent.
+        kinds: Types of the errors.
+        prefix: Beginning of the message.
     """
 
-    def __init__(self, parent: Connection, kinds: tuple[type[Exception], ...], prefix: str = "") -> None:
-        self._parent = parent
-        self._kinds = kinds
-        self._prefix = prefix
+    def report(error: Exception) -> None:
+        if not isinstance(error, ConnectionError):  # which means that the parent itself is gone
+            parent.send(Failed(prefix + flatten_message(error)))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        gone = isinstance(error, ConnectionError)  # the parent itself, whom nothing can be told
-        if isinstance(error, self._kinds) and not gone:
-            self._parent.send(Failed(self._prefix + " ".join(str(error).split())))
+    return translate_errors(kinds, report)
 
 
 if __name__ == "__main__":

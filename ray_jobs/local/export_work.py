@@ -34,7 +34,7 @@ from faceml.export import (
 from faceml.page import ProgressReport, Report, write_report
 from faceml.reporting import export_chapter, export_summary
 from faceml.runs import BEST_MODEL_FILE, REPORT_FILE, SUMMARY_FILE, WorkingCopy, write_config, write_summary
-from faceml.storage import StoppedByOutage
+from faceml.storage import translate_outage
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def export(config: ExportConfig) -> ExportResult:
 def _delete_earlier(run_folder: WorkingCopy) -> None:
     """Delete what an earlier export has left: it would be taken for this one's, should this be refused."""
     for name in (*MODEL_FILES, SUMMARY_FILE, REPORT_FILE):
-        with StoppedByOutage(run_folder.folder.uri):
+        with translate_outage(run_folder.folder.uri):
             run_folder.folder.delete(name)
         (run_folder.path / name).unlink(missing_ok=True)
 

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 import faceml
+from faceml.errors import catch_errors
 from faceml.landmarks import ExtractorSettings, find_model_bundle
-from faceml.storage import StopNoted, StorageFolder, user_cache
+from faceml.storage import REPORTABLE_ERRORS, StorageFolder, user_cache
 from faceml.tables import ExtractorProcess
 
 PACKAGES = ("torch", "torchvision", "ray", "mediapipe", "opencv-python", "pyarrow", "pydantic")
@@ -141,7 +142,7 @@ def start_ray() -> Iterator[Check]:
     from ray_jobs.cluster import RayCluster, cluster_resources
 
     started_s = time.monotonic()
-    with StopNoted() as stop, RayCluster():
+    with catch_errors(*REPORTABLE_ERRORS) as stop, RayCluster():
         answer = ray.get(ray.remote(num_cpus=1)(_answer).remote())
         there = cluster_resources()
         seconds = time.monotonic() - started_s
@@ -159,13 +160,13 @@ def _answer() -> str:
 
 def extraction(landmarker: Path | None, seconds: float) -> Iterator[Check]:
     """Look for the landmark model, and extract with it for so many seconds."""
-    with StopNoted() as stop:
+    with catch_errors(*REPORTABLE_ERRORS) as stop:
         model_path = find_model_bundle(landmarker)
     if stop.message:
         yield Check("landmark model", "missing", stop.message)
         return
     yield Check("landmark model", str(model_path))
-    with StopNoted() as stop, tempfile.TemporaryDirectory() as folder:
+    with catch_errors(*REPORTABLE_ERRORS) as stop, tempfile.TemporaryDirectory() as folder:
         speed, found = _time_detector(Path(folder), model_path, seconds)
         minutes = AFFECTNET_IMAGES / (speed * _cpus()) / 60
         yield Check(

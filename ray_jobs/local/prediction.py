@@ -24,7 +24,7 @@ from faceml.prediction import (
     write_lines,
     write_predictions,
 )
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> 
         return
     if file.suffix.lower() not in (".jpg", ".jpeg"):
         file = file.with_name(f"{file.name}.jpg")
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
 
 

@@ -6,7 +6,7 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, build_arm_config, dump_config, parse_config
-from faceml.runs import PAIRS_FILE, FailureNoted, TrialFolder, open_trial, write_config
+from faceml.runs import PAIRS_FILE, TrialFolder, open_trial, record_failure, write_config
 from faceml.training import build_people, build_recognition_trainer, score_split, set_up_process, write_pairs
 from ray_jobs.cluster import set_up_log
 from ray_jobs.search.trial import TuneObserver, go_on, trial_folder
@@ -19,7 +19,7 @@ def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None
     """
     config = parse_config(StudyConfig, plain)
     folder = trial_folder(config, suggested["trial"])
-    with FailureNoted(folder):
+    with record_failure(folder):
         _train_arm(config, folder, suggested["settings"], cpus)
 
 

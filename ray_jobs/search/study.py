@@ -11,6 +11,7 @@ from ray.tune.search import Searcher
 from rich.console import Console
 
 from faceml.config import StudyConfig, build_arm_config, check_inputs, refuse_unequal_arms, with_checked_arms
+from faceml.errors import StoppedError
 from faceml.models import build_backbone_from, refuse_other_normalisation
 from faceml.page import Report, write_report
 from faceml.reporting import (
@@ -24,7 +25,6 @@ from faceml.reporting import (
 )
 from faceml.runs import PAIRS_FILE, REPORT_FILE, write_summary
 from faceml.search import ArmStudy, compare_arms
-from faceml.storage import StoppedError
 from faceml.training import build_people, read_pairs_table, recognition_steps
 from ray_jobs.cluster import RayCluster, require_reach
 from ray_jobs.search.arm import run_arm

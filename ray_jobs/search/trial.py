@@ -10,8 +10,8 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, TuneConfig, build_running_trial, dump_config, parse_config
-from faceml.runs import FailureNoted, OpenedTrial, TrialFolder, open_trial, write_broken_step, write_config
-from faceml.storage import StoppedByOutage, place_below
+from faceml.runs import OpenedTrial, TrialFolder, open_trial, record_failure, write_broken_step, write_config
+from faceml.storage import place_below, translate_outage
 from faceml.training import BrokenStep, EpochRecord, StepRecord, data_openings, opened_faces, set_up_process
 from ray_jobs.cluster import set_up_log
 
@@ -49,7 +49,7 @@ def run_trial(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> No
     """Train one trial in this process."""
     job = TrialJob(plain, suggested["trial"], suggested["settings"], cpus)
     config = parse_config(TuneConfig, plain)
-    with FailureNoted(trial_folder(config, job.trial)):
+    with record_failure(trial_folder(config, job.trial)):
         device = torch.device("cuda" if config.trial.gpus else "cpu")
         train_trial(job, config, device, 0, ray.tune.report)
 
@@ -92,7 +92,7 @@ def go_on(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -> None:
     """
     checkpoint = folder.checkpoint
     if checkpoint is not None:
-        with StoppedByOutage(checkpoint):
+        with translate_outage(checkpoint):
             trainer.resume(checkpoint)
     for record in folder.records[: trainer.epochs_done]:
         report(record | {"data_openings": data_openings()})
@@ -142,5 +142,5 @@ class TuneObserver:
 
     def on_broken_step(self, record: BrokenStep) -> None:
         """Keep what it tells."""
-        with StoppedByOutage(self._folder.place):
+        with translate_outage(self._folder.place):
             write_broken_step(record, self._rank, self._folder.folder)

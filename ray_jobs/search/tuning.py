@@ -21,6 +21,7 @@ from faceml.config import (
     corners,
     dump_config,
 )
+from faceml.errors import StoppedError
 from faceml.models import refuse_unusable_weights
 from faceml.page import Report, write_report
 from faceml.quality import audit_leakage
@@ -43,7 +44,7 @@ from faceml.search import (
     write_answers,
     write_trials,
 )
-from faceml.storage import StoppedByOutage, StoppedError, StorageFolder, place_below, read_json, write_text
+from faceml.storage import StorageFolder, place_below, translate_outage, write_text
 from faceml.training import opened_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_config
@@ -132,8 +133,8 @@ def _best_settings(trials: list[Trial]) -> dict[str, Any]:
 
 
 def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
-    with StoppedByOutage(config.run.folder):
-        summary = read_json(StorageFolder(config.run.folder), SUMMARY_FILE) or {}
+    with translate_outage(config.run.folder):
+        summary = StorageFolder(config.run.folder).read_json(SUMMARY_FILE) or {}
     found = summary.get(RETRAINED)
     return found is not None and found["seeds"] == list(settings.seeds)
 

@@ -1,5 +1,5 @@
 from . import multitask as multitask, recognition as recognition
-from .errors import OutageAsItself as OutageAsItself
+from .errors import translate_worker_outage as translate_worker_outage
 from .multitask import needed_resources as needed_resources
 from .resuming import (
     enter_run_folder as enter_run_folder,

@@ -13,15 +13,16 @@ import ray.train
 import ray.train.torch
 
 from faceml.config import RecognitionConfig, ScalingConfig, TrainConfig
+from faceml.errors import StoppedError
 from faceml.metrics import ConfusionMatrix
 from faceml.page import ProgressReport
 from faceml.reporting import Doctor, FirstEstimate, best_first, start_line, watched_figures
 from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking, WorkingCopy
-from faceml.storage import AtomicPath, StoppedByOutage, StoppedError
+from faceml.storage import atomic_file, translate_outage
 from faceml.training import MODEL_FILE, Metrics, StepRecord
 from ray_jobs.cluster import EventChannel, EventSender, Resources, TrainingMetrics
 from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
-from ray_jobs.training.errors import FinalErrors, OneReason
+from ray_jobs.training.errors import FinalErrors, translate_training_errors
 from ray_jobs.training.worker import Start, WorkerProgress
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     files, folder = job.run_folder.path, job.run_folder.folder
     settle_checkpoints(folder)
     with (
-        OneReason(),
+        translate_training_errors(),
         RunFolder(files) as run_folder,
         ProgressReport("train", job.total_steps) as progress,
         TrainingMetrics(files, job.score, job.total_steps // job.config.training.epochs) as metrics,
@@ -120,9 +121,9 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
         raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
     with (
-        StoppedByOutage(best.path),
+        translate_outage(best.path),
         best.filesystem.open_input_stream(f"{best.path}/{MODEL_FILE}") as model,
-        AtomicPath(run_folder / BEST_MODEL_FILE) as partial,
+        atomic_file(run_folder / BEST_MODEL_FILE) as partial,
         partial.open("wb") as file,
     ):
         shutil.copyfileobj(model, file, BYTES_AT_ONCE)

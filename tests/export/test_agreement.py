@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from faceml.errors import StoppedError
 from faceml.export.agreement import Answer, Answers, Images, largest_differences, refuse_differences
-from faceml.storage.stopped import StoppedError
 
 BATCHES: list[Images] = [np.full((2, 4, 4, 3), value, dtype=np.uint8) for value in (1, 3, 2)]
 

@@ -10,11 +10,11 @@ from onnx import numpy_helper
 from torch.export import ExportedProgram
 
 from faceml.datasets.labels import EXPRESSIONS
+from faceml.errors import StoppedError
 from faceml.export.agreement import eager, largest_differences, refuse_differences
 from faceml.export.exportable import Exportable
 from faceml.export.onnx_file import open_onnx, read_metadata, write_onnx
 from faceml.export.random_images import random_batches
-from faceml.storage.stopped import StoppedError
 from faceml.tables.schema import LANDMARK_SETS
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from faceml.errors import StoppedError
 from faceml.export.exportable import Exportable
 from faceml.export.graph import MultitaskGraph
 from faceml.export.random_images import random_batches
 from faceml.export.write import write_models
-from faceml.storage.stopped import StoppedError
 
 
 class UnlikeItself(MultitaskGraph):

@@ -21,8 +21,8 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.runs.files import read_metrics
 from faceml.tables.landmark_table import read_table
+from tests.job import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
 
 

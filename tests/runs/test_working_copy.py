@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from faceml.errors import StoppedError
 from faceml.runs.working_copy import WorkingCopy
 from faceml.storage import stores
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError
 from tests.flaky_store import FlakyStore
 
 

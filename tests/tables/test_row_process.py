@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceml.errors import StoppedError
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.settings import ExtractorSettings
-from faceml.storage.folder import StorageFolder, StoredFile
-from faceml.storage.stopped import StoppedError
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.row_maker import Row
 from faceml.tables.row_process import ExtractorProcess

@@ -18,11 +18,11 @@ from faceml.config.loading import parse_config
 from faceml.config.model import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.errors import StoppedError
 from faceml.models.multitask import build_multitask_model
 from faceml.reporting.evaluation.estimated_yaw import LEAST_FACES
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state

@@ -21,18 +21,18 @@ from faceml.config.model import ModelConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.errors import StoppedError
 from faceml.export import packages
 from faceml.images.decoding import decode_image
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
-from faceml.storage.stopped import StoppedError
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs.local import export
 from tests.browser.page import faults_of
+from tests.job import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
 MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
+from faceml.errors import StoppedError
 from faceml.page.numbers import percent
 from faceml.runs.trial_folder import TrialFolder
 from faceml.search.trial import Trial
-from faceml.storage.stopped import StoppedError
 from ray_jobs.search import tuning
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
