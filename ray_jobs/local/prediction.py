@@ -1,4 +1,4 @@
-"""`faceml predict`: what a trained model says of images. Needs no Ray."""
+"""`faceml predict`: predictions of a trained model for images, without Ray."""
 
 import logging
 import sys
@@ -29,16 +29,13 @@ from faceml.storage import atomic_file
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 90
-MOST_NAMED = 5
-SEEN = ("ok", "no_face")
-"""Statuses of images that were looked at."""
 
 
 def run(config: PredictConfig) -> Tally:
-    """Predict, and write the predictions or print them.
+    """Predict, and write the predictions to a file or to stdout.
 
     Raises:
-        ConfigError: The model or an image is not there, or cannot be used.
+        ConfigError: The model or an image does not exist or cannot be used.
     """
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
@@ -57,7 +54,7 @@ def run(config: PredictConfig) -> Tally:
 def _predictions(
     predictor: FacePredictor, images: Sequence[FoundImage], drawn: Path | None, tally: Tally
 ) -> Iterator[ImagePrediction]:
-    """Yield what is said of each image, drawn too if there is a folder for that."""
+    """Yield the predictions of each image; draw them as well if `drawn` is a folder."""
     with ProgressReport("predict", len(images)) as progress:
         stream = predictor.stream(image.place for image in images)
         for image, prediction in zip(images, stream, strict=True):
@@ -70,7 +67,7 @@ def _predictions(
 
 def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> None:
     pixels = predictor.decode(prediction.image)
-    if isinstance(pixels, str):  # gone since
+    if isinstance(pixels, str):  # deleted in the meantime
         return
     if file.suffix.lower() not in (".jpg", ".jpeg"):
         file = file.with_name(f"{file.name}.jpg")
@@ -79,7 +76,7 @@ def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> 
 
 
 def show(tally: Tally, console: Console) -> None:
-    """Print how often each expression was seen."""
+    """Print the number of faces with each expression."""
     table = Table(title="Faces by expression", title_justify="left")
     table.add_column("expression")
     table.add_column("faces", justify="right")

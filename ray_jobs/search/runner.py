@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ray.tune
 from ray.tune.experiment import Trial as RayTrial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from faceml.config import StudyConfig, TuneConfig
 from faceml.errors import StoppedError
@@ -58,7 +58,7 @@ def run_trials(
         )  # fmt: skip
         outage = StopAtOutage()
         searcher = PlanSearcher(plan, config, outage)
-        scheduler = build_scheduler(config, ended) if isinstance(config, TuneConfig) else FIFOScheduler()
+        scheduler = build_scheduler(config, ended) if isinstance(config, TuneConfig) else None
         is_better_high = not SCORES[config.metric].minimised
         with TrialBoard(plan.total, max_epochs, config.metric, is_better_high) as board:
             for trial in ended:
@@ -91,7 +91,7 @@ def _tuner(
     room: Room,
     num_trials: int,
     searcher: PlanSearcher,
-    scheduler: TrialScheduler,
+    scheduler: TrialScheduler | None,
     run_config: ray.tune.RunConfig,
 ) -> ray.tune.Tuner:
     _silence_tune()

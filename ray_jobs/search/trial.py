@@ -10,7 +10,7 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, TuneConfig, build_running_trial, dump_config, parse_config
-from faceml.runs import OpenedTrial, TrialFolder, open_trial, record_failure, write_broken_step, write_config
+from faceml.runs import RunFolder, TrialFolder, record_failure, write_broken_step
 from faceml.storage import place_below, translate_outage
 from faceml.training import BrokenStep, EpochRecord, StepRecord, data_openings, opened_faces, set_up_process
 from ray_jobs.cluster import set_up_log
@@ -78,9 +78,9 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
     trainer = build_trainer(train, device, rank, opened_faces(train.data))
     resume_trial(trainer, folder, report)
     with ExitStack() as stack:
-        opened = stack.enter_context(open_trial(folder)) if rank == 0 else None
+        opened = stack.enter_context(folder.open()) if rank == 0 else None
         if opened is not None:
-            write_config(dump_config(train), opened.path)
+            opened.write_config(dump_config(train))
         observer = TuneObserver(folder, opened, rank, report, config.trial.checkpoint_every_s)
         trainer.fit(train.training.epochs, observer)
 
@@ -103,7 +103,7 @@ class TuneObserver:
 
     Args:
         folder: Folder of the trial.
-        opened: Keeps records and checkpoint; None in all workers but the first.
+        opened: Run folder that receives the records; None in all workers but the first.
         rank: Rank of this worker.
         report: Reports an epoch to Ray; all workers call it.
         checkpoint_every_s: Minimum time between two checkpoints.
@@ -112,7 +112,7 @@ class TuneObserver:
     def __init__(
         self,
         folder: TrialFolder,
-        opened: OpenedTrial | None,
+        opened: RunFolder | None,
         rank: int,
         report: Report,
         checkpoint_every_s: float,
@@ -133,9 +133,9 @@ class TuneObserver:
         metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
         if self._opened is not None:
             # The record first: a repeated one is replaced, but no epoch before a checkpoint is repeated.
-            self._opened.add(record.epoch, metrics, record.confusion)
+            self._opened.add_epoch(record.epoch, metrics, record.confusion)
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
-                self._opened.save_checkpoint(record.save)
+                self._folder.save_checkpoint(record.save)
                 self._checkpoint_s = time.monotonic()
         self._report({"epoch": record.epoch, **metrics, "data_openings": data_openings()})
         self._epoch_began_s = time.monotonic()

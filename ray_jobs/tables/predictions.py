@@ -18,7 +18,7 @@ from faceml.prediction import (
     prediction_table_schema,
 )
 from faceml.reporting import ExtractionSpeed
-from faceml.runs import SUMMARY_FILE, WorkingCopy, write_config, write_summary
+from faceml.runs import SUMMARY_FILE, RunFolder
 from faceml.storage import StorageFolder
 from faceml.tables import shard_names, table_metadata
 from ray_jobs.tables.job import ShardJob
@@ -41,18 +41,16 @@ def run(config: PredictConfig) -> Tally:
     job = prediction_job(config)
     work = find_work(job)
     say_what_changed(job, work)
-    run_folder = WorkingCopy(config.run_folder)
-    run_folder.fetch()
-    run_folder.remove(SUMMARY_FILE)  # it is there when a run has come to its end
-    write_config(dump_config(config), run_folder.path)
-    run_folder.push()
-    from ray_jobs.tables.driver import complete_table  # it imports Ray
+    with RunFolder(config.run_folder) as run_folder:
+        run_folder.remove(SUMMARY_FILE)  # it marks a finished run
+        run_folder.write_config(dump_config(config))
+        run_folder.push()
+        from ray_jobs.tables.driver import complete_table  # it imports Ray
 
-    speed = complete_table(job, work)
-    tally = count(job.table)
-    tally.log_unseen()
-    write_summary(_summary(tally, speed, time.monotonic() - started_s), run_folder.path)
-    run_folder.push()
+        speed = complete_table(job, work)
+        tally = count(job.table)
+        tally.log_unseen()
+        run_folder.write_summary(_summary(tally, speed, time.monotonic() - started_s))
     return tally
 
 

@@ -14,7 +14,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.errors import StoppedError
-from faceml.page.numbers import percent
+from faceml.page.tables import percent
 from faceml.runs.trial_folder import TrialFolder
 from faceml.search.trial import Trial
 from ray_jobs.search import tuning
