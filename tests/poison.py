@@ -44,8 +44,7 @@ if "faceml.tables.extraction_server" in sys.orig_argv:
 class Poison:
     """What images of these names do: crash, flaky, hang, raise, outage, wait.
 
-    One named `wait` holds up its detector, and with it the end of the job, until it is released: in the middle
-    of a job a test has all the time it needs.
+    One named `wait` holds up its detector until it is released, and with it the end of the job.
 
     Attributes:
         folder: Of the module that Python imports when it starts with this folder on its path.
