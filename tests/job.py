@@ -19,18 +19,18 @@ MARK = "FACEML_TEST_MARK"
 # What Ray itself runs as processes of its own.
 CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
 
-DETECTOR = r"-m faceml\.tables\.row_process_main "
+DETECTOR = r"-m faceml\.tables\.extraction_server "
 """What the command line of a detector's process matches."""
 
 VICTIMS = {
     "extract": {
         "detector": re.compile(DETECTOR),
-        "actor": re.compile(r"ray::.*ShardWorker"),
+        "actor": re.compile(r"ray::.*ShardActor"),
         "driver": re.compile(r"-m ray_jobs\.extract "),
         "cluster": CLUSTER,
     },
     "predict": {
-        "actor": re.compile(r"ray::.*ShardWorker"),
+        "actor": re.compile(r"ray::.*ShardActor"),
         "driver": re.compile(r"-m ray_jobs\.predict "),
     },
     "train": {

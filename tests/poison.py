@@ -6,20 +6,20 @@ from pathlib import Path
 SITE = """
 import sys
 
-if "faceml.tables.row_process_main" in sys.orig_argv:
+if "faceml.tables.extraction_server" in sys.orig_argv:
     import ctypes
     import os
     import signal
     import time
     from pathlib import Path
 
-    from {module} import {name} as maker
+    from {module} import {name} as extractor
 
-    true_look = maker.look
+    true_detect = extractor.detect
     folder = Path(__file__).parent
     flaked = folder / "flaked"
 
-    def look(self, file, data):
+    def detect(self, file, data):
         name = Path(file.path).stem
         if name == "crash" or (name == "flaky" and not flaked.exists()):
             flaked.touch()
@@ -34,9 +34,9 @@ if "faceml.tables.row_process_main" in sys.orig_argv:
             (folder / "waiting").touch()
             while not (folder / "released").exists():
                 time.sleep(0.02)
-        return true_look(self, file, data)
+        return true_detect(self, file, data)
 
-    maker.look = look
+    extractor.detect = detect
 """
 
 
@@ -44,8 +44,7 @@ if "faceml.tables.row_process_main" in sys.orig_argv:
 class Poison:
     """What images of these names do: crash, flaky, hang, raise, outage, wait.
 
-    One named `wait` holds up its detector, and with it the end of the job, until it is released: a test
-    can take its time in the middle of a job.
+    One named `wait` holds up its detector until it is released, and with it the end of the job.
 
     Attributes:
         folder: Of the module that Python imports when it starts with this folder on its path.
@@ -75,8 +74,8 @@ def write_poison(
 
     Args:
         folder: Where to.
-        module: Of what makes the rows.
-        name: Of its class.
+        module: Module of the row extractor.
+        name: Name of its class.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(SITE.format(module=module, name=name))

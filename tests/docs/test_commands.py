@@ -1,7 +1,8 @@
 """Every command, setting and piece of Python in the documentation, run as it stands there.
 
 A page is run from top to bottom in a folder like a user's: `configs/` is there, and faces where its commands
-look for them. Jobs are small: on CPUs, from no weights, for one epoch, and on one cluster.
+look for them. Jobs are the same but for being small: on CPUs, from no weights, for one epoch, on one Ray
+cluster.
 """
 
 import os
