@@ -1,7 +1,7 @@
 """Commands in forks of one process that has imported what they need.
 
-`python -m tests.docs.command_server SOCKET`. A command that `tests/docs/command_client.py` sends has arguments,
-folder, environment, standard streams and exit status of its own, and spares the seconds that the imports take.
+`python -m tests.docs.command_server SOCKET`. A command that `command_client.py` sends has arguments, folder,
+environment, standard streams and exit status of its own, and spares the seconds that the imports take.
 """
 
 import importlib
