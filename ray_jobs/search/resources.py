@@ -7,11 +7,11 @@ import ray
 from ray.tune import PlacementGroupFactory
 
 from faceml.config import ConfigError, TrialResources
-from ray_jobs.cluster import Resources, require_resources
+from ray_jobs.cluster import HEAD_NODE_RESOURCE, Resources, require_resources
 
 # The process that waits for a group of workers does nothing, and so holds no CPU: with one, it could keep the
 # workers that it waits for from being placed. Ray wants a trial to hold something; every head node has this.
-WAITING = {"node:__internal_head__": 0.001}
+WAITING = {HEAD_NODE_RESOURCE: 0.001}
 
 
 @dataclass(frozen=True)

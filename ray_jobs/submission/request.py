@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
-from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 from ray.runtime_env import RuntimeEnv
 
 from faceml.config import (
@@ -23,6 +21,7 @@ from faceml.config import (
     read_mapping,
     refuse_outputs_below,
 )
+from ray_jobs.cluster import read_upload_excludes
 
 CONFIGS = {
     "synth": ("faceml.config.synth", "SynthConfig"),
@@ -123,13 +122,8 @@ def read_runtime_env(file: Path | None) -> dict[str, Any]:
 
 def _is_left_out(file: Path, folder: Path) -> bool:
     """Say whether Ray does not upload a file that lies below the folder, or a folder that it lies in."""
-    heeds_git = os.environ.get(RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"
     way = [file, *(parent for parent in file.parents if parent.is_relative_to(folder) and parent != folder)]
-    rules = [
-        (path, is_excluded)
-        for path in (folder, *way[1:])
-        for is_excluded in get_excludes_from_ignore_files(path, include_gitignore=heeds_git)
-    ]
+    rules = [(path, is_excluded) for path in (folder, *way[1:]) for is_excluded in read_upload_excludes(path)]
     return any(is_excluded(each) for path, is_excluded in rules for each in way if each.is_relative_to(path))
 
 
