@@ -20,7 +20,7 @@ from ray_jobs.training import multitask
 logger = logging.getLogger(__name__)
 
 
-def run(config: DemoConfig, console: Console) -> None:
+def run_and_show(config: DemoConfig, console: Console) -> None:
     """Draw faces, extract their landmarks, train, search, and write `report.html`.
 
     Raises:
@@ -34,9 +34,8 @@ def run(config: DemoConfig, console: Console) -> None:
     synthesis.run(stages.synth)
     with RayCluster():
         for settings in stages.extract.values():
-            extraction.show(*extraction.run(settings), settings, console)
-        multitask.run(stages.train)
-        multitask.show(stages.train, console)
+            extraction.run_and_show(settings, console)
+        multitask.run_and_show(stages.train, console)
         trials = tuning.run(stages.tune)
         tuning.show(trials, stages.tune, console)
     chapters = [

@@ -1,27 +1,13 @@
 """`faceml export`: a trained model as files that run without faceml. Needs no Ray."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from faceml.config import ExportConfig, load_config
-from ray_jobs.cluster import set_up_log
+from faceml.config import ExportConfig
 
 if TYPE_CHECKING:
     from faceml.export import ExportResult
-
-
-def read_settings(config: Path, overrides: Sequence[str]) -> ExportConfig:
-    """Read the configuration, and log as it says.
-
-    Raises:
-        ConfigError: It is wrong.
-    """
-    settings = load_config(ExportConfig, config, overrides)
-    set_up_log(settings.logging.format, "export", settings.run.folder)
-    return settings
 
 
 def run(config: ExportConfig) -> "ExportResult":
@@ -44,3 +30,8 @@ def show(result: "ExportResult", console: Console) -> None:
     console.print(checks_line(result))
     if result.quantization:
         console.print(quantization_table(result.quantization, result.bytes_of))
+
+
+def run_and_show(config: ExportConfig, console: Console) -> None:
+    """Export, and print the results."""
+    show(run(config), console)

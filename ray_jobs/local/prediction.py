@@ -88,3 +88,15 @@ def show(tally: Tally, console: Console) -> None:
     console.print(table)
     counted = ", ".join(f"{count:,} {status}" for status, count in tally.statuses.most_common())
     console.print(f"{tally.statuses.total():,} images: {counted}")
+
+
+def run_and_show(config: PredictConfig, console: Console) -> None:
+    """Predict, and print the counts unless the predictions are printed."""
+    if config.output.table:
+        from ray_jobs.tables import predictions  # late: it imports Ray
+
+        tally = predictions.run(config)
+    else:
+        tally = run(config)
+    if config.output.table or config.output.file:
+        show(tally, console)

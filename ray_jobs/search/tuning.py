@@ -248,3 +248,8 @@ def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
 
 def _trial_name(trial: RayTrial) -> str:
     return str(trial.config["trial"])
+
+
+def run_and_show(config: TuneConfig, console: Console) -> None:
+    """Search, and print the results."""
+    show(run(config), config, console)

@@ -1,6 +1,5 @@
 """What is submitted to a cluster, and what is found wrong with it before anything is uploaded."""
 
-import importlib
 import os
 import shlex
 import tempfile
@@ -14,7 +13,6 @@ from typing import Any
 from ray.runtime_env import RuntimeEnv
 
 from faceml.config import (
-    Config,
     ConfigError,
     apply_overrides,
     parse_config,
@@ -22,20 +20,7 @@ from faceml.config import (
     refuse_outputs_below,
 )
 from ray_jobs.cluster import read_upload_excludes
-
-CONFIGS = {
-    "synth": ("faceml.config.synth", "SynthConfig"),
-    "extract": ("faceml.config.extract", "ExtractConfig"),
-    "train": ("faceml.config.train", "TrainConfig"),
-    "evaluate": ("faceml.config.evaluate", "EvaluateConfig"),
-    "export": ("faceml.config.export", "ExportConfig"),
-    "predict": ("faceml.config.predict", "PredictConfig"),
-    "tune": ("faceml.config.tune", "TuneConfig"),
-    "transfer": ("faceml.config.recognition", "RecognitionConfig"),
-}
-"""Of each job, the model of its configuration."""
-STUDY_CONFIG = ("faceml.config.study", "StudyConfig")
-"""That of a transfer with arms."""
+from ray_jobs.jobs import JOBS, find_job
 
 
 @dataclass(frozen=True)
@@ -98,14 +83,12 @@ def check_settings(submission: Submission) -> None:
     """
     if "--resume" in submission.options:
         raise ConfigError("--resume: submit the job with the --config that it had; it goes on where it was.")
-    if submission.job not in CONFIGS:
-        raise ConfigError(f"{submission.job}: is no job. These are: {', '.join(CONFIGS)}.")
+    submittable = [name for name, job in JOBS.items() if job.can_be_submitted]
+    if submission.job not in submittable:
+        raise ConfigError(f"{submission.job}: is no job. These are: {', '.join(submittable)}.")
     raw = apply_overrides(read_mapping(submission.config), submission.overrides)
-    is_study = submission.job == "transfer" and "arms" in raw
-    module, name = STUDY_CONFIG if is_study else CONFIGS[submission.job]
-    model: type[Config] = getattr(importlib.import_module(module), name)
     with tempfile.TemporaryDirectory() as uploaded, chdir(uploaded):
-        refuse_outputs_below(parse_config(model, raw), Path.cwd())
+        refuse_outputs_below(parse_config(find_job(submission.job, raw).model, raw), Path.cwd())
 
 
 def read_runtime_env(file: Path | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-from . import multitask as multitask, recognition as recognition
+from . import multitask as multitask
 from .errors import OutageAsItself as OutageAsItself
 from .multitask import needed_resources as needed_resources
 from .resuming import (

@@ -123,3 +123,9 @@ def show(config: RecognitionConfig, console: Console) -> None:
     folder = WorkingCopy(config.run.folder).path
     console.print(recognition_table(read_metrics(folder)))
     console.print(recognition_answer(read_summary(folder)), soft_wrap=True)
+
+
+def run_and_show(config: RecognitionConfig, console: Console) -> None:
+    """Train, and print the results."""
+    run(config)
+    show(config, console)
