@@ -8,7 +8,7 @@ from ray_jobs.cli.models import evaluate, export, predict
 from ray_jobs.cli.system import doctor, submit
 from ray_jobs.cli.tables import export_json, extract, forget, synth
 from ray_jobs.cli.training import demo, train, transfer, tune
-from ray_jobs.cluster import MistakesOnOneLine, set_up_log
+from ray_jobs.cluster import exit_at_errors, set_up_log
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
@@ -33,5 +33,5 @@ app.command()(forget)
 def main(*command: str) -> None:
     """Run the command line; `command` comes before the arguments that the process was given."""
     set_up_log()
-    with MistakesOnOneLine():
+    with exit_at_errors():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")
