@@ -1,7 +1,7 @@
-"""What of an extraction more nodes do not make faster, without Ray: one JSON object on the last line.
+"""Serial parts of an extraction, without Ray; the last line is one JSON object.
 
-python benchmarks/scaling_serial.py look_up 20000     # a shard in a plan of so many
-python benchmarks/scaling_serial.py end 1000000       # summary, quality and report of a table of so many rows
+python benchmarks/scaling_serial.py look_up 20000     # look-up of a shard in a plan of 20,000 shards
+python benchmarks/scaling_serial.py end 1000000       # summary, quality and report of 1,000,000 rows
 """
 
 import argparse
@@ -28,7 +28,7 @@ ROWS_PER_SHARD = 500
 
 
 def look_up(config: ExtractConfig, shards: int) -> dict[str, float]:
-    """Return the CPU seconds that a worker takes to read what its shard shall have."""
+    """Return the CPU seconds in which a worker reads the plan of its shard."""
     table = StorageFolder(config.output.table)
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(shards * SMALLEST_SHARD))
     plan = split_into_shards(image_table(files, (".jpg",)), SMALLEST_SHARD, 1)
@@ -63,7 +63,7 @@ def end(config: ExtractConfig, rows: int) -> dict[str, float]:
 
 
 def _faces(random: np.random.Generator, start: int) -> dict[str, Any]:
-    """Return the columns of a shard of rows as an extraction makes them."""
+    """Return the columns of a shard, as an extraction writes them."""
     count = ROWS_PER_SHARD
     folders = [str(n % 8) for n in range(start, start + count)]
     columns: dict[str, Any] = {
@@ -90,7 +90,7 @@ def _peak_mib() -> float:
 
 
 def main() -> None:
-    """Measure one of them and print."""
+    """Measure one part and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("look_up", "end"))
     parser.add_argument("number", type=int)

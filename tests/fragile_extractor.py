@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from faceml.config.config_error import ConfigError
-from faceml.storage.folder import StoredFile
+from faceml.storage.listing import StoredFile
 from faceml.tables.row_extractor import Row, row_without_image
 from faceml.tables.schema import Status
 

@@ -7,11 +7,10 @@ import shutil
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from faceml.config import ConfigError
-from faceml.storage import AtomicPath, user_cache
+from faceml.errors import flatten_message, translate_errors
+from faceml.storage import atomic_file, user_cache
 
 BUNDLE_NAME = "face_landmarker.task"
 BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -50,7 +49,7 @@ def find_model_bundle(configured: Path | None = None, cache: Path | None = None)
     packaged = _packaged_bundle()
     if packaged is not None:
         return _checked(packaged, "the landmark model of an installed package")
-    with _DownloadAsConfigError(cached):
+    with translate_errors((OSError, HTTPException), lambda error: _download_failure(cached, error)):
         _download(cached)
     return cached
 
@@ -86,7 +85,7 @@ def _download(target: Path) -> None:
     logger.info("Downloading the landmark model from %s to %s", BUNDLE_URL, target)
     with (
         urllib.request.urlopen(BUNDLE_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
-        AtomicPath(target) as partial,
+        atomic_file(target) as partial,
     ):
         with partial.open("wb") as file:
             shutil.copyfileobj(response, file)
@@ -96,22 +95,9 @@ def _download(target: Path) -> None:
             raise OSError(f"{BUNDLE_URL} gave {partial.stat().st_size} bytes with SHA-256 {found[:12]}…")
 
 
-class _DownloadAsConfigError:
-    """Convert a failed download inside the block to a `ConfigError` that names the alternatives."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError | HTTPException):
-            reason = " ".join(str(error).split())
-            raise ConfigError(
-                f"landmarker.model_path: the landmark model could not be downloaded ({reason}). "
-                f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {self._target}, or set "
-                "landmarker.model_path to the file."
-            ) from error
+def _download_failure(target: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"landmarker.model_path: the landmark model could not be downloaded ({flatten_message(error)}). "
+        f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {target}, or set "
+        "landmarker.model_path to the file."
+    )

@@ -100,9 +100,9 @@ class PredictionExtractor:
         Raises:
             StoppedError: The GPU is out of memory.
         """
-        from faceml.training import StoppedByFullGpu
+        from faceml.training import translate_full_gpu
 
-        with StoppedByFullGpu(GPU_MEMORY_REMEDY):
+        with translate_full_gpu(GPU_MEMORY_REMEDY):
             predictions = self._predictor.predict_prepared([image for _, image in detections])
         return [
             row | prediction.as_row() for (row, _), prediction in zip(detections, predictions, strict=True)

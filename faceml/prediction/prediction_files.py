@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from faceml.datasets import EXPRESSIONS
 from faceml.prediction.results import ImagePrediction
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 from faceml.tables import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
 
 ROWS_PER_GROUP = 500
@@ -30,7 +30,7 @@ def write_predictions(
         num_landmarks: L.
         embedding_dim: D.
     """
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         if file.suffix == ".parquet":
             _write_parquet(predictions, partial, prediction_schema(num_landmarks, embedding_dim))
         else:

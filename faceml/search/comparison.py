@@ -19,14 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-import numpy as np
-
-from faceml.search.pairing import (
-    complete_scores,
-    left_out_scores,
-    measured_arms,
-    scores_by_cell,
-)
+from faceml.search.pairing import matched_differences, scores_table, tuned_differences
 from faceml.search.scores import Score
 from faceml.search.trial import SEED, Trial, setting_keys
 from faceml.statistics import MeanDifference, holm, paired_difference, replicates_needed, unpaired_difference
@@ -119,9 +112,8 @@ def compare_values(
     Returns:
         One for each two values, with p-values adjusted for all of them (Holm).
     """
-    compare = _matched if way == "matched" else _tuned
     pairs = combinations(setting_values(trials, key), 2)
-    found = [compare(trials, key, value, baseline, epoch) for baseline, value in pairs]
+    found = [_compare(trials, key, value, baseline, way, epoch) for baseline, value in pairs]
     comparisons = [comparison for comparison in found if comparison]
     tested = [comparison for comparison in comparisons if _varies(comparison.difference)]
     adjusted = holm([comparison.difference.p_value or 0.0 for comparison in tested])
@@ -161,67 +153,43 @@ def common_epoch(trials: Sequence[Trial]) -> int:
     return min((trial.epochs for trial in trials if trial.error is None), default=0)
 
 
-def _matched(
-    trials: Sequence[Trial], key: str, value: str, baseline: str, epoch: int | None
+def _compare(
+    trials: Sequence[Trial], key: str, value: str, baseline: str, way: Way, epoch: int | None
 ) -> Comparison | None:
-    arm, other = measured_arms(trials, key, (value, baseline), epoch)
-    if not arm or not other:
-        return None
-    cells, other_cells = scores_by_cell(arm), scores_by_cell(other)
-    pairs = {cell: cells[cell] - other_cells[cell] for cell in cells if cell in other_cells}
-    seeds = list(dict.fromkeys(seed for _, seed in pairs))
     score = trials[0].score
-    if len(pairs) < 2 and min(len(arm), len(other)) > 1:
-        difference = unpaired_difference([m.score for m in arm], [m.score for m in other])
-        last = float(np.mean([m.last_score for m in arm]) - np.mean([m.last_score for m in other]))
-        return Comparison(
-            key, value, baseline, score, "matched", difference, "trials", 0, 0, 0, _finite(last), epoch
-        )
-    if not pairs:
+    table = scores_table(trials, key, (value, baseline), epoch)
+    arm, other = (table[table["value"] == name] for name in (value, baseline))
+    if arm.empty or other.empty:
         return None
-    # Replicates of shape (n, 2): differences of the best and of the last scores.
-    by_seed = [np.mean([pair for (_, s), pair in pairs.items() if s == seed], axis=0) for seed in seeds]
-    replicates = np.array(by_seed if len(seeds) > 1 else list(pairs.values()))
+    replicates: Replicates = "seeds"
+    if way == "tuned":
+        pairs = measured = tuned_differences(table, value, baseline, score.direction)
+    else:
+        pairs = matched_differences(table, value, baseline)
+        measured = pairs.groupby("seed").mean()
+        if len(measured) == 1:
+            measured, replicates = pairs, "settings"
+    if way == "matched" and len(pairs) < 2 and min(len(arm), len(other)) > 1:
+        difference, replicates = unpaired_difference(arm["score"], other["score"]), "trials"
+        last = arm["last_score"].mean(skipna=False) - other["last_score"].mean(skipna=False)
+        pairs = pairs.iloc[:0]
+    elif pairs.empty:
+        return None
+    else:
+        difference = paired_difference(measured["score"])
+        last = measured["last_score"].mean() if pairs["last_score"].notna().all() else math.nan
     return Comparison(
         key=key,
         value=value,
         baseline=baseline,
         score=score,
-        way="matched",
-        difference=paired_difference(replicates[:, 0].tolist()),
-        replicates="seeds" if len(seeds) > 1 else "settings",
+        way=way,
+        difference=difference,
+        replicates=replicates,
         pairs=len(pairs),
-        pairs_won=sum(score.direction * pair[0] > 0 for pair in pairs.values()),
-        pairs_lost=sum(score.direction * pair[0] < 0 for pair in pairs.values()),
-        last_difference=_finite(float(replicates[:, 1].mean())),
-        epoch=epoch,
-    )
-
-
-def _tuned(
-    trials: Sequence[Trial], key: str, value: str, baseline: str, epoch: int | None
-) -> Comparison | None:
-    arms = measured_arms(trials, key, (value, baseline), epoch)
-    seeds = sorted({m.seed for m in arms[0]} & {m.seed for m in arms[1]}, key=str)
-    tables = [complete_scores(arm, seeds) for arm in arms]
-    # With one configuration each there is nothing to choose; with one seed nothing to choose it by.
-    if len(seeds) < 2 or not all(map(len, tables)) or max(map(len, tables)) < 2:
-        return None
-    score = trials[0].score
-    chosen, other = (left_out_scores(table, score.direction) for table in tables)
-    differences = chosen - other
-    return Comparison(
-        key=key,
-        value=value,
-        baseline=baseline,
-        score=score,
-        way="tuned",
-        difference=paired_difference(differences[:, 0].tolist()),
-        replicates="seeds",
-        pairs=len(seeds),
-        pairs_won=int((score.direction * differences[:, 0] > 0).sum()),
-        pairs_lost=int((score.direction * differences[:, 0] < 0).sum()),
-        last_difference=_finite(float(differences[:, 1].mean())),
+        pairs_won=int((score.direction * pairs["score"] > 0).sum()),
+        pairs_lost=int((score.direction * pairs["score"] < 0).sum()),
+        last_difference=None if math.isnan(last) else float(last),
         epoch=epoch,
     )
 
@@ -235,7 +203,3 @@ def _needed(difference: MeanDifference, level: float) -> int | None:
     if not difference.deviation:
         return None
     return replicates_needed(difference.mean, difference.deviation, level)
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -12,12 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 
-from faceml.config import ConfigError
-from faceml.storage import ReadFailure, StoppedError, StorageFolder, StoredFile
+from faceml.errors import flatten_message, translate_errors
+from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageFolder, StoredFile
 from faceml.tables.row_extractor import (
     ExtractedRows,
     ExtractionFailure,
@@ -26,8 +26,6 @@ from faceml.tables.row_extractor import (
     RowExtractorSettings,
 )
 
-REPORTED_ERRORS = (OSError, ConfigError, StoppedError)
-"""Errors whose message is sent to the parent, such as that of a store that cannot be reached."""
 REMOTE_READERS = 8
 """Concurrent reads from an object store; at 50 ms each they keep up with a detector that takes 10 ms."""
 
@@ -38,10 +36,10 @@ def main(descriptor: int) -> None:
     with Connection(descriptor) as parent, suppress(EOFError):
         settings: RowExtractorSettings = parent.recv()
         with ExitStack() as stack:
-            with _ReportErrors(parent, REPORTED_ERRORS):
+            with _report_errors(parent, REPORTABLE_ERRORS):
                 extractor = stack.enter_context(settings.open())
             parent.send("ready")
-            with _ReportErrors(parent, REPORTED_ERRORS, f"{settings.root}: "):
+            with _report_errors(parent, REPORTABLE_ERRORS, f"{settings.root}: "):
                 root = StorageFolder(settings.root)
                 while True:
                     _extract(extractor, root, parent.recv(), settings, parent)
@@ -60,7 +58,7 @@ def _extract(
             detections.append(extractor.detect(file, data))
         if len(detections) == request.rows_per_message or number == len(request.files):
             # An error here does not depend on the images, and would occur again with others.
-            with _ReportErrors(parent, (Exception,)), _Alarm(settings.timeout_s * len(detections)):
+            with _report_errors(parent, (Exception,)), _Alarm(settings.timeout_s * len(detections)):
                 rows = extractor.compute_rows(detections)
             parent.send(ExtractedRows(rows, extractor.decode_s - decode_s, extractor.detect_s - detect_s))
             decode_s, detect_s, detections = extractor.decode_s, extractor.detect_s, []
@@ -104,8 +102,10 @@ def _read_files(
             yield first, data.result()
 
 
-class _ReportErrors:
-    """Send the parent the message of an error that ends the block.
+def _report_errors(
+    parent: Connection, kinds: tuple[type[Exception], ...], prefix: str = ""
+) -> translate_errors[Exception]:
+    """Send the parent the message of an error that ends the block; the error propagates.
 
     Args:
         parent: Connection to the parent process.
@@ -113,20 +113,11 @@ class _ReportErrors:
         prefix: Start of the message.
     """
 
-    def __init__(self, parent: Connection, kinds: tuple[type[Exception], ...], prefix: str = "") -> None:
-        self._parent = parent
-        self._kinds = kinds
-        self._prefix = prefix
+    def report(error: Exception) -> None:
+        if not isinstance(error, ConnectionError):  # otherwise the parent ended
+            parent.send(ExtractionFailure(prefix + flatten_message(error)))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        is_disconnected = isinstance(error, ConnectionError)  # the parent ended
-        if isinstance(error, self._kinds) and not is_disconnected:
-            self._parent.send(ExtractionFailure(self._prefix + " ".join(str(error).split())))
+    return translate_errors(kinds, report)
 
 
 if __name__ == "__main__":

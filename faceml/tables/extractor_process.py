@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any, Self
 
-from faceml.storage import StoppedError, StoredFile
+from faceml.errors import StoppedError
+from faceml.storage import StoredFile
 from faceml.tables.row_extractor import (
     ExtractedRows,
     ExtractionFailure,

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.storage import PARTIAL_SUFFIX, AtomicPath, StorageFolder, user_cache
+from faceml.storage import PARTIAL_SUFFIX, StorageFolder, atomic_file, user_cache
 from faceml.tables.landmark_table import read_shard_schema, require_columns, shard_names
 
 COLUMN = "image_jpeg"
@@ -88,7 +88,7 @@ class ImageCopies:
         for partial in self._file.parent.glob(f".{self._file.stem}.*{PARTIAL_SUFFIX}"):
             partial.unlink()  # left by a process that was killed; this one holds the lock
         names, lengths = list[pa.Array](), list[int]()
-        with AtomicPath(self._file) as partial, partial.open("wb") as flat:
+        with atomic_file(self._file) as partial, partial.open("wb") as flat:
             for shard in shard_names(self._table):
                 file = f"{self._table.path}/{shard}"
                 rows = pq.ParquetFile(file, filesystem=self._table.filesystem)
@@ -99,7 +99,7 @@ class ImageCopies:
                     lengths.extend(map(len, copies))
         ends = np.cumsum(lengths, dtype=np.int64)
         columns = {"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths}
-        with AtomicPath(index) as partial:
+        with atomic_file(index) as partial:
             pq.write_table(pa.table(columns), partial)
         for stale in self._file.parent.glob(f"{_prefix(self._table)}*"):
             if stale.stem != self._file.stem:  # of an earlier version of the table

@@ -15,11 +15,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
+from faceml.errors import StoppedError
 from faceml.models import ModelT
-from faceml.storage import StoppedError, place_below
+from faceml.storage import place_below
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.ema import AveragedWeights
-from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu
+from faceml.training.full_gpu import FOR_TRAINING, translate_full_gpu
 from faceml.training.objective import Objective
 from faceml.training.observer import BrokenStep, EpochRecord, Measured, Metrics, StepRecord, TrainingObserver
 from faceml.training.step import Precision, TrainingStep
@@ -120,7 +121,7 @@ class Trainer(Generic[ModelT]):
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
-    @StoppedByFullGpu(FOR_TRAINING)
+    @translate_full_gpu(FOR_TRAINING)
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
         """Train until `epochs` are done in all, those before a resume included, or patience is at its end.
 

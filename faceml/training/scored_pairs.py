@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from faceml.datasets import VerificationPairs
 from faceml.metrics import ScoredPairs
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 COLUMNS = ("image_id", "other_image_id", "is_same", "fold", "score")
 
@@ -18,7 +18,7 @@ def write_pairs(scored: ScoredPairs, pairs: VerificationPairs, image_ids: Sequen
     """Write one row for each pair: `image_id`, `other_image_id`, `is_same`, `fold`, `score`."""
     first, second = ([image_ids[position] for position in side] for side in pairs.images.T.tolist())
     columns = dict(zip(COLUMNS, (first, second, scored.same, scored.folds, scored.scores), strict=True))
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")
 
 

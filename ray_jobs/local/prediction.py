@@ -1,4 +1,4 @@
-"""`faceml predict`: what a trained model says of images. Needs no Ray."""
+"""`faceml predict`: predictions of a trained model for images, without Ray."""
 
 import logging
 import sys
@@ -24,7 +24,7 @@ from faceml.prediction import (
     write_lines,
     write_predictions,
 )
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def run(config: PredictConfig) -> PredictionCounts:
     """Predict, and write the predictions or print them.
 
     Raises:
-        ConfigError: The model or an image is not there, or cannot be used.
+        ConfigError: The model or an image does not exist or cannot be used.
     """
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
@@ -54,7 +54,7 @@ def run(config: PredictConfig) -> PredictionCounts:
 def _predictions(
     predictor: FacePredictor, images: Sequence[InputImage], drawn: Path | None, counts: PredictionCounts
 ) -> Iterator[ImagePrediction]:
-    """Yield what is said of each image, drawn too if there is a folder for that."""
+    """Yield the predictions of each image; draw them as well if `drawn` is a folder."""
     with ProgressReport("predict", len(images)) as progress:
         stream = predictor.stream(image.place for image in images)
         for image, prediction in zip(images, stream, strict=True):
@@ -67,11 +67,11 @@ def _predictions(
 
 def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> None:
     pixels = predictor.decode(prediction.image)
-    if isinstance(pixels, str):  # gone since
+    if isinstance(pixels, str):  # deleted in the meantime
         return
     if file.suffix.lower() not in (".jpg", ".jpeg"):
         file = file.with_name(f"{file.name}.jpg")
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
 
 

@@ -10,10 +10,11 @@ import ray
 import ray.data
 
 from faceml.config import OnEveryNode, local_paths
+from faceml.errors import StoppedError
 from faceml.page import ProgressReport, first_names
 from faceml.reporting import ExtractionSpeed
 from faceml.stderr_filter import StderrFilter
-from faceml.storage import StoppedError, StorageFolder
+from faceml.storage import StorageFolder
 from faceml.tables import MAX_NAMES, PLAN_FILE, TableDiff, split_into_shards, write_plan
 from ray_jobs.cluster import (
     RayCluster,

@@ -21,7 +21,7 @@ from faceml.reporting import (
     status_table,
     summarize_table,
 )
-from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, WorkingCopy, write_summary
+from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder
 from faceml.storage import write_text
 from faceml.tables import read_table, table_metadata_of
 from ray_jobs.tables.extraction_job import build_extraction_job
@@ -47,24 +47,20 @@ def run(config: ExtractConfig) -> Findings:
         table_metadata_of(other)  # an unreadable table is an error before anything starts
     diff = compute_diff(job)
     log_deleted(job, diff)
-    run_folder = WorkingCopy(config.run_folder)
-    run_folder.fetch()
-    files = run_folder.path
-    quality = read_quality(files)
-    if diff.is_empty and quality is not None and _is_complete(config, files):
-        summary = read_summary(files)
-        wall_s = time.monotonic() - started_s
-        return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
-    for result in RESULT_FILES:  # they mark a complete run
-        run_folder.remove(result)
-    write_text(files / CONFIG_FILE, dump_config(config))
-    run_folder.push()
-    from ray_jobs.tables.actor_pool import complete_table  # imports Ray
+    with RunFolder(config.run_folder) as run_folder:
+        files = run_folder.path
+        quality = read_quality(files)
+        if diff.is_empty and quality is not None and _is_complete(config, files):
+            summary = read_summary(files)
+            wall_s = time.monotonic() - started_s
+            return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
+        run_folder.remove(*RESULT_FILES)  # they mark a complete run
+        run_folder.write_config(dump_config(config))
+        run_folder.push()
+        from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
-    speed = complete_table(job, diff)
-    findings = _write_results(config, files, speed, time.monotonic() - started_s)
-    run_folder.push()
-    return findings
+        speed = complete_table(job, diff)
+        return _write_results(config, run_folder, speed, time.monotonic() - started_s)
 
 
 def _is_complete(config: ExtractConfig, files: Path) -> bool:
@@ -76,9 +72,11 @@ def _is_complete(config: ExtractConfig, files: Path) -> bool:
     )
 
 
-def _write_results(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s: float) -> Findings:
+def _write_results(
+    config: ExtractConfig, run_folder: RunFolder, speed: ExtractionSpeed, wall_s: float
+) -> Findings:
     """Write quality, summary and report to the run folder."""
-    from faceml.page import Report, write_report
+    from faceml.page import Report
     from faceml.reporting import extraction_chapter
 
     counts = read_table(config.output.table, ["folder", "status"])
@@ -87,13 +85,14 @@ def _write_results(config: ExtractConfig, files: Path, speed: ExtractionSpeed, w
     quality = assess_quality(
         config.output.table, wanted.other_tables, wanted.max_hash_distance, wanted.least_plausible
     )
+    files = run_folder.path
     write_text(files / QUALITY_FILE, json.dumps(quality.as_json(), indent=2) + "\n")
     shares = {name: round(share, 4) for name, share in speed.shares().items()}
-    write_summary(summary.as_json() | {"time_shares": shares}, files)
+    run_folder.write_summary(summary.as_json() | {"time_shares": shares})
     answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
     name = config.data.root.rstrip("/").rpartition("/")[2]
     chapter = extraction_chapter(files, "Landmarks", quality)
-    write_report(Report(f"Landmarks of {name}", answer, [chapter]), files / REPORT_FILE)
+    run_folder.finish(Report(f"Landmarks of {name}", answer, [chapter]))
     if speed.images:
         logger.info("%s", speed.bottleneck())
     return summary, quality

@@ -16,7 +16,7 @@ from faceml.prediction import (
     prediction_table_schema,
 )
 from faceml.reporting import ExtractionSpeed
-from faceml.runs import SUMMARY_FILE, WorkingCopy, write_config, write_summary
+from faceml.runs import SUMMARY_FILE, RunFolder
 from faceml.storage import StorageFolder
 from faceml.tables import shard_names, table_metadata
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
@@ -38,18 +38,16 @@ def run(config: PredictConfig) -> PredictionCounts:
     job = build_prediction_job(config)
     diff = compute_diff(job)
     log_deleted(job, diff)
-    run_folder = WorkingCopy(config.run_folder)
-    run_folder.fetch()
-    run_folder.remove(SUMMARY_FILE)  # marks a complete run
-    write_config(dump_config(config), run_folder.path)
-    run_folder.push()
-    from ray_jobs.tables.actor_pool import complete_table  # imports Ray
+    with RunFolder(config.run_folder) as run_folder:
+        run_folder.remove(SUMMARY_FILE)  # marks a complete run
+        run_folder.write_config(dump_config(config))
+        run_folder.push()
+        from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
-    speed = complete_table(job, diff)
-    counts = count_predictions(job.table)
-    counts.log_failed()
-    write_summary(_summary(counts, speed, time.monotonic() - started_s), run_folder.path)
-    run_folder.push()
+        speed = complete_table(job, diff)
+        counts = count_predictions(job.table)
+        counts.log_failed()
+        run_folder.write_summary(_summary(counts, speed, time.monotonic() - started_s))
     return counts
 
 

@@ -11,7 +11,8 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from faceml.storage import StopNoted, StorageFolder, StoredFile
+from faceml.errors import catch_errors
+from faceml.storage import REPORTABLE_ERRORS, StorageFolder, StoredFile
 from faceml.tables import ExtractorProcess, Row, ShardChanges, ShardWriter, read_planned_files
 from ray_jobs.cluster import set_up_log
 from ray_jobs.tables.table_job import TableJob
@@ -77,7 +78,7 @@ class ShardActor:
         """
         times = dict.fromkeys(("started_s", "extracted_s", "decode_s", "detect_s"), 0.0)
         changes = ShardChanges()
-        with StopNoted() as stop:
+        with catch_errors(*REPORTABLE_ERRORS) as stop:
             files = read_planned_files(self._table, item["shard"])
             changes = self._writer.update(item["shard"], files, partial(self._extract_rows, times=times))
         extract_s = times["extracted_s"] - times["started_s"]

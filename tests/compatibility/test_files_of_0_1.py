@@ -30,7 +30,7 @@ from faceml.images.decoding import decode_image
 from faceml.models.recognition import build_face_resnet
 from faceml.reporting.training.summary import training_summary
 from faceml.runs.files import read_metrics, read_summary
-from faceml.runs.working_copy import WorkingCopy
+from faceml.runs.run_folder import RunFolder
 from faceml.tables.landmark_table import export_json, read_table, table_metadata_of
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import build_people
@@ -232,7 +232,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     run = files / "runs/recognition"
     config = load_config(RecognitionConfig, run / "config.yaml")
     people = build_people(config.data)
-    recognition.refuse_other_people(people.train.people, WorkingCopy(run))
+    recognition.refuse_other_people(people.train.people, RunFolder(run))
     state = read_state(run / "best_model.pt")
     assert is_recognition(state)
     trained = load_trained_recognition(state, run / "best_model.pt")
@@ -261,8 +261,8 @@ def test_forget__names_the_rows_of_a_person_and_the_models_that_saw_them(files: 
     tables = [str(files / "tables/people/val")]
     found = forgetting.run("val_00000", tables, [files / "runs"], dry_run=True)
     assert [each.images for each in found.removed] == [[f"val_00000/000{n}.jpg" for n in range(4)]]
-    (seen,) = found.seen_by
-    assert (seen.run, seen.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
+    (run,) = found.trained_on
+    assert (run.folder, run.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
     (predicted,) = forgetting.run("3", [str(files / "tables/predictions")], [], dry_run=True).removed
     assert predicted.images == ["3/000003.jpg", "3/000011.jpg"]
 

@@ -17,7 +17,8 @@ from faceml.images.decoding import DecodeLimits, RgbImage, decode_image, differe
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.training_copy import EmbedOptions
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.row_extractor import Row

@@ -1,11 +1,11 @@
-"""Scores of a confusion matrix against scikit-learn, and intervals against draws of images."""
+"""Scores of a confusion matrix compared with scikit-learn, intervals with resampled images."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from faceml.metrics.confusion import ConfusionMatrix
-from faceml.statistics.intervals import wilson_interval
+from faceml.statistics.proportions import wilson_interval
 
 
 def answers(images: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

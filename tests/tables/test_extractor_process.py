@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceml.errors import StoppedError
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.options import DetectorOptions, ExtractorSettings
-from faceml.storage.folder import StorageFolder, StoredFile
-from faceml.storage.stopped import StoppedError
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.extractor_process import ExtractorProcess
 from faceml.tables.row_extractor import Row
@@ -49,7 +50,7 @@ def settings(tmp_path: Path, model_bundle: Path) -> ExtractorSettings:
 
 @pytest.fixture
 def poison(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(write_poison(tmp_path_factory.mktemp("poison"))))
+    monkeypatch.syspath_prepend(str(write_poison(tmp_path_factory.mktemp("poison")).folder))
 
 
 def statuses(rows: list[Row]) -> dict[str, str]:

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.tables.image_listing import LISTING_SCHEMA
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.plan import (

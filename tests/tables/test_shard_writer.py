@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.shard_writer import ShardWriter

@@ -87,7 +87,7 @@ def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: 
     before = lines(killed)
     assert job.kill("trial", CHOOSE)
     output = job.finish(FINISH_S)
-    assert output.count("its process died, another goes on with it.") == 1, output
+    assert output.count("its process died; another one continues the trial.") == 1, output
     assert lines(killed)[:2] == before[:2]
     summary = json.loads(Path(config.run.folder, "summary.json").read_text())
     found = [(trial["epochs"], trial["outcome"]) for trial in summary["trials"]]
@@ -134,7 +134,7 @@ def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothin
     await_checkpoint(job, config, ended=0)
     assert job.kill("trial", CHOOSE)
     output = job.finish(FINISH_S)
-    reason = "its process died, as one does that takes more memory than there is"
+    reason = "its process died, possibly because it exceeded the available memory"
     assert output.count(f" failed: {reason}") >= 1, output
     outcomes = [
         t["outcome"] for t in json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
@@ -159,7 +159,9 @@ def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(
     job.process.send_signal(signal.SIGINT)
     output = job.finish(FINISH_S)
     assert job.process.returncode == 1
-    assert re.search(r"interrupted after \d of 4 trials; the same command goes on\.$", output.strip()), output
+    assert re.search(
+        r"Interrupted after \d of 4 trials\. Run the same command to continue\.$", output.strip()
+    ), output
     assert interrupted.outcome is None
     assert interrupted.checkpoint is not None
     assert not Path(config.run.folder, "summary.json").exists()

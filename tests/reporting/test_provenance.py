@@ -1,9 +1,9 @@
-"""The hash of a split's images depends on what they are, not on what they are called."""
+"""Digests of the images of a table: they depend on contents, not on names."""
 
 import hashlib
 from pathlib import Path
 
-from faceml.reporting.data_digest import content_digest, data_facts
+from faceml.reporting.provenance import content_digest, data_fact
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 
@@ -34,12 +34,12 @@ def test_content_digest__is_of_the_contents_alone(tmp_path: Path) -> None:
     assert content_digest(other) != content_digest(first)
 
 
-def test_data_facts__name_place_and_hash(tmp_path: Path) -> None:
+def test_data_fact__names_place_and_digest(tmp_path: Path) -> None:
     table = _table(tmp_path / "a", {"0/a.jpg": b"one"})
     unknown = _table(tmp_path / "b", {"0/a.jpg": None})
-    facts = data_facts("Training", {"trained on": table, "validated on": unknown})
-    told = "SHA-256 of its images when this was written:"
-    assert facts == [
-        ("Training: trained on", f"{table}; {told} {content_digest(table)}"),
-        ("Training: validated on", f"{unknown}; {told} not known"),
-    ]
+    label = "SHA-256 of its images at report time:"
+    assert data_fact("training table", table) == (
+        "training table",
+        f"{table}; {label} {content_digest(table)}",
+    )
+    assert data_fact("validation table", unknown) == ("validation table", f"{unknown}; {label} unknown")

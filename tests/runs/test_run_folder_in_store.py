@@ -1,15 +1,17 @@
-"""A run folder in a store, and what of it is on this machine."""
+"""A run folder in a store, and its working copy on this machine."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from faceml.runs.working_copy import WorkingCopy
+from faceml.config.config_error import ConfigError
+from faceml.errors import StoppedError
+from faceml.page.html import Report
+from faceml.runs.run_folder import RunFolder
 from faceml.storage import stores
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError
 from tests.flaky_store import FlakyStore
 
 
@@ -19,14 +21,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def contents(copy: WorkingCopy) -> dict[str, bytes]:
+def contents(copy: RunFolder) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in copy.path.iterdir()}
 
 
-def test_working_copy__of_a_local_folder_is_the_folder(tmp_path: Path, cache: Path) -> None:
+def test_run_folder__of_a_local_folder_is_the_folder(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("a: 1")
-    copy = WorkingCopy(tmp_path / "run")
+    copy = RunFolder(tmp_path / "run")
     copy.fetch()
     copy.push()
     assert copy.path == tmp_path / "run"
@@ -34,9 +36,9 @@ def test_working_copy__of_a_local_folder_is_the_folder(tmp_path: Path, cache: Pa
     assert not cache.exists()
 
 
-def test_working_copy__the_store_has_the_last_word(s3_uri: Callable[..., str], cache: Path) -> None:
+def test_run_folder__the_store_has_the_last_word(s3_uri: Callable[..., str], cache: Path) -> None:
     place = place_below(s3_uri(), "runs", "first")
-    first = WorkingCopy(place)
+    first = RunFolder(place)
     first.fetch()
     assert contents(first) == {}
     assert first.path.is_relative_to(cache)
@@ -47,14 +49,14 @@ def test_working_copy__the_store_has_the_last_word(s3_uri: Callable[..., str], c
     StorageFolder(place).write("checkpoints/epoch_1/model.pt", b"model")
     (first.path / "metrics.jsonl").write_text("never pushed")
     (first.path / "config.yaml").write_text("a: 2")
-    again = WorkingCopy(place)
+    again = RunFolder(place)
     again.fetch()
     assert again.path == first.path
     assert contents(again) == {"config.yaml": b"a: 1", "events": b""}
-    assert WorkingCopy(place_below(s3_uri(), "runs", "second")).path != first.path
+    assert RunFolder(place_below(s3_uri(), "runs", "second")).path != first.path
 
 
-def test_working_copy__pushes_what_has_changed_and_the_report_last(
+def test_run_folder__pushes_what_has_changed_and_the_report_last(
     s3_server: str, s3_uri: Callable[..., str]
 ) -> None:
     put: list[str] = []
@@ -64,7 +66,7 @@ def test_working_copy__pushes_what_has_changed_and_the_report_last(
             put.append(path.partition("?")[0].rpartition("/")[2])
 
     with FlakyStore(s3_server, note) as store:
-        copy = WorkingCopy(place_below(s3_uri(store.endpoint), "run"))
+        copy = RunFolder(place_below(s3_uri(store.endpoint), "run"))
         copy.fetch()
         for name in ("report.html", "summary.json", ".hidden", "config.yaml"):
             (copy.path / name).write_text(name)
@@ -74,14 +76,49 @@ def test_working_copy__pushes_what_has_changed_and_the_report_last(
         (copy.path / "summary.json").write_text("another")
         copy.push()
         assert put[3:] == ["summary.json"]
-        again = WorkingCopy(copy.folder.uri)
+        again = RunFolder(copy.folder.uri)
         again.fetch()
         again.push()
         assert len(put) == 4, "what was fetched is there already"
 
 
-def test_working_copy__removes_a_file_here_and_in_the_store(s3_uri: Callable[..., str]) -> None:
-    copy = WorkingCopy(s3_uri())
+def test_finish__puts_the_report_after_all_other_files(s3_server: str, s3_uri: Callable[..., str]) -> None:
+    put: list[str] = []
+
+    def note(method: str, path: str) -> None:
+        if method == "PUT":
+            put.append(path.partition("?")[0].rpartition("/")[2])
+
+    with FlakyStore(s3_server, note) as store:
+        with RunFolder(place_below(s3_uri(store.endpoint), "run")) as run_folder:
+            run_folder.begin("a: 1\n")
+            run_folder.add_epoch(1, {"val/accuracy": 0.5}, None)
+            run_folder.write_summary({"epochs": 1})
+            run_folder.finish(Report("Title", "Answer.", []))
+        assert put[0] == "config.yaml"
+        assert put[-2:] == ["summary.json", "report.html"]
+        with RunFolder(run_folder.place) as again:
+            assert again.is_finished
+            assert again.config == {"a": 1}
+            assert [record["epoch"] for record in again.records] == [1]
+            with pytest.raises(ConfigError, match=r"holds a finished run"):
+                again.begin("a: 1\n")
+        assert put[-1] == "report.html", "nothing changed since"
+
+
+def test_run_folder__pushes_nothing_after_an_error(s3_uri: Callable[..., str]) -> None:
+    def fail() -> None:
+        with RunFolder(s3_uri()) as run_folder:
+            run_folder.write_config("a: 1\n")
+            raise StoppedError("no checkpoint")
+
+    with pytest.raises(StoppedError):
+        fail()
+    assert StorageFolder(s3_uri()).files() == []
+
+
+def test_run_folder__removes_a_file_here_and_in_the_store(s3_uri: Callable[..., str]) -> None:
+    copy = RunFolder(s3_uri())
     copy.fetch()
     for name in ("report.html", "summary.json", "config.yaml"):
         (copy.path / name).write_text(name)
@@ -93,11 +130,11 @@ def test_working_copy__removes_a_file_here_and_in_the_store(s3_uri: Callable[...
     assert contents(copy).keys() == {"summary.json"}
 
 
-def test_working_copy__an_own_copy_is_kept_where_it_is_wanted(
+def test_run_folder__an_own_copy_is_kept_where_it_is_wanted(
     s3_uri: Callable[..., str], tmp_path: Path
 ) -> None:
     StorageFolder(s3_uri()).write("settings.json", b"{}")
-    one, other = (WorkingCopy(s3_uri(), tmp_path / name) for name in ("one", "other"))
+    one, other = (RunFolder(s3_uri(), tmp_path / name) for name in ("one", "other"))
     for copy in (one, other):
         copy.fetch()
     (one.path / "settings.json").unlink()
@@ -107,14 +144,14 @@ def test_working_copy__an_own_copy_is_kept_where_it_is_wanted(
     assert one.folder.files() == ["metrics.jsonl", "settings.json"], "of what was fetched nothing is lost"
 
 
-def test_working_copy__an_outage_ends_the_work_in_one_line(
+def test_run_folder__an_outage_ends_the_work_in_one_line(
     s3_server: str, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "S3_MAX_ATTEMPTS", 1)
-    copy = WorkingCopy(s3_uri())
+    copy = RunFolder(s3_uri())
     copy.fetch()
     with FlakyStore(s3_server, lambda method, path: "drop") as store:
-        copy = WorkingCopy(s3_uri(store.endpoint))
+        copy = RunFolder(s3_uri(store.endpoint))
         copy.path.mkdir(parents=True)
         (copy.path / "config.yaml").write_text("a: 1")
         for act in (copy.fetch, copy.push):

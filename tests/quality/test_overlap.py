@@ -1,4 +1,4 @@
-"""Validation images that are in the training split are named before anything is trained."""
+"""Audit for validation images with near-duplicates in the training split."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.train import DataConfig
-from faceml.quality.leakage import audit_leakage
+from faceml.quality.overlap import audit_leakage
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 
@@ -16,7 +16,7 @@ HASHES = {
     "train": [0x0, 0xFF00FF00FF00FF00, 0x123456789ABCDEF0, 0xFFFFFFFFFFFFFFFF],
     "val": [0x123456789ABCDEF1, 0x00000000FFFFFFFF, 0xFF00FF00FF00FF03, 0xFFFFFFFFFFFFFF00],
 }
-"""Of `val`, the first is 1 bit and the third 2 bits from one of `train`, the last one 8 bits."""
+"""In `val`, the first hash is 1 bit, the third 2 bits and the last 8 bits from one of `train`."""
 
 
 def data(root: Path, **leakage: object) -> DataConfig:
@@ -44,8 +44,8 @@ def test_audit_leakage__counts_and_names_near_duplicates(
     with caplog.at_level(logging.INFO):
         audit_leakage(data(tmp_path))
     assert caplog.messages == [
-        "2 of 4 validation images have a near-duplicate among the training images "
-        "(0/val0.jpg = 0/train2.jpg, 0/val2.jpg = 0/train1.jpg): accuracies will be too good."
+        "2 of 4 validation images have a near-duplicate in the training split "
+        "(0/val0.jpg = 0/train2.jpg, 0/val2.jpg = 0/train1.jpg): validation metrics are optimistic."
     ]
 
 
@@ -72,4 +72,4 @@ def test_audit_leakage__a_split_without_any_image_has_no_duplicates(
     monkeypatch.setitem(HASHES, "val", [])
     with caplog.at_level(logging.INFO):
         audit_leakage(data(tmp_path))
-    assert caplog.messages == ["No validation image is in the training split too."]
+    assert caplog.messages == ["No validation image has a near-duplicate in the training split."]

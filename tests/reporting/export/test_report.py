@@ -1,4 +1,4 @@
-"""What is told of an export, in the terminal and in a report."""
+"""Report of an export and its tables."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,16 @@ from rich.console import Console
 from faceml.config.export import ExportConfig
 from faceml.config.loading import parse_config
 from faceml.export.quantization_loss import PairedFigure, QuantizationLoss
-from faceml.export.result import ExportResult
+from faceml.export.write import ExportResult
 from faceml.page.html import Report, render_report
-from faceml.reporting.export.report import export_chapter, export_summary
-from faceml.reporting.export.tables import checks_line, file_rows, files_table, quantization_rows
+from faceml.page.tables import DataTable
+from faceml.reporting.export.report import (
+    checks_line,
+    export_chapter,
+    export_summary,
+    files_table,
+    quantization_table,
+)
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
@@ -48,38 +54,36 @@ def config(tmp_path: Path) -> ExportConfig:
     return parse_config(ExportConfig, {"model": "s3://a/best_model.pt", "run": {"folder": str(tmp_path)}})
 
 
-def plain(cells: list[list[str]]) -> list[list[str]]:
-    return [[cell.replace(NO_BREAK_SPACE, " ") for cell in row] for row in cells]
+def plain(table: DataTable) -> list[list[str]]:
+    return [[cell.replace(NO_BREAK_SPACE, " ") for cell in row] for row in table.rows]
 
 
-def test_file_rows__name_the_output_that_differs_most(result: ExportResult) -> None:
-    assert file_rows(result) == [
+def test_files_table__names_the_output_that_differs_most(result: ExportResult) -> None:
+    assert files_table(result).rows == [
         ["model.onnx", "44.9", "1.2e-06 (landmarks)"],
-        ["model_int8.onnx", "11.4", "measured below"],
+        ["model_int8.onnx", "11.4", "see int8 quantization"],
         ["model.pt2", "45.2", "none"],
     ]
 
 
-def test_checks_line__says_on_what_was_checked_and_what_rounding_changes(result: ExportResult) -> None:
+def test_checks_line__names_the_images_and_the_effect_of_rounding(result: ExportResult) -> None:
     line = checks_line(result)
-    assert "on 12 batches of random images and 7 images; a difference of more than 0.0001" in line
-    assert line.endswith("changes answers by up to logits 1.2e-02, landmarks 3.0e-04.")
+    assert "on 12 batches of random images and 7 images, with a tolerance of 0.0001" in line
+    assert line.endswith("changes outputs on these images by up to logits 1.2e-02, landmarks 3.0e-04.")
 
 
-def test_quantization_rows__hold_differences_in_points_and_leave_out_what_there_is_not(
+def test_quantization_table__holds_differences_in_points_and_omits_missing_metrics(
     result: ExportResult,
 ) -> None:
     assert result.quantization
-    assert plain(quantization_rows(result.quantization, result.bytes_of)) == [
+    assert plain(quantization_table(result.quantization, result.bytes_of)) == [
         ["expression accuracy", "80.00 %", "78.75 %", "-1.25", "-3.00 to +1.00"],
-        ["ms for an image", "8.0", "4.0", "×0.50", ""],
+        ["ms per image", "8.0", "4.0", "×0.50", ""],
         ["MB", "44.9", "11.4", "×0.25", ""],
     ]
 
 
-def test_export_chapter__tells_the_loss_and_how_sure_it_is(
-    result: ExportResult, config: ExportConfig
-) -> None:
+def test_export_chapter__has_the_loss_with_its_interval(result: ExportResult, config: ExportConfig) -> None:
     chapter = export_chapter(result, config)
     headlines = {h.label: (h.value, h.detail.replace(NO_BREAK_SPACE, " ")) for h in chapter.headlines}
     assert headlines["Largest difference"][0] == "1.2e-06"
@@ -89,17 +93,17 @@ def test_export_chapter__tells_the_loss_and_how_sure_it_is(
     )
     assert "by -1.25 percentage points" in export_summary(result)
     page = render_report(Report("Export", export_summary(result), [chapter]))
-    assert "s3://a/best_model.pt with its preprocessing inside" in page
+    assert "s3://a/best_model.pt, including its preprocessing" in page
 
 
-def test_files_table__has_a_row_for_each_file(result: ExportResult) -> None:
+def test_files_table__has_a_row_for_each_file_on_the_terminal(result: ExportResult) -> None:
     console = Console(record=True, width=120)
     console.print(files_table(result))
     text = console.export_text()
     assert [name for name in result.bytes_of if name in text] == list(result.bytes_of)
 
 
-def test_export_summary__without_int8_says_nothing_of_it(result: ExportResult, config: ExportConfig) -> None:
+def test_export_summary__without_int8_does_not_mention_it(result: ExportResult, config: ExportConfig) -> None:
     floats = replace(result, quantization=None)
-    assert export_summary(floats) == "model.onnx and model.pt2 answer as PyTorch does, within 0.0001."
+    assert export_summary(floats) == "The outputs of model.onnx and model.pt2 equal PyTorch's within 0.0001."
     assert len(export_chapter(floats, config).sections) == 1

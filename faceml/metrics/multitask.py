@@ -1,22 +1,42 @@
-"""How far predicted landmarks are from MediaPipe's.
+"""Metrics of the expression and landmark tasks, accumulated over batches and workers.
 
-Shape letters: B images of a batch, L landmarks.
+Shape letters: B images of a batch, E expressions, L landmarks.
 """
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from faceml.tables import LandmarkSet
 
 
+def expression_metrics(num_classes: int) -> MetricCollection:
+    """Return the metrics of the expression task; `update` takes logits (B, E) and true labels (B,).
+
+    * `accuracy`: share of correctly classified images.
+    * `macro_f1`: unweighted mean of F1 over the classes that occur among true or predicted labels.
+    * `confusion_matrix`: int64 of shape (E, E), counts; rows are true labels, columns predictions.
+
+    Args:
+        num_classes: Number E of expressions.
+    """
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+            "macro_f1": MulticlassF1Score(num_classes, average="macro"),
+            "confusion_matrix": MulticlassConfusionMatrix(num_classes),
+        }
+    )
+
+
 def normalized_errors(predicted: Tensor, target: Tensor, landmark_set: LandmarkSet) -> Tensor:
-    """Return the distance of each point from its target, divided by that of the target's eye centres.
+    """Return the distance of each landmark from its target, divided by the interocular distance.
 
     Args:
         predicted: Of shape (B, L, 2), normalised coordinates.
-        target: Likewise.
-        landmark_set: The L points; names the eyes.
+        target: Of shape (B, L, 2); its eye centres define the interocular distance.
+        landmark_set: The L landmarks.
 
     Returns:
         Of shape (B, L).
@@ -29,17 +49,17 @@ def normalized_errors(predicted: Tensor, target: Tensor, landmark_set: LandmarkS
 
 
 class LandmarkAgreement(Metric):
-    """Measure the agreement of predicted landmarks with MediaPipe's, on the faces that have any.
+    """Mean squared error and normalised mean error (NME) of predicted landmarks.
 
-    No person placed these points: a perfect score means that the network does as MediaPipe does, right or
-    wrong. The normalised mean error (NME) is the mean distance of a point from its target divided by the
-    distance between the target's eye centres. Faces in profile, with eyes close together, weigh most in it.
+    Targets are the landmarks of MediaPipe, not manual annotations. NME is the mean distance of a landmark
+    from its target divided by the interocular distance of the target; faces in profile, whose eyes are close
+    together, have the largest weight in it.
 
-    Distances are taken in the image as the network sees it, a square, in units of its side. All is NaN as
-    long as no face with landmarks was seen: 0 would say perfect.
+    Distances are measured in the network's square input, in units of its side. Values are NaN before the
+    first face with landmarks.
 
     Args:
-        landmark_set: The L points; names the eyes, and the points in the result.
+        landmark_set: The L landmarks.
     """
 
     full_state_update = False
@@ -53,7 +73,7 @@ class LandmarkAgreement(Metric):
     def __init__(self, landmark_set: LandmarkSet) -> None:
         super().__init__()
         self.landmark_set = landmark_set
-        # float64: a float32 sum over a million faces would lose the last ones' digits.
+        # float64: a float32 sum over a million faces would lose precision.
         zeros = torch.zeros(len(landmark_set), dtype=torch.float64)
         self.add_state("squared_error", zeros.clone(), dist_reduce_fx="sum")
         self.add_state("normalized_error", zeros.clone(), dist_reduce_fx="sum")
@@ -64,7 +84,7 @@ class LandmarkAgreement(Metric):
 
         Args:
             predicted: float32 of shape (B, L, 2), normalised coordinates.
-            target: float32 of shape (B, L, 2); rows without landmarks may hold anything, NaN included.
+            target: float32 of shape (B, L, 2); rows without landmarks are ignored and may be NaN.
             has_landmarks: bool of shape (B,).
         """
         predicted, target = predicted[has_landmarks].double(), target[has_landmarks].double()
@@ -73,7 +93,7 @@ class LandmarkAgreement(Metric):
         self.faces += has_landmarks.sum()
 
     def compute(self) -> dict[str, Tensor]:
-        """Return scalars: `landmark_mse`, `nme_interocular`, and `nme_<point>` for each point."""
+        """Return scalars: `landmark_mse`, `nme_interocular`, and `nme_<name>` for each landmark."""
         nme = self.normalized_error / self.faces
         return {
             "landmark_mse": (self.squared_error / self.faces).mean(),
