@@ -14,9 +14,17 @@ from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 
+SLOW = ("docs", "ray_jobs")
+"""Folders of the tests that take longest; they come first, so that pytest's processes end together."""
+
 # How long an example takes says more about the other processes of the machine.
 settings.register_profile("faceml", deadline=None)
 settings.load_profile("faceml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(Path(__file__).parent).parts[0], len(SLOW)))
 
 
 @pytest.fixture(scope="session")
