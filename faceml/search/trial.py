@@ -119,14 +119,14 @@ def setting_name(key: str) -> str:
     return name.replace("_", " ").replace(".", " ")
 
 
-def shown(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """Return a setting as a person writes it: three digits of a float, the last part of nothing else."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def shown_settings(settings: dict[str, Any]) -> str:
+def format_settings(settings: dict[str, Any]) -> str:
     """Return settings on one line: `learning rate 0.001, weighting fixed`."""
-    return ", ".join(f"{setting_name(key)} {shown(value)}" for key, value in settings.items())
+    return ", ".join(f"{setting_name(key)} {format_setting(value)}" for key, value in settings.items())
 
 
 def outcomes(trials: Sequence[Trial]) -> str:

@@ -34,7 +34,7 @@ class Answer:
     early: Sequence[Comparison]
 
     @property
-    def told(self) -> list[Comparison]:
+    def reported(self) -> list[Comparison]:
         """The comparisons that make up the answer: the leader's, in both ways if there are two values."""
         matched = self.of_leader(self.matched)
         return matched if len(matched) > 1 else [*matched, *self.tuned]
@@ -60,8 +60,8 @@ class Answer:
             return verdict(of_leader[0], basis=basis)
         beaten = [c.baseline for c in of_leader if c.resolved]
         others = [c.baseline for c in of_leader if not c.resolved]
-        parts = [f"better than {listed(beaten)}"] if beaten else []
-        parts += [f"not told apart from {listed(others)}"] if others else []
+        parts = [f"better than {join_names(beaten)}"] if beaten else []
+        parts += [f"not told apart from {join_names(others)}"] if others else []
         return f"{self.leader} is ahead, {' and '.join(parts)}"
 
     @property
@@ -85,24 +85,24 @@ def verdict(comparison: Comparison, *, basis: bool = True) -> str:
     """Return a comparison in words, with what it rests on, without a full stop."""
     difference, score = comparison.difference, comparison.score
     found = (
-        f"{comparison.value} − {comparison.baseline} = {score.write_difference(difference.mean)}{score.unit}"
+        f"{comparison.value} − {comparison.baseline} = {score.format_difference(difference.mean)}{score.unit}"
     )
     if difference.interval:
-        found += f", {INTERVAL} {score.write_limits(difference.interval)}"
+        found += f", {INTERVAL} {score.format_limits(difference.interval)}"
     return f"{found}{f' ({_basis(comparison)})' if basis else ''}: {_conclusion(comparison)}"
 
 
 def search_answer(trials: Sequence[Trial]) -> str:
     """Return what a search found in one or two sentences, for the top of a report."""
     best = ranked(trials)[0]
-    reached = f"{best.score.write(best.best_score)} validation {best.score.label}"
+    reached = f"{best.score.format(best.best_score)} validation {best.score.label}"
     answers = find_answers(trials)[:1]
     return " ".join([*(a.sentence for a in answers), f"The best of {len(trials)} trials reached {reached}."])
 
 
 def verdict_lines(trials: Sequence[Trial]) -> list[str]:
     """Return the verdicts on the leading value of each setting, for the terminal."""
-    return [f"{setting_name(a.key)}: {verdict(c)}." for a in find_answers(trials) for c in a.told]
+    return [f"{setting_name(a.key)}: {verdict(c)}." for a in find_answers(trials) for c in a.reported]
 
 
 def needed_replicates(comparison: Comparison) -> str:
@@ -112,14 +112,14 @@ def needed_replicates(comparison: Comparison) -> str:
     return f"more than {MOST_REPLICATES:,}" if comparison.difference.deviation else ""
 
 
-def written_p_value(p_value: float | None) -> str:
+def format_p_value(p_value: float | None) -> str:
     """Return a p-value with its sign: `= 0.012`; a dash for a missing one."""
     if p_value is None:
         return "–"
     return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
 
 
-def listed(names: Sequence[object]) -> str:
+def join_names(names: Sequence[object]) -> str:
     """Return names as a person lists them: `fixed, dwa and rlw`."""
     *firsts, last = map(str, names)
     return f"{', '.join(firsts)} and {last}" if firsts else last
@@ -146,7 +146,7 @@ def _basis(comparison: Comparison) -> str:
     """Return what a difference rests on."""
     counts, pairs = comparison.difference.counts, comparison.pairs
     if comparison.replicates == "trials":
-        basis = f"{listed(counts)} trials, unpaired: fewer than two pairs differ in nothing else"
+        basis = f"{join_names(counts)} trials, unpaired: fewer than two pairs differ in nothing else"
     elif pairs == 1:
         basis = "one pair of trials"
     else:
@@ -178,7 +178,7 @@ def _conclusion(comparison: Comparison) -> str:
     if comparison.resolved:
         return f"{comparison.better} is better{_among(comparison)}"
     doubt = f"clear by itself, but not{_among(comparison)}; " if low > 0 or high < 0 else ""
-    number = f"{listed(difference.counts)} {comparison.replicates}"
+    number = f"{join_names(difference.counts)} {comparison.replicates}"
     needed = needed_replicates(comparison)
     return f"{doubt}not resolvable with {number}" + (f"; {needed} would be needed" if needed else "")
 
@@ -187,5 +187,5 @@ def _among(comparison: Comparison) -> str:
     """Return how sure it is among several comparisons; of one, its interval says that."""
     if comparison.comparisons == 1:
         return ""
-    p_value = f"p {written_p_value(comparison.adjusted_p)}"
+    p_value = f"p {format_p_value(comparison.adjusted_p)}"
     return f" among {comparison.comparisons} comparisons (Holm's {p_value})"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from faceml.reporting.search.tables import answer_tables
+from faceml.reporting.search.tables import result_tables
 from faceml.search.comparison import compare_values
 from faceml.search.trial import Trial
-from faceml.search.verdicts import find_answers, listed, search_answer, verdict, verdict_lines
+from faceml.search.verdicts import find_answers, join_names, search_answer, verdict, verdict_lines
 from tests.reporting.searches import grid, search, trial
 
 
@@ -89,7 +89,7 @@ def test_find_answers__of_several_values_names_the_leader_and_whom_it_beats() ->
     assert answer.leader == "dwa"
     assert answer.sentence == "Weighting: dwa is ahead, better than fixed and not told apart from rlw."
     assert not answer.is_decided
-    told = [(c.value, c.baseline) for c in answer.told]
+    told = [(c.value, c.baseline) for c in answer.reported]
     assert told == [("dwa", "fixed"), ("dwa", "rlw")], "as far as the leader is ahead"
 
 
@@ -133,8 +133,12 @@ def test_verdict_lines__one_for_each_comparison_told() -> None:
         "backbone: resnet50 − resnet18",
     ]
     assert "each with its best settings" in lines[1]
-    assert len(answer_tables(trials)) == 2
+    assert len(result_tables(trials)) == 3
 
 
-def test_listed__as_a_person_does() -> None:
-    assert [listed(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+def test_join_names__as_a_person_does() -> None:
+    assert [join_names(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

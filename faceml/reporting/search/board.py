@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faceml.page import LINE_INTERVAL_S
-from faceml.search import SCORES, shown_settings
+from faceml.search import SCORES, format_settings
 
 MOST_ENDED_SHOWN = 8
 """Rows of trials that ended without failing, the last of them; running and failed ones are all shown."""
@@ -79,12 +79,12 @@ class TrialBoard:
     def ended_before(self, trial: str, settings: dict[str, Any], best: float | None, reason: str) -> None:
         """Say that a trial ended before the search was interrupted; it does not count for the speed."""
         status: Status = "failed" if reason else "ended"
-        self._rows[trial] = _Row(shown_settings(settings), status, self._max_epochs, best, best, reason)
+        self._rows[trial] = _Row(format_settings(settings), status, self._max_epochs, best, best, reason)
         self._units_before += self._max_epochs
 
     def started(self, trial: str, settings: dict[str, Any]) -> None:
         """Say that a trial has a process to run in, the first one or another."""
-        self._rows.setdefault(trial, _Row(shown_settings(settings))).status = "running"
+        self._rows.setdefault(trial, _Row(format_settings(settings))).status = "running"
 
     def epoch_ended(self, trial: str, epoch: int, value: float) -> None:
         """Say what a trial reached in an epoch."""
@@ -143,7 +143,7 @@ class TrialBoard:
         return None if done == 0 or left == 0 else left * (time.monotonic() - self._began_s) / done
 
     def _value(self, value: float | None) -> str:
-        return f"{SCORES[self._metric].label} {SCORES[self._metric].write(value)}"
+        return f"{SCORES[self._metric].label} {SCORES[self._metric].format(value)}"
 
     def _render(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -158,8 +158,8 @@ class TrialBoard:
                     name,
                     row.status,
                     f"{row.epoch}/{self._max_epochs}",
-                    SCORES[self._metric].write(row.value),
-                    SCORES[self._metric].write(row.best),
+                    SCORES[self._metric].format(row.value),
+                    SCORES[self._metric].format(row.best),
                     row.reason or row.settings,
                     style=style,
                 )

@@ -10,16 +10,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from faceml.page import BLUE, FAINT, INK, QUIET, WIDTH_IN, legend_above, styled
-from faceml.reporting.search.colors import color_looks
+from faceml.reporting.search.colors import color_styles
 from faceml.search import (
     SEED,
     Trial,
     TrialGroup,
+    format_setting,
     group_seeds,
     ordered_values,
     setting_keys,
     setting_name,
-    shown,
 )
 
 HEIGHT_IN = 3.2
@@ -49,7 +49,7 @@ def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
     axes = figure.add_subplot()
     scales = [_setting_axis(axes, place, trials, key) for place, key in enumerate(keys)]
     score_scale = _score_axis(axes, len(keys), groups)
-    colors = color_looks(trials)
+    colors = color_styles(trials)
     for rank, group in reversed(list(enumerate(groups))):
         heights = [scale(group.settings.get(key)) for scale, key in zip(scales, keys, strict=True)]
         (line,) = axes.plot(
@@ -68,7 +68,7 @@ def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_xlim(-0.1, len(names) - 1 + 0.42)
-    entries = [Line2D([], [], color=color, label=value) for value, color in colors.looks.items()]
+    entries = [Line2D([], [], color=color, label=value) for value, color in colors.by_value.items()]
     if any(not group.scores for group in groups):
         entries.append(Line2D([], [], color=FAINT, label="stopped early"))
     if entries:
@@ -98,15 +98,16 @@ def _setting_axis(axes: Axes, place: int, trials: Sequence[Trial], key: str) -> 
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if not numeric or len(values) == 1:
         heights = {
-            shown(v): (n / (len(values) - 1) if len(values) > 1 else 0.5) for n, v in enumerate(values)
+            format_setting(v): (n / (len(values) - 1) if len(values) > 1 else 0.5)
+            for n, v in enumerate(values)
         }
         _draw(axes, place, {height: text.replace("_", "\n") for text, height in heights.items()})
-        return lambda value: MISSING if value is None else heights[shown(value)]
+        return lambda value: MISSING if value is None else heights[format_setting(value)]
     low, high = float(values[0]), float(values[-1])
     scale = _scale(low, high, log=low > 0 and high >= LOG_RATIO * low)
     between = [value for value in values if CLOSE < scale(value) < 1 - CLOSE]
     ticks = (low, *(between if len(between) <= MOST_BETWEEN else ()), high)
-    _draw(axes, place, {scale(value): shown(value) for value in ticks})
+    _draw(axes, place, {scale(value): format_setting(value) for value in ticks})
     return lambda value: MISSING if value is None else scale(float(value))
 
 
@@ -116,9 +117,9 @@ def _score_axis(axes: Axes, place: int, groups: Sequence[TrialGroup]) -> Callabl
     values = sorted((_score(group) for group in groups), key=lambda value: score.direction * value)
     worst, best = values[0], values[-1]
     if worst == best:
-        _draw(axes, place, {0.5: score.write(best)})
+        _draw(axes, place, {0.5: score.format(best)})
         return lambda _: 0.5
-    _draw(axes, place, {0.0: score.write(worst), 1.0: score.write(best)})
+    _draw(axes, place, {0.0: score.format(worst), 1.0: score.format(best)})
     return _scale(worst, best, log=False)
 
 
