@@ -1,4 +1,4 @@
-"""The validation metrics that trials are judged by, and how they are written."""
+"""Validation metrics that trials are compared by, and their values as text."""
 
 import math
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ class Score:
     """A validation metric.
 
     Attributes:
-        metric: Its name in a record.
-        label: As a reader knows it.
+        metric: Name of the metric in records.
+        label: Name of the metric in reports.
         minimised: Whether lower is better.
-        is_share: Whether it is written as percent, and its differences in percentage points.
-        digits: After the point, in percent or as it is; None writes three that count.
+        is_share: Whether values are formatted as percent, and differences in percentage points.
+        digits: Number of decimals; None for three significant digits.
     """
 
     metric: str
@@ -28,7 +28,7 @@ class Score:
 
     @property
     def unit(self) -> str:
-        """Of a difference, with a space before it."""
+        """Unit of a difference, with a space before it."""
         return " points" if self.is_share else ""
 
     @property

@@ -39,8 +39,8 @@ def test_verdict__resolved_names_the_better_one() -> None:
 @pytest.mark.parametrize(
     ("differences", "end"),
     [
-        ([0.02], "+2.0 points (one pair of trials): too few trials to show what chance does"),
-        ([0.02, 0.02], "the same in each of 2, which does not show what chance does"),
+        ([0.02], "+2.0 points (one pair of trials): too few trials to estimate the variance"),
+        ([0.02, 0.02], "the same in each of 2, so its variance is unknown"),
         ([0.0, 0.0], "+0.0…+0.0 (paired over 2 seeds, better in 0 of 2 pairs): no difference in any of them"),
         ([0.02, -0.02], "not resolvable with 2 seeds; more than 1,000 would be needed"),
     ],
@@ -87,7 +87,7 @@ def test_verdict__among_many_needs_more_than_its_own_interval() -> None:
 def test_find_answers__of_several_values_names_the_leader_and_whom_it_beats() -> None:
     (answer,) = find_answers(search(dwa=[0.2, 0.201, 0.202], rlw=[0.19, 0.21, 0.18]))
     assert answer.leader == "dwa"
-    assert answer.sentence == "Weighting: dwa is ahead, better than fixed and not told apart from rlw."
+    assert answer.sentence == "Weighting: dwa is ahead, better than fixed and not distinguished from rlw."
     assert not answer.is_decided
     told = [(c.value, c.baseline) for c in answer.reported]
     assert told == [("dwa", "fixed"), ("dwa", "rlw")], "as far as the leader is ahead"

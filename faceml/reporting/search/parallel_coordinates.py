@@ -1,4 +1,4 @@
-"""All settings of a search and its scores side by side."""
+"""Parallel coordinates plot of the settings and scores of a search."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ from faceml.search import (
 
 HEIGHT_IN = 3.2
 MISSING = -0.14
-"""Where a setting stands that does not apply."""
+"""Height of a setting that does not apply."""
 LOG_RATIO = 10.0
-"""A range of positive numbers as wide as this is scaled as a logarithm."""
+"""Ratio of the limits from which a range of positive numbers is scaled logarithmically."""
 CLOSE = 0.12
-"""Values as near as this to an end have no letters of their own."""
+"""Distance from an end of an axis within which values have no label."""
 MOST_BETWEEN = 1
 
 
@@ -36,9 +36,8 @@ MOST_BETWEEN = 1
 def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
     """Draw every configuration as a line across its settings to its mean score.
 
-    Colour is the loss weighting; the best configuration is thick, and one of which no trial ran to its end is
-    faint, with its best score so far. A setting that does not apply to a configuration is passed below the
-    axis.
+    The colour shows the loss weighting. The best configuration is thick; one without a finished trial is
+    faint, with its best score so far. The line passes below the axis of a setting that does not apply.
 
     Args:
         trials: At least one of them with a score.
@@ -77,7 +76,7 @@ def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
 
 
 def compared_keys(trials: Sequence[Trial]) -> list[str]:
-    """Return the settings that differ among the trials, seeds aside."""
+    """Return the settings that differ among the trials, except the seed."""
 
     def differs(key: str) -> bool:
         return len(ordered_values(trials, key)) > 1 or any(key not in trial.settings for trial in trials)
@@ -90,7 +89,7 @@ def _score(group: TrialGroup) -> float:
 
 
 def _setting_axis(axes: Axes, place: int, trials: Sequence[Trial], key: str) -> Callable[[Any], float]:
-    """Draw the axis of a setting, and return where on it a value stands."""
+    """Draw the axis of a setting, and return the function from its values to heights."""
     values = ordered_values(trials, key)
     missing = any(key not in trial.settings for trial in trials)
     if missing:
@@ -112,7 +111,7 @@ def _setting_axis(axes: Axes, place: int, trials: Sequence[Trial], key: str) -> 
 
 
 def _score_axis(axes: Axes, place: int, groups: Sequence[TrialGroup]) -> Callable[[float], float]:
-    """Draw the axis of the score, better ones higher, and return where on it a value stands."""
+    """Draw the axis of the score, better ones higher, and return the function from scores to heights."""
     score = groups[0].score
     values = sorted((_score(group) for group in groups), key=lambda value: score.direction * value)
     worst, best = values[0], values[-1]
@@ -137,7 +136,7 @@ def _draw(axes: Axes, place: int, ticks: dict[float, str]) -> None:
 
 
 def _label(axes: Axes, place: int, height: float, text: str) -> None:
-    # Lines pass behind the letters: a rim in the colour of the page, which a dark one inverts with the rest.
+    # A white outline keeps labels readable over lines; a dark page inverts it with the rest.
     axes.text(
         place + 0.04,
         height,
