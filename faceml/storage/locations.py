@@ -26,8 +26,8 @@ def place_below(folder: str | Path, *names: str) -> str:
 
 
 def split_place(place: str | Path) -> tuple[str, str]:
-    """Return the location of the parent folder, and the name within it."""
-    path, parameters = _split_parameters(place)
+    """Return the parent folder of a place, absolute if it is local, and the name in it."""
+    path, parameters = _split_parameters(place if is_uri(place) else Path(place).absolute())
     folder, _, name = path.rpartition("/")
     return (folder + parameters, unquote(name)) if is_uri(place) else (folder or "/", name)
 

@@ -27,6 +27,7 @@ from faceml.datasets import (
 )
 from faceml.losses import build_angular_margin
 from faceml.models import FaceResNet, IdentityHead, build_face_resnet
+from faceml.page import first_names
 from faceml.tables import LANDMARK_SETS
 from faceml.training.kernels import choose_kernels
 from faceml.training.loop import Trainer, TrainerOptions
@@ -61,10 +62,10 @@ def build_people(config: RecognitionDataConfig) -> People:
     )
     both = sorted(set(train.people) & set(val.people))
     if both:
-        named = ", ".join(both[:3]) + (", …" if len(both) > 3 else "")
         raise ConfigError(
             f"data.val.table: {len(both)} of its {len(val.people)} people are in data.train.table too "
-            f"({named}). A network is measured on people whom it has never seen: leave them out of one."
+            f"({first_names(both, 3)}). A network is measured on people whom it has never seen: leave them "
+            "out of one."
         )
     pairs = config.pairs
     found = (

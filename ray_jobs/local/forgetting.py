@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faceml.runs import TrainedRun, find_trained_runs
-from faceml.tables import Forgotten, forget_person
+from faceml.tables import RemovedRows, forget_person
 
 
 class Erasure(NamedTuple):
@@ -20,7 +20,7 @@ class Erasure(NamedTuple):
         dry_run: Whether nothing was actually removed.
     """
 
-    removed: list[Forgotten]
+    removed: list[RemovedRows]
     trained_on: list[TrainedRun]
     dry_run: bool
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 import faceml
 from faceml.errors import catch_errors
-from faceml.landmarks import ExtractorSettings, find_model_bundle
+from faceml.landmarks import DetectorOptions, ExtractorSettings, find_model_bundle
 from faceml.storage import REPORTABLE_ERRORS, StorageFolder, user_cache
 from faceml.tables import ExtractorProcess
 
@@ -186,9 +186,9 @@ def _time_detector(folder: Path, model_path: Path, seconds: float) -> tuple[floa
     generate_faces(root, "affectnet", {"train": FACES}, image_size_px=FACE_SIDE_PX, processes=1)
     files = [file for file in StorageFolder(root / "train").walk() if file.path.endswith(".jpg")]
     made = found = 0
-    with ExtractorProcess(ExtractorSettings(str(root / "train"), model_path)) as process:
+    with ExtractorProcess(ExtractorSettings(str(root / "train"), DetectorOptions(model_path))) as process:
         started_s = time.monotonic()
         while not made or time.monotonic() < started_s + seconds:
-            statuses = [row["status"] for row in process.rows(files)]
+            statuses = [row["status"] for row in process.extract_rows(files)]
             made, found = made + len(statuses), found + statuses.count("ok")
         return made / (time.monotonic() - started_s), found / made

@@ -15,9 +15,9 @@ from faceml.images import encode_jpeg
 from faceml.page import ProgressReport
 from faceml.prediction import (
     FacePredictor,
-    FoundImage,
     ImagePrediction,
-    Tally,
+    InputImage,
+    PredictionCounts,
     build_predictor,
     draw_predictions,
     find_images,
@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 JPEG_QUALITY = 90
 
 
-def run(config: PredictConfig) -> Tally:
-    """Predict, and write the predictions to a file or to stdout.
+def run(config: PredictConfig) -> PredictionCounts:
+    """Predict, and write the predictions or print them.
 
     Raises:
         ConfigError: The model or an image does not exist or cannot be used.
@@ -41,18 +41,18 @@ def run(config: PredictConfig) -> Tally:
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
     images = find_images(config.data.paths, config.data.extensions)
     predictor = build_predictor(config)
-    tally, output = Tally(), config.output
-    predictions = _predictions(predictor, images, output.drawn, tally)
+    counts, output = PredictionCounts(), config.output
+    predictions = _predictions(predictor, images, output.drawn, counts)
     if output.file:
         write_predictions(predictions, output.file, len(predictor.landmark_set), predictor.embedding_dim)
     else:
         write_lines(predictions, sys.stdout)
-    tally.log_unseen()
-    return tally
+    counts.log_failed()
+    return counts
 
 
 def _predictions(
-    predictor: FacePredictor, images: Sequence[FoundImage], drawn: Path | None, tally: Tally
+    predictor: FacePredictor, images: Sequence[InputImage], drawn: Path | None, counts: PredictionCounts
 ) -> Iterator[ImagePrediction]:
     """Yield the predictions of each image; draw them as well if `drawn` is a folder."""
     with ProgressReport("predict", len(images)) as progress:
@@ -60,7 +60,7 @@ def _predictions(
         for image, prediction in zip(images, stream, strict=True):
             if drawn and prediction.width:
                 _draw(prediction, predictor, drawn / image.name)
-            tally.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
+            counts.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
             yield prediction
             progress.advance(1)
 
@@ -75,13 +75,13 @@ def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> 
         partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
 
 
-def show(tally: Tally, console: Console) -> None:
-    """Print the number of faces with each expression."""
+def show(counts: PredictionCounts, console: Console) -> None:
+    """Print how often each expression was seen."""
     table = Table(title="Faces by expression", title_justify="left")
     table.add_column("expression")
     table.add_column("faces", justify="right")
     for name in EXPRESSIONS:
-        table.add_row(name, f"{tally.expressions[name]:,}")
+        table.add_row(name, f"{counts.expressions[name]:,}")
     console.print(table)
-    counted = ", ".join(f"{count:,} {status}" for status, count in tally.statuses.most_common())
-    console.print(f"{tally.statuses.total():,} images: {counted}")
+    counted = ", ".join(f"{count:,} {status}" for status, count in counts.statuses.most_common())
+    console.print(f"{counts.statuses.total():,} images: {counted}")

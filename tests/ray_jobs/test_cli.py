@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, exit statuses, what they print."""
+"""The command line: exit statuses and what it prints, in this process and in processes of its own."""
 
 import json
 import logging
@@ -21,6 +21,7 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.runs.files import read_metrics
 from faceml.tables.landmark_table import read_table
+from ray_jobs.cli import main
 from tests.job import REPOSITORY
 
 FACEML = Path(sys.executable).with_name("faceml")
@@ -65,9 +66,24 @@ def _run(*arguments: str, program: tuple[str, ...] = (str(FACEML),)) -> subproce
         (["export-json", "--table", "t", "--output", "o", "--num-landmarks", "7"], "--num-landmarks 7"),
     ],
 )
-def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[str], told: str) -> None:
-    done = _run(*arguments)
+def test_main__tells_a_mistake_on_one_line_with_exit_status_2(
+    arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, which has imported what each command would import again."""
+    monkeypatch.setattr("sys.argv", ["faceml", *arguments])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert [told in line for line in printed.err.splitlines()] == [True], printed.err
+    assert printed.out == ""
+
+
+def test_main__in_a_process_of_its_own_tells_the_same() -> None:
+    done = _run("train", "--set", "optimizer.learning_rat=1e-3")
     assert done.returncode == 2
+    told = "Did you mean 'optimizer.learning_rate'?"
     assert [told in line for line in done.stderr.splitlines()] == [True], done.stderr
     assert done.stdout == ""
 

@@ -44,3 +44,11 @@ def test_user_cache__follows_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert user_cache() == tmp_path / "home" / ".cache" / "faceml"
+
+
+def test_split_place__of_a_relative_path_is_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert split_place("weights.pt") == (str(tmp_path), "weights.pt")
+    assert split_place(Path("runs/weights.pt")) == (str(tmp_path / "runs"), "weights.pt")

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.images import RgbImage, decode_reduced
+from faceml.images import RgbImage, crop_landmarks, decode_reduced
 from faceml.storage import StorageFolder
-from faceml.tables import crop_landmarks, read_shard_schema, shard_names
+from faceml.tables import read_shard_schema, shard_names
 
 LONG_SIDE_PX = 1024
 """Longer side from which photos are decoded at a reduced size."""

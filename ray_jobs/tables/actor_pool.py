@@ -1,4 +1,4 @@
-"""The part of a table's making that is done on Ray: shards in, shards out."""
+"""Pool of actors on Ray Data that completes a table."""
 
 import logging
 from collections import Counter
@@ -11,11 +11,11 @@ import ray.data
 
 from faceml.config import OnEveryNode, local_paths
 from faceml.errors import StoppedError
-from faceml.landmarks import NativeLogFilter
 from faceml.page import ProgressReport, first_names
 from faceml.reporting import ExtractionSpeed
+from faceml.stderr_filter import StderrFilter
 from faceml.storage import StorageFolder
-from faceml.tables import MOST_NAMED, PLAN_FILE, Difference, cut_into_shards, write_plan
+from faceml.tables import MAX_NAMES, PLAN_FILE, TableDiff, split_into_shards, write_plan
 from ray_jobs.cluster import (
     RayCluster,
     ShardMetrics,
@@ -24,105 +24,105 @@ from ray_jobs.cluster import (
     require_reach,
     require_resources,
 )
-from ray_jobs.tables.job import ShardJob
-from ray_jobs.tables.worker import ShardResult, ShardWorker, read_result
+from ray_jobs.tables.shard_actor import ShardActor, ShardResult, read_result
+from ray_jobs.tables.table_job import TableJob
 
 logger = logging.getLogger(__name__)
 
 
-def complete_table(job: ShardJob, work: Difference) -> ExtractionSpeed:
-    """Bring a table up to date; return where the time went."""
+def complete_table(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
+    """Update a table, and measure the speed."""
     table, speed = StorageFolder(job.table), ExtractionSpeed()
-    for name in work.emptied:
+    for name in diff.empty:
         table.delete(name)
-    if work.num_to_extract or work.stale:
-        speed = make_shards(job, work)
+    if diff.num_to_extract or diff.stale:
+        speed = extract_shards(job, diff)
     table.delete(PLAN_FILE)
     table.sweep_partial()
     return speed
 
 
-def make_shards(job: ShardJob, work: Difference) -> ExtractionSpeed:
-    """Make the shards that are missing or out of date on the cluster; return where the time went."""
+def extract_shards(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
+    """Extract missing and outdated shards on the cluster, and measure the speed."""
     with RayCluster() as cluster:
         require_reach(job.config)
         wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
         each = {"CPU": 1.0} | ({"GPU": job.gpus_each} if job.gpus_each else {})
         require_resources([each], job.workers_key, wait_s)
         cpus, gpus = cluster_cpus_with_memory(job.bytes_each), int(cluster_resources().get("GPU", 0))
-        actors = most_at_once(cpus, gpus, job.gpus_each) if job.actors == "auto" else job.actors
-        may_grow = cluster.may_grow and job.actors == "auto" and _is_reached_by_all(job)
-        new = cut_into_shards(work.new, job.images_per_shard, actors)
-        shards = work.stale | work.begun | new
+        actors = max_actors(cpus, gpus, job.gpus_each) if job.actors == "auto" else job.actors
+        may_grow = cluster.may_grow and job.actors == "auto" and _may_use_new_nodes(job)
+        new = split_into_shards(diff.new, job.images_per_shard, actors)
+        shards = diff.stale | diff.unfinished | new
         write_plan(shards, StorageFolder(job.table), job.schema)
         actors = min(actors, len(shards))
-        logger.info("%d images to %s, by %d actors", work.num_to_extract, job.name, actors)
+        logger.info("%d images to %s, by %d actors", diff.num_to_extract, job.name, actors)
         pool = _pool(actors, len(shards) if may_grow else actors)
-        # Closed while Ray is there: threads of an iterator that is left in the middle ask it for more.
+        # Closed before Ray is: the threads of an unfinished iterator still request results.
         memory = job.bytes_each if may_grow else None
         with (
-            ShardMetrics(job.name, job.run_folder, work.num_to_extract) as metrics,
-            closing(_start_workers(job, list(shards), pool, memory)) as results,
+            ShardMetrics(job.name, job.run_folder, diff.num_to_extract) as metrics,
+            closing(_start_actors(job, list(shards), pool, memory)) as results,
         ):
-            return _watch(results, work, job, metrics)
+            return _collect(results, diff, job, metrics)
 
 
-def most_at_once(cpus: int, gpus: int, gpus_each: float) -> int:
-    """Return how many actors there is room for, at least 1.
+def max_actors(cpus: int, gpus: int, gpus_each: float) -> int:
+    """Return how many actors fit on the cluster, at least 1.
 
     Args:
-        cpus: That are there, with memory for an actor each.
-        gpus: That are there.
-        gpus_each: What an actor takes of a GPU, from 0 to 1: its share is of one of them.
+        cpus: CPUs of the cluster, with memory for an actor each.
+        gpus: GPUs of the cluster.
+        gpus_each: Share of one GPU for each actor, from 0 to 1.
     """
     return max(1, min(cpus, gpus * int(1 / gpus_each))) if gpus_each else cpus
 
 
-def _is_reached_by_all(job: ShardJob) -> bool:
-    """Say whether nodes that join later find images and table too."""
+def _may_use_new_nodes(job: TableJob) -> bool:
+    """Return whether nodes that join later can access the images and the table."""
     return job.shared or not any(local_paths(job.config, OnEveryNode))
 
 
-def _watch(
-    results: Iterator[ShardResult], work: Difference, job: ShardJob, metrics: ShardMetrics
+def _collect(
+    results: Iterator[ShardResult], diff: TableDiff, job: TableJob, metrics: ShardMetrics
 ) -> ExtractionSpeed:
-    """Show progress while shards are made.
+    """Collect the results of shards, and report progress.
 
     Raises:
-        StoppedError: A worker cannot go on.
+        StoppedError: An actor cannot continue.
     """
     first_s, last_s, span_s, counts = dict[str, float](), 0.0, 0.0, Counter[str]()
     decode_s = detect_s = write_s = busy_s = 0.0
     changed, num_changed = list[str](), 0
-    with ProgressReport(job.name, work.num_to_extract) as progress:
+    with ProgressReport(job.name, diff.num_to_extract) as progress:
         for result in results:
             if result.stopped:
                 reason = result.stopped.rstrip(".")
-                raise StoppedError(f"{reason}. The same command goes on from here.")
+                raise StoppedError(f"{reason}. The same command continues from here.")
             first_s[result.detector] = min(first_s.get(result.detector, result.started_s), result.started_s)
             last_s = max(last_s, result.ended_s)
-            counts.update(result.made)
+            counts.update(result.extracted)
             decode_s, detect_s = decode_s + result.decode_s, detect_s + result.detect_s
             write_s, busy_s = write_s + result.write_s, busy_s + result.extracted_s - result.started_s
-            changed, num_changed = [*changed, *result.changed][:MOST_NAMED], num_changed + result.num_changed
+            changed, num_changed = [*changed, *result.changed][:MAX_NAMES], num_changed + result.num_changed
             by_status = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
             span_s = last_s - min(first_s.values())
             images_per_second = counts.total() / span_s
             progress.advance_to(counts.total(), f"{images_per_second:.1f} images/s, {by_status}")
             metrics.shard_done(
-                result.made, result.node, result.extracted_s - result.started_s, images_per_second
+                result.extracted, result.node, result.extracted_s - result.started_s, images_per_second
             )
     if num_changed:
-        what = (
-            "made again" if job.follows_changes else "kept as they were; output.on_change: re-extract follows"
-        )
-        logger.warning("%d images changed since, %s: %s", num_changed, what, first_names(changed))
-    there_s = sum(last_s - began_s for began_s in first_s.values())
-    return ExtractionSpeed(counts.total(), span_s, len(first_s), there_s, detect_s, decode_s, write_s, busy_s)
+        action = "updated" if job.follows_changes else "kept (update them with output.on_change: re-extract)"
+        logger.warning("%d images changed; their rows are %s: %s", num_changed, action, first_names(changed))
+    actors_s = sum(last_s - start_s for start_s in first_s.values())
+    return ExtractionSpeed(
+        counts.total(), span_s, len(first_s), actors_s, detect_s, decode_s, write_s, busy_s
+    )
 
 
 def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
-    """Return so many actors, and more while the cluster has room for them; each has two shards in hand."""
+    """Return a pool that starts with `actors` and grows to `most`; each actor has two shards in flight."""
     return ray.data.ActorPoolStrategy(
         min_size=actors,
         max_size=most,
@@ -132,18 +132,18 @@ def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
     )
 
 
-def _start_workers(
-    job: ShardJob, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, memory: int | None
+def _start_actors(
+    job: TableJob, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, memory: int | None
 ) -> Generator[ShardResult]:
-    """Start the actors and return the results as they come."""
+    """Start the actors, and yield the results of shards in any order."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # All have two shards in hand while there is work. By default a pool grows when they have more than that.
+    # Each actor has two shards in flight. By default a pool grows only when they have more.
     context.autoscaling_config.actor_pool_util_upscaling_threshold = 0.8
     context.autoscaling_config.actor_pool_util_downscaling_threshold = 0.0
     items = [{"shard": name} for name in shards]
     results = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        ShardWorker,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
+        ShardActor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
         fn_constructor_kwargs={"job": job},
         compute=pool,
         num_cpus=1,
@@ -151,11 +151,11 @@ def _start_workers(
         memory=memory,
     )
     with closing(cast("Generator[dict[str, Any]]", iter(results.iter_rows()))) as rows:
-        with NativeLogFilter(RAY_DATA_START_UP_LINES):
+        with StderrFilter(RAY_DATA_START_UP_LINES):
             first = next(rows)
         yield read_result(first)
         yield from map(read_result, rows)
 
 
-# An error in form only: its remedy, small arguments by value, is not ours to apply to Ray Data's own.
+# Logged as an error, but harmless; it concerns arguments that Ray Data passes itself.
 RAY_DATA_START_UP_LINES = ("has constructor arguments in the object store and max_restarts > 0",)

@@ -5,42 +5,42 @@ from pathlib import Path
 
 import pytest
 
-from faceml.landmarks.native_log import NativeLogFilter
+from faceml.stderr_filter import StderrFilter
 
 
-def test_native_log_filter__drops_harmless_lines_and_passes_on_the_others_in_order(
+def test_stderr_filter__drops_harmless_lines_and_writes_the_others_in_order(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with NativeLogFilter(["Created TensorFlow", "WARNING: All log"]):
+    with StderrFilter(["Created TensorFlow", "WARNING: All log"]):
         os.write(2, b"I0000 Created TensorFlow Lite delegate\nE0000 the model is broken\n")
         os.write(2, b"WARNING: All log messages\nno end of line")
         assert capfd.readouterr().err == ""
     assert capfd.readouterr().err == "E0000 the model is broken\nno end of line"
 
 
-def test_native_log_filter__passes_on_everything_when_the_block_fails(
+def test_stderr_filter__writes_everything_when_the_block_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(KeyError), NativeLogFilter(["harmless"]):
+    with pytest.raises(KeyError), StderrFilter(["harmless"]):
         raise KeyError(os.write(2, b"harmless\nnot so\n"))
     assert capfd.readouterr().err == "harmless\nnot so\n"
 
 
-def test_native_log_filter__gives_stderr_back_and_leaks_no_descriptor(
+def test_stderr_filter__restores_stderr_and_leaks_no_descriptor(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
-        with NativeLogFilter([]):
+        with StderrFilter([]):
             os.write(2, b"inside ")
     os.write(2, b"after")
     assert capfd.readouterr().err == "inside inside inside after"
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_native_log_filter__passes_on_bytes_that_are_no_text(
+def test_stderr_filter__writes_bytes_that_are_not_text(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    with NativeLogFilter(["harmless"]):
+    with StderrFilter(["harmless"]):
         os.write(2, b"\xff\x00\xfe\n")
     assert capfdbinary.readouterr().err == b"\xff\x00\xfe\n"

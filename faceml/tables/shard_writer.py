@@ -1,51 +1,50 @@
-"""Making a shard equal to what a plan says of it: what is right in it stays, the rest is extracted."""
+"""Update of a shard to its plan: current rows are kept, missing and outdated ones are extracted."""
 
 import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceml.storage import StorageFolder, StoredFile
 from faceml.tables.landmark_table import put_shard
+from faceml.tables.row_extractor import Row
 
-Row = dict[str, Any]
-MakeRows = Callable[[Sequence[StoredFile]], Iterable[Row]]
+ExtractRows = Callable[[Sequence[StoredFile]], Iterable[Row]]
+
+
+MAX_NAMES = 20
 
 
 @dataclass
 class ShardChanges:
-    """What became of a shard's images.
+    """Result of the update of a shard.
 
     Attributes:
-        made: Rows made anew, by status.
-        changed: Images whose content is no longer that of their row; at most `MOST_NAMED` are named.
-        num_changed: How many those are in all.
-        write_s: Seconds that writing the shard took.
+        extracted: Number of extracted rows by status.
+        changed: Images whose content differs from that of their row, at most `MAX_NAMES`.
+        num_changed: Number of all those images.
+        write_s: Seconds spent on writing the shard.
     """
 
-    made: Counter[str] = field(default_factory=Counter)
+    extracted: Counter[str] = field(default_factory=Counter)
     changed: list[str] = field(default_factory=list)
     num_changed: int = 0
     write_s: float = 0.0
 
 
-MOST_NAMED = 20
-
-
-class ShardMaker:
-    """Bring shards of a table up to date.
+class ShardWriter:
+    """Update shards of a table.
 
     Args:
         root: Folder of the images.
-        table: The table's folder.
-        schema: Of the table.
-        follow_changes: Extract changed images again and drop the rows of vanished ones; otherwise both rows
-            stay as they are.
+        table: Folder of the table.
+        schema: Schema of the table.
+        follow_changes: Extract changed images again and drop the rows of deleted ones; otherwise both rows
+            are kept.
     """
 
     def __init__(
@@ -56,16 +55,16 @@ class ShardMaker:
         self._schema = schema
         self._follow_changes = follow_changes
 
-    def make(self, name: str, files: Sequence[StoredFile], make_rows: MakeRows) -> ShardChanges:
-        """Make a shard, or what of it is not there or out of date, and write it whole.
+    def update(self, name: str, files: Sequence[StoredFile], extract_rows: ExtractRows) -> ShardChanges:
+        """Extract the missing and outdated rows of a shard, and write it atomically.
 
         Args:
-            name: Of the shard.
-            files: That it shall have, as they are listed now.
-            make_rows: Makes rows of images.
+            name: File name of the shard.
+            files: Current listing of the shard's images.
+            extract_rows: Extracts the rows of images.
         """
         changes = ShardChanges()
-        old = self._old_rows(name)
+        old = self._read_rows(name)
         rows = {image_id: row for image_id, row in old.items() if not self._follow_changes}
         missing = []
         for file in files:
@@ -75,26 +74,26 @@ class ShardMaker:
             else:
                 if row is not None:
                     changes.num_changed += 1
-                    changes.changed = [*changes.changed, file.path][:MOST_NAMED]
+                    changes.changed = [*changes.changed, file.path][:MAX_NAMES]
                 if row is None or self._follow_changes:
                     missing.append(file)
-        for row in make_rows(missing):
+        for row in extract_rows(missing):
             rows[row["image_id"]] = row
-            changes.made[row["status"]] += 1
+            changes.extracted[row["status"]] += 1
         started_s = time.perf_counter()
         if missing or rows != old:
             put_shard([rows[image_id] for image_id in sorted(rows)], self._schema, self._table, name)
         changes.write_s = time.perf_counter() - started_s
         return changes
 
-    def _old_rows(self, name: str) -> dict[str, Row]:
+    def _read_rows(self, name: str) -> dict[str, Row]:
         if not self._table.has(name):
             return {}
         rows = pq.ParquetFile(f"{self._table.path}/{name}", filesystem=self._table.filesystem).read()
         return {row["image_id"]: row for row in rows.to_pylist()}
 
     def _is_unchanged(self, row: Row, file: StoredFile) -> bool:
-        """Say whether a file is what its row was made of; its bytes decide if its size or time is another."""
+        """Return whether a file is unchanged; if its size or time differs, its content is compared."""
         if (row["file_bytes"], row["modified_ns"]) == (file.num_bytes, file.modified_ns):
             return True
         if row["content_sha256"] is None:

@@ -1,4 +1,4 @@
-"""A maker of rows that fails where several images become rows, or when it is opened."""
+"""A row extractor that fails at the rows of a batch, or when it is opened."""
 
 import os
 import time
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from faceml.config.config_error import ConfigError
 from faceml.storage.listing import StoredFile
-from faceml.tables.row_maker import Row, row_without_image
+from faceml.tables.row_extractor import Row, row_without_image
 from faceml.tables.schema import Status
 
 
 @dataclass(frozen=True)
 class FragileSettings:
-    """See `faceml.tables.row_maker.RowSettings`.
+    """See `faceml.tables.row_extractor.RowExtractorSettings`.
 
     Attributes:
         fault: `open`, `die`, `raise` or `hang`.
@@ -27,15 +27,15 @@ class FragileSettings:
     timeout_s: float = 0.3
 
     @contextmanager
-    def open(self) -> Iterator["FragileRows"]:
+    def open(self) -> Iterator["FragileExtractor"]:
         if self.fault == "open":
             raise ConfigError("model: there is no such file.")
         if self.fault == "die":
             os._exit(1)
-        yield FragileRows(self.fault)
+        yield FragileExtractor(self.fault)
 
 
-class FragileRows:
+class FragileExtractor:
     """Fails at every image but those whose names begin with `good`."""
 
     decode_s = detect_s = 0.0
@@ -43,13 +43,13 @@ class FragileRows:
     def __init__(self, fault: str) -> None:
         self._fault = fault
 
-    def look(self, file: StoredFile, data: bytes | Status) -> Row:
+    def detect(self, file: StoredFile, data: bytes | Status) -> Row:
         return row_without_image(file, data if isinstance(data, str) else "ok")
 
-    def rows(self, seen: Sequence[Row]) -> list[Row]:
-        if any(not row["image_id"].startswith("good") for row in seen):
+    def compute_rows(self, detections: Sequence[Row]) -> list[Row]:
+        if any(not row["image_id"].startswith("good") for row in detections):
             if self._fault == "raise":
                 raise RuntimeError("a mistake in\nthe network")
             if self._fault == "hang":
                 time.sleep(60)
-        return list(seen)
+        return list(detections)

@@ -1,4 +1,4 @@
-"""Keeping the harmless chatter of native libraries off the terminal, without hiding what is not."""
+"""Filter of the lines that native libraries write to stderr."""
 
 import os
 import sys
@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import Self
 
 
-class NativeLogFilter:
-    """Hold what native code writes to stderr inside the block, then pass on all but harmless lines.
+class StderrFilter:
+    """Hold back what is written to file descriptor 2 inside the block, then write all but harmless lines.
 
-    Native libraries log straight to file descriptor 2, often reading no level from the environment; with many
-    processes their greetings bury what matters. If the block fails, every line is passed on.
+    Native libraries write their log directly to file descriptor 2, often at a level that cannot be set; with
+    many processes their start-up messages would hide warnings. If the block fails, every line is written.
 
     Args:
-        harmless: A line with one of these in it is dropped.
+        harmless: A line that contains one of these texts is dropped.
     """
 
     def __init__(self, harmless: Sequence[str]) -> None:

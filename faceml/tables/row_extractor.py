@@ -1,4 +1,7 @@
-"""What makers of rows and the process that runs them say to each other; importing no more than that needs."""
+"""Interface of row extractors, and the messages between them and the process that starts them.
+
+This module imports little, because it is loaded in every process of an extraction.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -9,11 +12,11 @@ from faceml.storage import StoredFile
 from faceml.tables.schema import Status
 
 Row = dict[str, Any]
-"""One image's columns of a table; those without a value are left out."""
+"""One image's columns of a table; columns without a value are left out."""
 
 
-class RowMaker(Protocol):
-    """Makes rows in two steps: each image is looked at by itself, then many become rows together."""
+class RowExtractor(Protocol):
+    """Extracts rows in two steps: detection in one image at a time, then the rows of a batch of images."""
 
     @property
     def decode_s(self) -> float:
@@ -23,15 +26,15 @@ class RowMaker(Protocol):
     def detect_s(self) -> float:
         """Seconds spent in the detector, and in a network, so far."""
 
-    def look(self, file: StoredFile, data: bytes | Status) -> Any:
-        """Look at an image, given its bytes or why there are none; this is where native code may crash."""
+    def detect(self, file: StoredFile, data: bytes | Status) -> Any:
+        """Detect faces in an image, given its bytes or its status; native code may crash here."""
 
-    def rows(self, seen: Sequence[Any]) -> list[Row]:
-        """Return the rows of images that were looked at, in their order."""
+    def compute_rows(self, detections: Sequence[Any]) -> list[Row]:
+        """Return the rows of images, given the results of `detect`, in the same order."""
 
 
-class RowSettings(Protocol):
-    """What a process needs to know to make rows; it is sent there."""
+class RowExtractorSettings(Protocol):
+    """Settings of a row extractor, sent to the process in which it runs."""
 
     @property
     def root(self) -> str:
@@ -43,26 +46,26 @@ class RowSettings(Protocol):
 
     @property
     def max_bytes(self) -> int:
-        """Most of one file."""
+        """Largest file that is read."""
 
     @property
     def timeout_s(self) -> float:
-        """Longest time that one image may take."""
+        """Longest time for one image."""
 
-    def open(self) -> AbstractContextManager[RowMaker]:
-        """Open what makes the rows, for the length of a block; in the process that does so."""
+    def open(self) -> AbstractContextManager[RowExtractor]:
+        """Open the extractor in this process, until the end of the block."""
 
 
 @dataclass(frozen=True)
-class RowsWanted:
-    """Make rows of these images, and send so many at a time: each message wakes up the other process."""
+class ExtractionRequest:
+    """Request for the rows of images, sent in messages of several rows to save context switches."""
 
     files: Sequence[StoredFile]
     rows_per_message: int
 
 
 @dataclass(frozen=True)
-class RowsMade:
+class ExtractedRows:
     """Rows, and the seconds that their images took in decoding and in the detector."""
 
     rows: list[Row]
@@ -71,14 +74,14 @@ class RowsMade:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """The process cannot go on, for a reason that is not one image's."""
+class ExtractionFailure:
+    """The process cannot continue, for a reason that does not depend on the image."""
 
     message: str
 
 
 def row_without_image(file: StoredFile, status: Status) -> Row:
-    """Return the row of a file of which nothing is known but its listing and what became of it."""
+    """Return a row with the columns of the listing and a status."""
     folder, slash, _ = file.path.partition("/")
     return {
         "image_id": file.path,

@@ -9,7 +9,7 @@ from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import landmark_schema, table_metadata
-from faceml.tables.shard_maker import ShardMaker
+from faceml.tables.shard_writer import ShardWriter
 
 SCHEMA = landmark_schema(table_metadata({"name": "none"}, {}, "0"))
 NAME = "part.parquet"
@@ -48,38 +48,38 @@ class Extractor:
             }
 
 
-def bring_up_to_date(root: Path, follow: bool) -> tuple[list[str], list[str], dict[str, int]]:
-    """Return what was extracted, what is said to have changed, and each image's content in the table."""
+def update(root: Path, follow: bool) -> tuple[list[str], list[str], dict[str, int]]:
+    """Return extracted images, changed images, and each image's content in the table."""
     table, extractor = StorageFolder(root.parent / "table"), Extractor(root)
-    maker = ShardMaker(StorageFolder(root), table, SCHEMA, follow_changes=follow)
-    changes = maker.make(NAME, sorted(StorageFolder(root).walk()), extractor)
+    writer = ShardWriter(StorageFolder(root), table, SCHEMA, follow_changes=follow)
+    changes = writer.update(NAME, sorted(StorageFolder(root).walk()), extractor)
     rows = read_table(table.uri, ["dhash"]).to_pylist()
     return extractor.asked, changes.changed, {row["image_id"]: chr(row["dhash"]) for row in rows}
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_make__a_shard_that_is_there_costs_nothing(root: Path, follow: bool) -> None:
-    assert bring_up_to_date(root, follow)[0] == ["a", "b", "c"]
+def test_update__a_shard_that_is_there_costs_nothing(root: Path, follow: bool) -> None:
+    assert update(root, follow)[0] == ["a", "b", "c"]
     file = root.parent / "table" / NAME
     before = file.stat().st_mtime_ns
-    assert bring_up_to_date(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
+    assert update(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
     assert file.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_make__a_file_that_was_only_touched_is_not_extracted_again(root: Path, follow: bool) -> None:
-    bring_up_to_date(root, follow)
+def test_update__a_file_that_was_only_touched_is_not_extracted_again(root: Path, follow: bool) -> None:
+    update(root, follow)
     os.utime(root / "b", ns=(5, 5))
-    assert bring_up_to_date(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
+    assert update(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
     assert read_table(root.parent / "table", ["modified_ns"])["modified_ns"][1].as_py() == 5
 
 
-def test_make__changed_and_vanished_images_are_followed_or_reported(root: Path) -> None:
-    bring_up_to_date(root, follow=False)
+def test_update__changed_and_deleted_images_are_followed_or_reported(root: Path) -> None:
+    update(root, follow=False)
     (root / "b").write_text("x")
     os.utime(root / "b", ns=(5, 5))
     (root / "c").unlink()
-    assert bring_up_to_date(root, follow=False) == ([], ["b"], {"a": "a", "b": "b", "c": "c"})
-    assert bring_up_to_date(root, follow=False)[1] == ["b"]
-    assert bring_up_to_date(root, follow=True) == (["b"], ["b"], {"a": "a", "b": "x"})
-    assert bring_up_to_date(root, follow=True) == ([], [], {"a": "a", "b": "x"})
+    assert update(root, follow=False) == ([], ["b"], {"a": "a", "b": "b", "c": "c"})
+    assert update(root, follow=False)[1] == ["b"]
+    assert update(root, follow=True) == (["b"], ["b"], {"a": "a", "b": "x"})
+    assert update(root, follow=True) == ([], [], {"a": "a", "b": "x"})

@@ -1,4 +1,4 @@
-"""The images that paths and folders name."""
+"""Input images given as files and folders."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,43 +10,43 @@ from faceml.storage import StorageFolder, place_below, split_place
 from faceml.tables import list_images
 
 
-class FoundImage(NamedTuple):
-    """An image.
+class InputImage(NamedTuple):
+    """An image to predict.
 
     Attributes:
-        place: Its path or URI.
-        name: Unique among all that were found: its path from the folder that named it, or its file name.
+        place: Path or URI of the image.
+        name: Unique name: the path below the given folder, or the file name of a given image.
     """
 
     place: str
     name: str
 
 
-def find_images(places: Sequence[str], extensions: Sequence[str]) -> list[FoundImage]:
-    """Return the images that are named, and those of named folders, in the order of the names.
+def find_images(places: Sequence[str], extensions: Sequence[str]) -> list[InputImage]:
+    """Return the given images and those below the given folders, in order.
 
     Args:
-        places: Of images and folders, absolute paths or URIs.
-        extensions: Endings of file names that count as images in a folder; a file that is named counts.
+        places: Images and folders, absolute paths or URIs.
+        extensions: Extensions of images in a folder; a given file may have any extension.
 
     Raises:
-        ConfigError: Nothing is named, a place is not there, or a folder has no images.
+        ConfigError: Nothing is given, a place does not exist, or a folder has no images.
     """
     if not places:
-        raise ConfigError("data.paths: names no images. Name images or folders: faceml predict PATH…")
-    found: list[FoundImage] = []
+        raise ConfigError("data.paths: no images are given. Give images or folders: faceml predict PATH…")
+    found: list[InputImage] = []
     taken = Counter[str]()
     for place in places:
-        for image, name in _images_of(place, extensions):
+        for image, name in _list_images(place, extensions):
             taken[name] += 1
             path = PurePosixPath(name)
             is_first = taken[name] == 1
             unique = name if is_first else str(path.with_stem(f"{path.stem}_{taken[name]}"))
-            found.append(FoundImage(image, unique))
+            found.append(InputImage(image, unique))
     return found
 
 
-def _images_of(place: str, extensions: Sequence[str]) -> list[tuple[str, str]]:
+def _list_images(place: str, extensions: Sequence[str]) -> list[tuple[str, str]]:
     folder = StorageFolder(place)
     if folder.exists():
         names = list_images(folder, extensions)["image_id"].to_pylist()

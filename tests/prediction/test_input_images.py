@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from faceml.config.config_error import ConfigError
-from faceml.prediction.found_images import find_images
+from faceml.prediction.input_images import find_images
 
 ENDINGS = (".jpg", ".png")
 
@@ -35,7 +35,7 @@ def test_find_images__gives_each_a_name_of_its_own(album: Path) -> None:
 @pytest.mark.parametrize(
     ("places", "told"),
     [
-        ([], "data.paths: names no images"),
+        ([], "data.paths: no images are given"),
         (["nowhere"], "nowhere: no such image or folder."),
         (["empty"], "empty: no images below it. data.extensions are .jpg, .png."),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ray_jobs.tables.driver import most_at_once
+from ray_jobs.tables.actor_pool import max_actors
 
 
 @pytest.mark.parametrize(
@@ -17,5 +17,5 @@ from ray_jobs.tables.driver import most_at_once
         (16, 0, 0.5, 1),  # waits for a GPU
     ],
 )
-def test_most_at_once__shares_are_of_one_gpu(cpus: int, gpus: int, gpus_each: float, actors: int) -> None:
-    assert most_at_once(cpus, gpus, gpus_each) == actors
+def test_max_actors__shares_are_of_one_gpu(cpus: int, gpus: int, gpus_each: float, actors: int) -> None:
+    assert max_actors(cpus, gpus, gpus_each) == actors
