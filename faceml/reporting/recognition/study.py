@@ -213,8 +213,8 @@ def study_chapter(
                 ],
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
-                    "Intervals include the sampling of people and of seeds; few seeds make them wide, because "
-                    "they estimate the variance over seeds poorly. Those of differences are corrected for the "
+                    "Intervals include the sampling of people and of seeds. With few seeds they are wide, "
+                    "because the variance over seeds is uncertain. Those of differences are corrected for the "
                     "number of verdicts."
                 ],
             ),
