@@ -20,9 +20,7 @@ from faceml.models import refuse_unusable_weights
 from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
-    answer_tables,
-    group_leaderboard_table,
-    leaderboard_table,
+    result_tables,
     tuning_chapter,
 )
 from faceml.runs import SUMMARY_FILE, RunFolder, TrialFolder, read_summary
@@ -129,9 +127,8 @@ def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
 
 def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
     """Print tables and verdicts, the result of retraining, and the command that trains the best settings."""
-    for table in answer_tables(trials):
+    for table in result_tables(trials):
         console.print(table)
-    console.print(group_leaderboard_table(trials) if has_repeats(trials) else leaderboard_table(trials))
     for line in verdict_lines(trials):
         console.print(line, soft_wrap=True)
     files = RunFolder(config.run.folder).path
