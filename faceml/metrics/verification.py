@@ -49,8 +49,16 @@ def roc_curve(pairs: ScoredPairs, weights: Floats | None = None) -> Curve:
         pairs: Some of one person, some of two.
         weights: What each pair counts, of shape (N,); all alike by default.
     """
-    thresholds, same, different = _accepted(pairs, _weights(pairs, weights))
-    return Curve(thresholds, different / different[-1], same / same[-1])
+    weights = _weights(pairs, weights)
+    order = np.argsort(-pairs.scores, kind="stable")
+    scores, same, counted = pairs.scores[order], pairs.same[order], weights[order]
+    last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    between = (scores[last_of_score[:-1]] + scores[last_of_score[:-1] + 1]) / 2
+    thresholds = np.concatenate([[np.inf], between, [-np.inf]])
+    of_one, of_two = (
+        np.append(0.0, np.cumsum(np.where(which, counted, 0.0))[last_of_score]) for which in (same, ~same)
+    )
+    return Curve(thresholds, of_two / of_two[-1], of_one / of_one[-1])
 
 
 def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> float:
@@ -73,12 +81,6 @@ def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> 
     chosen = np.argmax(of_fold.sum(axis=0) - of_fold, axis=1)
     gained = np.take_along_axis(of_fold, chosen[:, None], axis=1).sum()
     return float((gained + weights[~pairs.same].sum()) / weights.sum())
-
-
-def best_threshold(pairs: ScoredPairs, weights: Floats | None = None) -> float:
-    """Return the score from which pairs are best taken for one person; of several the highest."""
-    thresholds, same, different = _accepted(pairs, _weights(pairs, weights))
-    return float(thresholds[np.argmax(same - different)])
 
 
 def true_accepts_at(curve: Curve, false_accept_rate: float, different_pairs: int) -> float | None:
@@ -168,16 +170,3 @@ def bootstrap_interval(value: float, samples: Floats, confidence: float = 0.95) 
 
 def _weights(pairs: ScoredPairs, weights: Floats | None) -> Floats:
     return np.ones(len(pairs.scores)) if weights is None else weights
-
-
-def _accepted(pairs: ScoredPairs, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return thresholds and what the pairs above each of them count, those of one person and of two."""
-    order = np.argsort(-pairs.scores, kind="stable")
-    scores, same, counted = pairs.scores[order], pairs.same[order], weights[order]
-    last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    between = (scores[last_of_score[:-1]] + scores[last_of_score[:-1] + 1]) / 2
-    thresholds = np.concatenate([[np.inf], between, [-np.inf]])
-    of_one, of_two = (
-        np.append(0.0, np.cumsum(np.where(which, counted, 0.0))[last_of_score]) for which in (same, ~same)
-    )
-    return thresholds, of_one, of_two

@@ -20,7 +20,7 @@ from .opened_trial import OpenedTrial as OpenedTrial, open_trial as open_trial
 from .run_folder import (
     RunFolder as RunFolder,
     epoch_record as epoch_record,
-    write_broken_step as write_broken_step,
+    write_nonfinite_step as write_nonfinite_step,
 )
 from .tracker import NoTracking as NoTracking, Tracking as Tracking
 from .tracking import build_tracking as build_tracking

@@ -11,10 +11,10 @@ from tensorboardX import SummaryWriter
 from faceml.metrics import ConfusionMatrix
 from faceml.runs.files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, read_metrics, write_metrics
 from faceml.storage import StorageFolder
-from faceml.training import BrokenStep, Metrics
+from faceml.training import Metrics, NonFiniteStep
 
 
-def write_broken_step(record: BrokenStep, rank: int, folder: StorageFolder) -> None:
+def write_nonfinite_step(record: NonFiniteStep, rank: int, folder: StorageFolder) -> None:
     """Write the faces and losses of a step whose gradient is not finite.
 
     Args:

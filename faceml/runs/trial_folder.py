@@ -39,12 +39,10 @@ class Outcome:
     Attributes:
         error: Why it failed, in one line; None if it did not.
         worker: The process that it ended in, `host:number`; empty if that is not known.
-        data_openings: How often that process had opened the data by then; 0 if that is not known.
     """
 
     error: str | None = None
     worker: str = ""
-    data_openings: int = 0
 
 
 class TrialFolder:
@@ -86,7 +84,7 @@ class TrialFolder:
     def outcome(self) -> Outcome | None:
         """How it ended; None if it did not."""
         found = self._read(OUTCOME_FILE)
-        return None if found is None else Outcome(**found)
+        return None if found is None else Outcome(found.get("error"), found.get("worker", ""))
 
     @property
     def records(self) -> list[dict[str, Any]]:

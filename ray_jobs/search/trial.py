@@ -10,9 +10,9 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, TuneConfig, build_running_trial, dump_config, parse_config
-from faceml.runs import FailureNoted, OpenedTrial, TrialFolder, open_trial, write_broken_step, write_config
+from faceml.runs import FailureNoted, OpenedTrial, TrialFolder, open_trial, write_config, write_nonfinite_step
 from faceml.storage import StoppedByOutage, place_below
-from faceml.training import BrokenStep, EpochRecord, StepRecord, data_openings, opened_faces, set_up_process
+from faceml.training import EpochRecord, NonFiniteStep, StepRecord, build_cached_faces, set_up_process
 from ray_jobs.cluster import set_up_log
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
         rank: Of this worker.
         report: Is called by all workers after each epoch with its metrics; may end the trial by raising.
     """
-    from faceml.training import build_trainer  # late, as the driver has no use for networks
+    from faceml.training import build_multitask_trainer  # late, as the driver has no use for networks
 
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.place, job.cpus)
     set_up_log(train.logging.format, "tune", folder.place, rank)
     set_up_process(device, job.cpus, train.data.loader_processes)
-    trainer = build_trainer(train, device, rank, opened_faces(train.data))
+    trainer = build_multitask_trainer(train, device, rank, build_cached_faces(train.data))
     go_on(trainer, folder, report)
     with ExitStack() as stack:
         opened = stack.enter_context(open_trial(folder)) if rank == 0 else None
@@ -95,7 +95,7 @@ def go_on(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -> None:
         with StoppedByOutage(checkpoint):
             trainer.resume(checkpoint)
     for record in folder.records[: trainer.epochs_done]:
-        report(record | {"data_openings": data_openings()})
+        report(record)
 
 
 class TuneObserver:
@@ -137,10 +137,10 @@ class TuneObserver:
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
                 self._opened.save_checkpoint(record.save)
                 self._checkpoint_s = time.monotonic()
-        self._report({"epoch": record.epoch, **metrics, "data_openings": data_openings()})
+        self._report({"epoch": record.epoch, **metrics})
         self._epoch_began_s = time.monotonic()
 
-    def on_broken_step(self, record: BrokenStep) -> None:
-        """Keep what it tells."""
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
+        """Write the record of the step."""
         with StoppedByOutage(self._folder.place):
-            write_broken_step(record, self._rank, self._folder.folder)
+            write_nonfinite_step(record, self._rank, self._folder.folder)

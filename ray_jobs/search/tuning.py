@@ -44,7 +44,7 @@ from faceml.search import (
     write_trials,
 )
 from faceml.storage import StoppedByOutage, StoppedError, StorageFolder, place_below, read_json, write_text
-from faceml.training import opened_faces, steps_per_epoch
+from faceml.training import build_cached_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_config
 from ray_jobs.search.outage import StopAtOutage
@@ -169,7 +169,7 @@ def check_search(config: TuneConfig) -> None:
         (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried
     }
     for trial in filling.values():
-        steps_per_epoch(trial, opened_faces(trial.data))
+        steps_per_epoch(trial, build_cached_faces(trial.data))
 
 
 def _search(config: TuneConfig, plan: Plan, room: Room, files: Path) -> list[TrialFolder]:
