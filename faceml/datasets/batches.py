@@ -5,7 +5,7 @@ Shape letters: B faces of a batch, L landmarks, S side of the image, px.
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -102,12 +102,13 @@ class FaceLoader:
         **options: Any,
     ) -> None:
         self.faces = faces
+        collate: Callable[[Any], Any] = pack if loader_processes else _unchanged
         self._loader: DataLoader[Any] = DataLoader(
             faces,
             batch_size,
             sampler=positions,
             num_workers=loader_processes,
-            collate_fn=pack if loader_processes else _unchanged,
+            collate_fn=collate,
             pin_memory=pin_memory,
             **options,
         )
