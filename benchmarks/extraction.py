@@ -1,9 +1,9 @@
-"""How fast `faceml extract` is, against bare processes on all cores and against one loop in one process.
+"""Speed of `faceml extract` in comparison with MediaPipe in plain processes on all cores and on one core.
 
-In turns on the same synthetic faces; the last line is one JSON object. The ideal is as many processes as
-there are CPUs, each of which loops MediaPipe over its share, without Ray, and writes one Parquet file.
-What Ray takes to start and stop is measured by a Ray Data job that does nothing: no extraction on Ray can
-come nearer to the ideal than `ratio_whole_job_at_best`, steady as the ideal and with this start.
+All sides run alternately on the same synthetic faces; the last line is one JSON object. The ideal is one
+process for each CPU that runs MediaPipe on its share of the images, without Ray, and writes one Parquet file.
+The start and stop time of Ray is measured with an empty Ray Data job; `ratio_whole_job_at_best` is the upper
+bound of an extraction on Ray, with the speed of the ideal and this overhead.
 
     python benchmarks/extraction.py --images 5000 --rounds 3
 """
@@ -20,12 +20,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from measuring import run_job  # type: ignore[import-not-found]  # beside this file
+
 IMAGE_SIZE_PX = 350
 Rates = dict[str, float]
 
 
 def bare_loop(root: Path, output: Path, share: int, shares: int) -> None:
-    """Loop MediaPipe over every `shares`-th image, write JSON or Parquet, and print start and end."""
+    """Run MediaPipe on every `shares`-th image, write JSON or Parquet, and print start and end time."""
     import cv2
     import mediapipe as mp
     import numpy as np
@@ -60,7 +62,7 @@ CORNERS = (33, 133, 362, 263, 4, 2, 61, 291, 0, 17)
 
 
 def bare(root: Path, work: Path, processes: int, suffix: str) -> Rates:
-    """Run bare loops side by side."""
+    """Run `bare_loop` in parallel processes."""
     started_s = time.time()
     running = [
         subprocess.Popen(
@@ -87,22 +89,17 @@ def bare(root: Path, work: Path, processes: int, suffix: str) -> Rates:
 
 
 def extract(root: Path, work: Path) -> Rates:
-    """Run `faceml extract`, as a user does."""
+    """Run `faceml extract`."""
     started_s = time.time()
-    subprocess.run(
-        [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
-        + ["--set", f"data.root={root}", "--set", f"output.table={work / 'table'}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    settings = {"data.root": root, "output.table": work / "table"}
+    run_job("extract", "configs/extract_landmarks.yaml", settings)
     wall_s = time.time() - started_s
     summary = json.loads((work / "table_run" / "summary.json").read_text())
     return {"steady": summary["images_per_second"], "whole": summary["images"] / wall_s}
 
 
 def ray_alone(actors: int) -> Rates:
-    """Run a Ray Data job of as many actors that do nothing, and return how long it takes."""
+    """Run a Ray Data job whose actors do nothing, and return its duration."""
     started_s = time.time()
     subprocess.run(
         [sys.executable, __file__, "--nothing", str(actors)],
@@ -122,7 +119,7 @@ class Nothing:
 
 
 def ray_data_job(actors: int) -> None:
-    """Start Ray and an actor pool as `faceml extract` does, send each actor an item, and stop Ray."""
+    """Start Ray and an actor pool like `faceml extract`, send each actor an item, and stop Ray."""
     import ray.data
 
     from ray_jobs.cluster import RayCluster
@@ -135,7 +132,7 @@ def ray_data_job(actors: int) -> None:
 
 
 def measure(sides: dict[str, Callable[[Path], Rates]], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Run each side once in every round; each time in an empty folder."""
+    """Run each side once in every round, each time in an empty folder."""
     rates: dict[str, dict[str, list[float]]] = {side: {} for side in sides}
     for _ in range(rounds):
         for side, run in sides.items():
@@ -147,7 +144,7 @@ def measure(sides: dict[str, Callable[[Path], Rates]], rounds: int) -> dict[str,
 
 
 def make_faces(folder: Path, images: int) -> Path:
-    """Draw the faces, unless they are there."""
+    """Draw the faces, unless they exist."""
     from faceml.synthetic import generate_faces
 
     faces = folder / f"faces_{images}"
@@ -160,12 +157,12 @@ def make_faces(folder: Path, images: int) -> Path:
 
 
 def main() -> None:
-    """Measure in turns and compare medians."""
+    """Measure all sides alternately and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
-    parser.add_argument("--seed-way", action="store_true", help="also one process, one loop, one JSON")
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="folder of the drawn faces")
+    parser.add_argument("--seed-way", action="store_true", help="also measure one process that writes JSON")
     arguments = parser.parse_args()
     root, cpus = make_faces(arguments.faces, arguments.images), os.cpu_count() or 1
     sides: dict[str, Callable[[Path], Rates]] = {

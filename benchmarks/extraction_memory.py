@@ -1,8 +1,8 @@
-"""How the memory of an extraction grows with the number of images, and what a very long listing costs.
+"""Memory of an extraction by number of images, and cost of planning a large listing.
 
-Peak resident memory of the driver and of the largest worker with 2,000 and with 20,000 images, and of
-listing, comparing and planning 5 million simulated paths until the first shard could begin. The last line is
-one JSON object.
+Measures the peak resident memory of the driver and of the largest worker with 2,000 and 20,000 images, and
+time and memory of listing, comparing and planning 5 million simulated paths. The last line is one JSON
+object.
 
     python benchmarks/extraction_memory.py
 """
@@ -48,13 +48,13 @@ def peak_memory(root: Path) -> dict[str, float]:
 
 KINDS = {
     "driver": "ray_jobs.tables.extraction",
-    "detector": "faceml.tables.row_process_main",
-    "actor": "ShardWorker",
+    "detector": "faceml.tables.extraction_server",
+    "actor": "ShardActor",
 }
 
 
 def _watch(mark: str, peaks: dict[str, float], done: threading.Event) -> None:
-    """Keep for each kind of process the largest peak, in KiB, that the kernel tells of one of them."""
+    """Record the largest peak memory (VmHWM), in KiB, of each kind of process."""
     while not done.wait(0.5):
         for folder in Path("/proc").glob("[0-9]*"):
             command = _read(folder / "cmdline").replace(b"\0", b" ").decode()
@@ -73,11 +73,11 @@ def _read(file: Path) -> bytes:
 
 
 def plan_paths(paths: int) -> None:
-    """List, compare and plan so many simulated paths; print seconds and the peak memory in MiB."""
+    """List, compare and plan simulated paths; print seconds and peak memory in MiB."""
     from faceml.config import ExtractConfig, parse_config
     from faceml.storage import StorageFolder, StoredFile
-    from faceml.tables import compare, cut_into_shards, image_table, write_plan
-    from ray_jobs.tables import table_schema
+    from faceml.tables import compare_with_table, image_table, split_into_shards, write_plan
+    from ray_jobs.tables import build_table_schema
 
     def simulated() -> Iterator[StoredFile]:
         for number in range(paths):
@@ -89,9 +89,11 @@ def plan_paths(paths: int) -> None:
         started_s = time.monotonic()
         table = StorageFolder(f"{work}/table")
         config = parse_config(ExtractConfig, {"data": {"root": work}, "output": {"table": table.uri}})
-        difference = compare(image_table(simulated(), config.data.extensions), table, follow_changes=False)
-        shards = cut_into_shards(difference.new, config.output.images_per_shard, 64)
-        write_plan(shards, table, table_schema(config))
+        diff = compare_with_table(
+            image_table(simulated(), config.data.extensions), table, follow_changes=False
+        )
+        shards = split_into_shards(diff.new, config.output.images_per_shard, 64)
+        write_plan(shards, table, build_table_schema(config))
         seconds = time.monotonic() - started_s
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak_mib), "shards": len(shards)}))
@@ -100,9 +102,9 @@ def plan_paths(paths: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="folder of the drawn faces")
     parser.add_argument("--images", type=int, nargs=2, default=[2000, 20_000])
-    parser.add_argument("--plan", type=int, help="only plan so many simulated paths")
+    parser.add_argument("--plan", type=int, help="only plan this number of simulated paths")
     arguments = parser.parse_args()
     if arguments.plan:
         plan_paths(arguments.plan)

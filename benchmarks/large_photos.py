@@ -1,6 +1,6 @@
-"""What decoding large photos at a fraction of their size gains, and what it does to the landmarks.
+"""Speed-up and landmark deviation of decoding large photos at a reduced size.
 
-Synthetic faces of several sizes in JPEGs of 3000×2000 px, each photo extracted in turns with
+Synthetic faces of several sizes in JPEGs of 3000×2000 px are extracted alternately with
 `landmarker.decode: full` and `reduced`; the last line is one JSON object, with a ratio for each face size.
 
     python benchmarks/large_photos.py
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from measuring import median_ratio  # type: ignore[import-not-found]  # beside this file
 
 from faceml.images import decode_image, decode_reduced, encode_jpeg
 from faceml.landmarks import DETECTION_SIDE_PX, LandmarkExtractor, MediaPipeDetector, find_model_bundle
@@ -27,7 +28,7 @@ LEFT_EYE, RIGHT_EYE = 0, 1
 
 
 def take_photos(side_px: int, count: int) -> list[bytes]:
-    """Draw faces on canvases of this side, each in the middle of an otherwise blurred and noisy photo."""
+    """Draw faces of this side length, each in the centre of a blurred and noisy photo."""
     generator = np.random.default_rng(side_px)
     photos = []
     with tempfile.TemporaryDirectory() as folder:
@@ -45,14 +46,14 @@ def take_photos(side_px: int, count: int) -> list[bytes]:
 
 
 def seconds_of_decoding(photo: bytes, long_side_px: int | None) -> float:
-    """Decode once."""
+    """Return the time of decoding once."""
     started_s = time.perf_counter()
     decode_reduced(photo, long_side_px=long_side_px)
     return time.perf_counter() - started_s
 
 
 def compare(photos: list[bytes], full: LandmarkExtractor, reduced: LandmarkExtractor) -> dict[str, float]:
-    """Extract each photo both ways, in turns."""
+    """Extract each photo in both ways, one after the other."""
     times: dict[str, list[float]] = {"full": [], "reduced": [], "decode_full": [], "decode_reduced": []}
     deviations, face_sides = [], []
     for number, photo in enumerate(photos):
@@ -61,7 +62,7 @@ def compare(photos: list[bytes], full: LandmarkExtractor, reduced: LandmarkExtra
         times["decode_reduced"].append(seconds_of_decoding(photo, DETECTION_SIDE_PX))
         for name, extractor in (("full", full), ("reduced", reduced)):
             started_s = time.perf_counter()
-            row = extractor.look(file, photo)
+            row = extractor.detect(file, photo)
             times[name].append(time.perf_counter() - started_s)
             points[name] = np.asarray(row["landmarks_5"]).reshape(5, 2) * PHOTO_PX[::-1]
             mesh = np.asarray(row["mesh"], dtype=np.float64).reshape(-1, 3)[:, :2] * PHOTO_PX[::-1]
@@ -72,8 +73,8 @@ def compare(photos: list[bytes], full: LandmarkExtractor, reduced: LandmarkExtra
     medians = {name: statistics.median(values) for name, values in times.items()}
     return {
         "face_px": round(statistics.median(face_sides)),
-        "ratio": round(_median_ratio(times["full"], times["reduced"]), 2),
-        "ratio_decode": round(_median_ratio(times["decode_full"], times["decode_reduced"]), 2),
+        "ratio": median_ratio(times["full"], times["reduced"], 2),
+        "ratio_decode": median_ratio(times["decode_full"], times["decode_reduced"], 2),
         "full_ms": round(1000 * medians["full"], 1),
         "reduced_ms": round(1000 * medians["reduced"], 1),
         "mean_deviation_of_inter_ocular": round(statistics.mean(deviations), 4),
@@ -81,15 +82,10 @@ def compare(photos: list[bytes], full: LandmarkExtractor, reduced: LandmarkExtra
     }
 
 
-def _median_ratio(slow: list[float], fast: list[float]) -> float:
-    """Return the median over the photos: both ways of one were timed one after the other."""
-    return statistics.median(one / other for one, other in zip(slow, fast, strict=True))
-
-
 def main() -> None:
     """Measure each face size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=24, help="of each face size")
+    parser.add_argument("--photos", type=int, default=24, help="number of photos of each face size")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     with MediaPipeDetector(find_model_bundle()) as detector:

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine, and extractions driven on it."""
+"""Local Ray cluster of several nodes, and extractions on it."""
 
 import json
 import os
@@ -11,21 +11,21 @@ from typing import Any, Self
 
 DRIVER = Path(__file__).with_name("scaling_driver.py")
 TOKEN = uuid.uuid4().hex
-"""Of all clusters of this process: Ray reads it once."""
+"""Authentication token of all clusters of this process; Ray reads it once."""
 MEMORY_BYTES, STORE_BYTES = 2**30, 80 * 2**20
-"""Memory that Ray believes each CPU has, and the object store of a node, which is taken as it is needed."""
+"""Memory that each CPU declares to Ray, and object store of a node, which is allocated on demand."""
 
 
 class LocalNodes:
     """A cluster to which nodes can be added; its head has no CPU.
 
     Args:
-        cpus_per_node: Logical ones.
+        cpus_per_node: Logical CPUs of each node.
     """
 
     def __init__(self, cpus_per_node: int = 1) -> None:
-        # Short: Ray puts sockets below, whose paths have 107 letters at most. And its own: Ray notes there
-        # which cluster is the present one.
+        # A short path, because sockets below it may have at most 107 characters; a separate one, because Ray
+        # stores the address of the current cluster in it.
         self._folder = tempfile.TemporaryDirectory(prefix="ray_", ignore_cleanup_errors=True)
         (Path(self._folder.name) / "ray").mkdir()
         os.environ |= {"RAY_TMPDIR": self._folder.name, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
@@ -44,17 +44,17 @@ class LocalNodes:
         self._folder.cleanup()
 
     def grow_to(self, nodes: int) -> None:
-        """Add nodes until there are so many."""
+        """Add nodes up to the given number."""
         for _ in range(nodes - self._nodes):
             self._cluster.add_node(wait=False, object_store_memory=STORE_BYTES, **self._node)
         self._nodes = nodes
         self._cluster.wait_for_nodes(300)
 
     def drive(self, what: str, config: dict[str, Any], folder: Path, *options: str) -> dict[str, Any]:
-        """Run `scaling_driver.py` and return what it noted."""
+        """Run `scaling_driver.py` and return its measurements."""
         import yaml
 
-        settings, output = folder / "config.yaml", folder / "noted.json"
+        settings, output = folder / "config.yaml", folder / "measured.json"
         settings.write_text(yaml.safe_dump(config), encoding="utf-8")
         gcs = self._cluster.head_node.all_processes["gcs_server"][0].process.pid
         words = [sys.executable, str(DRIVER), what, str(settings), str(gcs), str(output)]
@@ -66,5 +66,5 @@ class LocalNodes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        noted: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-        return noted
+        measured: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+        return measured

@@ -1,14 +1,12 @@
-"""What recognition costs beside its network: embedding, drawing people, the centres of all of them.
+"""Cost of recognition beside its network: input of embeddings, P×K sampling, class centres.
 
-ResNet-18, 112 px, batches of 16 people with 4 images, the 10,575 people and 500,000 images of
-CASIA-WebFace (drawn counts; no image of them is needed), in turns, medians; the last line is one JSON object.
+ResNet-18, 112 px, batches of 16 people with 4 images, and 10,575 people with 500,000 images as in
+CASIA-WebFace (simulated counts, no images). Sides run alternately; the last line is one JSON object.
 
-- `ratio_embedding`: images/s of embedding a split as verification does, flip test included, over images/s of
-  the network alone on batches that are there already, both ways round too; `ratio_embedding_copies` from the
-  aligned copies in the landmark table.
-- `sampler_share`: seconds of an epoch's P×K draws, over those of its training steps on one batch.
-- `head_mib`: bytes of centres, gradient and optimiser, and what a step keeps of the head for its backward
-  pass.
+- `ratio_embedding`: images/s of embedding a split as in verification, mirror images included, over images/s
+  of the network alone on prepared batches; `ratio_embedding_copies` from the aligned copies in the table.
+- `sampler_share`: seconds of the P×K sampling of an epoch, over those of its training steps on one batch.
+- `head_mib`: MiB of centres, their gradients and optimiser state, and of tensors saved for the backward pass.
 
     python benchmarks/recognition.py --people 32 --rounds 3
 """
@@ -17,8 +15,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ratios import in_pairs  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio, run_job  # type: ignore[import-not-found]  # beside this file
 from torch.autograd.graph import saved_tensors_hooks
 
 from faceml.config import ModelConfig
@@ -47,7 +43,7 @@ CPU = torch.device("cpu")
 
 
 def make_people(folder: Path, people: int) -> Path:
-    """Draw people and extract them, aligned copies in the table, unless that is done."""
+    """Draw people and extract them with aligned copies in the table, unless the table exists."""
     data = folder / f"people_{people}"
     if not data.is_dir():
         partial = folder / f"people_{people}.partial"
@@ -58,28 +54,25 @@ def make_people(folder: Path, people: int) -> Path:
             images_per_person=DRAWN_IMAGES_PER_PERSON,
             image_size_px=250,
         )
-        subprocess.run(
-            [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
-            + ["--set", f"data.root={partial / 'faces' / 'val'}"]
-            + ["--set", f"output.table={partial / 'tables' / 'val'}"]
-            + ["--set", f"output.embed={{size: {SIDE_PX}, quality: 95, align: true}}"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        settings = {
+            "data.root": partial / "faces" / "val",
+            "output.table": partial / "tables" / "val",
+            "output.embed": f"{{size: {SIDE_PX}, quality: 95, align: true}}",
+        }
+        run_job("extract", "configs/extract_landmarks.yaml", settings)
         partial.rename(data)
     return data
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Do it once."""
+    """Return the time of one call."""
     started_s = time.perf_counter()
     work()
     return time.perf_counter() - started_s
 
 
 def embedding(data: Path, rounds: int) -> dict[str, Any]:
-    """Embed the people from files and from copies, and push as many ready images through the network."""
+    """Measure embedding from files, from copies, and of prepared batches."""
     preprocessing = AlignedPreprocessing(SIDE_PX)
     table = data / "tables" / "val"
     splits = {
@@ -109,14 +102,14 @@ def embedding(data: Path, rounds: int) -> dict[str, Any]:
         for side, faces in splits.items():
             rates[side].append(len(people) / seconds(lambda faces=faces: embed(faces)))
     return {
-        "ratio_embedding": in_pairs(rates["files"], rates["bare"]),
-        "ratio_embedding_copies": in_pairs(rates["copies"], rates["bare"]),
+        "ratio_embedding": median_ratio(rates["files"], rates["bare"]),
+        "ratio_embedding_copies": median_ratio(rates["copies"], rates["bare"]),
         "embeddings_per_second": {side: round(statistics.median(rate), 1) for side, rate in rates.items()},
     }
 
 
 def casia_labels() -> list[int]:
-    """Draw the person of each of as many images as CASIA-WebFace has: few have many, all at least two."""
+    """Simulate the person of each image of CASIA-WebFace: long-tailed counts of at least two."""
     generator = np.random.default_rng(0)
     share = generator.pareto(1.5, PEOPLE) + 0.3
     counts = 2 + generator.multinomial(IMAGES - 2 * PEOPLE, share / share.sum())
@@ -125,7 +118,7 @@ def casia_labels() -> list[int]:
 
 
 def training(rounds: int) -> dict[str, Any]:
-    """Draw epochs of P×K batches, and train on one batch with a centre for every person, in turns."""
+    """Measure P×K sampling of epochs and training steps with a centre for every person, alternately."""
     labels = casia_labels()
     built_s = seconds(lambda: PKSampler(labels, PEOPLE_PER_BATCH, IMAGES_PER_PERSON))
     sampler = PKSampler(labels, PEOPLE_PER_BATCH, IMAGES_PER_PERSON)
@@ -143,7 +136,7 @@ def training(rounds: int) -> dict[str, Any]:
         draw_ms.append(1000 * seconds(lambda: sum(1 for _ in draw())) / batches)
         step_ms.append(1000 * seconds(steps) / STEPS)
     return {
-        "sampler_share": in_pairs(draw_ms, step_ms, 6),
+        "sampler_share": median_ratio(draw_ms, step_ms, 6),
         "sampler_ms_per_batch": round(statistics.median(draw_ms), 4),
         "sampler_start_s": round(built_s, 2),
         "batches_per_epoch": batches,
@@ -153,7 +146,7 @@ def training(rounds: int) -> dict[str, Any]:
 
 
 def training_steps() -> Callable[[], Any]:
-    """Return some steps of a training with all people, on one batch that is there already."""
+    """Return a function that runs training steps with all people on one prepared batch."""
     torch.manual_seed(0)
     objective = RecognitionObjective(
         build_face_resnet(MODEL),
@@ -173,7 +166,7 @@ def training_steps() -> Callable[[], Any]:
 
 
 def head_mib() -> dict[str, float]:
-    """Return MiB that the centres always hold, and what a step keeps of them for its backward pass."""
+    """Return the MiB of the class centres with optimiser state, and of their saved tensors in a step."""
     head = IdentityHead(MODEL.embedding_dim, PEOPLE)
     margin = ArcFace()
     optimizer = torch.optim.AdamW(head.parameters(), fused=True)
@@ -197,11 +190,11 @@ def head_mib() -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure in turns and compare medians."""
+    """Measure all sides alternately and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=32, help="drawn people who are embedded")
+    parser.add_argument("--people", type=int, default=32, help="number of people that are embedded")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the people are kept")
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="folder of the drawn people")
     arguments = parser.parse_args()
     cpus = os.cpu_count() or 1
     set_up_process(CPU, cpus, 0)

@@ -1,14 +1,14 @@
-"""How an extraction scales to 32 nodes: what driver, listing and object store have to do with it.
+"""Scaling of an extraction to 32 nodes: cost of driver, listing and object store.
 
-A Ray cluster of as many raylets on this machine, 1 CPU each, and the real extraction, from the listing to the
-report; only the detector is another: it sleeps, see `sleeping_detector.py`, so that 32 of them fit on few
-cores. Together they are asked for `--rate` images/s at most; the sleep grows with the number of nodes. So the
-figures say what Ray and the driver add to detectors, not what a network or a shared disk does.
+Runs the real extraction, from listing to report, on a Ray cluster of local raylets with 1 CPU each. Only the
+detector is replaced by one that sleeps, see `sleeping_detector.py`, so that 32 of them run on few cores. The
+sleep grows with the number of nodes, so that all together process at most `--rate` images/s. The figures
+show the overhead of Ray and the driver, not that of a network or a shared disk.
 
-`fed` is the share of their time in which detectors had a shard at hand, while all of them were there;
-`efficiency` is images/s over nodes × 1 / sleep, and has in it, too, that the detectors' processes wait for
-this machine's cores. With actors that do nothing at all (`feed`) the driver is the limit. The last line is
-one JSON object, with an estimate of nodes and hours, see `scaling_estimate.py`.
+`fed` is the share of time in which detectors had a shard, while all of them were running; `efficiency` is
+images/s over nodes × 1 / sleep, and includes contention for the cores of this machine. With actors that do
+nothing (`feed`) the driver is the bottleneck. The last line is one JSON object, with an estimate of nodes and
+hours, see `scaling_estimate.py`.
 
     python benchmarks/scaling.py --nodes 1 2 4 8 16 32 --rounds 3
 """
@@ -16,7 +16,6 @@ one JSON object, with an estimate of nodes and hours, see `scaling_estimate.py`.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,30 +24,31 @@ from pathlib import Path
 from typing import Any
 
 from local_nodes import LocalNodes  # type: ignore[import-not-found]  # beside this file
+from measuring import medians  # type: ignore[import-not-found]
 from scaling_estimate import Costs, estimate  # type: ignore[import-not-found]
 from sleeping_detector import write_site  # type: ignore[import-not-found]
 
 HERE = Path(__file__).parent
 LEAST_SLEEP_S = 0.02
 IMAGES_PER_SHARD = 50
-"""So that 32 nodes get as many shards in a second as they would of 500 images and MediaPipe: one each 8 s."""
+"""Gives 32 nodes the shard rate of 500 images per shard and MediaPipe: one shard per node every 8 s."""
 START_S = 4.0
-"""That each further detector takes to start on a busy core; there are images for those that wait."""
+"""Start time of each further detector on a busy core; images are added for detectors that wait."""
 FEEDS = {"few": (8, 1000), "long": (8, 4000), "wide": (32, 1000)}
-"""Actors that do nothing, on one node of as many logical CPUs, and shards: what grows with which of them."""
+"""Numbers of actors and shards of the runs whose actors do nothing, on one node with a CPU per actor."""
 SERIAL = (("look_up", 2000), ("look_up", 20_000), ("end", 100_000), ("end", 500_000))
 
-# Elsewhere measured, see docs/benchmarks.md: extraction on two cores; extraction_memory.py.
+# Measured by extraction.py on two cores and by extraction_memory.py, see docs/benchmarks.md.
 MEDIAPIPE_IMAGES_PER_S = 134.3 / 2
 LISTED_PER_S = 5_000_000 / 24
 LISTING_BYTES = 968 * 2**20 / 5_000_000
-IMAGES = (287_651, 494_414, 100_000_000)  # of AffectNet, of CASIA-WebFace, and many
+IMAGES = (287_651, 494_414, 100_000_000)  # AffectNet, CASIA-WebFace, and a large data set
 CORES_PER_NODE = 16  # as in cluster.yaml
 Figures = dict[str, float]
 
 
 def make_specks(folder: Path, images: int) -> None:
-    """Write small images of noise: no two are alike, and decoding one takes next to nothing."""
+    """Write small distinct images of noise, which are fast to decode."""
     import cv2
     import numpy as np
 
@@ -61,7 +61,7 @@ def make_specks(folder: Path, images: int) -> None:
 
 
 def sleep_s(nodes: int, rate: float) -> float:
-    """Return the cost of an image with which so many nodes stay below a rate of all together."""
+    """Return the sleep per image with which all nodes together stay below a rate."""
     return max(LEAST_SLEEP_S, nodes / rate)
 
 
@@ -78,7 +78,7 @@ def settings_of(root: Path, folder: Path, nodes: int, images_per_shard: int) -> 
 def extract(
     cluster: LocalNodes, nodes: int, specks: Path, work: Path, options: argparse.Namespace
 ) -> Figures:
-    """Extract on so many nodes."""
+    """Run an extraction on a number of nodes."""
     cost_s = sleep_s(nodes, options.rate)
     images = int(nodes / cost_s * (options.seconds + START_S * nodes / 2))
     with tempfile.TemporaryDirectory(dir=work) as name:
@@ -89,32 +89,33 @@ def extract(
             link.hardlink_to(file)
         config = settings_of(folder / "faces", folder, nodes, IMAGES_PER_SHARD)
         write_site(work, cost_s)
-        noted = cluster.drive("extract", config, folder)
-    figures = steady(noted["shards"], noted["looks"], nodes)
-    done = sum(shard["images"] for shard in noted["shards"])
+        driven = cluster.drive("extract", config, folder)
+    figures = steady(driven["shards"], driven["samples"], nodes)
+    done = sum(shard["images"] for shard in driven["shards"])
     return figures | {
         "sleep_ms": 1000 * cost_s,
         "images": done,
         "efficiency": figures["images_per_s"] * cost_s / nodes,
-        "store_bytes_per_1000_images": 1000 * noted["stored"]["bytes"] / done,
-        "store_objects_per_shard": noted["stored"]["objects"] / len(noted["shards"]),
-        "listed_per_s": done / noted["seconds"]["list"],
-        "first_image_s": min(shard["began_s"] for shard in noted["shards"]) - noted["looks"][0]["at_s"],
-        "driver_peak_mib": noted["peak_mib"],
+        "store_bytes_per_1000_images": 1000 * driven["stored"]["bytes"] / done,
+        "store_objects_per_shard": driven["stored"]["objects"] / len(driven["shards"]),
+        "listed_per_s": done / driven["seconds"]["list"],
+        "first_image_s": min(shard["began_s"] for shard in driven["shards"]) - driven["samples"][0]["at_s"],
+        "driver_peak_mib": driven["peak_mib"],
         "load": os.getloadavg()[0],
     }
 
 
-def steady(shards: list[Figures], looks: list[Figures], nodes: int) -> Figures:
-    """Return the rates between the moments at which all detectors are first and last at work."""
+def steady(shards: list[Figures], samples: list[Figures], nodes: int) -> Figures:
+    """Return the rates of the period in which all detectors are running."""
     most, start_s, end_s = all_at_work(shards)
     span_s = end_s - start_s
     inside_s = [max(0.0, min(s["done_s"], end_s) - max(s["began_s"], start_s)) for s in shards]
     pace = [s["images"] / (s["done_s"] - s["began_s"]) for s in shards]
     images_per_s = sum(map(float.__mul__, inside_s, pace)) / span_s
-    first = max((look for look in looks if look["at_s"] <= start_s), key=at)
-    last = min((look for look in looks if look["at_s"] >= end_s), key=at, default=looks[-1])
-    driver_cpu = (last["driver_s"] - first["driver_s"]) / (at(last) - at(first))
+    first = [sample for sample in samples if sample["at_s"] <= start_s][-1]
+    last = next((sample for sample in samples if sample["at_s"] >= end_s), samples[-1])
+    span_of_samples_s = last["at_s"] - first["at_s"]
+    driver_cpu = (last["driver_s"] - first["driver_s"]) / span_of_samples_s
     return {
         "at_work_at_once": most,
         "seconds": span_s,
@@ -123,12 +124,12 @@ def steady(shards: list[Figures], looks: list[Figures], nodes: int) -> Figures:
         "fed": sum(inside_s) / (span_s * nodes),
         "driver_cpu": driver_cpu,
         "driver_cpu_s_per_1000_images": 1000 * driver_cpu / images_per_s,
-        "gcs_cpu": (last["gcs_s"] - first["gcs_s"]) / (at(last) - at(first)),
+        "gcs_cpu": (last["gcs_s"] - first["gcs_s"]) / span_of_samples_s,
     }
 
 
 def all_at_work(shards: list[Figures]) -> tuple[int, float, float]:
-    """Return how many detectors were at work at once, at most, and from when to when it was so many."""
+    """Return the maximum number of detectors running at once, and start and end of that period."""
     edges = sorted([(s["began_s"], 1) for s in shards] + [(s["done_s"], -1) for s in shards])
     busy = most = 0
     start_s = end_s = 0.0
@@ -141,30 +142,25 @@ def all_at_work(shards: list[Figures]) -> tuple[int, float, float]:
     return most, start_s, end_s
 
 
-def at(look: Figures) -> float:
-    """Return when it was."""
-    return look["at_s"]
-
-
 def feed(cluster: LocalNodes, actors: int, shards: int, work: Path) -> Figures:
-    """Hand out shards to actors that do nothing."""
+    """Distribute shards to actors that do nothing."""
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name)
         (folder / "faces").mkdir()
         config = settings_of(folder / "faces", folder, actors, 1)
-        noted = cluster.drive("feed", config, folder, "--shards", str(shards))
-    start, first, last = noted["looks"][0], noted["looks"][1], noted["looks"][-1]
-    count = len(noted["shards"]) - 1
+        driven = cluster.drive("feed", config, folder, "--shards", str(shards))
+    start, first, last = driven["samples"][0], driven["samples"][1], driven["samples"][-1]
+    count = len(driven["shards"]) - 1
     return {
         "actors": actors,
-        "shards": len(noted["shards"]),
+        "shards": len(driven["shards"]),
         "shards_per_s": count / (last["at_s"] - first["at_s"]),
         "driver_cpu_s_per_shard": (last["driver_s"] - first["driver_s"]) / count,
         "gcs_cpu_s_per_shard": (last["gcs_s"] - first["gcs_s"]) / count,
         "driver_cpu": (last["driver_s"] - first["driver_s"]) / (last["at_s"] - first["at_s"]),
         "start_cpu_s": first["driver_s"] - start["driver_s"],
-        "store_bytes": noted["stored"]["bytes"],
-        "driver_peak_mib": noted["peak_mib"],
+        "store_bytes": driven["stored"]["bytes"],
+        "driver_peak_mib": driven["peak_mib"],
         "load": os.getloadavg()[0],
     }
 
@@ -178,17 +174,12 @@ def serial(what: str, number: int) -> Figures:
 
 
 def slope(pair: list[Figures], over: str, of: str) -> float:
-    """Return by how much one figure grows with another from the first to the second."""
+    """Return the slope of figure `of` over figure `over` between two measurements."""
     return (pair[1][of] - pair[0][of]) / (pair[1][over] - pair[0][over])
 
 
-def medians(rounds: list[Figures]) -> Figures:
-    """Return the median of each figure."""
-    return {name: round(statistics.median(each[name] for each in rounds), 5) for name in rounds[0]}
-
-
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """Measure in rounds, each of them on a cluster that grows."""
+    """Measure in rounds, each on a growing cluster."""
     os.environ["PYTHONPATH"] = os.pathsep.join([str(work), str(HERE.parent)])
     longest = max(n / sleep_s(n, options.rate) * (options.seconds + START_S * n / 2) for n in options.nodes)
     make_specks(work / "specks", int(longest))
@@ -199,15 +190,15 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             for nodes in options.nodes:
                 cluster.grow_to(nodes)
                 curve[nodes].append(extract(cluster, nodes, work / "specks", work, options))
-                print(nodes, json.dumps(medians(curve[nodes][-1:])), flush=True)
+                print(nodes, json.dumps(medians(curve[nodes][-1:], 5)), flush=True)
         for name, (actors, shards) in FEEDS.items():
             with LocalNodes(actors) as cluster:
                 cluster.grow_to(1)
                 fed[name].append(feed(cluster, actors, shards, work))
-                print(name, json.dumps(medians(fed[name][-1:])), flush=True)
+                print(name, json.dumps(medians(fed[name][-1:], 5)), flush=True)
     return {
-        "curve": {nodes: medians(rounds) for nodes, rounds in curve.items()},
-        "fed": {name: medians(rounds) for name, rounds in fed.items()},
+        "curve": {nodes: medians(rounds, 5) for nodes, rounds in curve.items()},
+        "fed": {name: medians(rounds, 5) for name, rounds in fed.items()},
         "spread": {
             name: {nodes: sorted(round(each[name], 3) for each in rounds) for nodes, rounds in curve.items()}
             for name in ("efficiency", "fed", "driver_cpu", "load")
@@ -216,7 +207,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 
 def costs_of(measured: dict[str, Any], alone: list[Figures], nodes: list[int]) -> Costs:
-    """Return what the estimate needs to know, some of it measured elsewhere."""
+    """Return the costs for the estimate, some of them measured by other benchmarks."""
     few, long, wide = (measured["fed"][name] for name in FEEDS)
     driver_per_actor_s = max(0.0, slope([few, wide], "actors", "driver_cpu_s_per_shard"))
     return Costs(
@@ -237,7 +228,7 @@ def costs_of(measured: dict[str, Any], alone: list[Figures], nodes: list[int]) -
 
 
 def estimates(costs: Costs) -> list[dict[str, Any]]:
-    """Return the estimate of each number of images, shard size and number of nodes."""
+    """Return an estimate for each number of images, shard size and number of nodes."""
     return [
         {"images": images, "nodes": nodes, "images_per_shard": per_shard}
         | asdict(estimate(images, nodes * CORES_PER_NODE, replace(costs, images_per_shard=per_shard)))
@@ -251,8 +242,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--rate", type=float, default=200.0, help="images/s of all detectors, at most")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of steady work")
+    parser.add_argument("--rate", type=float, default=200.0, help="maximum images/s of all detectors")
+    parser.add_argument("--seconds", type=float, default=30.0, help="duration of the measured period")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faceml_") as folder:

@@ -1,12 +1,12 @@
-"""How long an extraction takes on so many nodes, from what was measured of its parts.
+"""Estimate of the duration of an extraction from the measured costs of its parts.
 
     hours = (start + shards · start_per_shard + images / listed_per_s
              + max((images · image + shards² · look_up) / (detectors · efficiency),
                    shards · (driver + detectors · driver_per_detector))
              + images · end) / 3600
 
-The detectors share the images; each shard costs the one driver its time, and a worker a look into the plan of
-all shards. Before and after, only the driver works.
+The detectors share the images. Each shard costs time of the single driver, and of a worker that looks it up
+in the plan of all shards. Before and after, only the driver is active.
 """
 
 import math
@@ -15,22 +15,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Costs:
-    """What the parts of an extraction cost.
+    """Costs of the parts of an extraction.
 
     Attributes:
-        image_s: Of one detector, for an image.
-        efficiency: Share of their time that detectors have an image at hand.
+        image_s: Time of one detector per image.
+        efficiency: Share of time in which detectors have an image.
         images_per_shard: `output.images_per_shard`.
-        listed_per_s: Paths listed, compared and planned in a second.
-        start_s: Of Ray, Ray Data and the detectors.
-        start_per_shard_s: CPU of the driver for each shard before the first one begins.
-        driver_s: CPU of the driver for each shard that is done.
-        driver_per_detector_s: The same for each detector, as Ray Data looks at all of them.
-        look_up_s: CPU of a worker that looks up its shard, for each shard of the plan.
-        end_s: Summary, quality and report, for each image.
-        listing_bytes: Memory of the driver for each path, before.
-        report_bytes: Memory of the driver for each row, after.
-        table_bytes: Of a row on disk.
+        listed_per_s: Paths listed, compared and planned per second.
+        start_s: Start time of Ray, Ray Data and the detectors.
+        start_per_shard_s: CPU time of the driver per shard before the first shard starts.
+        driver_s: CPU time of the driver per completed shard.
+        driver_per_detector_s: CPU time of the driver per completed shard and detector.
+        look_up_s: CPU time of a worker that looks up its shard, per shard of the plan.
+        end_s: Time of summary, quality and report per image.
+        listing_bytes: Memory of the driver per path, before detection.
+        report_bytes: Memory of the driver per row, after detection.
+        table_bytes: Size of a row on disk.
     """
 
     image_s: float
@@ -48,20 +48,20 @@ class Costs:
     table_bytes: float
 
     def images_per_s_of_driver(self, detectors: int) -> float:
-        """Return what one driver can hand out to so many detectors."""
+        """Return the images/s that one driver can distribute to a number of detectors."""
         return self.images_per_shard / (self.driver_s + detectors * self.driver_per_detector_s)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an extraction takes.
+    """Estimated duration and memory of an extraction.
 
     Attributes:
-        hours: In all.
-        extract_hours: Of them, in which the detectors work.
-        limit: `driver` if further detectors would make it no faster, else `detectors`.
-        driver_gib: Memory of the driver at its largest.
-        table_gib: On disk.
+        hours: Total duration.
+        extract_hours: Duration of the detection.
+        limit: Bottleneck: `driver` if further detectors do not increase the speed, else `detectors`.
+        driver_gib: Peak memory of the driver.
+        table_gib: Size of the table on disk.
     """
 
     hours: float
@@ -72,7 +72,7 @@ class Estimate:
 
 
 def estimate(images: int, detectors: int, costs: Costs) -> Estimate:
-    """Say what extracting so many images with so many detectors takes."""
+    """Estimate an extraction of a number of images with a number of detectors."""
     shards = math.ceil(images / costs.images_per_shard)
     by_detectors_s = (images * costs.image_s + shards**2 * costs.look_up_s) / (detectors * costs.efficiency)
     by_driver_s = images / costs.images_per_s_of_driver(detectors)

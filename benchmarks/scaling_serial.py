@@ -1,7 +1,7 @@
-"""What of an extraction more nodes do not make faster, without Ray: one JSON object on the last line.
+"""Serial parts of an extraction, without Ray; the last line is one JSON object.
 
-python benchmarks/scaling_serial.py look_up 20000     # a shard in a plan of so many
-python benchmarks/scaling_serial.py end 1000000       # summary, quality and report of a table of so many rows
+python benchmarks/scaling_serial.py look_up 20000     # look-up of a shard in a plan of 20,000 shards
+python benchmarks/scaling_serial.py end 1000000       # summary, quality and report of 1,000,000 rows
 """
 
 import argparse
@@ -20,19 +20,19 @@ from faceml.config import ExtractConfig, dump_config, parse_config
 from faceml.reporting import ExtractionSpeed
 from faceml.runs import CONFIG_FILE
 from faceml.storage import StorageFolder, StoredFile, write_text
-from faceml.tables import SMALLEST_SHARD, cut_into_shards, image_table, read_planned_files, write_plan
-from ray_jobs.tables import extraction, table_schema
+from faceml.tables import SMALLEST_SHARD, image_table, read_planned_files, split_into_shards, write_plan
+from ray_jobs.tables import build_table_schema, extraction
 
 LOOK_UPS = 5
 ROWS_PER_SHARD = 500
 
 
 def look_up(config: ExtractConfig, shards: int) -> dict[str, float]:
-    """Return the CPU seconds that a worker takes to read what its shard shall have."""
+    """Return the CPU seconds in which a worker reads the plan of its shard."""
     table = StorageFolder(config.output.table)
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(shards * SMALLEST_SHARD))
-    plan = cut_into_shards(image_table(files, (".jpg",)), SMALLEST_SHARD, 1)
-    write_plan(plan, table, table_schema(config))
+    plan = split_into_shards(image_table(files, (".jpg",)), SMALLEST_SHARD, 1)
+    write_plan(plan, table, build_table_schema(config))
     names = list(plan)[:: len(plan) // LOOK_UPS][:LOOK_UPS]
     started_s = time.process_time()
     for name in names:
@@ -42,7 +42,7 @@ def look_up(config: ExtractConfig, shards: int) -> dict[str, float]:
 
 def end(config: ExtractConfig, rows: int) -> dict[str, float]:
     """Return what it takes to say what there is to say of a table of faces that are all different."""
-    table, schema = StorageFolder(config.output.table), table_schema(config)
+    table, schema = StorageFolder(config.output.table), build_table_schema(config)
     Path(table.uri).mkdir()
     random = np.random.default_rng(0)
     for start in range(0, rows, ROWS_PER_SHARD):
@@ -52,7 +52,7 @@ def end(config: ExtractConfig, rows: int) -> dict[str, float]:
     files = Path(config.run_folder)
     write_text(files / CONFIG_FILE, dump_config(config))
     before_mib, cpu_s, started_s = _peak_mib(), time.process_time(), time.monotonic()
-    extraction._conclude(config, files, ExtractionSpeed(), 0.0)
+    extraction._write_results(config, files, ExtractionSpeed(), 0.0)
     return {
         "rows": rows,
         "seconds": time.monotonic() - started_s,
@@ -63,7 +63,7 @@ def end(config: ExtractConfig, rows: int) -> dict[str, float]:
 
 
 def _faces(random: np.random.Generator, start: int) -> dict[str, Any]:
-    """Return the columns of a shard of rows as an extraction makes them."""
+    """Return the columns of a shard, as an extraction writes them."""
     count = ROWS_PER_SHARD
     folders = [str(n % 8) for n in range(start, start + count)]
     columns: dict[str, Any] = {
@@ -90,7 +90,7 @@ def _peak_mib() -> float:
 
 
 def main() -> None:
-    """Measure one of them and print."""
+    """Measure one part and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("look_up", "end"))
     parser.add_argument("number", type=int)

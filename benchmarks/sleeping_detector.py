@@ -1,7 +1,7 @@
-"""A detector of known cost in place of MediaPipe's: it sleeps, and finds a face in every image.
+"""Replacement of the MediaPipe detector that sleeps for a fixed time and finds a face in every image.
 
-A process that sleeps needs no core, so that many of them fit on few. `write_site` makes the processes of an
-extraction import this module instead of `faceml.landmarks.mediapipe_detector`; all else is as it is.
+Sleeping processes use no core, so many of them can run on few. `write_site` makes the processes of an
+extraction import this module instead of `faceml.landmarks.mediapipe_detector`.
 """
 
 import os
@@ -21,7 +21,7 @@ SLEEP_S = "FACEML_BENCHMARK_SLEEP_S"
 SITE = """
 import sys
 
-if "faceml.tables.row_process_main" in sys.orig_argv:
+if "faceml.tables.extraction_server" in sys.orig_argv:
     import os
 
     os.environ["{variable}"] = "{sleep_s}"
@@ -33,11 +33,11 @@ if "faceml.tables.row_process_main" in sys.orig_argv:
 
 
 def write_site(folder: Path, sleep_s: float) -> None:
-    """Write the module that Python imports when it starts with this folder on its path.
+    """Write `sitecustomize.py`, which Python imports at its start if the folder is on its path.
 
     Args:
-        folder: Where to.
-        sleep_s: What an image costs each detector that starts from now on.
+        folder: Folder of the module.
+        sleep_s: Sleep per image of detectors that start afterwards.
     """
     here = str(Path(__file__).parent.absolute())
     text = SITE.format(variable=SLEEP_S, sleep_s=sleep_s, here=here)
@@ -45,7 +45,7 @@ def write_site(folder: Path, sleep_s: float) -> None:
 
 
 class MediaPipeDetector:
-    """Takes what the one of that name takes, and looks at nothing."""
+    """Detector with the interface of `faceml.landmarks.MediaPipeDetector` that ignores the image."""
 
     def __init__(self, model_path: Path, max_faces: int = 1, min_detection_confidence: float = 0.5) -> None:
         self._sleep_s = float(os.environ[SLEEP_S])
@@ -61,7 +61,7 @@ class MediaPipeDetector:
         pass
 
     def detect(self, image: RgbImage) -> list[FaceObservation]:
-        """Sleep, and return a face that no other is equal to, as tables are compressed."""
+        """Sleep, and return a random face: equal faces would be compressed in the table."""
         time.sleep(self._sleep_s)
         moved = self._random.standard_normal(self._face.shape, dtype=np.float32)
         yaw, pitch, roll = self._random.normal(0, 15, 3).tolist()

@@ -1,4 +1,4 @@
-"""How fast synthetic faces are drawn, and what a second process adds: one JSON object on the last line."""
+"""Speed of drawing synthetic faces, in one process and on all CPUs; the last line is one JSON object."""
 
 import json
 import os
@@ -15,7 +15,7 @@ ROUNDS = 3
 
 
 def images_per_second(processes: int) -> float:
-    """Draw, encode and write the faces once; the start of the processes counts."""
+    """Return images/s of drawing, encoding and writing the faces, start of the processes included."""
     with tempfile.TemporaryDirectory() as folder:
         started_s = time.perf_counter()
         generate_faces(
@@ -29,7 +29,7 @@ def images_per_second(processes: int) -> float:
 
 
 def main() -> None:
-    """Measure in turns, one process against all CPUs, and compare medians."""
+    """Measure one process and all CPUs alternately and print the result."""
     cpus = os.cpu_count() or 1
     sides: dict[int, list[float]] = {1: [], cpus: []}
     for _ in range(ROUNDS):

@@ -1,14 +1,15 @@
-"""How near training is to what the network alone could do, and what feeding it costs.
+"""Speed of the training in comparison with the network alone, and cost of its input.
 
-On synthetic faces of 350 px, in turns, medians of pairs; the last line is one JSON object.
+On synthetic faces of 350 px; sides run alternately, ratios are medians of pairs. The last line is one JSON
+object.
 
-- `ratio`: images/s of the training loop on files, over images/s of forward, backward and step on one batch
-  that is already there, five steps of each in turns; `ratio_eager` and `ratio_compiled` on a GPU.
-- `ratio_copies`: the same from the copies in the landmark table.
+- `ratio`: images/s of the training loop on files, over images/s of forward, backward and step on one prepared
+  batch, in alternating blocks of five steps; `ratio_eager` and `ratio_compiled` on a GPU.
+- `ratio_copies`: the same with the copies in the landmark table.
 - `ratio_input_files`, `ratio_input_copies`: images/s of reading, decoding, scaling, collating and augmenting
   on one core, over images/s of `cv2.imdecode` of the same bytes.
-- `ratio_ray`: images/s of `faceml train` with one worker, over the same loop in a process without Ray.
-- `ratio_ddp`: images/s of `faceml train` with a worker of one thread on each CPU, over one worker with all.
+- `ratio_ray`: images/s of `faceml train` with one worker, over the same loop without Ray.
+- `ratio_ddp`: images/s of `faceml train` with one worker and thread per CPU, over one worker with all CPUs.
 - `ratio_memory`: peak memory of training from a table's copies, over that with a tenth of the rows.
 
     python benchmarks/training.py --images 2560 --rounds 3
@@ -32,7 +33,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from ratios import in_pairs  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio, run_job  # type: ignore[import-not-found]  # beside this file
 from training_ceiling import (  # type: ignore[import-not-found]  # beside this file
     EPOCHS,
     Rates,
@@ -57,9 +58,9 @@ GPU_SETTINGS = [
 ]
 
 
-def settings(data: Path, workers: int = 1) -> list[str]:
-    """Return the changes to the shipped configuration: ResNet-18, 112 px, batches of 32, on CPUs."""
-    values = {
+def settings(data: Path, workers: int = 1) -> dict[str, Any]:
+    """Return overrides of the shipped configuration: ResNet-18, 112 px, batches of 32, on CPUs."""
+    return {
         "data.train.table": data / "tables" / "train",
         "data.train.images": data / "faces" / "train",
         "data.val.table": data / "tables" / "val",
@@ -74,21 +75,13 @@ def settings(data: Path, workers: int = 1) -> list[str]:
         "scaling.num_train_workers": workers,
         "scaling.cpus_per_worker": CPUS // workers,
     }
-    return [f"{key}={value}" for key, value in values.items()]
 
 
 def train_rate(data: Path, workers: int) -> tuple[float, float]:
-    """Run `faceml train`; return images/s and the seconds that were no training."""
+    """Run `faceml train`; return images/s and the seconds outside of training epochs."""
     with tempfile.TemporaryDirectory() as run:
         started_s = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "ray_jobs.train", "--config", str(CONFIG)]
-            + [word for value in settings(data, workers) for word in ("--set", value)]
-            + ["--set", f"run.folder={run}"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        run_job("train", str(CONFIG), settings(data, workers) | {"run.folder": run})
         wall_s = time.perf_counter() - started_s
         rates = [record["train/images_per_second"] for record in read_metrics(Path(run))]
         images = len(list((data / "faces" / "train").rglob("*.jpg"))) // 32 * 32
@@ -96,19 +89,19 @@ def train_rate(data: Path, workers: int) -> tuple[float, float]:
 
 
 def peak_mib(config: TrainConfig) -> float:
-    """Train an epoch of small pictures from the table's copies; return the peak of this process's memory."""
+    """Train an epoch at 32 px from the table's copies; return the peak memory of this process."""
     plain = config.model_dump(mode="json")
     plain["data"] |= {"image_size": 32, "train": plain["data"]["train"] | {"images": None}}
-    with tempfile.TemporaryDirectory() as cache:  # the copies are laid out anew, which counts
+    with tempfile.TemporaryDirectory() as cache:  # includes the creation of the cache
         plain["data"]["cache"] = cache
         build_multitask_trainer(parse_config(TrainConfig, plain), torch.device("cpu")).fit(1, Rates())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def alone(measure: str, data: Path, rounds: int = 1) -> Any:
-    """Measure in a process of its own, with as many threads as there are CPUs."""
+    """Measure in a separate process with one thread per CPU."""
     words = ["--measure", measure, "--data", str(data), "--rounds", str(rounds)]
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as `faceml` has it
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as set by `faceml`
     done = subprocess.run(
         [sys.executable, __file__, *words], check=True, capture_output=True, text=True, env=environment
     )
@@ -116,7 +109,7 @@ def alone(measure: str, data: Path, rounds: int = 1) -> Any:
 
 
 def measured(measure: str, config: TrainConfig, rounds: int) -> Any:
-    """Measure here what `alone` asks for."""
+    """Run the measurement that `alone` requests."""
     set_up_process(torch.device("cpu"), CPUS, config.data.loader_processes)
     measures: dict[str, Callable[[TrainConfig], Any]] = {
         "ceiling": partial(ceiling_rates, rounds=rounds),
@@ -127,7 +120,7 @@ def measured(measure: str, config: TrainConfig, rounds: int) -> Any:
 
 
 def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
-    """Measure the input on one core: bare decoding, from files, from the table's copies."""
+    """Measure the input on one core: decoding only, from files, from the table's copies."""
     set_up_process(torch.device("cpu"), 1, 0)
     cv2.setNumThreads(1)
     faces = build_faces(config.data).train
@@ -161,27 +154,27 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
 
 
 def near_the_ceiling(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
-    """Compare the loop with the network alone."""
+    """Compare the training loop with the network alone."""
     rates: dict[str, list[float]] = alone("ceiling", data, rounds)
     return {
-        "ratio": in_pairs(rates["loop"], rates["bare"]),
-        "ratio_copies": in_pairs(rates["copies"], rates["bare_copies"]),
+        "ratio": median_ratio(rates["loop"], rates["bare"]),
+        "ratio_copies": median_ratio(rates["copies"], rates["bare_copies"]),
         "images_per_second": rounded(rates),
     }
 
 
 def fed(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
-    """Compare the input with bare decoding."""
+    """Compare the input with decoding only."""
     rates = input_rates(config, rounds)
     return {
-        "ratio_input_files": in_pairs(rates["files"], rates["imdecode"]),
-        "ratio_input_copies": in_pairs(rates["copies"], rates["imdecode_copies"]),
+        "ratio_input_files": median_ratio(rates["files"], rates["imdecode"]),
+        "ratio_input_copies": median_ratio(rates["copies"], rates["imdecode_copies"]),
         "images_per_second_input": rounded(rates),
     }
 
 
 def with_ray(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
-    """Compare `faceml train` on one and on several workers with the loop in one process."""
+    """Compare `faceml train` with one and with several workers, and the loop without Ray."""
     rates: dict[str, list[float]] = {"process": [], "ray": [], "ddp": []}
     start_s = []
     for _ in range(rounds):
@@ -191,15 +184,15 @@ def with_ray(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
         start_s.append(around_s)
         rates["ddp"].append(train_rate(data, CPUS)[0])
     return {
-        "ratio_ray": in_pairs(rates["ray"], rates["process"]),
-        "ratio_ddp": in_pairs(rates["ddp"], rates["ray"]),
+        "ratio_ray": median_ratio(rates["ray"], rates["process"]),
+        "ratio_ddp": median_ratio(rates["ddp"], rates["ray"]),
         "ray_start_and_stop_s": round(statistics.median(start_s), 1),
         "images_per_second_jobs": rounded(rates),
     }
 
 
 def memory(data: Path, config: TrainConfig, rounds: int) -> dict[str, Any]:
-    """Compare the peaks of memory with a table and one of ten times the rows."""
+    """Compare the peak memory with a table and with ten times its rows."""
     peaks_mib = [alone("memory", data), alone("memory", repeated(data, TIMES))]
     return {
         "ratio_memory": round(peaks_mib[1] / peaks_mib[0], 3),
@@ -211,40 +204,43 @@ PARTS = {"ceiling": near_the_ceiling, "input": fed, "ray": with_ray, "memory": m
 
 
 def on_gpu(config: TrainConfig, rounds: int) -> dict[str, Any]:
-    """Measure how near the loop comes to the network alone, compiled and not."""
+    """Compare the training loop with the network alone on a GPU, eager and compiled."""
     set_up_process(torch.device("cuda"), CPUS, config.data.loader_processes)
     result: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
     for name, compiled in (("eager", False), ("compiled", True)):
         training = config.training.model_copy(update={"compile": compiled})
         rates = ceiling_rates(config.model_copy(update={"training": training}), rounds)
-        result |= {f"ratio_{name}": in_pairs(rates["loop"], rates["bare"])}
-        result |= {f"ratio_{name}_copies": in_pairs(rates["copies"], rates["bare_copies"])}
+        result |= {f"ratio_{name}": median_ratio(rates["loop"], rates["bare"])}
+        result |= {f"ratio_{name}_copies": median_ratio(rates["copies"], rates["bare_copies"])}
         result[f"images_per_second_{name}"] = rounded(rates)
         print(result, flush=True)
     return result
 
 
 def rounded(rates: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Return rates of every round as they are printed."""
+    """Round the rates of every round."""
     return {side: [round(rate, 1) for rate in values] for side, values in rates.items()}
 
 
 def main() -> None:
-    """Measure in turns and compare medians."""
+    """Measure all sides alternately and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=2560)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="folder of the drawn faces")
     parser.add_argument("--gpu", action="store_true", help="ResNet-50, 224 px, bf16, on the GPU")
-    parser.add_argument("--times", type=int, default=1, help="with --gpu: how often to repeat the images")
+    parser.add_argument(
+        "--times", type=int, default=1, help="with --gpu: number of repetitions of the images"
+    )
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     data = arguments.data or make_data(arguments.faces, arguments.images)
     data = repeated(data, arguments.times) if arguments.times > 1 else data
-    chosen = settings(data) + (GPU_SETTINGS if arguments.gpu else [])
-    config = load_config(TrainConfig, CONFIG, [*chosen, f"run.folder={arguments.faces / 'unused'}"])
+    chosen = settings(data) | {"run.folder": arguments.faces / "unused"}
+    overrides = [f"{key}={value}" for key, value in chosen.items()]
+    config = load_config(TrainConfig, CONFIG, overrides + (GPU_SETTINGS if arguments.gpu else []))
     if arguments.measure:
         print(json.dumps(measured(arguments.measure, config, arguments.rounds)))
         return

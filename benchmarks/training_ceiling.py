@@ -1,4 +1,4 @@
-"""The training loop, and the network alone, in one process without Ray."""
+"""Training loop and network alone, measured alternately in one process without Ray."""
 
 import sys
 import time
@@ -21,35 +21,35 @@ from faceml.training import (
 EPOCHS = 2
 DEVICE = torch.device("cuda" if "--gpu" in sys.argv else "cpu")
 TURN_STEPS = 5
-"""Steps of the loop, then of the network alone, on a CPU: its speed varies within seconds."""
+"""Steps per block on a CPU, of the loop and of the network alone: a CPU's speed varies within seconds."""
 
 
 class Rates:
-    """An observer that keeps the images per second of every epoch."""
+    """Observer that records the images per second of every epoch."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
 
     def on_step(self, record: StepRecord) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Keep the rate."""
+        """Record the rate."""
         self.rates.append(record.metrics["train/images_per_second"])
 
     def on_nonfinite_step(self, record: NonFiniteStep) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
-class Turns:
-    """Batches, between which the network alone has its turns.
+class AlternatingBatches:
+    """Batches of a loop, between which steps of the network alone are measured.
 
-    On a GPU it has one turn, at the end: processes that decode would get ahead in the meantime.
+    On a GPU these steps come at the end of the epoch: in between, decoding processes would get ahead.
 
     Args:
-        batches: Of the loop.
-        bare: Another training of the same, whose network is measured.
-        precision: Of both.
+        batches: Batches of the loop.
+        bare: Trainer of the same configuration, whose network is measured.
+        precision: Precision of both.
     """
 
     def __init__(self, batches: EpochBatches, bare: Trainer, precision: Precision) -> None:
@@ -59,7 +59,7 @@ class Turns:
         self.bare_s = 0.0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches come next."""
+        """Set the epoch of the next batches."""
         self._batches.set_epoch(epoch)
         self.bare_s = 0.0
 
@@ -78,14 +78,14 @@ class Turns:
 
 
 def loop_rate(config: TrainConfig) -> float:
-    """Train without Ray; the first epoch warms up."""
+    """Return images/s of training without Ray; the first epoch is a warm-up."""
     observer = Rates()
     build_multitask_trainer(config, DEVICE).fit(EPOCHS, observer)
     return observer.rates[-1]
 
 
 def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
-    """Go epochs from files and from copies, and as many steps on one batch, in turns in this process.
+    """Alternate epochs from files and from copies with as many steps on one batch, in this process.
 
     Returns:
         Images per second of every epoch: `loop` and, between its steps, `bare`; `copies`, `bare_copies`.
@@ -101,7 +101,9 @@ def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     bare = build_multitask_trainer(config, DEVICE)
     turns = {}
     for side, trainer in loops.items():
-        turns[side] = trainer.train_batches = Turns(trainer.train_batches, bare, config.training.precision)
+        turns[side] = trainer.train_batches = AlternatingBatches(
+            trainer.train_batches, bare, config.training.precision
+        )
     rates: dict[str, list[float]] = {"loop": [], "bare": [], "copies": [], "bare_copies": []}
     for number in range(rounds + 1):
         for side, bare_side in (("loop", "bare"), ("copies", "bare_copies")):
@@ -111,11 +113,11 @@ def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
             bare_s = turns[side].bare_s
             rates[side].append(images / (images / observer.rates[0] - bare_s))
             rates[bare_side].append(images / bare_s)
-    return {side: values[1:] for side, values in rates.items()}  # the first round warms up
+    return {side: values[1:] for side, values in rates.items()}  # the first round is a warm-up
 
 
 def bare_seconds(trainer: Trainer, batch: FaceSample, steps: int, precision: Precision) -> float:
-    """Do forward, backward and step on one batch again and again; return how long that takes."""
+    """Return the time of repeated forward, backward and optimiser steps on one batch."""
     objective, optimizer = trainer.objective.train(), trainer.optimizer
     wait_for_device()
     started_s = time.perf_counter()
@@ -130,6 +132,6 @@ def bare_seconds(trainer: Trainer, batch: FaceSample, steps: int, precision: Pre
 
 
 def wait_for_device() -> None:
-    """Let a GPU finish what it was given."""
+    """Wait for a GPU to finish."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()

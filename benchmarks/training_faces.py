@@ -1,11 +1,10 @@
-"""The faces that trainings are measured on."""
+"""Faces and landmark tables for measurements of trainings."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from measuring import run_job  # type: ignore[import-not-found]  # beside this file
 
 from faceml.synthetic import generate_faces
 
@@ -13,28 +12,25 @@ IMAGE_SIZE_PX = 350
 
 
 def make_data(folder: Path, images: int) -> Path:
-    """Draw faces and extract them, with copies in the table, unless that is done."""
+    """Draw faces and extract them with copies in the tables, unless the tables exist."""
     data = folder / f"training_{images}"
     if not data.is_dir():
         partial = folder / f"training_{images}.partial"
         splits = {"train": images, "val": 64}
         generate_faces(partial / "faces", "affectnet", splits, image_size_px=IMAGE_SIZE_PX)
         for split in splits:
-            subprocess.run(
-                [sys.executable, "-m", "ray_jobs.extract", "--config", "configs/extract_landmarks.yaml"]
-                + ["--set", f"data.root={partial / 'faces' / split}"]
-                + ["--set", f"output.table={partial / 'tables' / split}"]
-                + ["--set", "output.embed={size: 256, quality: 95}"],
-                check=True,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            settings = {
+                "data.root": partial / "faces" / split,
+                "output.table": partial / "tables" / split,
+                "output.embed": "{size: 256, quality: 95}",
+            }
+            run_job("extract", "configs/extract_landmarks.yaml", settings)
         partial.rename(data)
     return data
 
 
 def repeated(data: Path, times: int) -> Path:
-    """Make data whose training split has every face so many times, under other names."""
+    """Make data whose training split has every face several times under different names."""
     larger = data.with_name(f"{data.name}_x{times}")
     if not larger.is_dir():
         partial_folder = larger.with_name(f"{larger.name}.partial")

@@ -1,10 +1,9 @@
-"""What a search costs beside its trainings, and what ASHA saves, on synthetic faces.
+"""Overhead of a search, and savings by ASHA, on synthetic faces.
 
-The last line is one JSON object. The overhead of a trial is what is left of the whole command, from its first
-import to its end, without the epochs themselves, over the trials, which run one at a time. ASHA and the whole
-grid try the same settings: the grid says how good each of them becomes, and so how far the one that ASHA
-chooses is from the best, and at what share of the epochs. Their trials start from a network that has learned
-from other drawn faces, as trainings on photographs start from ImageNet's.
+The last line is one JSON object. The overhead of a trial is the time of the whole command without its epochs,
+divided by the number of trials, which run one at a time. ASHA and a full grid search evaluate the same
+settings: the grid gives the final accuracy of each, and so the regret of ASHA's choice and its share of the
+epochs. Trials start from a network pretrained on other synthetic faces.
 
     python benchmarks/tuning.py --trials 12 --rounds 3 --seeds 3
 """
@@ -13,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,13 +19,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from measuring import medians, run_job  # type: ignore[import-not-found]  # beside this file
+
 IMAGE_SIZE_PX = 64
 TRAINED_SIZE_PX = 32
 ACCURACY = "val/accuracy"
 
 
 def make_faces(folder: Path, train: int, val: int, seed: int = 0) -> Path:
-    """Draw the faces with their exact landmarks, unless they are there."""
+    """Draw the faces with their exact landmarks, unless they exist."""
     from faceml.synthetic import generate_faces
 
     faces = folder / f"tuning_faces_{train}_{val}_{seed}"
@@ -41,7 +41,7 @@ def make_faces(folder: Path, train: int, val: int, seed: int = 0) -> Path:
 
 
 def pretrain(faces: Path, folder: Path, epochs: int) -> Path:
-    """Train on faces of their own, unless that is done, and return the model."""
+    """Train on separate faces, unless the model exists, and return the model."""
     import yaml
 
     settings = {
@@ -71,7 +71,7 @@ def _split(faces: Path, split: str) -> dict[str, str]:
 def search(
     faces: Path, folder: Path, dimensions: dict[str, Any], epochs: int, **changes: Any
 ) -> dict[str, Any]:
-    """Run `faceml tune`, as a user does, and return its summary, with how long the command took."""
+    """Run `faceml tune` and return its summary with the duration of the command."""
     import yaml
 
     settings = {
@@ -97,18 +97,13 @@ def search(
     file = folder.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
     started_s = time.time()
-    subprocess.run(
-        [sys.executable, "-m", "ray_jobs.tune", "--config", str(file)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    run_job("tune", str(file), {})
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return summary | {"command_s": time.time() - started_s}
 
 
 def overhead(faces: Path, work: Path, trials: int, epochs: int) -> dict[str, float]:
-    """Search over seeds, one trial at a time."""
+    """Measure a search over seeds, one trial at a time."""
     from faceml.runs import TrialFolder
 
     seeds = {"seed": {"kind": "grid", "values": list(range(trials))}}
@@ -134,7 +129,7 @@ def asha_against_grid(
     seed: int,
     scheduler: dict[str, Any],
 ) -> dict[str, float]:
-    """Run the whole grid of learning rates and weightings, then ASHA over the same settings."""
+    """Run a full grid of learning rates and weightings, then ASHA with the same settings."""
     dimensions = {
         "optimizer.learning_rate": {"kind": "grid", "values": rates},
         "weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty", "dwa"]},
@@ -164,24 +159,23 @@ def asha_against_grid(
     }
 
 
-def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """Return the median of each figure."""
-    return {name: round(statistics.median(found[name] for found in rounds), 3) for name in rounds[0]}
-
-
 def main() -> None:
-    """Measure both and print medians with all values."""
+    """Measure overhead and savings, and print medians with all values."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=12, help="of the search whose overhead is measured")
-    parser.add_argument("--rounds", type=int, default=3, help="of that search")
-    parser.add_argument("--seeds", type=int, default=3, help="of the grid and of ASHA; 0 leaves both out")
+    parser.add_argument(
+        "--trials", type=int, default=12, help="trials of the search whose overhead is measured"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions of that search")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions of grid and ASHA; 0 skips both")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--rates", type=int, default=4, help="learning rates of the grid, by 3 weightings")
-    parser.add_argument("--images", type=int, default=220, help="for training")
-    parser.add_argument("--val-images", type=int, default=440, help="to judge the settings by")
+    parser.add_argument(
+        "--rates", type=int, default=4, help="learning rates of the grid, combined with 3 weightings"
+    )
+    parser.add_argument("--images", type=int, default=220, help="training images")
+    parser.add_argument("--val-images", type=int, default=440, help="validation images")
     parser.add_argument("--pretraining-images", type=int, default=3000)
     parser.add_argument("--pretraining-epochs", type=int, default=12)
-    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="where the faces are kept")
+    parser.add_argument("--faces", type=Path, default=Path("runs/bench"), help="folder of the drawn faces")
     arguments = parser.parse_args()
     arguments.faces.mkdir(parents=True, exist_ok=True)
     faces = make_faces(arguments.faces.absolute(), arguments.images, arguments.val_images)
@@ -204,8 +198,8 @@ def main() -> None:
         print("asha", {name: round(value, 3) for name, value in savings[-1].items()}, flush=True)
     result = {
         "name": "tuning",
-        "overhead": medians(costs) if costs else None,
-        "asha": medians(savings) if savings else None,
+        "overhead": medians(costs, 3) if costs else None,
+        "asha": medians(savings, 3) if savings else None,
         "trials": arguments.trials,
         "grid": 3 * arguments.rates,
         "epochs": arguments.epochs,

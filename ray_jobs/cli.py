@@ -10,7 +10,7 @@ import typer
 from faceml.config import ConfigError
 from ray_jobs.cli_models import doctor, evaluate, export, forget, predict
 from ray_jobs.cli_options import ConfigFile, Overrides, show_results, stdout_console
-from ray_jobs.cluster import MistakesOnOneLine, set_up_log
+from ray_jobs.cluster import exit_at_errors, set_up_log
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
@@ -23,7 +23,7 @@ TRAIN_CONFIG = Path("configs/multitask_affectnet.yaml")
 def main(*command: str) -> None:
     """Run the command line; `command` comes before the arguments that the process was given."""
     set_up_log()
-    with MistakesOnOneLine():
+    with exit_at_errors():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")
 
 

@@ -31,9 +31,12 @@ def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Override
 
     Example: faceml export --set model=runs/multitask_affectnet/best_model.pt --set opset=20
     """
+    from faceml.config import ExportConfig, load_config
+
+    settings = load_config(ExportConfig, config, overrides or [])
+    set_up_log(settings.logging.format, "export", settings.run.folder)
     from ray_jobs.local import export as job
 
-    settings = job.read_settings(config, overrides or [])
     job.show(job.run(settings), stdout_console())
     show_results(settings.run.folder)
 

@@ -21,13 +21,13 @@ CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
 
 VICTIMS = {
     "extract": {
-        "detector": re.compile(r"faceml\.landmarks\.extractor_main"),
-        "actor": re.compile(r"ray::.*ShardWorker"),
+        "detector": re.compile(r"faceml\.tables\.extraction_server"),
+        "actor": re.compile(r"ray::.*ShardActor"),
         "driver": re.compile(r"-m ray_jobs\.extract "),
         "cluster": CLUSTER,
     },
     "predict": {
-        "actor": re.compile(r"ray::.*ShardWorker"),
+        "actor": re.compile(r"ray::.*ShardActor"),
         "driver": re.compile(r"-m ray_jobs\.predict "),
     },
     "train": {

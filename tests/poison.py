@@ -5,18 +5,18 @@ from pathlib import Path
 SITE = """
 import sys
 
-if "faceml.tables.row_process_main" in sys.orig_argv:
+if "faceml.tables.extraction_server" in sys.orig_argv:
     import ctypes
     import os
     import signal
     from pathlib import Path
 
-    from {module} import {name} as maker
+    from {module} import {name} as extractor
 
-    true_look = maker.look
+    true_detect = extractor.detect
     flaked = Path(__file__).with_name("flaked")
 
-    def look(self, file, data):
+    def detect(self, file, data):
         name = Path(file.path).stem
         if name == "crash" or (name == "flaky" and not flaked.exists()):
             flaked.touch()
@@ -27,9 +27,9 @@ if "faceml.tables.row_process_main" in sys.orig_argv:
             raise RuntimeError("the detector does not like this image")
         if name == "outage":
             raise OSError("the store gives no answer")
-        return true_look(self, file, data)
+        return true_detect(self, file, data)
 
-    maker.look = look
+    extractor.detect = detect
 """
 
 
@@ -40,8 +40,8 @@ def write_poison(
 
     Args:
         folder: Where to.
-        module: Of what makes the rows.
-        name: Of its class.
+        module: Module of the row extractor.
+        name: Name of its class.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(SITE.format(module=module, name=name))

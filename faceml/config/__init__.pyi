@@ -6,6 +6,7 @@ from .export import ExportConfig as ExportConfig, QuantizeConfig as QuantizeConf
 from .extract import (
     EmbedConfig as EmbedConfig,
     ExtractConfig as ExtractConfig,
+    LandmarkerConfig as LandmarkerConfig,
     folder_beside as folder_beside,
 )
 from .loading import (
@@ -26,7 +27,11 @@ from .paths import (
     refuse_outputs_below as refuse_outputs_below,
     refuse_paths_of_one_node as refuse_paths_of_one_node,
 )
-from .predict import DetectedFaces as DetectedFaces, PredictConfig as PredictConfig
+from .predict import (
+    DetectedFaces as DetectedFaces,
+    PredictConfig as PredictConfig,
+    WholeFaces as WholeFaces,
+)
 from .recognition import (
     RecognitionConfig as RecognitionConfig,
     RecognitionDataConfig as RecognitionDataConfig,

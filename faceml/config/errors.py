@@ -1,10 +1,9 @@
-"""pydantic's errors told in faceml's words: the dotted key, the value, and what is allowed."""
+"""Translation of pydantic's errors: the dotted key, the value, and the allowed values."""
 
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Annotated, Any, Self, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -24,28 +23,25 @@ PLAIN_WORDS = {
 }
 
 
-class ValidationAsConfigError:
-    """Turn a `ValidationError` of the block into a `ConfigError` with one line for each mistake."""
+def describe_mistakes(
+    error: ValidationError, model: type[BaseModel], raw: Mapping[str, Any], section: str = ""
+) -> ConfigError:
+    """Return a `ConfigError` with one line for each mistake that pydantic found.
 
-    def __init__(self, model: type[BaseModel], raw: Mapping[str, Any], section: str = "") -> None:
-        self._model = model
-        self._raw = raw
-        self._section = tuple(section.split(".")) if section else ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, ValidationError):
-            told: dict[str, list[str]] = {}
-            for detail in error.errors():
-                subject, reason = _describe(detail, self._model, self._raw, self._section)
-                told.setdefault(subject, []).append(reason)
-            # A value that is none of a union's members has a reason for each of them.
-            lines = [f"{subject}{', or '.join(filter(None, reasons))}." for subject, reasons in told.items()]
-            raise ConfigError("\n".join(lines)) from error
+    Args:
+        error: Error of pydantic.
+        model: Model that the values were validated against.
+        raw: The values, as YAML gives them.
+        section: Dotted key of the section that holds them; empty if they are the whole configuration.
+    """
+    section_path = tuple(section.split(".")) if section else ()
+    reasons: dict[str, list[str]] = {}
+    for detail in error.errors():
+        subject, reason = _describe(detail, model, raw, section_path)
+        reasons.setdefault(subject, []).append(reason)
+    # A value that fits no member of a union has a reason for each member.
+    lines = [f"{subject}{', or '.join(filter(None, each))}." for subject, each in reasons.items()]
+    return ConfigError("\n".join(lines))
 
 
 def key_path(location: Location, raw: Any) -> tuple[str, ...]:

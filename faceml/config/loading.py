@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from faceml.config.base import Config, MustExist
 from faceml.config.config_error import ConfigError
-from faceml.config.errors import ValidationAsConfigError
+from faceml.config.errors import describe_mistakes
 from faceml.config.paths import local_paths
 from faceml.config.yaml_text import dump_yaml, load_yaml
+from faceml.errors import flatten_message, translate_errors
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -46,7 +46,7 @@ def read_mapping(file: Path, option: str = "--config") -> dict[str, Any]:
     if not file.is_file():
         ready_made = " Ready-made ones are in the folder configs/." if option == "--config" else ""
         raise ConfigError(f"{option} {file}: no such file.{ready_made}")
-    with _YamlAsConfigError(f"{option} {file}"):
+    with _translate_yaml(f"{option} {file}"):
         raw = load_yaml(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
     if not isinstance(raw, dict):
         raise ConfigError(f"{option} {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
@@ -64,7 +64,7 @@ def parse_config(model: type[AnyConfig], raw: Mapping[str, Any], section: str = 
     Raises:
         ConfigError: One line for each mistake.
     """
-    with ValidationAsConfigError(model, raw, section):
+    with translate_errors(ValidationError, lambda error: describe_mistakes(error, model, raw, section)):
         return model.model_validate(raw)
 
 
@@ -84,7 +84,7 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {override}: must have the form dotted.key=value.")
-        with _YamlAsConfigError(f"--set {override}"):
+        with _translate_yaml(f"--set {override}"):
             assignments[key] = load_yaml(text)
     return assign_keys(raw, assignments)
 
@@ -156,18 +156,7 @@ def _copy_sections(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copy_sections(value) if isinstance(value, Mapping) else value for key, value in raw.items()}
 
 
-class _YamlAsConfigError:
-    """Turn malformed YAML inside the block into a `ConfigError` that says where it is."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, yaml.YAMLError):
-            message = " ".join(str(error).split())
-            raise ConfigError(f"{self._where}: malformed YAML: {message}") from error
+def _translate_yaml(source: str) -> translate_errors[yaml.YAMLError]:
+    return translate_errors(
+        yaml.YAMLError, lambda error: ConfigError(f"{source}: malformed YAML: {flatten_message(error)}")
+    )

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from faceml.config import ConfigError
 from faceml.datasets.labels import EXPRESSIONS, expression_label
-from faceml.tables import crop_landmarks, landmark_column, read_table, table_metadata_of
+from faceml.images import crop_landmarks
+from faceml.tables import landmark_column, read_table, table_metadata_of
 
 DECODED = ("ok", "no_face")
 """Statuses of images that could be decoded."""

@@ -30,11 +30,9 @@ from faceml.datasets.image_source import ImageSource
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images import Framing
+from faceml.page import first_names
 
 logger = logging.getLogger(__name__)
-
-MOST_NAMED = 5
-"""Names of left-out images in one log line, at most."""
 
 
 class FaceSample(NamedTuple):
@@ -133,8 +131,8 @@ class LabelledFaces(Dataset[FaceSample]):
     def log_left_out(self) -> None:
         """Log the names of the images that do not belong to the data set."""
         for status, images in self.left_out.items():
-            named = ", ".join(images[:MOST_NAMED]) + (", …" if len(images) > MOST_NAMED else "")
-            logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, named)
+            names = first_names(images)
+            logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, names)
 
 
 class FaceDataset(LabelledFaces):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from faceml.errors import StoppedError
 from faceml.images import DecodeFailure, RgbImage, decode_reduced
-from faceml.storage import StoppedError
 
 # Channel statistics of ImageNet, which torchvision's pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -1,4 +1,4 @@
-"""Export of trained models to ONNX and ExportedProgram, and the check that outputs agree."""
+"""Export of trained models: ONNX, ExportedProgram, int8 quantization, and their verification."""
 
 import lazy_loader as lazy
 

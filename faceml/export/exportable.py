@@ -1,4 +1,4 @@
-"""A trained model of either kind, made ready for export, and what its files say of themselves."""
+"""Trained models prepared for export, and the metadata of their files."""
 
 import json
 from pathlib import Path
@@ -12,19 +12,19 @@ from faceml.training import is_recognition, load_trained_model, load_trained_rec
 
 WHOLE_IMAGE = "uint8 RGB of shape (batch, height, width, 3), whole decoded images of any size, upright"
 ALIGNED_FACE = (
-    "uint8 RGB of shape (batch, height, width, 3), faces whose five landmarks were moved onto the template "
-    "of `preprocessing` (in 112 px) by a similarity, which this graph cannot do: it has no landmarks"
+    "uint8 RGB of shape (batch, height, width, 3), faces aligned by a similarity transform of their five "
+    "landmarks onto the template of `preprocessing` (in 112 px); alignment is not part of this graph"
 )
 
 
 class Exportable(NamedTuple):
-    """A model about to be exported.
+    """A model to export.
 
     Attributes:
         graph: In evaluation mode.
-        preprocessing: Of its training.
-        landmark_set: The points it places, or that its faces are aligned by.
-        metadata: Words that go into every file, values that are not words as JSON.
+        preprocessing: Preprocessing that the model was trained with.
+        landmark_set: The points that the model predicts, or that its input faces are aligned by.
+        metadata: Metadata written into every file: strings as they are, other values as JSON.
     """
 
     graph: FaceGraph
@@ -33,8 +33,8 @@ class Exportable(NamedTuple):
     metadata: dict[str, str]
 
     @property
-    def names_expressions(self) -> bool:
-        """Whether it names expressions and places landmarks; else it tells people apart."""
+    def is_multitask(self) -> bool:
+        """Whether the model predicts expression and landmarks; otherwise it is a recognition model."""
         return isinstance(self.graph, MultitaskGraph)
 
 
@@ -42,7 +42,8 @@ def load_exportable(place: str | Path) -> Exportable:
     """Read a `best_model.pt` of `faceml train` or `faceml transfer`, at a path or URI.
 
     Raises:
-        ConfigError: It is neither, or was trained on images, points or labels other than this faceml makes.
+        ConfigError: The file is neither, or its preprocessing, landmarks or labels are not those of this
+            version of faceml.
     """
     checkpoint = read_state(place)
     if is_recognition(checkpoint):
@@ -54,12 +55,12 @@ def load_exportable(place: str | Path) -> Exportable:
             _metadata(recognition.preprocessing, input=ALIGNED_FACE),
         )
     trained = load_trained_model(place)
-    words = {"labels": list(EXPRESSIONS), "landmark_names": list(trained.landmark_set.names)}
+    names = {"labels": list(EXPRESSIONS), "landmark_names": list(trained.landmark_set.names)}
     return Exportable(
         MultitaskGraph(trained.model, trained.preprocessing).eval(),
         trained.preprocessing,
         trained.landmark_set,
-        _metadata(trained.preprocessing, input=WHOLE_IMAGE, **words),
+        _metadata(trained.preprocessing, input=WHOLE_IMAGE, **names),
     )
 
 

@@ -1,11 +1,13 @@
-"""What is exported: the network with its preprocessing before it, from a decoder's pixels to answers.
+"""Exported graphs: preprocessing followed by the network.
 
 Shape letters: B images, H and W their sides, S side of the network's square, px; D embedding dimensions.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,20 +17,26 @@ from faceml.models import FaceOutputs, FaceResNet, MultitaskFaceModel
 
 INPUT = "images"
 
+Images = npt.NDArray[np.uint8]
+"""uint8 RGB of shape (B, H, W, 3)."""
+Outputs = dict[str, npt.NDArray[np.float32]]
+"""float32 arrays of shape (B, …) by the name of the output."""
+Inference = Callable[[Images], Outputs]
+"""A forward pass, whatever runtime executes it."""
+
 
 class FaceGraph(nn.Module):
-    """Scale, normalise and pass on images.
+    """Resize and normalise images, then run the network.
 
-    The square keeps fractions of grey levels. Training rounds them to uint8, which a graph that is to be the
-    same in every runtime must not: where a value lies between two levels, runtimes would round to either
-    side, and answers would jump.
+    The resized image keeps fractional grey levels. Training rounds them to uint8; the graph does not,
+    because runtimes would round values halfway between two levels differently.
 
     Args:
         network: In evaluation mode.
-        preprocessing: That it was trained with.
+        preprocessing: The preprocessing that the network was trained with.
 
     Attributes:
-        outputs: Names of what `forward` returns.
+        outputs: Names of the tensors that `forward` returns, in order.
     """
 
     outputs: Sequence[str] = ()
@@ -44,22 +52,22 @@ class FaceGraph(nn.Module):
 
     def square(self, images: Tensor) -> Tensor:
         """Turn uint8 RGB of shape (B, H, W, 3) into the network's input, float32 of shape (B, 3, S, S)."""
-        # Contiguous, or PyTorch takes a way for channels that lie together, which ONNX has long words for.
+        # Contiguous: for channels-last strides PyTorch chooses a kernel that has no short form in ONNX.
         pixels = images.permute(0, 3, 1, 2).contiguous().to(torch.float32)
         scaled = functional.interpolate(pixels, self._size, mode="bilinear", antialias=True)
         return (scaled - self.mean_levels) / self.std_levels
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs for uint8 RGB of shape (B, H, W, 3)."""
-        return self.answer(self.square(images))
+        """Compute the outputs for uint8 RGB of shape (B, H, W, 3)."""
+        return self.compute_outputs(self.square(images))
 
     @abstractmethod
-    def answer(self, squares: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs for normalised squares, float32 of shape (B, 3, S, S)."""
+    def compute_outputs(self, squares: Tensor) -> tuple[Tensor, ...]:
+        """Compute the outputs for normalised squares, float32 of shape (B, 3, S, S)."""
 
 
 class MultitaskGraph(FaceGraph):
-    """Expression and landmarks.
+    """Graph of expression and landmarks.
 
     Outputs are float32: `probabilities` and `logits` of shape (B, E), `landmarks` of shape (B, L, 2), x and y
     divided by W and H, `embedding` of shape (B, D).
@@ -68,21 +76,36 @@ class MultitaskGraph(FaceGraph):
     outputs = ("probabilities", "logits", "landmarks", "embedding")
     network: MultitaskFaceModel
 
-    def answer(self, squares: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs for normalised squares, float32 of shape (B, 3, S, S)."""
-        answers: FaceOutputs = self.network(squares)
-        return answers.logits.softmax(dim=1), answers.logits, answers.landmarks, answers.embedding
+    def compute_outputs(self, squares: Tensor) -> tuple[Tensor, ...]:
+        """Compute the outputs for normalised squares, float32 of shape (B, 3, S, S)."""
+        predicted: FaceOutputs = self.network(squares)
+        return predicted.logits.softmax(dim=1), predicted.logits, predicted.landmarks, predicted.embedding
 
 
 class RecognitionGraph(FaceGraph):
-    """The direction of a face's embedding, of length 1: `embedding`, float32 of shape (B, D).
+    """Graph of recognition: `embedding`, float32 of shape (B, D), L2-normalised.
 
-    Faces have to be aligned before, which takes their landmarks; see `faceml.images.alignment`.
+    Its input are aligned faces; alignment needs landmarks, see `faceml.images.alignment`.
     """
 
     outputs = ("embedding",)
     network: FaceResNet
 
-    def answer(self, squares: Tensor) -> tuple[Tensor, ...]:
-        """Return the embeddings of normalised squares, float32 of shape (B, 3, S, S)."""
+    def compute_outputs(self, squares: Tensor) -> tuple[Tensor, ...]:
+        """Compute the embeddings of normalised squares, float32 of shape (B, 3, S, S)."""
         return (functional.normalize(self.network(squares)),)
+
+
+def named_outputs(names: Sequence[str], values: Sequence[Tensor]) -> Outputs:
+    """Return output tensors as arrays by their names."""
+    return {name: value.numpy() for name, value in zip(names, values, strict=True)}
+
+
+def eager_inference(graph: FaceGraph) -> Inference:
+    """Return the forward pass of a graph in eager PyTorch, the reference for exported files."""
+
+    def infer(images: Images) -> Outputs:
+        with torch.no_grad():
+            return named_outputs(graph.outputs, graph(torch.from_numpy(images)))
+
+    return infer

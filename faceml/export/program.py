@@ -1,4 +1,4 @@
-"""A model as PyTorch's ExportedProgram, which needs PyTorch to run but no code of faceml.
+"""ExportedProgram files, which run in PyTorch without faceml.
 
 Shape letters: B images, H and W their sides.
 """
@@ -10,17 +10,16 @@ from pathlib import Path
 import torch
 from torch.export import Dim, ExportedProgram
 
-from faceml.export.agreement import Answer, Answers, Images
-from faceml.export.graph import FaceGraph
+from faceml.export.graph import FaceGraph, Images, Inference, Outputs, named_outputs
 
 METADATA_FILE = "metadata.json"
-"""Beside the program within its file."""
+"""Extra file inside the archive."""
 EXAMPLE_SHAPE = (2, 70, 90, 3)
-"""No side equals another or 1, so that none is taken for the same as another, or for a constant."""
+"""All sides differ and none is 1: tracing would treat equal sides as one and sides of 1 as constants."""
 
 
 def export_program(graph: FaceGraph) -> ExportedProgram:
-    """Trace a graph for images of any number B and any sides H and W."""
+    """Trace a graph with dynamic batch size B and image sides H and W."""
     example = torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8)
     sides = {0: Dim("batch", min=1), 1: Dim("height", min=1), 2: Dim("width", min=1)}
     with torch.no_grad():
@@ -33,26 +32,25 @@ def write_program(program: ExportedProgram, metadata: Mapping[str, str], file: P
         torch.export.save(program, opened, extra_files={METADATA_FILE: json.dumps(dict(metadata))})
 
 
-def open_program(file: Path, outputs: Sequence[str]) -> Answer:
-    """Return how a program that is read back answers.
+def open_program(file: Path, outputs: Sequence[str]) -> Inference:
+    """Open a file of `write_program`.
 
     Args:
         file: From `write_program`.
-        outputs: Names of what it returns.
+        outputs: Names of the outputs, in order.
     """
     with file.open("rb") as opened:
         module = torch.export.load(opened).module()
 
-    def answer(images: Images) -> Answers:
+    def infer(images: Images) -> Outputs:
         with torch.no_grad():
-            values = module(torch.from_numpy(images))
-        return {name: value.numpy() for name, value in zip(outputs, values, strict=True)}
+            return named_outputs(outputs, module(torch.from_numpy(images)))
 
-    return answer
+    return infer
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """Return what `metadata.json` says."""
+    """Return the content of `metadata.json`."""
     content: dict[str, str] = {METADATA_FILE: ""}
     with file.open("rb") as opened:
         torch.export.load(opened, extra_files=content)

@@ -1,4 +1,4 @@
-"""The images of a split twice: as whoever uses an export sees them, and as training saw them.
+"""Images of a split, as input of an exported graph and as input of the training.
 
 Shape letters: H and W sides of an image, S side of the network's square, px.
 """
@@ -9,25 +9,25 @@ from torch import Tensor
 
 from faceml.config import ConfigError, SplitConfig
 from faceml.datasets import AlignedPreprocessing, FaceDataset, PersonDataset, Preprocessing
-from faceml.export.agreement import Images
+from faceml.export.graph import Images
 from faceml.images import DecodeFailure, RgbImage, decode_image
 from faceml.tables import LandmarkSet
 
 
 @dataclass(frozen=True)
 class WholeDecoding(Preprocessing):
-    """Decode every image at its full size, as other decoders do."""
+    """Preprocessing that decodes every image at its full size, as other decoders do."""
 
     def decode(self, data: bytes) -> RgbImage | DecodeFailure:
-        """Decode a file's bytes to uint8 of shape (H, W, 3), or say why there is no image."""
+        """Decode a file's bytes to uint8 of shape (H, W, 3), or return why that failed."""
         return decode_image(data)
 
 
 class SplitImages:
-    """Read images by their place in a split.
+    """Read images by their index in a split.
 
     Args:
-        faces: The split.
+        faces: Dataset of the split.
 
     Attributes:
         faces: The same.
@@ -41,12 +41,12 @@ class SplitImages:
         return len(self.faces)
 
     def decoded(self, index: int) -> Images:
-        """Return what the exported graph gets, uint8 of shape (1, H, W, 3).
+        """Return the input of the exported graph, uint8 of shape (1, H, W, 3).
 
-        The whole image at its full size; of people the aligned face.
+        The whole image at its full size for expression and landmarks, the aligned face for recognition.
 
         Raises:
-            StoppedError: The file is no longer what was extracted; names it.
+            StoppedError: The file has changed since its extraction; names the file.
         """
         if isinstance(self.faces, PersonDataset):
             return self.square(index).permute(1, 2, 0).contiguous().numpy()[None]
@@ -54,10 +54,10 @@ class SplitImages:
         return self._whole.pixels(faces.source.read(index), faces.image_ids[index], faces.table)[None]
 
     def square(self, index: int) -> Tensor:
-        """Return what training made of it, uint8 of shape (3, S, S).
+        """Return the input of the training before normalisation, uint8 of shape (3, S, S).
 
         Raises:
-            StoppedError: The file is no longer what was extracted; names it.
+            StoppedError: The file has changed since its extraction; names the file.
         """
         return self.faces.square(index)
 
@@ -67,11 +67,11 @@ def open_split(config: SplitConfig, preprocessing: Preprocessing, landmark_set: 
 
     Args:
         config: Table and images.
-        preprocessing: Of the model; says whether faces are aligned.
-        landmark_set: Of the model.
+        preprocessing: Preprocessing of the model; decides whether faces are aligned.
+        landmark_set: Landmark set of the model.
 
     Raises:
-        ConfigError: The table or its images cannot be used, or it has no image.
+        ConfigError: The table or its images cannot be used, or it has no usable image.
     """
     faces = (
         PersonDataset(config.table, config.images, preprocessing)
@@ -79,7 +79,7 @@ def open_split(config: SplitConfig, preprocessing: Preprocessing, landmark_set: 
         else FaceDataset(config.table, config.images, len(landmark_set), preprocessing)
     )
     if not len(faces):
-        raise ConfigError(f"data.table: {config.table} has no image that could be used.")
+        raise ConfigError(f"data.table: {config.table} has no usable image.")
     faces.log_left_out()
     faces.source.prepare()
     return SplitImages(faces)

@@ -1,4 +1,4 @@
-"""Images: decoding, alignment, and where in its image a face lies."""
+"""Images: decoding, alignment, boxes and the framing of faces."""
 
 import lazy_loader as lazy
 

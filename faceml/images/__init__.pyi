@@ -1,14 +1,14 @@
 from .alignment import ARCFACE_TEMPLATE as ARCFACE_TEMPLATE, align_face as align_face
+from .box import Box as Box, crop_landmarks as crop_landmarks
 from .decoding import (
     DecodedImage as DecodedImage,
     DecodeFailure as DecodeFailure,
     DecodeLimits as DecodeLimits,
     RgbImage as RgbImage,
-    crop as crop,
     decode_image as decode_image,
     decode_reduced as decode_reduced,
     difference_hash as difference_hash,
     encode_jpeg as encode_jpeg,
     shrink as shrink,
 )
-from .framing import Box as Box, Framing as Framing
+from .framing import Framing as Framing

@@ -1,4 +1,4 @@
-"""Bytes to pixels: the one way in which extraction and training decode an image, and why it may fail."""
+"""Decoding, encoding and hashing of images."""
 
 import io
 import re
@@ -18,15 +18,15 @@ RgbImage = npt.NDArray[np.uint8]
 
 DecodeFailure = Literal["empty_file", "undecodable", "too_large"]
 
-# All but stuffed bytes and restarts; a marker may be preceded by any number of FF (ITU T.81, B.1.1.2).
+# All markers but stuffed bytes and restarts; any number of FF may precede one (ITU T.81, B.1.1.2).
 JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 JPEG_END = b"\xd9"
 JPEG_START = b"\xff\xd8"
 START_OF_SCAN = b"\xda"
-# Of a frame, whatever its coding; DHT, JPG and DAC have numbers among them (ITU T.81, table B.1).
+# Start-of-frame markers of all codings; DHT, JPG and DAC lie in their range (ITU T.81, table B.1).
 STARTS_OF_FRAME = frozenset(bytes([0xC0 + number]) for number in range(16) if number not in (4, 8, 12))
 PNG_END = b"IEND\xae\x42\x60\x82"
-# OpenCV's names say grayscale; together with IMREAD_COLOR_RGB they are the reduced sizes in colour.
+# The names say grayscale, but combined with IMREAD_COLOR_RGB the flags give reduced sizes in colour.
 REDUCING_FLAGS = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
@@ -36,7 +36,7 @@ REDUCING_FLAGS = {
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What one file may cost: bytes on disk, and pixels as its header promises them."""
+    """Largest image that is decoded: bytes of the file, and pixels as declared in its header."""
 
     max_bytes: int = 64 * 2**20
     max_pixels: int = 64 * 10**6
@@ -44,12 +44,12 @@ class DecodeLimits:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An upright image, possibly smaller than the file's.
+    """An upright image, possibly at a reduced size.
 
     Attributes:
         pixels: uint8 of shape (H, W, 3).
-        width: Of the whole image in px, as its file has it, upright.
-        height: The same.
+        width: Width of the upright image at full size, px.
+        height: Height of the upright image at full size, px.
     """
 
     pixels: RgbImage
@@ -58,17 +58,17 @@ class DecodedImage:
 
 
 def decode_image(data: bytes, limits: DecodeLimits | None = None) -> RgbImage | DecodeFailure:
-    """Decode an encoded image to 8-bit RGB, turned upright as its EXIF orientation says.
+    """Decode an encoded image to 8-bit RGB, rotated upright according to its EXIF orientation.
 
-    Grayscale, CMYK and 16-bit images come out as 8-bit RGB. A truncated JPEG or PNG counts as undecodable,
-    although decoders fill what is missing with gray: half a face would become half a landmark set.
+    Grayscale, CMYK and 16-bit images are converted to 8-bit RGB. A truncated JPEG or PNG is undecodable,
+    although decoders fill the missing part with gray: half a face would give wrong landmarks.
 
     Args:
         data: The file's bytes.
         limits: Checked before any pixel is decoded.
 
     Returns:
-        uint8 of shape (H, W, 3), or why there is no image.
+        uint8 of shape (H, W, 3), or the reason for the failure.
     """
     decoded = decode_reduced(data, limits)
     return decoded if isinstance(decoded, str) else decoded.pixels
@@ -81,16 +81,16 @@ def decode_reduced(
     long_side_px: int | None = None,
     short_side_px: int | None = None,
 ) -> DecodedImage | DecodeFailure:
-    """Decode like `decode_image`, a large JPEG at 1/2, 1/4 or 1/8 of its size, by scaling its DCT blocks.
+    """Decode like `decode_image`, but large JPEGs at 1/2, 1/4 or 1/8 of their size, by scaled DCT.
 
     Args:
         data: The file's bytes.
         limits: Checked before any pixel is decoded.
-        long_side_px: The longer side keeps at least so many pixels, if it has them.
-        short_side_px: So does the shorter one. With neither given, the image keeps all its pixels.
+        long_side_px: Least length of the longer side after reduction.
+        short_side_px: Least length of the shorter side. Without either the image keeps its size.
 
     Returns:
-        The image, or why there is none.
+        The image, or the reason for the failure.
     """
     limits = limits or DecodeLimits()
     if not data:
@@ -113,13 +113,13 @@ def decode_reduced(
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     if image is None:
         return "undecodable"
-    # The header's size is from before the image was turned upright.
+    # The size in the header is that before the rotation.
     upright = (long_side, short_side) if image.shape[1] >= image.shape[0] else (short_side, long_side)
     return DecodedImage(np.asarray(image, dtype=np.uint8), *upright)
 
 
 def is_truncated(data: bytes) -> bool:
-    """Say whether a JPEG lacks its end marker, or a PNG its IEND chunk; what follows does not matter."""
+    """Return whether a JPEG lacks its end marker, or a PNG its IEND chunk; bytes after them are allowed."""
     if data.startswith(JPEG_START):
         return not _reaches_end_marker(data)
     if data.startswith(b"\x89PNG"):
@@ -143,21 +143,12 @@ def shrink(image: RgbImage, max_side_px: int) -> RgbImage:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def crop(image: RgbImage, left: int, top: int, width: int, height: int) -> RgbImage:
-    """Cut a box of px out of an image of shape (H, W, 3); beyond the image its edge pixels are repeated."""
-    before = (max(0, -top), max(0, -left))
-    after = (max(0, top + height - image.shape[0]), max(0, left + width - image.shape[1]))
-    inside = image[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
-    padded = cv2.copyMakeBorder(inside, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
-    return np.asarray(padded, dtype=np.uint8)
-
-
 def difference_hash(image: RgbImage) -> int:
-    """Hash an image to 64 bits that stay nearly the same under scaling and compression (dhash).
+    """Compute the 64-bit difference hash (dhash), nearly invariant to scaling and compression.
 
-    Each bit says whether a pixel of the 9×8 grayscale thumbnail is darker than its right neighbour, row by
-    row, most significant bit first. Each of its pixels is the mean of 16×16 samples of a larger image: to
-    average all pixels takes thrice as long, and a copy at other sizes and qualities is no nearer.
+    Each bit is whether a pixel of the 9×8 grayscale thumbnail is darker than its right neighbour, row by
+    row, most significant bit first. Each pixel of the thumbnail is the mean of 16×16 samples of a larger
+    image: averaging all pixels takes three times as long and makes the hash no more robust.
     """
     if image.shape[0] > SAMPLES[1] and image.shape[1] > SAMPLES[0]:
         image = np.asarray(cv2.resize(image, SAMPLES, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
@@ -167,21 +158,21 @@ def difference_hash(image: RgbImage) -> int:
 
 
 SAMPLES = (16 * 9, 16 * 8)
-"""Columns and rows of what a difference hash sees of a large image."""
+"""Columns and rows to which a large image is sampled for its difference hash."""
 
 
 def _reaches_end_marker(jpeg: bytes) -> bool:
-    """Say whether an end marker follows the first scan's start.
+    """Return whether an end marker follows the start of the first scan.
 
-    In coded data FF is always followed by 00 or by the number of a restart (ITU T.81, B.1.1.5), so that an
-    end marker that comes later is the image's, or of what follows it.
+    In coded data FF is always followed by 00 or by a restart marker's number (ITU T.81, B.1.1.5), so a later
+    end marker is not image data.
     """
     scan = next((end for marker, end in _segments(jpeg) if marker == START_OF_SCAN), None)
     return scan is not None and jpeg.find(b"\xff" + JPEG_END, scan) >= 0
 
 
 def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
-    """Return width and height of the frame, None if none starts before the first scan."""
+    """Return width and height of the frame, None if no frame starts before the first scan."""
     for marker, end in _segments(jpeg):
         if marker in STARTS_OF_FRAME and len(jpeg) >= end + 7:  # length, precision, height, width (B.2.2)
             return int.from_bytes(jpeg[end + 5 : end + 7], "big"), int.from_bytes(
@@ -191,10 +182,9 @@ def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield marker numbers up to the first scan, and where in the bytes each marker ends.
+    """Yield the number of each marker up to the first scan, and the offset of its end.
 
-    The way goes from marker to marker, over segments by their length: a thumbnail in one has markers of its
-    own.
+    Segments are skipped by their length, because a thumbnail in one has markers of its own.
     """
     position = 2
     while marker := JPEG_MARKER.search(jpeg, position):
@@ -205,11 +195,11 @@ def _segments(jpeg: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _size_in_header(data: bytes) -> tuple[int, int] | None:
-    """Return width and height that a header of another format promises, None if it is no image's."""
+    """Return width and height declared in the header of another format, None if it is not an image."""
     with suppress(Image.DecompressionBombError):
         size = None
         broken = (OSError, ValueError, SyntaxError, RuntimeError, LookupError, EOFError)
         with suppress(*broken), Image.open(io.BytesIO(data)) as image:
             size = image.size
         return size
-    return (sys.maxsize, 1)  # Pillow refuses to open it, and does not say how large it is
+    return (sys.maxsize, 1)  # Pillow refuses to open it without giving its size

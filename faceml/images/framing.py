@@ -1,43 +1,19 @@
-"""Where in its image a face lies, so that a network sees faces as it saw them in training.
+"""Location of faces in the images of a training, reproduced when faces are cut out for prediction.
 
 Shape letters: N images, L landmarks.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-Points = npt.NDArray[np.floating[Any]]
-
-
-class Box(NamedTuple):
-    """A rectangle in px; it may reach beyond its image."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def place(self, points: Points, image_width: int, image_height: int) -> npt.NDArray[np.float64]:
-        """Turn fractions of the box into fractions of its image.
-
-        Args:
-            points: Of shape (..., 2).
-            image_width: Of the image, px.
-            image_height: The same.
-
-        Returns:
-            Of the same shape.
-        """
-        placed: npt.NDArray[np.float64] = (points * self[2:] + self[:2]) / (image_width, image_height)
-        return placed
+from faceml.images.box import Box, Points
 
 
 @dataclass(frozen=True)
 class Framing:
-    """The place of faces in the images that a network was trained on.
+    """Location and size of faces in the images that a network was trained on.
 
     Attributes:
         landmarks: Mean of shape (L, 2) over the images, fractions of their width and height.
@@ -49,7 +25,7 @@ class Framing:
 
     @classmethod
     def of(cls, landmarks: Points, sizes: Points) -> Self:
-        """Measure it.
+        """Measure the framing of images.
 
         Args:
             landmarks: Of shape (N, L, 2), fractions of the images' width and height; N is not 0.
@@ -64,28 +40,28 @@ class Framing:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """Return what `as_plain` was made of."""
+        """Build a framing from the plain values of `as_plain`."""
         return cls(tuple((x, y) for x, y in plain["landmarks"]), plain["aspect"])
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as plain values, for a checkpoint."""
+        """Return plain values for a checkpoint."""
         return {"landmarks": [list(point) for point in self.landmarks], "aspect": self.aspect}
 
     def box(self, points_px: Points) -> Box:
-        """Return the part of an image in which a face lies as in the training's images.
+        """Return the part of an image that frames a face as in training, in whole px.
 
-        The box has their aspect. In it the landmarks have the same centre as in training, and the same root
-        mean square distance from it, which a tilted head does not change.
+        The box has the aspect of the training images. In it the landmarks have the same center as in
+        training, and the same root mean square distance from it, which does not depend on the head's roll.
 
         Args:
             points_px: The face's landmarks in the image, of shape (L, 2).
         """
-        wanted, square = np.array(self.landmarks), np.array([self.aspect, 1.0])
-        height = _spread(points_px / square) / _spread(wanted)
+        reference, square = np.array(self.landmarks), np.array([self.aspect, 1.0])
+        height = _rms_spread(points_px / square) / _rms_spread(reference)
         size = np.maximum(1, np.rint(height * square))
-        left, top = np.rint(points_px.mean(axis=0) - wanted.mean(axis=0) * size)
-        return Box(int(left), int(top), int(size[0]), int(size[1]))
+        start = np.rint(points_px.mean(axis=0) - reference.mean(axis=0) * size)
+        return Box(*map(int, (*start, *(start + size))))
 
 
-def _spread(points: Points) -> float:
+def _rms_spread(points: Points) -> float:
     return float(np.sqrt(np.square(points - points.mean(axis=0)).sum(axis=1).mean()))

@@ -1,4 +1,4 @@
-"""Facial landmarks: detectors, the model bundle, choosing and drawing points."""
+"""Facial landmarks: detectors, the model file, extraction and drawing."""
 
 import lazy_loader as lazy
 

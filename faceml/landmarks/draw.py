@@ -1,4 +1,4 @@
-"""Drawing landmarks on faces, for people to judge."""
+"""Drawing of landmarks on images."""
 
 import cv2
 import numpy as np
@@ -7,8 +7,8 @@ from faceml.images import RgbImage
 from faceml.landmarks.detector import Points
 from faceml.tables import LANDMARK_SETS, LandmarkSet
 
-# Three colours so that left and right mixed up can be seen; sky blue and orange of the palette of Okabe & Ito
-# and white, which the colour-blind tell apart too.
+# Three colours, so that swapped left and right points can be seen: sky blue and orange of the colour-blind
+# safe palette of Okabe & Ito, and white.
 LEFT_RGB = (86, 180, 233)
 RIGHT_RGB = (255, 170, 0)
 MIDDLE_RGB = (255, 255, 255)
@@ -18,11 +18,11 @@ SUBPIXEL_BITS = 4  # cv2.circle takes centres in sixteenths of a pixel
 
 
 def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
-    """Return a copy of an image with its landmarks drawn: the viewer's left blue, the right orange.
+    """Return a copy of an image with its landmarks drawn, the viewer's left blue, the right orange.
 
     Args:
         image: uint8 of shape (H, W, 3).
-        points: float32 of shape (L, 2), normalised; L is that of a landmark set.
+        points: float32 of shape (L, 2), normalised; L is the size of a landmark set.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
@@ -36,7 +36,7 @@ def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
 
 
 def point_colors(landmark_set: LandmarkSet) -> list[tuple[int, int, int]]:
-    """Return the colour of each point: of a pair that a flip swaps, the first is the left one."""
+    """Return the colour of each point; of a pair that a flip swaps, the first is the left one."""
     return [
         MIDDLE_RGB if other == point else LEFT_RGB if point < other else RIGHT_RGB
         for point, other in enumerate(landmark_set.flip_permutation)

@@ -1,4 +1,4 @@
-"""One image file to one row of the landmark table, whatever is in it."""
+"""Extraction of one row of the landmark table from an image file."""
 
 import hashlib
 import time
@@ -7,28 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from faceml.images import DecodedImage, DecodeFailure, DecodeLimits, decode_reduced, difference_hash
-from faceml.landmarks.detector import FaceObservation, LandmarkDetector
-from faceml.landmarks.points import select_points
-from faceml.landmarks.training_copy import EmbedOptions, bounding_box, training_copy
+from faceml.landmarks.detector import FaceObservation, LandmarkDetector, select_points
+from faceml.landmarks.training_copy import EmbedOptions, face_box_px, training_copy
 from faceml.storage import StoredFile
 from faceml.tables import LANDMARK_SETS, Row, Status, landmark_column, row_without_image
 
-# The face detector sees 128×128 px of an image whatever its size; the landmark network sees 256×256 px of a
-# box 1.5 times as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2).
-# More pixels than these change nothing but the time that decoding takes.
+# The face detector scales every image to 128×128 px; the landmark network sees 256×256 px of a box 1.5 times
+# as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2). More pixels only
+# make decoding slower.
 DETECTION_SIDE_PX = 640
 FACE_SIDE_PX = 192
 
 
 class LandmarkExtractor:
-    """Make rows of the landmark table.
+    """Extract rows of the landmark table.
 
     Args:
         detector: An opened detector.
-        limits: What one file may cost.
+        limits: Largest image that is decoded.
         reduce: Decode large JPEGs at a fraction of their size, as long as the largest face keeps 192 px.
         store_mesh: Add the column `mesh`.
-        embed: Add the column `image_jpeg`, encoded so.
+        embed: Encoding of the column `image_jpeg`; None leaves it out.
 
     Attributes:
         decode_s: Seconds spent on decoding so far.
@@ -54,18 +53,18 @@ class LandmarkExtractor:
         self._face_side_px = max(FACE_SIDE_PX, size if is_cut else 0)
         self.decode_s = self.detect_s = 0.0
 
-    def look(self, file: StoredFile, data: bytes | Status) -> Row:
-        """Return the row of one image: its status, and all that is known of it.
+    def detect(self, file: StoredFile, data: bytes | Status) -> Row:
+        """Extract the row of one image.
 
         Args:
-            file: As it was listed.
-            data: Its bytes, or why there are none.
+            file: The file's entry in the listing.
+            data: Its bytes, or the status of a file that cannot be read.
         """
         row = row_without_image(file, data) if isinstance(data, str) else row_without_image(file, "ok")
         if isinstance(data, str):
             return row
         row["content_sha256"] = hashlib.sha256(data).digest()
-        observed = self._observe(data)
+        observed = self._decode_and_detect(data)
         if isinstance(observed, str):
             return row | {"status": observed}
         image, faces = observed
@@ -82,12 +81,12 @@ class LandmarkExtractor:
             row |= training_copy(image.pixels, faces, self._embed)
         return row
 
-    def rows(self, seen: Sequence[Row]) -> list[Row]:
-        """Return the rows of images that were looked at: they are."""
-        return list(seen)
+    def compute_rows(self, detections: Sequence[Row]) -> list[Row]:
+        """Return the rows, which are complete after the detection."""
+        return list(detections)
 
-    def _observe(self, data: bytes) -> tuple[DecodedImage, list[FaceObservation]] | DecodeFailure:
-        """Decode and detect, again with more pixels while there are more and the largest face needs them."""
+    def _decode_and_detect(self, data: bytes) -> tuple[DecodedImage, list[FaceObservation]] | DecodeFailure:
+        """Decode and detect, and repeat it with more pixels while the largest face is too small."""
         long_side_px = self._long_side_px
         while True:
             started_s = time.perf_counter()
@@ -101,11 +100,10 @@ class LandmarkExtractor:
             shown_px = max(image.pixels.shape[:2])
             if not faces or shown_px >= max(image.width, image.height):
                 return image, faces
-            box = bounding_box(faces[0], image.pixels)
-            face_px = float(np.max(box[2:] - box[:2]))
+            face_px = face_box_px(faces[0], image.pixels).long_side
             if face_px >= self._face_side_px:
                 return image, faces
-            # OpenCV rounds up: at least one pixel more asks for the next larger size.
+            # OpenCV rounds up, so one pixel more selects the next larger size.
             long_side_px = max(shown_px + 1, round(shown_px * self._face_side_px / max(face_px, 1.0)))
 
     def _face_columns(self, face: FaceObservation) -> Row:

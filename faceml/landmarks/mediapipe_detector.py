@@ -1,4 +1,4 @@
-"""MediaPipe FaceMesh as a landmark detector; the one place that imports mediapipe."""
+"""MediaPipe FaceMesh as a landmark detector; the only module that imports mediapipe."""
 
 import ctypes
 from contextlib import ExitStack
@@ -14,9 +14,8 @@ from mediapipe.tasks.python.core import mediapipe_c_utils
 from mediapipe.tasks.python.vision import face_landmarker
 
 from faceml.images import RgbImage
-from faceml.landmarks.detector import FaceObservation, Points
-from faceml.landmarks.native_log import NativeLogFilter
-from faceml.landmarks.pose import head_pose
+from faceml.landmarks.detector import FaceObservation, Points, head_pose
+from faceml.stderr_filter import StderrFilter
 
 MEDIAPIPE_VERSION: str = mp.__version__
 
@@ -29,12 +28,12 @@ START_UP_LINES = (
 
 
 class MediaPipeDetector:
-    """FaceMesh of single images: the tracking of video modes would carry one face into the next image.
+    """FaceMesh of single images; the video modes would track a face from one image into the next.
 
     Args:
         model_path: A verified `face_landmarker.task`, see `faceml.landmarks.model_bundle`.
-        max_faces: Most faces looked for in an image.
-        min_detection_confidence: Score from 0 to 1 below which there is no face.
+        max_faces: Most faces detected in an image.
+        min_detection_confidence: Score from 0 to 1 below which a face is not reported.
     """
 
     def __init__(self, model_path: Path, max_faces: int = 1, min_detection_confidence: float = 0.5) -> None:
@@ -48,16 +47,16 @@ class MediaPipeDetector:
         self._landmarker: Any = None
 
     def __enter__(self) -> Self:
-        with NativeLogFilter(START_UP_LINES):
+        with StderrFilter(START_UP_LINES):
             self._landmarker = vision.FaceLandmarker.create_from_options(self._options)
-            # The graph's threads finish their start-up, and what they say of it, during a first detection.
+            # The graph's threads finish their start-up, and log it, during the first detection.
             self.detect(np.zeros((64, 64, 3), dtype=np.uint8))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Left to the garbage collector, closing happens at interpreter exit and prints a TypeError.
+        # If left to the garbage collector, closing happens at interpreter exit and prints a TypeError.
         self._landmarker.close()
         self._landmarker = None
 
@@ -66,14 +65,14 @@ class MediaPipeDetector:
         pixels = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         faces = _detect_arrays(self._landmarker, pixels)
         found = [FaceObservation(mesh, head_pose(matrix)) for mesh, matrix in faces]
-        return sorted(found, key=lambda face: face.area, reverse=True) if len(found) > 1 else found
+        return sorted(found, key=lambda face: face.box.area, reverse=True) if len(found) > 1 else found
 
 
 def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.NDArray[np.float32]]]:
-    """Return for each face its mesh of shape (478, 3) and its transformation of shape (4, 4).
+    """Return for each face its mesh of shape (478, 3) and its transformation matrix of shape (4, 4).
 
-    MediaPipe's own `detect` makes a Python object of each of the 478 points and passes every call to a
-    thread: a tenth of all the time that an image of 350 px takes. A test holds both to be equal.
+    MediaPipe's own `detect` creates a Python object for each of the 478 points and passes every call to a
+    thread, which costs a tenth of the total time of an image of 350 px. A test compares both.
     """
     found, message = face_landmarker.MpFaceLandmarkerResultC(), ctypes.c_char_p()
     library = landmarker._lib._lib
@@ -90,7 +89,7 @@ def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.N
 
 
 def _as_mesh(points: Any) -> Points:
-    """Copy x, y and z, with which the C structure of a point begins."""
+    """Copy x, y and z, the first fields of the C structure of a point."""
     count, size = points.landmarks_count, ctypes.sizeof(points.landmarks.contents)
     raw = np.frombuffer(ctypes.string_at(points.landmarks, count * size), dtype=np.float32)
     return raw.reshape(count, -1)[:, :3].copy()

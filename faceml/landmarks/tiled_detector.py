@@ -1,47 +1,37 @@
-"""Small faces in large photos: looked for in the whole image, then in parts of it.
+"""Detection of small faces in large photos by tiles.
 
-A face detector scales whatever it is shown to a small square (BlazeFace short-range: 128×128 px), in which a
-face of a tenth of the image is a dozen pixels wide. In a part of the image it is larger (Akyon et al. 2022,
-"Slicing Aided Hyper Inference").
+A face detector scales every input to a small square (BlazeFace short-range: 128×128 px), in which a face of
+a tenth of the image is a dozen pixels wide. In a tile of the image it is larger (Akyon et al. 2022, "Slicing
+Aided Hyper Inference").
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from faceml.images import RgbImage
+from faceml.images import Box, RgbImage
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector
 
 SMALLEST_TILE_PX = 256
-"""The landmark network sees 256×256 px of a face; smaller tiles would only magnify."""
+"""Input side of the landmark network; smaller tiles would only be upsampled."""
 BORDER = 0.01
-"""A face that comes so near to the edge of a tile, as a fraction of its side, may be cut by it."""
-SAME_FACE = 0.3
-"""Intersection over union of two boxes of one face."""
-
-
-class Tile(NamedTuple):
-    """A part of an image, in px."""
-
-    left: int
-    top: int
-    width: int
-    height: int
+"""Distance from a tile's edge, as a fraction of its side, within which a face may be cut off."""
+SAME_FACE_IOU = 0.3
+"""Intersection over union above which two boxes are of one face."""
 
 
 class TiledDetector:
-    """Look at an image as a whole, then at overlapping squares half as large, and so on.
+    """Detect faces in an image, then in overlapping squares of half its size, and so on.
 
-    The head pose of a face that was found in a square is that of a camera which looks at the square's centre.
+    The head pose of a face detected in a square is relative to a camera that points at the square's center.
 
     Args:
-        detector: Looks at each.
-        levels: 1 looks at the whole image alone; each one more finds faces half as large.
-        max_faces: Most faces returned, the largest.
+        detector: Detects the faces of each tile.
+        levels: 1 uses only the whole image; each further level finds faces half as large.
+        max_faces: Most faces returned, the largest first.
     """
 
     def __init__(self, detector: LandmarkDetector, levels: int, max_faces: int) -> None:
@@ -63,63 +53,51 @@ class TiledDetector:
         height, width = image.shape[:2]
         found: list[FaceObservation] = []
         for tile in tiles(width, height, self._levels):
-            part = image[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
-            for face in self._detector.detect(part):
+            for face in self._detector.detect(tile.crop(image)):
                 placed = place(face, tile, width, height)
                 is_known = any(is_same(placed, other) for other in found)
                 if not (is_known or is_cut(face, tile, width, height)):
                     found.append(placed)
-        return sorted(found, key=lambda face: face.area, reverse=True)[: self._max_faces]
+        return sorted(found, key=lambda face: face.box.area, reverse=True)[: self._max_faces]
 
 
-def tiles(width: int, height: int, levels: int) -> Iterator[Tile]:
-    """Yield the whole image, then the squares of each level, which overlap by half at least."""
-    yield Tile(0, 0, width, height)
+def tiles(width: int, height: int, levels: int) -> Iterator[Box]:
+    """Yield the whole image in px, then the squares of each level, which overlap by half at least."""
+    yield Box(0, 0, width, height)
     for level in range(1, levels):
         side = -(-max(width, height) // 2**level)
         if side < SMALLEST_TILE_PX:
             return
         for top in _starts(height, side):
             for left in _starts(width, side):
-                yield Tile(left, top, min(side, width), min(side, height))
+                yield Box(left, top, left + min(side, width), top + min(side, height))
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Return where squares begin along one side of an image, spread evenly."""
+    """Return the starts of evenly spread squares along one side of an image."""
     if length <= side:
         return [0]
     steps = -(-(length - side) // (side // 2))
     return [round(step * (length - side) / steps) for step in range(steps + 1)]
 
 
-def is_cut(face: FaceObservation, tile: Tile, width: int, height: int) -> bool:
-    """Say whether a face reaches the edge of its tile where the image goes on."""
-    left, top, right, bottom = box_of(face)
-    return bool(
-        (left < BORDER and tile.left > 0)
-        or (top < BORDER and tile.top > 0)
-        or (right > 1 - BORDER and tile.left + tile.width < width)
-        or (bottom > 1 - BORDER and tile.top + tile.height < height)
+def is_cut(face: FaceObservation, tile: Box, width: int, height: int) -> bool:
+    """Return whether a face reaches an edge of its tile that is not an edge of the image."""
+    return (
+        (face.box.left < BORDER and tile.left > 0)
+        or (face.box.top < BORDER and tile.top > 0)
+        or (face.box.right > 1 - BORDER and tile.right < width)
+        or (face.box.bottom > 1 - BORDER and tile.bottom < height)
     )
 
 
-def place(face: FaceObservation, tile: Tile, width: int, height: int) -> FaceObservation:
-    """Turn coordinates within a tile into those within its image."""
+def place(face: FaceObservation, tile: Box, width: int, height: int) -> FaceObservation:
+    """Convert a face's mesh from fractions of a tile to fractions of its image."""
     scale = np.array([tile.width / width, tile.height / height, tile.width / width], dtype=np.float32)
     origin = np.array([tile.left / width, tile.top / height, 0.0], dtype=np.float32)
     return replace(face, mesh=face.mesh * scale + origin)
 
 
 def is_same(face: FaceObservation, other: FaceObservation) -> bool:
-    """Say whether two observations are of one face, or the first is of a part of the other."""
-    a, b = box_of(face), box_of(other)
-    middle = (a[:2] + a[2:]) / 2
-    overlap = np.prod(np.maximum(0, np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])))
-    union = face.area + other.area - overlap
-    return bool(overlap > SAME_FACE * union or ((middle > b[:2]) & (middle < b[2:])).all())
-
-
-def box_of(face: FaceObservation) -> npt.NDArray[np.float32]:
-    """Return left, top, right, bottom of a face's mesh, as fractions of the image."""
-    points = face.mesh[:, :2]
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+    """Return whether two observations are of one face, or the first is of a part of the other."""
+    return face.box.iou(other.box) > SAME_FACE_IOU or other.box.contains(*face.box.center)

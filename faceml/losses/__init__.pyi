@@ -10,9 +10,8 @@ from .expression import (
     expression_cross_entropy as expression_cross_entropy,
 )
 from .landmarks import build_landmark_loss as build_landmark_loss, masked_mse as masked_mse
-from .weighting.base import TaskWeighting as TaskWeighting
+from .weighting.base import FixedWeighting as FixedWeighting, TaskWeighting as TaskWeighting
 from .weighting.build import build_weighting as build_weighting
-from .weighting.fixed import FixedWeighting as FixedWeighting
 from .weighting.uncertainty import (
     KendallWeighting as KendallWeighting,
     RevisedWeighting as RevisedWeighting,

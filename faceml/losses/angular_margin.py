@@ -1,7 +1,7 @@
-"""Margins between people, in the angle of their embeddings.
+"""Angular margin losses of face recognition: ArcFace, CosFace and AdaFace.
 
-Each makes the logits of a softmax from the cosines between embeddings and the class centres of all people;
-the own person's is made smaller than it is, so that learning does not end where faces are barely told apart.
+Each turns the cosines between embeddings and class centres into softmax logits and reduces the logit of the
+true person by a margin, which enforces smaller angles within and larger angles between people.
 
 Shape letters: B images of a batch, C people, D embedding dimensions.
 """
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 
 from faceml.config import MarginConfig
 
-# In float32 the nearest numbers to ±1 between which the slope of the angle, 1 / sin θ, is finite.
+# Largest float32 below 1: the derivative of the angle, 1 / sin θ, is infinite at ±1.
 LARGEST_COSINE = 1.0 - 2.0**-23
 
 
 class AngularMargin(nn.Module, ABC):
-    """Make logits from cosines, in float32 whatever the precision around it.
+    """Compute logits from cosines, in float32 also under autocast.
 
     Args:
-        scale: s, what all cosines are multiplied by.
+        scale: s, factor of all cosines.
         margin: m.
 
     Attributes:
-        share: Of the margin that is in force, from 0 to 1, for a warm-up.
+        share: Share of the margin that is applied, from 0 to 1; increased during warm-up.
     """
 
     def __init__(self, scale: float, margin: float) -> None:
@@ -41,29 +41,38 @@ class AngularMargin(nn.Module, ABC):
 
         Args:
             cosines: Of shape (B, C), between -1 and 1.
-            labels: int64 of shape (B,), the person of each image.
-            norms: Of shape (B,), the lengths of the embeddings.
+            labels: int64 of shape (B,), person of each image.
+            norms: Of shape (B,), norms of the embeddings.
         """
         cosines = cosines.float().clamp(-LARGEST_COSINE, LARGEST_COSINE)
         own = cosines.gather(1, labels[:, None])
-        made_smaller = self.with_margin(own[:, 0], norms.float(), self.share * self.margin)
-        return self.scale * cosines.scatter(1, labels[:, None], made_smaller[:, None])
+        reduced = self.with_margin(own[:, 0], norms.float(), self.share * self.margin)
+        return self.scale * cosines.scatter(1, labels[:, None], reduced[:, None])
 
     @abstractmethod
     def with_margin(self, cosine: Tensor, norms: Tensor, margin: float) -> Tensor:
-        """Return what takes the place of the cosine to the own person's centre, of shape (B,)."""
+        """Apply the margin to the cosine to the true person's centre.
+
+        Args:
+            cosine: float32 of shape (B,).
+            norms: float32 of shape (B,), norms of the embeddings.
+            margin: Margin that is applied.
+
+        Returns:
+            float32 of shape (B,).
+        """
 
 
 class ArcFace(AngularMargin):
-    """cos(θ + m) (Deng et al. 2019, "ArcFace", eq. 3), on the whole circle as the authors' implementation.
+    """Additive angular margin, cos(θ + m) (Deng et al. 2019, "ArcFace", eq. 3).
 
-    Beyond θ = π - m the cosine would grow again: cos θ - m·sin m follows, which falls on. The easy margin
-    leaves every cosine below 0 as it is instead.
+    For θ > π - m, where cos(θ + m) would increase, it continues as cos θ - m·sin m, as in the authors'
+    implementation. The easy margin applies to angles below π/2 only.
 
     Args:
         scale: s.
         margin: m, radians.
-        easy_margin: Whether faces on the wrong side are spared the margin.
+        easy_margin: Whether to apply the margin to positive cosines only.
     """
 
     def __init__(self, scale: float = 64.0, margin: float = 0.5, *, easy_margin: bool = False) -> None:
@@ -71,7 +80,7 @@ class ArcFace(AngularMargin):
         self.easy_margin = easy_margin
 
     def with_margin(self, cosine: Tensor, norms: Tensor, margin: float) -> Tensor:
-        """Return cos(θ + m), or what follows it."""
+        """Return cos(θ + m), or its continuation."""
         moved = cos_of_sum(cosine, margin)
         if self.easy_margin:
             return torch.where(cosine > 0, moved, cosine)
@@ -79,7 +88,7 @@ class ArcFace(AngularMargin):
 
 
 class CosFace(AngularMargin):
-    """cos θ - m (Wang et al. 2018, "CosFace", eq. 4)."""
+    """Additive cosine margin, cos θ - m (Wang et al. 2018, "CosFace", eq. 4)."""
 
     def __init__(self, scale: float = 64.0, margin: float = 0.35) -> None:
         super().__init__(scale, margin)
@@ -90,16 +99,16 @@ class CosFace(AngularMargin):
 
 
 class AdaFace(AngularMargin):
-    """cos(θ - m·q) - (m·q + m), q being how good an image is (Kim et al. 2022, "AdaFace", eq. 12 to 14).
+    """Quality-adaptive margin, cos(θ - m·q) - (m·q + m) (Kim et al. 2022, "AdaFace", eq. 12 to 14).
 
-    q is the length of the image's embedding, in deviations from the mean over recent batches, times h, within
-    ±1: good images are pushed hardest where they are hard, bad ones where they are easy.
+    The image quality q is the norm of the embedding, standardised by mean and standard deviation over recent
+    batches, times h, clipped to ±1. Hard samples are emphasised for high, easy ones for low quality.
 
     Args:
         scale: s.
         margin: m.
         concentration: h.
-        decay: Of the average over batches, α.
+        decay: Decay α of the moving averages over batches.
     """
 
     mean_norm: Tensor
@@ -111,7 +120,7 @@ class AdaFace(AngularMargin):
         super().__init__(scale, margin)
         self.concentration = concentration
         self.decay = decay
-        # Where the authors' implementation begins.
+        # Initial values of the authors' implementation.
         self.register_buffer("mean_norm", torch.tensor(20.0))
         self.register_buffer("std_norm", torch.tensor(100.0))
 
@@ -119,27 +128,27 @@ class AdaFace(AngularMargin):
         """Return cos(θ - m·q) - (m·q + m)."""
         norms = norms.detach().clamp(0.001, 100.0)
         if self.training:
-            self._follow(norms)
+            self._update_averages(norms)
         quality = self.concentration * (norms - self.mean_norm) / (self.std_norm + 0.001)
         quality = quality.clamp(-1.0, 1.0)
-        # The angle stays within the half circle, as the authors clip it.
+        # Clipped to (0, π) as in the authors' implementation.
         angle = (cosine.acos() - margin * quality).clamp(0.001, math.pi - 0.001)
         return angle.cos() - (margin * quality + margin)
 
     @torch.no_grad()
-    def _follow(self, norms: Tensor) -> None:
+    def _update_averages(self, norms: Tensor) -> None:
         self.mean_norm.lerp_(norms.mean(), 1.0 - self.decay)
         self.std_norm.lerp_(norms.std(), 1.0 - self.decay)
 
 
 def cos_of_sum(cosine: Tensor, margin: float) -> Tensor:
-    """Return cos(θ + m) from cos θ, of any shape; the slope is finite for cosines within ±LARGEST_COSINE."""
+    """Return cos(θ + m) from cos θ, of any shape; cosines within ±LARGEST_COSINE have a finite gradient."""
     sine = (1.0 - cosine.square()).sqrt()
     return cosine * math.cos(margin) - sine * math.sin(margin)
 
 
 def build_angular_margin(config: MarginConfig) -> AngularMargin:
-    """Build the margin."""
+    """Build the angular margin that a configuration names."""
     kinds: dict[str, Callable[..., AngularMargin]] = {
         "arcface": ArcFace,
         "cosface": CosFace,

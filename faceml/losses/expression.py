@@ -19,20 +19,24 @@ def expression_cross_entropy(
     label_smoothing: float = 0.0,
     focal_gamma: float = 0.0,
 ) -> Tensor:
-    """Return the mean cross-entropy over the batch, each image weighted by its class, in float32.
+    """Compute the class-weighted cross-entropy, averaged over the batch, in float32.
 
-    The weighted sum is divided by B, not by the weights in the batch as `torch.nn.CrossEntropyLoss` does:
-    there a batch of one rare class would weigh no more than one of a frequent class, a batch of classes with
-    weight 0 would be NaN, and the mean over workers would not be the mean over their images.
+    The weighted sum is divided by B, unlike in `torch.nn.CrossEntropyLoss`, which divides by the sum of the
+    weights in the batch: that would cancel the weights in batches of one class, be NaN for batches of
+    weight 0, and make the mean over workers differ from the mean over their images.
 
     Args:
         logits: Of shape (B, E).
         labels: int64 of shape (B,), from 0 to E - 1.
-        class_weights: float32 of shape (E,), with mean 1 over the samples, as `inverse_frequency_weights`
-            gives them.
-        label_smoothing: In [0, 1]; the share of the target that is spread evenly over the classes.
-        focal_gamma: γ; each image's loss is multiplied by (1 - p)^γ with p the probability of its label
-            (Lin et al. 2017, "Focal loss", eq. 4).
+        class_weights: float32 of shape (E,), with mean 1 over the samples, as from
+            `inverse_frequency_weights`; None for equal weights.
+        label_smoothing: Share of the target distributed uniformly over the classes, in [0, 1] (Szegedy et al.
+            2016, "Rethinking the Inception architecture", section 7).
+        focal_gamma: γ; the loss of each image is multiplied by (1 - p)^γ, p being the probability of its
+            label (Lin et al. 2017, "Focal loss", eq. 4).
+
+    Returns:
+        Scalar.
     """
     logits = logits.float()
     losses = functional.cross_entropy(
@@ -40,7 +44,7 @@ def expression_cross_entropy(
     )
     if focal_gamma:
         right = functional.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
-        # 1 - exp(x) would be 0 for a face that is all but certain, where a power below 1 has no slope.
+        # 1 - exp(x) could round to 0, where powers below 1 have an infinite gradient.
         others = -torch.expm1(right.clamp(max=-torch.finfo(torch.float32).eps))
         losses = others.pow(focal_gamma) * losses
     return losses.sum() / len(labels)
@@ -49,12 +53,11 @@ def expression_cross_entropy(
 def effective_number_weights(counts: Sequence[int], beta: float) -> Tensor:
     """Return class weights by the effective number of samples, with mean 1 over the samples.
 
-    w_c ∝ (1 - β) / (1 - β^n_c) (Cui et al. 2019, "Class-balanced loss", eq. 5): a further sample of a class
-    is worth the less the more there are. β = 0 weighs all classes alike, β → 1 as
-    `inverse_frequency_weights`. A class without samples gets 0.
+    w_c ∝ (1 - β) / (1 - β^n_c) (Cui et al. 2019, "Class-balanced loss", eq. 5). β = 0 gives equal weights,
+    β → 1 those of `inverse_frequency_weights`. Classes without samples get weight 0.
 
     Args:
-        counts: Samples n_c of each of the E classes.
+        counts: Number of samples n_c of each of the E classes.
         beta: β, in [0, 1).
 
     Returns:
@@ -69,14 +72,13 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> Tensor:
 
 
 def inverse_frequency_weights(counts: Sequence[int]) -> Tensor:
-    """Return class weights that give every class with samples the same total weight.
+    """Return class weights by inverse frequency, with mean 1 over the samples.
 
-    With N samples in K classes that have any, w_c = N / (K·n_c), so that Σ n_c·w_c / N = 1: the size of the
-    loss, and with it the right learning rate, stay as they are without weights. A class without samples
-    gets 0: it is never a target, and its inverse frequency would be infinite.
+    For N samples in K non-empty classes, w_c = N / (K·n_c), so that Σ n_c·w_c / N = 1 and the scale of the
+    loss, and so the learning rate, does not change. Classes without samples get weight 0.
 
     Args:
-        counts: Samples of each of the E classes.
+        counts: Number of samples n_c of each of the E classes.
 
     Returns:
         float32 of shape (E,).
@@ -95,7 +97,18 @@ def _with_mean_1(weights: Tensor, samples: Tensor) -> Tensor:
 
 
 def build_class_weights(config: LossConfig, counts: Sequence[int]) -> Tensor | None:
-    """Return the weights of E classes with so many samples, or None if all weigh alike."""
+    """Build the class weights of the expression loss.
+
+    Args:
+        config: Kind of weights and β.
+        counts: Number of samples of each of the E classes.
+
+    Returns:
+        float32 of shape (E,), or None for equal weights.
+
+    Raises:
+        ValueError: No class has a sample.
+    """
     if config.class_weights == "none":
         return None
     if config.class_weights == "inverse_frequency":

@@ -1,4 +1,4 @@
-"""Losses of the landmark task: of each coordinate's error, averaged over the faces that have landmarks.
+"""Losses of the landmark task, averaged over the coordinates of faces with landmarks.
 
 Shape letters: B images of a batch, L landmarks.
 """
@@ -14,7 +14,7 @@ from torch.nn import functional
 from faceml.config import LandmarkLossConfig
 
 Penalty = Callable[[Tensor], Tensor]
-"""From errors of any shape to what each costs; 0 for no error."""
+"""Elementwise loss of errors of any shape; 0 at 0."""
 
 
 def masked_mean(
@@ -24,20 +24,23 @@ def masked_mean(
     has_landmarks: Tensor,
     normalizer: Tensor | None = None,
 ) -> Tensor:
-    """Return the mean penalty over the rows with landmarks and their 2L coordinates.
+    """Compute the mean penalty over the 2L coordinates of rows with landmarks.
 
-    Without any such row the loss is exactly 0 and so are its gradients. What stands in the target of a row
-    without landmarks, NaN included, has no influence.
+    Without such rows the loss and its gradients are exactly 0. Targets of rows without landmarks are ignored
+    and may be NaN.
 
     Args:
-        penalty: Of each coordinate's error.
+        penalty: Elementwise loss of the errors.
         predicted: float32 of shape (B, L, 2), normalised coordinates.
         target: float32 of shape (B, L, 2).
         has_landmarks: bool of shape (B,).
-        normalizer: Scalar, the number of rows to divide by instead of this batch's. For a batch spread over
-            workers whose gradients are averaged: rows with landmarks on all workers / number of workers.
+        normalizer: Scalar, number of rows to divide by instead of those of this batch. For a batch on
+            several workers whose gradients are averaged: rows with landmarks of all workers / workers.
+
+    Returns:
+        Scalar.
     """
-    # `where`, not a product with the mask: 0 * NaN is NaN, in the value and in the gradient.
+    # `where` instead of a product with the mask: 0 * NaN is NaN, in value and gradient.
     error = torch.where(has_landmarks[:, None, None], predicted.float() - target, 0.0)
     rows = has_landmarks.sum() if normalizer is None else normalizer
     coordinates = target.shape[1] * target.shape[2]
@@ -49,24 +52,24 @@ masked_mse = partial(masked_mean, torch.square)
 
 
 def smooth_l1(error: Tensor, beta: float) -> Tensor:
-    """Return e²/(2β) for |e| < β, |e| - β/2 beyond (Girshick 2015, "Fast R-CNN", eq. 3, there with β = 1).
+    """Compute smooth L1: e²/(2β) for |e| < β, else |e| - β/2 (Girshick 2015, "Fast R-CNN", eq. 3, β = 1).
 
     Args:
         error: Of any shape.
-        beta: β, the error from which the penalty is linear, in units of the image's side.
+        beta: β, error from which the loss is linear, in units of the image's side.
     """
     return functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=beta)
 
 
 def wing(error: Tensor, width: float, curvature: float) -> Tensor:
-    """Return w·ln(1 + |e|/ε) for |e| < w, |e| - C beyond, C making it continuous (Feng et al. 2018, eq. 5).
+    """Compute wing loss: w·ln(1 + |e|/ε) for |e| < w, else |e| - C (Feng et al. 2018, "Wing loss", eq. 5).
 
-    Small errors pull harder than under squares: the gradient is w/ε at 0 and falls to 1 beyond w.
+    C makes it continuous. Small errors have larger gradients than under squared error: w/ε at 0, 1 beyond w.
 
     Args:
         error: Of any shape.
         width: w, in units of the image's side.
-        curvature: ε, likewise.
+        curvature: ε, in units of the image's side.
     """
     size = error.abs()
     offset = width - width * math.log1p(width / curvature)
@@ -74,7 +77,7 @@ def wing(error: Tensor, width: float, curvature: float) -> Tensor:
 
 
 def build_landmark_loss(config: LandmarkLossConfig) -> Callable[..., Tensor]:
-    """Build the loss; its arguments are those of `masked_mean` after the penalty."""
+    """Build the landmark loss; its arguments are those of `masked_mean` after `penalty`."""
     if config.kind == "mse":
         return masked_mse
     if config.kind == "smooth_l1":

@@ -1,7 +1,10 @@
 from .calibration import Calibration as Calibration, measure_calibration as measure_calibration
 from .confusion import ConfusionMatrix as ConfusionMatrix
-from .expression import expression_metrics as expression_metrics
-from .landmarks import LandmarkAgreement as LandmarkAgreement, normalized_errors as normalized_errors
+from .multitask import (
+    LandmarkAgreement as LandmarkAgreement,
+    expression_metrics as expression_metrics,
+    normalized_errors as normalized_errors,
+)
 from .verification import (
     Floats as Floats,
     ScoredPairs as ScoredPairs,

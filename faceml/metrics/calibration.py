@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it says it is.
+"""Calibration of predicted probabilities.
 
 Shape letters: N images, M bins.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 BINS = 15
-"""As Guo et al. 2017."""
+"""Number of bins, as in Guo et al. 2017."""
 ROUNDS = 1000
 CHANCE_QUANTILE = 0.95
 
@@ -21,10 +21,10 @@ class Calibration:
     """Confidence and accuracy by bins of equal width.
 
     Attributes:
-        counts: int64 of shape (M,), images whose confidence is in the bin.
-        right: int64 of shape (M,), those of them that were named right.
-        confidence: float64 of shape (M,), mean confidence; NaN of an empty bin.
-        chance_ece: Error that a perfectly calibrated network exceeds on so many images once in twenty times.
+        counts: int64 of shape (M,), number of images whose confidence is in the bin.
+        right: int64 of shape (M,), number of correctly classified images in the bin.
+        confidence: float64 of shape (M,), mean confidence; NaN in empty bins.
+        chance_ece: 95th percentile of the ECE of a perfectly calibrated network on this number of images.
     """
 
     counts: npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ class Calibration:
 
     @property
     def accuracy(self) -> Values:
-        """Share of each bin that was named right, float64 of shape (M,); NaN of an empty bin."""
+        """Accuracy in each bin, float64 of shape (M,); NaN in empty bins."""
         shares: Values = np.full(len(self.counts), np.nan)
         np.divide(self.right, self.counts, out=shares, where=self.counts > 0)
         return shares
@@ -47,33 +47,33 @@ class Calibration:
     @property
     def overconfidence(self) -> float:
         """Mean confidence minus accuracy, over all images."""
-        said = np.nansum(self.counts * self.confidence)
-        return float((said - self.right.sum()) / self.counts.sum())
+        confidence = np.nansum(self.counts * self.confidence)
+        return float((confidence - self.right.sum()) / self.counts.sum())
 
     @property
     def is_off(self) -> bool:
-        """Whether the error is more than chance explains."""
+        """Whether the ECE exceeds that of a perfectly calibrated network."""
         return self.ece > self.chance_ece
 
 
 def measure_calibration(
     probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
 ) -> Calibration:
-    """Compare the probability of the class that is named with how often it is the true one.
+    """Compare the confidence of predictions with their accuracy.
 
-    Even a calibrated network has some error on few images. How much is drawn 1,000 times: each image is right
-    with the probability that the network gives it (consistency resampling, Bröcker & Smith 2007).
+    A calibrated network has a positive ECE on finitely many images. Its distribution is simulated 1,000 times
+    by drawing correctness with the predicted confidence (consistency resampling, Bröcker & Smith 2007).
 
     Args:
-        probabilities: Of shape (N, E), each row sums to 1; N is not 0.
-        labels: Of shape (N,).
+        probabilities: Of shape (N, E), rows sum to 1; N is at least 1.
+        labels: True classes, of shape (N,).
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
-    said = np.bincount(bins, confidence, BINS)
-    mean = np.divide(said, counts, out=np.full(BINS, np.nan), where=counts > 0)
+    total = np.bincount(bins, confidence, BINS)
+    mean = np.divide(total, counts, out=np.full(BINS, np.nan), where=counts > 0)
     rng = np.random.default_rng(0)
     drawn = [
         _ece(counts, np.bincount(bins, rng.random(len(confidence)) < confidence, BINS), mean)
@@ -84,7 +84,7 @@ def measure_calibration(
 
 
 def _ece(counts: npt.NDArray[np.int64], right: npt.NDArray[np.number], confidence: Values) -> np.float64:
-    taken = counts > 0
-    gaps = np.abs(right[taken] - counts[taken] * confidence[taken])
+    filled = counts > 0
+    gaps = np.abs(right[filled] - counts[filled] * confidence[filled])
     total: np.float64 = gaps.sum() / counts.sum()
     return total

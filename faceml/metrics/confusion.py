@@ -1,4 +1,4 @@
-"""What a confusion matrix says: scores of each class, accuracy and macro-F1, with intervals.
+"""Confusion matrix: accuracy, macro-F1 and scores of each class, with confidence intervals.
 
 Shape letters: E classes, N images.
 """
@@ -16,15 +16,15 @@ BOOTSTRAP_ROUNDS = 2000
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is recognised.
+    """Recall, precision and F1 of one class.
 
     Attributes:
-        images: That are of this class.
-        recall: Share of them that were named so; NaN without any.
-        recall_interval: Its Wilson interval.
-        precision: Share of those named so that are; NaN if none was.
-        precision_interval: Its Wilson interval.
-        f1: Harmonic mean of the two, 2·hits / (images + named so); NaN without either.
+        images: Number of images of the class.
+        recall: Share of these images predicted as the class; NaN without images.
+        recall_interval: Wilson interval of the recall.
+        precision: Share of the images predicted as the class that belong to it; NaN without predictions.
+        precision_interval: Wilson interval of the precision.
+        f1: Harmonic mean of recall and precision, 2·TP / (images + predictions); NaN without both.
     """
 
     images: int
@@ -47,7 +47,7 @@ class ConfusionMatrix:
 
     @property
     def images(self) -> int:
-        """N."""
+        """Number N of images."""
         return int(self.counts.sum())
 
     @property
@@ -61,13 +61,13 @@ class ConfusionMatrix:
 
     @property
     def macro_f1(self) -> float:
-        """F1 averaged over the classes that occur among the true or the predicted ones."""
+        """Unweighted mean of F1 over the classes that occur among true or predicted labels."""
         return float(_macro_f1(self.counts))
 
     def macro_f1_interval(self, confidence: float = 0.95, seed: int = 0) -> Interval:
-        """Return the bootstrap percentile interval of macro-F1 (Efron 1979), over 2,000 draws of N images.
+        """Return the bootstrap percentile interval of macro-F1 (Efron 1979) from 2,000 resamples of N images.
 
-        Drawing images anew is drawing the cells of the matrix anew, each as often as it has images.
+        Resampling images is equivalent to multinomial resampling of the matrix cells.
         """
         rng = np.random.default_rng(seed)
         shares = self.counts.ravel() / self.images
@@ -78,17 +78,17 @@ class ConfusionMatrix:
 
     def class_scores(self, confidence: float = 0.95) -> list[ClassScore]:
         """Return the scores of each class."""
-        hits, true, named = np.diagonal(self.counts), self.counts.sum(axis=1), self.counts.sum(axis=0)
+        hits, true, predicted = np.diagonal(self.counts), self.counts.sum(axis=1), self.counts.sum(axis=0)
         return [
             ClassScore(
                 images=int(images),
                 recall=_share(hit, images),
                 recall_interval=wilson_interval(int(hit), int(images), confidence),
-                precision=_share(hit, said),
-                precision_interval=wilson_interval(int(hit), int(said), confidence),
-                f1=_share(2 * hit, images + said),
+                precision=_share(hit, named),
+                precision_interval=wilson_interval(int(hit), int(named), confidence),
+                f1=_share(2 * hit, images + named),
             )
-            for hit, images, said in zip(hits, true, named, strict=True)
+            for hit, images, named in zip(hits, true, predicted, strict=True)
         ]
 
 

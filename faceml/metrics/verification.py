@@ -1,6 +1,6 @@
-"""How well embeddings tell whether two photographs show one person.
+"""Verification and identification metrics of face recognition.
 
-Shape letters: N pairs, C cuts between the scores of pairs.
+Shape letters: N pairs, C thresholds.
 """
 
 from statistics import NormalDist
@@ -13,13 +13,13 @@ Floats = npt.NDArray[np.float64]
 
 
 class ScoredPairs(NamedTuple):
-    """Pairs of photographs, and how alike a network finds them.
+    """Pairs of images with their similarity scores.
 
     Attributes:
-        scores: float64 of shape (N,), the larger the more alike.
-        same: bool of shape (N,), whether a pair shows one person.
-        folds: int64 of shape (N,), from 0; thresholds of a fold are chosen on the others.
-        people: int64 of shape (N, 2), who is on either photograph.
+        scores: float64 of shape (N,), larger for more similar images.
+        same: bool of shape (N,), whether both images show the same person.
+        folds: int64 of shape (N,), from 0; the threshold of a fold is chosen on the other folds.
+        people: int64 of shape (N, 2), person on each image.
     """
 
     scores: Floats
@@ -29,12 +29,12 @@ class ScoredPairs(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """The receiver operating characteristic: what taking the most alike pairs for one person leads to.
+    """Receiver operating characteristic (ROC).
 
     Attributes:
-        thresholds: float64 of shape (C,), falling, from taking none to taking all.
-        false_accepts: Share of the pairs of two people that are taken for one, at each threshold.
-        true_accepts: Share of the pairs of one person that are taken for one.
+        thresholds: float64 of shape (C,), decreasing from accepting no pair to accepting all.
+        false_accepts: False accept rate (FAR) at each threshold, of shape (C,).
+        true_accepts: True accept rate (TAR) at each threshold, of shape (C,).
     """
 
     thresholds: Floats
@@ -43,11 +43,11 @@ class Curve(NamedTuple):
 
 
 def roc_curve(pairs: ScoredPairs, weights: Floats | None = None) -> Curve:
-    """Return the curve, with a threshold between every two scores that differ.
+    """Compute the ROC curve, with a threshold between every two distinct scores.
 
     Args:
-        pairs: Some of one person, some of two.
-        weights: What each pair counts, of shape (N,); all alike by default.
+        pairs: Pairs of the same person and of different people, at least one of each.
+        weights: Weights of the pairs, of shape (N,); equal by default.
     """
     weights = _weights(pairs, weights)
     order = np.argsort(-pairs.scores, kind="stable")
@@ -55,26 +55,26 @@ def roc_curve(pairs: ScoredPairs, weights: Floats | None = None) -> Curve:
     last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
     between = (scores[last_of_score[:-1]] + scores[last_of_score[:-1] + 1]) / 2
     thresholds = np.concatenate([[np.inf], between, [-np.inf]])
-    of_one, of_two = (
+    same_above, different_above = (
         np.append(0.0, np.cumsum(np.where(which, counted, 0.0))[last_of_score]) for which in (same, ~same)
     )
-    return Curve(thresholds, of_two / of_two[-1], of_one / of_one[-1])
+    return Curve(thresholds, different_above / different_above[-1], same_above / same_above[-1])
 
 
 def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> float:
-    """Return the share of pairs judged rightly, each fold at the threshold that is best on the others.
+    """Compute the verification accuracy by cross-validation: each fold at the best threshold of the others.
 
-    The protocol of Labeled Faces in the Wild (Huang et al. 2007, section 4); for folds of one size it is the
-    mean over folds.
+    The protocol of Labeled Faces in the Wild (Huang et al. 2007, section 4); for folds of equal size it is
+    the mean over the folds.
 
     Args:
-        pairs: Of two folds or more.
-        weights: As in `roc_curve`.
+        pairs: Pairs in at least two folds.
+        weights: Weights of the pairs, of shape (N,); equal by default.
     """
     weights = _weights(pairs, weights)
     order = np.argsort(-pairs.scores, kind="stable")
     cuts = np.append(0, np.append(np.flatnonzero(np.diff(pairs.scores[order])), len(order) - 1) + 1)
-    # To accept a pair of one person gains its weight, to accept one of two people loses it.
+    # Accepting a pair of the same person gains its weight, accepting a pair of different people loses it.
     gains = np.where(pairs.same, weights, -weights)[order]
     inside = pairs.folds[order] == np.unique(pairs.folds)[:, None]
     of_fold = np.column_stack([np.zeros(len(inside)), np.cumsum(gains * inside, axis=1)])[:, cuts]
@@ -84,13 +84,15 @@ def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> 
 
 
 def true_accepts_at(curve: Curve, false_accept_rate: float, different_pairs: int) -> float | None:
-    """Return the share of pairs of one person that are taken for one at so many false accepts at most.
+    """Return the true accept rate (TAR) at a given false accept rate (FAR).
 
     Args:
-        curve: Of the pairs.
-        false_accept_rate: FAR, such as 1e-3.
-        different_pairs: Pairs of two people. With fewer than 10 / FAR the figure hangs on less than ten
-            pairs, and is None.
+        curve: ROC curve of the pairs.
+        false_accept_rate: Upper bound of FAR, such as 1e-3.
+        different_pairs: Number of pairs of different people.
+
+    Returns:
+        TAR; None for fewer than 10 / FAR pairs, where FAR would rest on less than ten pairs.
     """
     if different_pairs < LEAST_ACCEPTED / false_accept_rate:
         return None
@@ -98,15 +100,15 @@ def true_accepts_at(curve: Curve, false_accept_rate: float, different_pairs: int
 
 
 LEAST_ACCEPTED = 10
-"""Falsely accepted pairs that a rate of them is measured on."""
+"""Smallest number of falsely accepted pairs that FAR is measured on."""
 
 
 def equal_error_rate(curve: Curve) -> float:
-    """Return the rate at which as many pairs are falsely accepted as are falsely rejected.
+    """Return the equal error rate (EER), where false accept and false reject rates are equal.
 
-    Where the curve steps over it, it is on the line between the two ends of the step.
+    It is interpolated linearly between the two thresholds around the crossing.
     """
-    difference = curve.false_accepts - (1.0 - curve.true_accepts)  # never falls, from -1 to 1
+    difference = curve.false_accepts - (1.0 - curve.true_accepts)  # non-decreasing, from -1 to 1
     after = int(np.argmax(difference >= 0))
     before = after - 1
     share = -difference[before] / (difference[after] - difference[before])
@@ -120,31 +122,31 @@ def identification_rates(
     probe_people: npt.NDArray[np.int64],
     ranks: tuple[int, ...] = (1, 5),
 ) -> dict[int, float]:
-    """Return how often a probe's person is among the most alike faces of a gallery.
+    """Return rank-k identification rates: share of probes whose person is among the k most similar.
 
     Args:
-        gallery: Embeddings of length 1, shape (G, D), one for each person.
+        gallery: Normalised embeddings of shape (G, D), one for each person.
         gallery_people: Their people, of shape (G,).
-        probes: Embeddings of length 1, shape (M, D).
-        probe_people: Their people, each of whom is in the gallery, of shape (M,).
-        ranks: How many of the gallery are looked at.
+        probes: Normalised embeddings of shape (M, D).
+        probe_people: Their people, of shape (M,), all of them in the gallery.
+        ranks: Values of k.
 
     Returns:
-        For each rank a share of the probes.
+        Share of the probes for each k.
     """
     scores = probes @ gallery.T
     own = scores[probe_people[:, None] == gallery_people[None]]
-    # As good counts against it: a network that finds all alike, or says nothing (NaN), identifies nobody.
+    # Ties count as errors: a network whose scores are constant or NaN identifies nobody.
     better = (~(scores < own[:, None])).sum(axis=1) - 1
     return {rank: float((better < rank).mean()) for rank in ranks}
 
 
 def weights_of_resampled_people(pairs: ScoredPairs, rng: np.random.Generator) -> Floats:
-    """Draw as many people as there are, with replacement; return what each pair counts then, of shape (N,).
+    """Resample people with replacement and return the resulting weights of the pairs, of shape (N,).
 
-    Pairs that share a person are not independent, so that to draw pairs would make intervals too narrow. A
-    pair of two people comes as often as the two numbers of times they were drawn multiply to. On why subsets
-    are drawn, see Bolle, Ratha & Pankanti 2004, "Error analysis of pattern recognition systems".
+    Pairs that share a person are not independent, so resampling pairs would give too narrow intervals (subset
+    bootstrap, Bolle, Ratha & Pankanti 2004, "Error analysis of pattern recognition systems"). The weight of a
+    pair of different people is the product of the numbers of times that both were drawn.
     """
     people, index = np.unique(pairs.people, return_inverse=True)
     drawn = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
@@ -154,15 +156,15 @@ def weights_of_resampled_people(pairs: ScoredPairs, rng: np.random.Generator) ->
 
 
 def bootstrap_interval(value: float, samples: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """Return value ± z times the deviation of what a bootstrap drew (Efron & Tibshirani 1993, chapter 12.5).
+    """Return the standard normal bootstrap interval (Efron & Tibshirani 1993, chapter 12.5).
 
-    Not the percentiles of the draws: people who come twice make thresholds worse, and draws less accurate
-    than the value is, on average.
+    Value ± z times the standard deviation of the bootstrap samples. Percentiles would be biased: repeated
+    people make thresholds worse, and resampled accuracies lower on average than the value.
 
     Args:
         value: The estimate.
-        samples: What it was in each round.
-        confidence: In (0, 1).
+        samples: Bootstrap samples of the estimate.
+        confidence: Confidence level, in (0, 1).
     """
     margin = NormalDist().inv_cdf((1 + confidence) / 2) * float(np.std(samples, ddof=1))
     return value - margin, value + margin

@@ -1,11 +1,14 @@
 from .backbone import ModelT as ModelT, build_backbone_from as build_backbone_from
-from .identity_head import IdentityHead as IdentityHead
 from .multitask import (
     FaceOutputs as FaceOutputs,
     MultitaskFaceModel as MultitaskFaceModel,
     build_multitask_model as build_multitask_model,
 )
-from .recognition import FaceResNet as FaceResNet, build_face_resnet as build_face_resnet
+from .recognition import (
+    FaceResNet as FaceResNet,
+    IdentityHead as IdentityHead,
+    build_face_resnet as build_face_resnet,
+)
 from .starting_weights import (
     refuse_other_normalisation as refuse_other_normalisation,
     refuse_unusable_weights as refuse_unusable_weights,

@@ -1,8 +1,7 @@
-"""The backbone: a torchvision ResNet without its classifier, and the weights that it starts from."""
+"""ResNet backbones without classifier, and their initial weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, TypeVar, get_args
 
 import torch
@@ -10,14 +9,15 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from faceml.config import BackboneName, ConfigError, ModelConfig
+from faceml.errors import translate_errors
 from faceml.storage import is_tensor_file, read_tensors
 
 PREFIX = "backbone."
-"""What the keys of a backbone start with inside the state dict of a whole model."""
+"""Prefix of the backbone's keys in the state dict of a model."""
 
 
 class FaceModel(nn.Module):
-    """A network on top of a backbone.
+    """Base of networks with a backbone.
 
     Attributes:
         backbone: From `build_backbone`.
@@ -36,7 +36,7 @@ class _Architecture:
     imagenet: Any
 
 
-# Pinned by name instead of `DEFAULT`, so that an upgrade of torchvision does not change anyone's start.
+# Pinned by name instead of `DEFAULT`, which changes with torchvision's versions.
 _ARCHITECTURES: dict[BackboneName, _Architecture] = {
     "resnet18": _Architecture(resnet18, 512, ResNet18_Weights.IMAGENET1K_V1),
     "resnet50": _Architecture(resnet50, 2048, ResNet50_Weights.IMAGENET1K_V2),
@@ -44,16 +44,16 @@ _ARCHITECTURES: dict[BackboneName, _Architecture] = {
 
 
 def feature_dim(name: BackboneName) -> int:
-    """Return the width of a backbone's pooled features."""
+    """Return the dimension of a backbone's pooled features."""
     return _ARCHITECTURES[name].feature_dim
 
 
 def build_backbone(name: BackboneName, stem_stride: int = 2) -> nn.Module:
-    """Build a randomly initialised ResNet that maps float32 of shape (B, 3, H, W) to features (B, D).
+    """Build a randomly initialised ResNet (He et al. 2016) from images (B, 3, H, W) to features (B, D).
 
     Args:
-        name: Which.
-        stem_stride: Of the first convolution, 2 as in the paper (He et al. 2016), or 1 for small images.
+        name: Architecture.
+        stem_stride: Stride of the first convolution: 2 as in the paper, or 1 for small images.
     """
     backbone = _ARCHITECTURES[name].construct(weights=None)
     stem: Any = backbone.conv1
@@ -63,25 +63,25 @@ def build_backbone(name: BackboneName, stem_stride: int = 2) -> nn.Module:
 
 
 def backbone_name(state: Mapping[str, Tensor]) -> BackboneName | None:
-    """Tell from names and shapes which backbone a state dict belongs to; None if to neither.
+    """Identify the architecture of a state dict by names and shapes; None if unknown.
 
     Args:
-        state: Tensors by their names inside the backbone, such as `layer1.0.conv1.weight`.
+        state: Tensors by their names in the backbone, such as `layer1.0.conv1.weight`.
     """
-    with torch.device("meta"):  # shapes without memory or initialisation
+    with torch.device("meta"):  # no memory, no initialisation
         known = {name: _shapes(build_backbone(name).state_dict()) for name in get_args(BackboneName)}
     return next((name for name, shapes in known.items() if shapes == _shapes(state)), None)
 
 
 def backbone_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Extract the backbone's tensors from a run's checkpoint or from a plain ResNet state dict.
+    """Extract the backbone's tensors from a run's checkpoint or from a ResNet state dict.
 
     Args:
-        checkpoint: Either a mapping with `model_state_dict`, of which the keys below `backbone.` are
-            taken, or a torchvision state dict, of which everything but the classifier `fc` is taken.
+        checkpoint: Mapping with `model_state_dict`, whose keys with prefix `backbone.` are used, or a
+            torchvision state dict, whose classifier `fc` is ignored.
 
     Returns:
-        Tensors by their names inside the backbone.
+        Tensors by their names in the backbone.
     """
     if "model_state_dict" in checkpoint:
         model_state = checkpoint["model_state_dict"]
@@ -92,7 +92,7 @@ def backbone_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def backbone_mismatch(backbone: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """Say why a state dict does not fit a backbone, or None if every tensor does.
+    """Return why a state dict does not match a backbone; None if it does.
 
     Args:
         backbone: From `build_backbone`.
@@ -106,15 +106,15 @@ def backbone_mismatch(backbone: nn.Module, state: Mapping[str, Tensor]) -> str |
 
 
 def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
-    """Give a backbone the weights that it starts from.
+    """Load the initial weights of a backbone.
 
     Args:
         backbone: From `build_backbone`.
-        weights: `none` keeps the random start; `imagenet` takes torchvision's file from torch hub's cache
-            or downloads it; anything else is a path or URI of a file that `backbone_state` understands.
+        weights: `none` keeps the random initialisation; `imagenet` loads torchvision's weights from torch
+            hub's cache or downloads them; otherwise path or URI of a file for `backbone_state`.
 
     Raises:
-        ConfigError: There is no such file, it cannot be read or downloaded, or it does not fit.
+        ConfigError: The file does not exist, cannot be read or downloaded, or does not match the backbone.
     """
     if weights == "none":
         return
@@ -122,14 +122,14 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
         name = backbone_name(backbone.state_dict())
         assert name is not None, "not a backbone from build_backbone"
         imagenet = _ARCHITECTURES[name].imagenet
-        with _ReadingWeights(f"imagenet ({imagenet.url})"):
+        with _translate_unreadable(f"imagenet ({imagenet.url})"):
             checkpoint = imagenet.get_state_dict(
                 progress=False, check_hash=True, weights_only=True, map_location="cpu"
             )
     else:
         if not is_tensor_file(weights):
             raise ConfigError(_complaint(weights, "there is no such file"))
-        with _ReadingWeights(weights):
+        with _translate_unreadable(weights):
             checkpoint = read_tensors(weights)
         if not isinstance(checkpoint, Mapping):
             raise ConfigError(_complaint(weights, f"holds a {type(checkpoint).__name__}, not a state dict"))
@@ -140,34 +140,26 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
     backbone.load_state_dict(state)
 
 
-class _ReadingWeights:
-    """Turn any failure to read or download weights into a `ConfigError`: what to read was a setting."""
+def _translate_unreadable(source: str) -> translate_errors[Exception]:
+    """Raise `ConfigError` in place of any error of reading or downloading weights."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def translate(error: Exception) -> ConfigError:
+        reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
+        return ConfigError(_complaint(source, f"cannot be read ({type(error).__name__}: {reason})"))
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # A file that is no checkpoint can make the unpickler stumble over anything.
-        if isinstance(error, Exception):
-            reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
-            complaint = _complaint(self._source, f"cannot be read ({type(error).__name__}: {reason})")
-            raise ConfigError(complaint) from error
+    # The unpickler can raise any error for a file that is not a checkpoint.
+    return translate_errors(Exception, translate)
 
 
 def _complaint(source: str, reason: str) -> str:
     return (
-        f"model.weights: {source}: {reason}. Choose none (random start), imagenet (torchvision's download) "
-        "or a file with a ResNet state dict, a path or URI."
+        f"model.weights: {source}: {reason}. Choose none (random initialisation), imagenet (torchvision's "
+        "download) or a file with a ResNet state dict, a path or URI."
     )
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    # Files older than PyTorch 0.4.1 have no batch counters, and nothing in a ResNet reads them.
+    # Batch counters are absent in files older than PyTorch 0.4.1, and ResNets do not use them.
     return {key: value.shape for key, value in state.items() if not key.endswith("num_batches_tracked")}
 
 
@@ -186,10 +178,10 @@ def _first(keys: list[str], shown: int = 3) -> str:
 
 
 def build_backbone_from(config: ModelConfig) -> nn.Module:
-    """Build a backbone with its starting weights, downloading them if need be.
+    """Build a backbone with its initial weights, downloading them if necessary.
 
     Raises:
-        ConfigError: The starting weights cannot be had or do not fit.
+        ConfigError: The initial weights cannot be loaded or do not match the backbone.
     """
     backbone = build_backbone(config.backbone, config.stem_stride)
     load_backbone_weights(backbone, str(config.weights))

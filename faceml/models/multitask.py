@@ -1,4 +1,4 @@
-"""The network of pretraining: one backbone, two tasks.
+"""Multitask network for expression and landmarks with a shared backbone.
 
 Shape letters: B images of a batch, D embedding dimensions, E expressions, L landmarks.
 """
@@ -13,12 +13,12 @@ from faceml.models.heads import ExpressionHead, LandmarkHead, ProjectionHead
 
 
 class FaceOutputs(NamedTuple):
-    """What the network says about a batch of faces.
+    """Outputs of the network for a batch of faces.
 
     Attributes:
-        logits: float32 of shape (B, E), unnormalised log-probabilities of the expressions.
+        logits: float32 of shape (B, E), logits of the expressions.
         landmarks: float32 of shape (B, L, 2), x and y divided by the image's width and height.
-        embedding: float32 of shape (B, D), what both heads read.
+        embedding: float32 of shape (B, D), input of both heads.
     """
 
     logits: Tensor
@@ -27,17 +27,17 @@ class FaceOutputs(NamedTuple):
 
 
 class MultitaskFaceModel(FaceModel):
-    """Expression and landmarks from one shared backbone.
+    """Predict expression and landmarks with a shared backbone.
 
-    The keys of its state dict start with `backbone.`, `projection.`, `expression_head.` and
-    `landmark_head.`; scripts that take the backbone out of a checkpoint rely on that.
+    The keys of its state dict have the prefixes `backbone.`, `projection.`, `expression_head.` and
+    `landmark_head.`, which scripts may rely on to extract the backbone.
 
     Args:
         backbone: Maps images (B, 3, H, W) to features (B, feature_dim).
-        feature_dim: Width of those features.
-        embedding_dim: Width D of the projection.
+        feature_dim: Dimension of these features.
+        embedding_dim: Dimension D of the embedding.
         num_expressions: Number E of classes.
-        num_landmarks: Number L of points.
+        num_landmarks: Number L of landmarks.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MultitaskFaceModel(FaceModel):
     def forward(self, images: Tensor) -> FaceOutputs:
         """Map normalised images, float32 of shape (B, 3, H, W), to the outputs of both tasks.
 
-        In training mode B must be at least 2: batch statistics of a single face do not exist.
+        In training mode B must be at least 2, because of batch norm.
         """
         embedding = self.projection(self.backbone(images))
         return FaceOutputs(self.expression_head(embedding), self.landmark_head(embedding), embedding)
@@ -66,15 +66,15 @@ class MultitaskFaceModel(FaceModel):
 def build_multitask_model(
     config: ModelConfig, num_landmarks: int, num_expressions: int = 8
 ) -> MultitaskFaceModel:
-    """Build the network of pretraining, its backbone started from `config.weights`.
+    """Build the multitask network with the initial weights of `config.weights`.
 
     Args:
-        config: Backbone, starting weights, embedding width.
-        num_landmarks: Points of the landmark set.
-        num_expressions: Classes; AffectNet has 8.
+        config: Backbone, initial weights and embedding dimension.
+        num_landmarks: Number of landmarks.
+        num_expressions: Number of classes; AffectNet has 8.
 
     Raises:
-        ConfigError: The starting weights cannot be had or do not fit.
+        ConfigError: The initial weights cannot be loaded or do not match the backbone.
     """
     return MultitaskFaceModel(
         build_backbone_from(config),

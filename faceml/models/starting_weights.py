@@ -1,49 +1,49 @@
-"""Checks of the weights that a training starts from, made before it starts."""
+"""Checks of initial weights before a training."""
 
 from faceml.config import ConfigError, ModelConfig
 from faceml.datasets import Preprocessing
 from faceml.storage import read_tensors
 
 COLOURS = ("color_order", "mean", "std")
-"""Of a preprocessing's fingerprint, what a backbone has to find again."""
+"""Fields of a preprocessing's fingerprint that must equal those of the pretraining."""
 
 
 def refuse_unusable_weights(config: ModelConfig) -> None:
-    """Load the starting weights of a backbone, downloading them if need be.
+    """Load the initial weights of a backbone once, downloading them if necessary.
 
     Raises:
-        ConfigError: They cannot be had or do not fit.
+        ConfigError: They cannot be loaded or do not match the backbone.
     """
     if config.weights != "none":
-        # Imported late: torchvision's import takes seconds, and a random start has nothing to be refused.
+        # Imported only when needed: importing torchvision takes seconds.
         from faceml.models.backbone import build_backbone_from
 
         build_backbone_from(config)
 
 
 def refuse_other_normalisation(config: ModelConfig, preprocessing: Preprocessing) -> None:
-    """Refuse a pretrained backbone that has seen other colours than it is going to see.
+    """Check that a pretrained backbone was trained with the same colour order and normalisation.
 
-    Where in the image a face is may differ: pretraining sees whole photographs, recognition aligned faces.
+    Framing may differ: pretraining uses whole photographs, recognition aligned faces.
 
     Args:
-        config: Its `weights` may be the `best_model.pt` of a run.
-        preprocessing: Of the images to come.
+        config: Model whose `weights` may be the `best_model.pt` of a run.
+        preprocessing: Preprocessing of the training.
 
     Raises:
-        ConfigError: Names every difference.
+        ConfigError: They differ; lists every difference.
     """
     if config.weights in ("none", "imagenet"):
         return
     checkpoint = read_tensors(config.weights)
     found, expected = checkpoint.get("preprocessing", {}), preprocessing.fingerprint()
     differences = [
-        f"{name} {found[name]} where recognition has {expected[name]}"
+        f"{name} {found[name]} instead of {expected[name]}"
         for name in COLOURS
         if name in found and found[name] != expected[name]
     ]
     if differences:
         raise ConfigError(
-            f"model.weights: {config.weights} was trained with {'; '.join(differences)}. Use the faceml that "
-            "it was trained with, or train it anew."
+            f"model.weights: {config.weights} was trained with {'; '.join(differences)}. Use the version of "
+            "faceml that it was trained with, or retrain it."
         )

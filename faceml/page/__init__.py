@@ -1,4 +1,4 @@
-"""Building blocks of reports: HTML, charts, tables, contact sheets, progress."""
+"""Components of reports: HTML, charts, tables, contact sheets, progress."""
 
 import lazy_loader as lazy
 

@@ -8,6 +8,7 @@ from .chart import (
     VERMILLION as VERMILLION,
     WIDTH_IN as WIDTH_IN,
     chart as chart,
+    chart_picture as chart_picture,
     count_axis as count_axis,
     legend_above as legend_above,
     log_axis as log_axis,
@@ -24,12 +25,13 @@ from .html import (
     Section as Section,
     write_report as write_report,
 )
-from .numbers import (
+from .progress import LINE_INTERVAL_S as LINE_INTERVAL_S, ProgressReport as ProgressReport
+from .tables import (
     INTERVAL as INTERVAL,
+    DataTable as DataTable,
     first_names as first_names,
     percent as percent,
     percent_range as percent_range,
     significant as significant,
+    terminal_table as terminal_table,
 )
-from .progress import LINE_INTERVAL_S as LINE_INTERVAL_S, ProgressReport as ProgressReport
-from .tables import DataTable as DataTable, terminal_table as terminal_table

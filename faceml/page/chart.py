@@ -1,8 +1,8 @@
-"""The look of every chart, and charts as bytes.
+"""Style, axes, legends and encoding of charts.
 
-A chart is small, so that its letters keep their size on a phone. It is drawn in dark ink on nothing: a
-light page shows it as it is, a dark one inverts it. Series differ in colour and in marker, for paper and
-for readers who do not tell colours apart.
+Charts are narrow, so that text keeps its size on a phone. They are drawn in dark colours on a transparent
+background; the page inverts them in dark mode. Series differ in colour and in marker, for prints in grey and
+for colour-blind readers.
 """
 
 import io
@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-# Okabe & Ito 2008, "Color Universal Design", without the yellow, which white paper swallows.
+from faceml.page.html import Picture
+
+# Okabe & Ito 2008, "Color Universal Design", without yellow, which is hard to see on white.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
     "#0072b2",
     "#d55e00",
@@ -33,9 +35,9 @@ INK, QUIET, FAINT, GRID = "#16191d", "#59616b", "#a9b1bb", "#808890"
 WIDTH_IN = 4.0
 HEIGHT_IN = 2.6
 LEGEND_ROW_IN = 0.21
-"""Of rows beyond two, which would leave the axes too little."""
+"""Height added for each legend row beyond two, so that the axes keep their size."""
 LONG_LABEL = 14
-"""Letters; three columns of longer ones are wider than a chart."""
+"""Number of letters; three columns of longer labels are wider than a chart."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -46,7 +48,7 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "grid.color": GRID,
-    "grid.alpha": 0.35,  # a medium grey that lets the page through is faint on light and on dark ones
+    "grid.alpha": 0.35,  # semi-transparent grey is faint on light and on dark pages
     "text.color": INK,
     "xtick.color": QUIET,
     "ytick.color": QUIET,
@@ -60,14 +62,14 @@ STYLE: dict[Any, Any] = {
     "legend.borderaxespad": 0.2,
     "lines.linewidth": 1.8,
     "lines.markersize": 4,
-    "svg.hashsalt": "faceml",  # or else two charts of the same figures would differ
+    "svg.hashsalt": "faceml",  # makes equal charts equal files
 }
 
 _Arguments = ParamSpec("_Arguments")
 
 
 def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
-    """Draw a figure in the look of all charts, whatever the settings of matplotlib are elsewhere."""
+    """Decorate a function to draw its figure in the style of all charts, regardless of global settings."""
 
     @wraps(draw)
     def draw_styled(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
@@ -87,18 +89,21 @@ def chart(x_label: str, y_label: str = "", height_in: float = HEIGHT_IN) -> tupl
 
 
 def count_axis(axes: Axes) -> None:
-    """Mark only whole numbers on the x axis: there is no epoch 1.5."""
+    """Put ticks of the x axis at integers only, as for epochs."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=8, steps=[1, 2, 5, 10]))
     axes.margins(x=0.04)
 
 
 def percent_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Show shares from 0 to 1 as percent."""
+    """Label an axis of shares from 0 to 1 in percent."""
     _axis(axes, which).set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Scale an axis that has its data as a logarithm, with plain numbers, more of them on a short one."""
+    """Make an axis logarithmic, with plain numbers as labels; call it after plotting.
+
+    Axes of less than three decades get labels at 1, 2 and 5, others at powers of ten.
+    """
     axes.set(**{f"{which}scale": "log"})
     axis = _axis(axes, which)
     low, high = sorted(axis.get_view_interval())
@@ -108,7 +113,7 @@ def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
 
 
 def legend_above(figure: Figure, axes: Axes, entries: Sequence[Line2D] | None = None) -> None:
-    """Put the legend above the axes, where it hides nothing; it names all labelled lines by default."""
+    """Put a legend above the axes, by default of all labelled lines."""
     handles = entries or axes.get_legend_handles_labels()[0]
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     columns = 2 if len(handles) == 4 or longest > LONG_LABEL else 3
@@ -118,12 +123,17 @@ def legend_above(figure: Figure, axes: Axes, entries: Sequence[Line2D] | None = 
 
 
 def svg(figure: Figure) -> bytes:
-    """Return a figure as SVG without background, the same bytes whenever it is drawn."""
+    """Encode a figure as SVG with a transparent background; equal figures give equal bytes."""
     return _encoded(figure, "svg", transparent=True, metadata={"Date": None})
 
 
+def chart_picture(title: str, figure: Figure, alt: str, caption: str = "") -> Picture:
+    """Return a figure as a picture of a report; see `Picture`."""
+    return Picture(title, svg(figure), "image/svg+xml", alt, caption)
+
+
 def png(figure: Figure, dpi: int = 200) -> bytes:
-    """Return a figure as PNG on white."""
+    """Encode a figure as PNG on white."""
     return _encoded(figure, "png", facecolor="white", dpi=dpi)
 
 

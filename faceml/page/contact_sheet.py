@@ -1,4 +1,4 @@
-"""Contact sheets: many images on one picture, for people to judge."""
+"""Contact sheets: many captioned images in one picture."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,12 +17,12 @@ def contact_sheet(tiles: Sequence[RgbImage], captions: Sequence[str], columns: i
 
     Args:
         tiles: uint8 of shape (H, W, 3) each, of any size; scaled by `fit` and centred in a square.
-        captions: One for each image; one that is too long for its line ends in an ellipsis.
-        columns: Tiles in a row.
-        tile_px: Side of the squares.
+        captions: One caption for each image; long ones are cut with an ellipsis.
+        columns: Number of tiles in a row.
+        tile_px: Side of the squares in px.
 
     Returns:
-        uint8 of shape (H, W, 3); the square of tile i has its top left pixel at `tile_origin`.
+        uint8 of shape (H, W, 3); `tile_origin` gives the position of each square.
     """
     font = ImageFont.load_default(_font_px(tile_px))
     rows = -(-len(tiles) // columns)
@@ -40,7 +40,7 @@ def contact_sheet(tiles: Sequence[RgbImage], captions: Sequence[str], columns: i
 
 
 def tile_origin(number: int, columns: int, tile_px: int) -> tuple[int, int]:
-    """Return x and y of the top left pixel of a tile's square, px; tiles are counted from 0."""
+    """Return x and y of the top left pixel of a tile's square, px; tiles are numbered from 0."""
     row, column = divmod(number, columns)
     line_px = tile_px + GAP_PX + round(1.4 * _font_px(tile_px))
     return GAP_PX + column * (tile_px + GAP_PX), GAP_PX + row * line_px
@@ -55,7 +55,7 @@ def fit(image: RgbImage, side_px: int) -> RgbImage:
 
 
 def _font_px(tile_px: int) -> int:
-    # An eighth of a tile: twenty letters on a line, and readable with four tiles across a phone.
+    # An eighth of a tile: twenty letters in a line, readable with four tiles across a phone.
     return max(10, tile_px // 8)
 
 

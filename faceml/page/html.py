@@ -1,6 +1,10 @@
-"""A report as one HTML file that needs nothing else: no network, no script, no other file."""
+"""Reports as self-contained HTML files: no network, no script, no other file."""
 
 import base64
+import importlib.metadata
+import platform
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,18 +15,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import faceml
 from faceml.page.tables import DataTable
-from faceml.page.versions import command_line, versions
 from faceml.storage import write_text
+
+PACKAGES = ("torch", "torchvision", "ray", "mediapipe", "opencv-python", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure that a reader came for.
+    """A key figure at the top of a report.
 
     Attributes:
-        label: What it is: `Accuracy`.
-        value: As it is shown, with its unit: `72.4 %`.
-        detail: How sure it is, and over how many images.
+        label: Name of the figure, such as `Accuracy`.
+        value: Formatted value with its unit, such as `72.4 %`.
+        detail: Its interval and sample size.
     """
 
     label: str
@@ -35,11 +40,11 @@ class Picture:
     """An image within a report.
 
     Attributes:
-        title: One line above it.
+        title: One line above the image.
         data: The encoded image.
-        media_type: What `data` is. A chart (SVG) has dark ink and no background, for the page to turn.
-        alt: What it shows, for those who cannot see it: the finding, not the look.
-        caption: How to read it.
+        media_type: Type of `data`. SVG charts are inverted in dark mode.
+        alt: Text alternative that states the finding, for readers who cannot see the image.
+        caption: How to read the image.
     """
 
     title: str
@@ -50,12 +55,12 @@ class Picture:
 
     @property
     def data_uri(self) -> str:
-        """The image as an address that holds it."""
+        """The image as a data URI."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
 
     @property
     def is_chart(self) -> bool:
-        """Whether it is drawn in ink on nothing, not a photograph."""
+        """Whether the image is a chart, not a photograph."""
         return self.media_type == "image/svg+xml"
 
 
@@ -72,14 +77,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What one run has to say.
+    """Report of one run.
 
     Attributes:
-        title: What the run did: `Training`.
-        headlines: Its figures for the top of the report.
+        title: Kind of the run, such as `Training`.
+        headlines: Key figures for the top of the report.
         sections: In reading order.
         config: The resolved configuration, as YAML.
-        facts: More about where the figures come from: pairs of a name and a value.
+        facts: Provenance: pairs of a name and a value.
     """
 
     title: str
@@ -89,18 +94,34 @@ class Chapter:
     facts: Sequence[tuple[str, str]] = ()
 
 
+def command_line() -> str:
+    """Return the faceml command of this process, quoted for a shell."""
+    program = Path(sys.argv[0])
+    if program.suffix == ".py" and program.parent.name == "ray_jobs":
+        return shlex.join(["python", "-m", f"ray_jobs.{program.stem}", *sys.argv[1:]])
+    return shlex.join(["faceml", *sys.argv[1:]]) if program.name == "faceml" else "called from Python"
+
+
+def package_versions() -> str:
+    """Return the versions of Python and of the packages that results may depend on."""
+    # Of several distributions on the path, the first is the one that is imported.
+    found = ((name, next(iter(importlib.metadata.distributions(name=name)), None)) for name in PACKAGES)
+    installed = [f"{name} {package.version}" for name, package in found if package]
+    return ", ".join([f"Python {platform.python_version()}", *installed])
+
+
 @dataclass(frozen=True)
 class Report:
-    """One or more runs on a page.
+    """A page about one or more runs.
 
     Attributes:
-        title: Of the page.
-        summary: The answer in one or two sentences.
-        chapters: In the order of the work.
-        made: When, with a time zone.
-        version: Of the faceml that made it.
-        command: By which.
-        versions: Of what else it was made with.
+        title: Title of the page.
+        summary: Result in one or two sentences.
+        chapters: One for each run, in the order of the workflow.
+        made: Time of creation, with a time zone.
+        version: Version of faceml.
+        command: Command line of the process.
+        versions: Versions of Python and of the main packages.
     """
 
     title: str
@@ -109,11 +130,11 @@ class Report:
     made: datetime = field(default_factory=lambda: datetime.now(UTC))
     version: str = faceml.__version__
     command: str = field(default_factory=command_line)
-    versions: str = field(default_factory=versions)
+    versions: str = field(default_factory=package_versions)
 
 
 def render_report(report: Report) -> str:
-    """Return a report as one HTML document."""
+    """Render a report as one HTML document."""
     environment = Environment(
         loader=PackageLoader("faceml.page"),
         autoescape=True,
@@ -125,5 +146,5 @@ def render_report(report: Report) -> str:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write a report as one HTML file, whole or not at all."""
+    """Write a report as one HTML file, atomically."""
     write_text(path, render_report(report))

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long jobs: a bar on a terminal, log lines elsewhere."""
 
 import logging
 import time
@@ -15,12 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressReport:
-    """Show how far a job is.
+    """Show the progress of a job.
 
     Args:
-        what: What is being done, such as `extract`.
-        total: Units of work in all.
-        console: Where the bar is drawn; stderr by default, so that stdout stays for results.
+        what: Name of the job, such as `extract`.
+        total: Total units of work.
+        console: Console of the bar; stderr by default, because stdout is for results.
     """
 
     def __init__(self, what: str, total: int, console: Console | None = None) -> None:
@@ -53,7 +53,7 @@ class ProgressReport:
             self._bar.stop()
 
     def advance_to(self, done: int, note: str = "") -> None:
-        """Say that `done` units are done, with a short note such as the figures that a person watches."""
+        """Set the progress to `done` units, with a short note such as the current metrics."""
         self._done, now_s = done, time.monotonic()
         self._first = self._first or (done, now_s)
         if self._task is not None:
@@ -63,7 +63,7 @@ class ProgressReport:
             logger.info("%s %d/%d%s %s", self._what, done, self._total, self._time_left(now_s), note)
 
     def _time_left(self, now_s: float) -> str:
-        """Return how long the rest takes at the mean speed so far, empty if that is not known."""
+        """Return the remaining time at the mean speed so far, empty if unknown."""
         done, since_s = self._first or (0, now_s)
         if self._done <= done or self._done >= self._total:
             return ""
@@ -71,5 +71,5 @@ class ProgressReport:
         return f", {timedelta(seconds=round(left_s))} left,"
 
     def advance(self, units: int, note: str = "") -> None:
-        """Say that `units` more are done."""
+        """Add `units` to the progress."""
         self.advance_to(self._done + units, note)

@@ -1,25 +1,48 @@
-"""Tables of a report, and the same tables for the terminal."""
+"""Tables of reports and of the terminal, and the formatting of their numbers."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 
+PERCENT = "\N{NO-BREAK SPACE}%"
+INTERVAL = f"95{PERCENT} interval"
 NUMBER = re.compile(r"–|[<>]?\s?[+\-−]?\d[\d.,/–%°\s]*(e[+-]?\d+|of [\d,]+)?(…[+\-−]?\d[\d.,]*(e[+-]?\d+)?)?")
 """A number, a missing one, a range or a share; not a file name that begins with a digit."""
 
 
+def percent(share: float | None, digits: int = 1) -> str:
+    """Format a share from 0 to 1 as percent; None and NaN as a dash."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}{PERCENT}"
+
+
+def percent_range(limits: tuple[float, float]) -> str:
+    """Format two shares from 0 to 1 as a range of percent."""
+    return f"{100 * limits[0]:.1f}–{100 * limits[1]:.1f}{PERCENT}"
+
+
+def significant(value: float | None) -> str:
+    """Format a number with three significant digits; None as a dash."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def first_names(names: Sequence[str], most: int = 5) -> str:
+    """Join the first `most` names with commas; an ellipsis stands for further ones."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 @dataclass(frozen=True)
 class DataTable:
-    """A table within a report.
+    """A table of a report, which a `rich` console prints too.
 
     Attributes:
-        title: One line above it.
+        title: One line above the table.
         header: Names of the columns.
-        rows: Cells as they are shown.
-        highlighted: Numbers of the rows that stand out, from 0.
-        dimmed: Numbers of the rows that stand back.
+        rows: Cells as text.
+        highlighted: Indices of emphasised rows, from 0.
+        dimmed: Indices of de-emphasised rows.
     """
 
     title: str
@@ -29,16 +52,20 @@ class DataTable:
     dimmed: frozenset[int] = frozenset()
 
     def is_numeric(self, column: int) -> bool:
-        """Say whether a column holds numbers, which stand at its right edge."""
+        """Return whether a column holds numbers, which are aligned to the right."""
         cells = [row[column] for row in self.rows if row[column]]
         return bool(cells) and all(NUMBER.fullmatch(cell) for cell in cells)
 
+    def __rich__(self) -> Table:
+        """Return the table as `rich.console.Console.print` shows it."""
+        return terminal_table(self)
+
 
 def terminal_table(data: DataTable) -> Table:
-    """Return a table of a report for the terminal."""
+    """Return a table of a report for the terminal, highlighted rows in bold."""
     table = Table(title=data.title, title_justify="left", min_width=len(data.title))
     for column, name in enumerate(data.header):
         table.add_column(name, justify="right" if data.is_numeric(column) else "left", overflow="fold")
-    for row in data.rows:
-        table.add_row(*row)
+    for number, row in enumerate(data.rows):
+        table.add_row(*row, style="bold" if number in data.highlighted else "")
     return table

@@ -1,4 +1,4 @@
-"""Prediction with a trained model: faces found, framed as in training, and passed through the network."""
+"""Prediction with a trained model: face detection, cropping and inference."""
 
 import lazy_loader as lazy
 

@@ -1,16 +1,18 @@
-"""Opening a trained model for prediction."""
+"""Loading of a trained model for prediction."""
 
 import weakref
 from pathlib import Path
 
 import torch
 
-from faceml.config import ConfigError, DetectedFaces, PredictConfig
-from faceml.landmarks import MediaPipeDetector, TiledDetector, find_model_bundle
+from faceml.config import ConfigError, PredictConfig
+from faceml.landmarks import DetectorOptions, TiledDetector, build_face_detection
 from faceml.prediction.predictor import FacePredictor
 from faceml.runs import BEST_MODEL_FILE
 from faceml.storage import is_tensor_file, place_below
 from faceml.training import load_trained_model
+
+MODEL_SUFFIX = ".pt"
 
 
 def load(
@@ -24,67 +26,72 @@ def load(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
 ) -> FacePredictor:
-    """Open a trained network for use.
+    """Load a trained network for prediction.
 
     Args:
         model: Run folder of `faceml train`, or its `best_model.pt`; a path or URI.
-        finds_faces: Look for faces, and show each to the network as it saw faces in training; otherwise each
-            image is taken for one face, whole.
-        max_faces: Most faces looked for in an image.
-        min_detection_confidence: Score from 0 to 1 below which there is no face.
-        zoom_levels: 1 looks at each image as a whole; each one more also at its parts, for smaller faces.
-        landmarker: MediaPipe's `face_landmarker.task`; by default it is looked for.
-        batch_size: Faces that the network sees at once.
-        device: Of the network.
+        finds_faces: Detect faces and crop each as in training; otherwise each whole image is used as one
+            face.
+        max_faces: Most faces detected in an image.
+        min_detection_confidence: Score from 0 to 1 below which a face is not reported.
+        zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
+        landmarker: MediaPipe's `face_landmarker.task`; by default it is searched for.
+        batch_size: Faces in a batch of the network.
+        device: Device of the network.
 
     Raises:
-        ConfigError: There is no such model, or it cannot be used; says why.
+        ConfigError: The model does not exist or cannot be used.
+    """
+    options = DetectorOptions(landmarker, max_faces, min_detection_confidence, zoom_levels)
+    return open_predictor(model, options if finds_faces else None, batch_size, device)
+
+
+def open_predictor(
+    model: str | Path,
+    detector: DetectorOptions | None,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+) -> FacePredictor:
+    """Load a trained network and open its face detector.
+
+    Args:
+        model: Run folder of `faceml train`, or its `best_model.pt`; a path or URI.
+        detector: Options of the face detector; None uses each whole image as one face.
+        batch_size: Faces in a batch of the network.
+        device: Device of the network.
+
+    Raises:
+        ConfigError: The model does not exist or cannot be used.
     """
     trained = load_trained_model(model_file(model))
-    if not finds_faces:
+    if detector is None:
         return FacePredictor(trained, None, batch_size, device)
-    single = MediaPipeDetector(find_model_bundle(landmarker), max_faces, min_detection_confidence)
-    detector = TiledDetector(single, zoom_levels, max_faces)
-    predictor = FacePredictor(trained, detector, batch_size, device)
-    detector.__enter__()
-    # Given back with the predictor, or at the interpreter's end.
-    weakref.finalize(predictor, detector.__exit__, None, None, None)
+    tiled = TiledDetector(detector.create_detector(), detector.zoom_levels, detector.max_faces)
+    predictor = FacePredictor(trained, tiled, batch_size, device)
+    tiled.__enter__()
+    # Released with the predictor, or at the exit of the interpreter.
+    weakref.finalize(predictor, tiled.__exit__, None, None, None)
     return predictor
 
 
 def model_file(model: str | Path) -> str:
-    """Return the place of a model, given its own or that of its run folder.
+    """Return the location of a model's file, given the file or its run folder.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: The file does not exist.
     """
     place = str(model)
     file = place if place.endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
     if not is_tensor_file(file):
-        raise ConfigError(
-            f"model: there is no {file}. Name the run folder of a `faceml train` that has ended."
-        )
+        raise ConfigError(f"model: there is no {file}. Give the run folder of a completed `faceml train`.")
     return file
 
 
-MODEL_SUFFIX = ".pt"
-
-
 def build_predictor(config: PredictConfig) -> FacePredictor:
-    """Open the model.
+    """Build the predictor of a configuration.
 
     Raises:
-        ConfigError: It cannot be used.
+        ConfigError: The model cannot be used.
     """
-    faces, device = config.faces, "cuda" if config.use_gpu else "cpu"
-    if not isinstance(faces, DetectedFaces):
-        return load(config.model, finds_faces=False, batch_size=config.batch_size, device=device)
-    return load(
-        config.model,
-        max_faces=faces.max_faces,
-        min_detection_confidence=faces.min_detection_confidence,
-        zoom_levels=faces.zoom_levels,
-        landmarker=faces.model_path,
-        batch_size=config.batch_size,
-        device=device,
-    )
+    device = "cuda" if config.use_gpu else "cpu"
+    return open_predictor(config.model, build_face_detection(config.faces), config.batch_size, device)

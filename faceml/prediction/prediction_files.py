@@ -1,4 +1,4 @@
-"""Predictions as JSON lines and as Parquet.
+"""Files of predictions: JSON lines and Parquet.
 
 Shape letters: L landmarks, D embedding dimensions, E expressions.
 """
@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceml.datasets import EXPRESSIONS
-from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.storage import AtomicPath
+from faceml.prediction.results import ImagePrediction
+from faceml.storage import atomic_file
 from faceml.tables import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
 
 ROWS_PER_GROUP = 500
@@ -22,15 +22,15 @@ ROWS_PER_GROUP = 500
 def write_predictions(
     predictions: Iterable[ImagePrediction], file: Path, num_landmarks: int, embedding_dim: int
 ) -> None:
-    """Write a line or row for each image as it comes, whole or not at all.
+    """Write a line or row for each image; the file appears only when it is complete.
 
     Args:
-        predictions: Of any number of images.
+        predictions: Predictions of any number of images.
         file: Parquet if it ends in `.parquet`, else JSON lines.
         num_landmarks: L.
         embedding_dim: D.
     """
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         if file.suffix == ".parquet":
             _write_parquet(predictions, partial, prediction_schema(num_landmarks, embedding_dim))
         else:
@@ -39,14 +39,14 @@ def write_predictions(
 
 
 def write_lines(predictions: Iterable[ImagePrediction], lines: IO[str]) -> None:
-    """Write a JSON object on a line for each image, as soon as it is there."""
+    """Write a line with a JSON object for each image, as soon as it is predicted."""
     for prediction in predictions:
         lines.write(json.dumps(prediction.as_plain(), ensure_ascii=False) + "\n")
         lines.flush()
 
 
 def prediction_schema(num_landmarks: int, embedding_dim: int) -> pa.Schema:
-    """Return the schema of a Parquet file of predictions: a row for each image, in it a list of faces."""
+    """Return the schema of a Parquet file of predictions, a row with a list of faces for each image."""
     face = pa.struct(
         [
             ("box", pa.list_(pa.float32(), 4)),
@@ -65,38 +65,15 @@ def prediction_schema(num_landmarks: int, embedding_dim: int) -> pa.Schema:
 
 
 def prediction_table_schema(num_landmarks: int, embedding_dim: int, metadata: dict[str, str]) -> pa.Schema:
-    """Return the schema of a table of predictions, which is completed as a landmark table is.
+    """Return the schema of a table of predictions, whose images are listed as in a landmark table.
 
     Args:
         num_landmarks: L.
         embedding_dim: D.
-        metadata: From `faceml.tables.schema.table_metadata`.
+        metadata: Metadata of `faceml.tables.schema.table_metadata`.
     """
     faces = prediction_schema(num_landmarks, embedding_dim).field("faces")
     return pa.schema([*ID_FIELDS, *SIZE_FIELDS, faces, *FILE_FIELDS], metadata=metadata)
-
-
-def prediction_row(prediction: ImagePrediction) -> dict[str, Any]:
-    """Return what is said of an image as a row, without its name."""
-    return {
-        "status": prediction.status,
-        "width": prediction.width or None,
-        "height": prediction.height or None,
-        "faces": [_face_row(face) for face in prediction.faces],
-    }
-
-
-def _face_row(face: FacePrediction) -> dict[str, Any]:
-    return {
-        "box": face.box,
-        "expression": face.expression,
-        "probabilities": face.probabilities,
-        "landmarks": face.landmarks.ravel(),
-        "yaw_deg": face.pose.yaw_deg if face.pose else None,
-        "pitch_deg": face.pose.pitch_deg if face.pose else None,
-        "roll_deg": face.pose.roll_deg if face.pose else None,
-        "embedding": face.embedding,
-    }
 
 
 def _write_parquet(predictions: Iterable[ImagePrediction], file: Path, schema: pa.Schema) -> None:
@@ -106,7 +83,7 @@ def _write_parquet(predictions: Iterable[ImagePrediction], file: Path, schema: p
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         rows: list[dict[str, Any]] = []
         for prediction in predictions:
-            rows.append({"image": prediction.image} | prediction_row(prediction))
+            rows.append({"image": prediction.image} | prediction.as_row())
             if len(rows) == ROWS_PER_GROUP:
                 write(rows)
                 rows = []

@@ -1,4 +1,4 @@
-"""A trained network at work on images of any size with any number of faces.
+"""Prediction with a trained network on images of any size with any number of faces.
 
 Shape letters: B images of a batch, H and W of an image.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from faceml.config import ConfigError
-from faceml.images import Box, DecodedImage, DecodeLimits, RgbImage, crop, decode_image, decode_reduced
+from faceml.images import Box, DecodedImage, DecodeLimits, RgbImage, decode_image, decode_reduced
 from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, select_points
 from faceml.prediction.results import FacePrediction, ImagePrediction
 from faceml.storage import StorageFolder, is_uri, split_place
@@ -22,45 +22,44 @@ from faceml.tables import LandmarkSet, Status
 from faceml.training import TrainedModel
 
 Image = str | Path | bytes | RgbImage
-"""The path or URI of a file, its content, or uint8 RGB of shape (H, W, 3)."""
+"""Path or URI of a file, encoded bytes, or uint8 RGB of shape (H, W, 3)."""
 
 Item = TypeVar("Item")
 
 
-class _SeenFace(NamedTuple):
-    """A face as the network gets it: uint8 of shape (3, S, S) for the network's side S."""
+class _PreparedFace(NamedTuple):
+    """A face crop, resized to uint8 of shape (3, S, S) for the network's input side S."""
 
     box: Box
-    square: Tensor
+    pixels: Tensor
     pose: HeadPose | None
 
 
-class SeenImage(NamedTuple):
-    """An image whose faces are found, before the network has seen them."""
+class PreparedImage(NamedTuple):
+    """An image and its face crops, ready for the network."""
 
     name: str
     status: Status
     width: int
     height: int
-    faces: list[_SeenFace]
+    faces: list[_PreparedFace]
 
 
 class FacePredictor:
-    """Say what a network sees in images.
+    """Predict expression, landmarks, head pose and embedding of the faces in images.
 
     Args:
-        trained: The network, its preprocessing and the framing of its training's faces.
-        detector: An opened one that finds the faces; None takes each whole image for one face, framed as in
-            training.
-        batch_size: Faces that the network sees at once.
-        device: Of the network.
+        trained: The network, its preprocessing and the framing of faces in training.
+        detector: Opened face detector; None uses each whole image as one face, framed as in training.
+        batch_size: Faces in a batch of the network.
+        device: Device of the network.
 
     Attributes:
         decode_s: Seconds spent on decoding so far.
         detect_s: Seconds spent in the detector and the network so far.
 
     Raises:
-        ConfigError: Faces are to be found, and the model does not say how they are framed.
+        ConfigError: Faces are to be detected, but the model has no framing.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class FacePredictor:
     ) -> None:
         if detector is not None and trained.framing is None:
             raise ConfigError(
-                "model: was trained by a faceml that did not note how faces lie in their images. Train it "
-                "anew, or take each whole image for one face: --set faces.kind=whole"
+                "model: was trained by an earlier version of faceml, which did not store the framing of "
+                "faces. Train it again, or use each whole image as one face: --set faces.kind=whole"
             )
         self._trained = trained
         self._model = trained.model.to(device)
@@ -84,38 +83,42 @@ class FacePredictor:
 
     @property
     def landmark_set(self) -> LandmarkSet:
-        """The points that it places."""
+        """Landmarks that the network predicts."""
         return self._trained.landmark_set
 
     @property
     def embedding_dim(self) -> int:
-        """Width of embeddings."""
+        """Dimension of the embeddings."""
         return self._trained.model.expression_head.in_features
 
     def predict(self, images: Iterable[Image]) -> list[ImagePrediction]:
-        """Return what is said of each image, in their order.
+        """Predict images.
 
-        Of a file that cannot be read or decoded the status says so.
+        Args:
+            images: Paths, URIs, encoded bytes or pixels.
+
+        Returns:
+            One prediction for each image, in order; the status tells if a file cannot be read or decoded.
         """
         return list(self.stream(images))
 
     def stream(self, images: Iterable[Image]) -> Iterator[ImagePrediction]:
-        """Yield what is said of each image, in their order, so that there may be any number."""
+        """Yield one prediction for each image, in order; for any number of images."""
         for chunk in _chunks(enumerate(images), self._batch_size):
-            yield from self.tell([self._open(image, number) for number, image in chunk])
+            yield from self.predict_prepared([self._prepare(image, number) for number, image in chunk])
 
-    def look(self, name: str, content: bytes | RgbImage | Status) -> SeenImage:
-        """Decode an image and find its faces.
+    def detect(self, name: str, content: bytes | RgbImage | Status) -> PreparedImage:
+        """Decode an image and detect its faces.
 
         Args:
-            name: Of the image.
-            content: Encoded, or uint8 RGB of shape (H, W, 3), or why there is none.
+            name: Name of the image.
+            content: Encoded bytes, uint8 RGB of shape (H, W, 3), or the status of a file without content.
         """
         started_s = time.perf_counter()
         if isinstance(content, np.ndarray):
             decoded: DecodedImage | Status = DecodedImage(content, content.shape[1], content.shape[0])
         elif isinstance(content, bytes):
-            # Whole images are decoded as in training, so that the network says just what it said there.
+            # Whole images are decoded as in training, so that the predictions are the same.
             side_px = None if self._detector else self._trained.preprocessing.image_size
             decoded = decode_reduced(content, short_side_px=side_px)
         else:
@@ -123,19 +126,19 @@ class FacePredictor:
         decoded_s = time.perf_counter()
         self.decode_s += decoded_s - started_s
         if isinstance(decoded, str):
-            return SeenImage(name, decoded, 0, 0, [])
+            return PreparedImage(name, decoded, 0, 0, [])
         pixels, width, height = decoded.pixels, decoded.width, decoded.height
         if self._detector is None:
-            whole = _SeenFace(Box(0, 0, width, height), self._trained.preprocessing.resize(pixels), None)
-            return SeenImage(name, "ok", width, height, [whole])
-        found = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
+            whole = _PreparedFace(Box(0, 0, width, height), self._trained.preprocessing.resize(pixels), None)
+            return PreparedImage(name, "ok", width, height, [whole])
+        faces = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
         self.detect_s += time.perf_counter() - decoded_s
-        return SeenImage(name, "ok" if found else "no_face", width, height, found)
+        return PreparedImage(name, "ok" if faces else "no_face", width, height, faces)
 
-    def tell(self, seen: Sequence[SeenImage]) -> list[ImagePrediction]:
-        """Return what the network says of images that were looked at, in their order."""
+    def predict_prepared(self, images: Sequence[PreparedImage]) -> list[ImagePrediction]:
+        """Pass the faces of prepared images through the network; return predictions in order."""
         started_s = time.perf_counter()
-        said = self._ask(seen)
+        faces = self._run_network(images)
         self.detect_s += time.perf_counter() - started_s
         return [
             ImagePrediction(
@@ -143,50 +146,47 @@ class FacePredictor:
                 image.status,
                 image.width,
                 image.height,
-                tuple(next(said) for _ in image.faces),
+                tuple(next(faces) for _ in image.faces),
             )
-            for image in seen
+            for image in images
         ]
 
-    def _open(self, image: Image, number: int) -> SeenImage:
-        """Look at an image in whatever form it is given."""
-        name = str(image) if isinstance(image, str | Path) else str(number)
-        return self.look(name, image if isinstance(image, np.ndarray) else _content(image))
+    def _prepare(self, image: Image, index: int) -> PreparedImage:
+        name = str(image) if isinstance(image, str | Path) else str(index)
+        return self.detect(name, image if isinstance(image, np.ndarray) else _read_content(image))
 
     def decode(self, image: str | Path | bytes) -> RgbImage | Status:
-        """Read and decode an image as it is before faces are looked for, or say why there is none."""
-        data = _content(image)
+        """Read and decode an image; return its pixels or the status of a failure."""
+        data = _read_content(image)
         return decode_image(data) if isinstance(data, bytes) else data
 
-    def _frame(self, pixels: RgbImage, face: FaceObservation) -> _SeenFace:
+    def _frame(self, pixels: RgbImage, face: FaceObservation) -> _PreparedFace:
         points = select_points(face.mesh, self._trained.landmark_set)
         framing = self._trained.framing
-        assert framing is not None  # refused at the start
+        assert framing is not None  # checked in the constructor
         box = framing.box(points.astype(np.float64) * pixels.shape[1::-1])
-        square = self._trained.preprocessing.resize(crop(pixels, *box))
-        return _SeenFace(box, square, face.pose)
+        return _PreparedFace(box, self._trained.preprocessing.resize(box.crop(pixels)), face.pose)
 
     @torch.inference_mode()
-    def _ask(self, seen: Sequence[SeenImage]) -> Iterator[FacePrediction]:
-        """Show the network all faces of some images, and return what it says of them in their order."""
-        sizes = [(image.width, image.height) for image in seen for _ in image.faces]
-        faces = list(chain.from_iterable(image.faces for image in seen))
-        said: list[FacePrediction] = []
+    def _run_network(self, images: Sequence[PreparedImage]) -> Iterator[FacePrediction]:
+        """Return the predictions of all faces of some images, in order."""
+        sizes = [(image.width, image.height) for image in images for _ in image.faces]
+        faces = list(chain.from_iterable(image.faces for image in images))
+        predictions: list[FacePrediction] = []
         preprocessing = self._trained.preprocessing
         for batch in _chunks(zip(faces, sizes, strict=True), self._batch_size):
-            squares = torch.stack([face.square for face, _ in batch])
-            outputs = self._model(preprocessing.normalize(squares.to(self._device)))
+            pixels = torch.stack([face.pixels for face, _ in batch])
+            outputs = self._model(preprocessing.normalize(pixels.to(self._device)))
             parts = (outputs.logits.float().softmax(dim=1), outputs.landmarks, outputs.embedding)
             arrays = [values.float().cpu().numpy() for values in parts]
             for (face, size), probabilities, points, embedding in zip(batch, *arrays, strict=True):
-                corners = face.box.place(np.array([[0.0, 0.0], [1.0, 1.0]]), *size).ravel()
-                placed = face.box.place(points, *size).astype(np.float32)
-                box = corners.astype(np.float32)
-                said.append(FacePrediction(box, probabilities, placed, embedding, face.pose))
-        return iter(said)
+                box = np.array(face.box.normalize(*size).corners, dtype=np.float32)
+                landmarks = face.box.place(points, *size).astype(np.float32)
+                predictions.append(FacePrediction(box, probabilities, landmarks, embedding, face.pose))
+        return iter(predictions)
 
 
-def _content(image: str | Path | bytes) -> bytes | Status:
+def _read_content(image: str | Path | bytes) -> bytes | Status:
     if isinstance(image, bytes):
         return image
     folder, name = split_place(image if is_uri(image) else Path(image).absolute())

@@ -11,5 +11,4 @@ from .findings import (
     assess_quality as assess_quality,
     read_quality as read_quality,
 )
-from .leakage import audit_leakage as audit_leakage
-from .overlap import NearPair as NearPair, Overlap as Overlap
+from .overlap import NearPair as NearPair, Overlap as Overlap, audit_leakage as audit_leakage

@@ -1,4 +1,4 @@
-"""Images that come twice: nearly the same ones in two tables, and identical ones under different labels.
+"""Duplicate images: near-duplicates of two tables, and identical files with different labels.
 
 Shape letters: N hashes of the first table, M of the second, P pairs.
 """
@@ -18,7 +18,7 @@ Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
 CANDIDATES_AT_ONCE = 1 << 21
-"""Bounds the memory of a comparison: some 40 bytes each."""
+"""Number of candidate pairs compared at once, which need about 40 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class NearDuplicates:
     """Pairs of images whose perceptual hashes differ in few bits.
 
     Attributes:
-        first: int64 of shape (P,), rows of the first table: the closest pairs come first, and among those
-            that are equally close every two hash values have their turn before any have another.
-        second: int64 of shape (P,), the rows that they are paired with.
-        distance: uint8 of shape (P,), bits that differ.
-        total: Number of all pairs, listed or not.
+        first: int64 of shape (P,), rows of the first table. The closest pairs come first; among equally close
+            ones every pair of hash values comes once before any comes again.
+        second: int64 of shape (P,), rows of the second table.
+        distance: uint8 of shape (P,), Hamming distances in bits.
+        total: Number of all pairs, including those not listed.
         in_first: bool of shape (N,), whether a row is part of any pair, listed or not.
         in_second: bool of shape (M,), the same for the second table.
     """
@@ -48,17 +48,17 @@ def near_duplicates(
 ) -> NearDuplicates:
     """Find all pairs of hashes within a Hamming distance, exactly.
 
-    The bits are cut into n segments. Two hashes that differ in d bits agree in n − d segments at least, so
-    that only those which agree in some choice of n − d need comparing (Manku, Jain & Das Sarma 2007,
+    The bits are divided into n segments. Two hashes that differ in d bits agree in at least n − d segments,
+    so only hashes that agree in some choice of n − d segments are compared (Manku, Jain & Das Sarma 2007,
     "Detecting near-duplicates for web crawling", section 3). Each hash value is compared once, however many
-    images have it: flat pictures all hash to 0.
+    images have it: images of one colour all hash to 0.
 
     Args:
         first: uint64 of shape (N,).
         second: uint64 of shape (M,).
-        max_distance: Bits of 64 that may differ. The work grows steeply beyond 4.
-        most_pairs: Pairs listed. If there are more, hash values that many images share are cut first, all to
-            the same number of pairs.
+        max_distance: Maximum Hamming distance in bits of 64. The cost grows steeply beyond 4.
+        most_pairs: Maximum number of pairs listed. If there are more, pairs of hash values that many images
+            share are truncated first, all to the same number.
     """
     ours, theirs = _Images.by_hash(first), _Images.by_hash(second)
     hit_ours, hit_theirs = np.zeros(len(ours.hashes), dtype=bool), np.zeros(len(theirs.hashes), dtype=bool)
@@ -94,13 +94,13 @@ def near_duplicates(
 
 
 def conflicting_duplicates(table: pa.Table) -> list[tuple[str, ...]]:
-    """Find files with the same content in different folders: the same image under two labels.
+    """Find identical files in different folders, and so with different labels.
 
     Args:
-        table: With the columns `image_id`, `folder` and `content_sha256`. Rows without a hash are left out.
+        table: Table with `image_id`, `folder` and `content_sha256`. Rows without a digest are ignored.
 
     Returns:
-        For each content the images that have it, in the order of their names.
+        Groups of images with identical content, sorted by name.
     """
     known = table.filter(pc.is_valid(table["content_sha256"]))
     contents = known.group_by("content_sha256").aggregate([("folder", "count_distinct")])
@@ -112,7 +112,7 @@ def conflicting_duplicates(table: pa.Table) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class _Images:
-    """The images of a table by hash: those with `hashes[i]` are `rows[starts[i] : starts[i] + counts[i]]`."""
+    """Images of a table by hash: those with `hashes[i]` are `rows[starts[i] : starts[i] + counts[i]]`."""
 
     hashes: Hashes
     counts: Rows
@@ -126,28 +126,28 @@ class _Images:
 
 
 def _pairs_of_hashes(first: Hashes, second: Hashes, max_distance: int) -> Iterator[Rows]:
-    """Yield each pair of hash values once, as int64 of shape (3, P): distance, place in first, in second."""
-    # So many agreeing segments have a third of the bits or more: fewer are too common, more take more sorts.
+    """Yield each pair of hash values once, int64 of shape (3, P): distance, index in first, in second."""
+    # Segments with at least a third of the bits: fewer match too often, more need more sorts.
     agreeing = max(1, -(-max_distance // 2))
     number = max_distance + agreeing
-    # Neighbouring bits of a difference hash are correlated; apart, they tell more images apart.
+    # Neighbouring bits of a difference hash are correlated: interleaved segments are more selective.
     segments = [np.uint64(sum(1 << bit for bit in range(start, 64, number))) for start in range(number)]
     for chosen in combinations(range(number), agreeing):
         mask = reduce(np.bitwise_or, (segments[segment] for segment in chosen))
-        # A pair that agrees in more segments is met with every choice of them; only the first one counts.
-        passed_over = [segments[s] for s in range(chosen[-1]) if s not in chosen]
+        # A pair that agrees in more segments is found with every choice of them; only the first one is kept.
+        earlier = [segments[s] for s in range(chosen[-1]) if s not in chosen]
         for left, right in _agreeing(first, second, mask):
             difference = first[left] ^ second[right]
             distance = np.bitwise_count(difference)
             near = np.flatnonzero(distance <= max_distance)
-            for segment in passed_over:
+            for segment in earlier:
                 near = near[(difference[near] & segment) != 0]
             if len(near):
                 yield np.stack([distance[near], left[near], right[near]]).astype(np.int64)
 
 
 def _agreeing(first: Hashes, second: Hashes, mask: np.uint64) -> Iterator[tuple[Rows, Rows]]:
-    """Yield the places of all pairs that are equal under a mask, a bounded number at a time."""
+    """Yield the indices of all pairs that are equal under a mask, a bounded number at a time."""
     left, right = np.argsort(first & mask), np.argsort(second & mask)
     keys, other_keys = (first & mask)[left], (second & mask)[right]
     low = np.searchsorted(other_keys, keys, "left")
@@ -164,13 +164,13 @@ def _agreeing(first: Hashes, second: Hashes, mask: np.uint64) -> Iterator[tuple[
 
 
 def _ragged(counts: Rows) -> tuple[Rows, Rows]:
-    """Return for groups of `counts` members the group of each member, and its place in it from 0."""
+    """Return the group of each member of groups of `counts` members, and its index in the group."""
     group = np.repeat(np.arange(len(counts)), counts)
     return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _even_share(sizes: Rows, most: int) -> int:
-    """Return a bound of the sizes so that they add up to `most` at most, unless ones already exceed it."""
+    """Return a bound on sizes such that their sum is at most `most`; 1 if there is none."""
     share = most
     while share > 1 and np.minimum(sizes, share).sum() > most:
         share //= 2
@@ -178,5 +178,5 @@ def _even_share(sizes: Rows, most: int) -> int:
 
 
 def _ordered(columns: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Sort the columns of an array of shape (K, P) by their first element, then by the second, and so on."""
+    """Sort the columns of an array of shape (K, P) lexicographically."""
     return columns[:, np.lexsort(columns[::-1])]

@@ -1,4 +1,4 @@
-"""What is worth knowing of a landmark table before anything is trained on it."""
+"""Quality of a landmark table: head pose, duplicates, plausibility of the landmarks."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,13 +18,13 @@ from faceml.runs import QUALITY_FILE
 from faceml.tables import landmark_column, read_table
 
 NUM_LANDMARKS = 10
-"""The larger set shows more of what can be wrong."""
+"""Landmark set that is checked; the larger one reveals more errors."""
 MOST_LISTED = 10_000
-"""Pairs and groups of duplicates that are kept; more are only counted."""
+"""Maximum number of duplicate pairs and groups that are kept; all are counted."""
 
 ANGLES = {"yaw": "to the right", "pitch": "upwards", "roll": "clockwise"}
-"""Head pose, and where a positive angle points as the viewer sees it."""
-LARGEST_DISTANCE = 9999.0  # stands for infinity, which JSON does not know
+"""Angles of head pose and their positive directions, as seen by the viewer."""
+LARGEST_DISTANCE = 9999.0  # stands for infinity, which JSON cannot represent
 PERCENTILES = (5, 25, 50, 75, 95)
 TURNED_DEG = 30
 BIN_DEG, MOST_DEG = 5, 90
@@ -32,13 +32,13 @@ BIN_DEG, MOST_DEG = 5, 90
 
 @dataclass(frozen=True)
 class AngleSpread:
-    """How one angle of head pose is distributed.
+    """Distribution of one angle of head pose.
 
     Attributes:
         name: `yaw`, `pitch` or `roll`.
-        percentiles_deg: The 5th, 25th, 50th, 75th and 95th.
+        percentiles_deg: 5th, 25th, 50th, 75th and 95th percentile.
         turned: Share of the faces beyond ±30°.
-        counts: Faces for each 5° from −90° to 90°; what lies beyond is in the outermost.
+        counts: Histogram in bins of 5° from −90° to 90°; the outermost bins include larger angles.
     """
 
     name: str
@@ -49,7 +49,7 @@ class AngleSpread:
 
 @dataclass(frozen=True)
 class Implausible:
-    """An image, and how far its landmarks are from what is usual, see `implausibility`."""
+    """An image and the distance of its landmarks from the expected shape, see `implausibility`."""
 
     image_id: str
     distance: float
@@ -57,17 +57,17 @@ class Implausible:
 
 @dataclass(frozen=True)
 class ExtractionQuality:
-    """Findings over a landmark table.
+    """Findings about a landmark table.
 
     Attributes:
-        faces: Images with landmarks.
-        pose: Yaw, pitch and roll; nothing if there are no faces.
-        max_hash_distance: Bits of 64 in which near-duplicates differ, at most.
-        overlaps: With each other table.
-        num_conflicts: Files that lie in several folders.
+        faces: Number of images with landmarks.
+        pose: Distributions of yaw, pitch and roll; empty without faces.
+        max_hash_distance: Maximum Hamming distance of near-duplicates, bits of 64.
+        overlaps: Overlap with each other table.
+        num_conflicts: Number of files that are in several folders.
         conflicts: The images of each such file.
-        median_distance: Of the landmark sets from what is usual.
-        least_plausible: The landmark sets farthest from what is usual, the farthest first.
+        median_distance: Median distance of the landmarks from the expected shape.
+        least_plausible: Images with the largest distances, in descending order.
     """
 
     faces: int
@@ -80,12 +80,12 @@ class ExtractionQuality:
     least_plausible: tuple[Implausible, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `quality.json` holds."""
+        """Return the content of `quality.json`."""
         return asdict(self)
 
 
 def read_quality(run_folder: Path) -> ExtractionQuality | None:
-    """Read the `quality.json` of an extraction, None if there is none."""
+    """Read the `quality.json` of an extraction; None if it does not exist."""
     file = run_folder / QUALITY_FILE
     return TypeAdapter(ExtractionQuality).validate_json(file.read_bytes()) if file.is_file() else None
 
@@ -93,18 +93,18 @@ def read_quality(run_folder: Path) -> ExtractionQuality | None:
 def assess_quality(
     table: str | Path, other_tables: Sequence[str], max_hash_distance: int, least_plausible: int
 ) -> ExtractionQuality:
-    """Look for what may be wrong with a landmark table.
+    """Assess the quality of a landmark table.
 
     Args:
         table: Landmark table, a path or URI.
-        other_tables: Of the other splits, in which none of the images should be.
-        max_hash_distance: Bits of 64 in which the perceptual hashes of near-duplicates differ, at most.
-        least_plausible: Landmark sets to name.
+        other_tables: Tables of the other splits, which should not share images with this one.
+        max_hash_distance: Maximum Hamming distance of the perceptual hashes of near-duplicates, bits of 64.
+        least_plausible: Number of least plausible images to return.
 
     Raises:
         ConfigError: One of the tables cannot be read.
     """
-    # One after the other: neither has room for the other's columns on a table of ten million rows.
+    # Sequentially: the columns of both do not fit into memory together for tables of ten million rows.
     overlaps, conflicts = _duplicates(table, other_tables, max_hash_distance)
     return ExtractionQuality(
         max_hash_distance=max_hash_distance,
@@ -124,7 +124,7 @@ def _duplicates(
 
 
 def _landmarks(table: str | Path, least_plausible: int) -> dict[str, Any]:
-    """Return the findings on pose and shape, by the names that `ExtractionQuality` gives them."""
+    """Return the fields of `ExtractionQuality` on pose and shape."""
     column = landmark_column(NUM_LANDMARKS)
     rows = read_table(table, ["width", "height", column, *(f"{angle}_deg" for angle in ANGLES)])
     rows = rows.filter(pc.is_valid(rows[column]))
@@ -134,12 +134,12 @@ def _landmarks(table: str | Path, least_plausible: int) -> dict[str, Any]:
     distances = implausibility(points * size_px[:, None], np.stack(angles[:2], axis=1))
     farthest = np.argsort(-distances, kind="stable")[:least_plausible]
     names = rows["image_id"].take(pa.array(farthest)).to_pylist()
-    told = np.minimum(distances[farthest], LARGEST_DISTANCE).round(3).tolist()
+    rounded = np.minimum(distances[farthest], LARGEST_DISTANCE).round(3).tolist()
     return {
         "faces": rows.num_rows,
         "pose": tuple(map(_spread, ANGLES, angles)) if rows.num_rows else (),
         "median_distance": round(float(np.median(distances)), 3) if rows.num_rows else 0.0,
-        "least_plausible": tuple(map(Implausible, names, told)),
+        "least_plausible": tuple(map(Implausible, names, rounded)),
     }
 
 

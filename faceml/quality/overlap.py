@@ -1,18 +1,25 @@
-"""What two landmark tables have in common: an image of one split in another makes measurements too good."""
+"""Near-duplicates between two landmark tables, and the audit for leakage between splits."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceml.config import ConfigError, DataConfig
 from faceml.quality.duplicates import near_duplicates
 from faceml.tables import read_table
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 3
+"""Number of pairs named by the audit."""
 
 
 @dataclass(frozen=True)
 class NearPair:
-    """An image, one of the other table that nearly equals it, and the bits of their hashes that differ."""
+    """An image, its near-duplicate in the other table, and the Hamming distance of their hashes in bits."""
 
     image_id: str
     other_id: str
@@ -21,15 +28,15 @@ class NearPair:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What a table has in common with another one.
+    """Overlap of a table with another one.
 
     Attributes:
         table: The other table, a path or URI.
-        images: Images compared, here and there.
-        near: Those that have a near-duplicate in the other table, here and there.
-        identical: Images here that are there as the very same file.
-        num_pairs: Near-duplicate pairs in all.
-        pairs: The closest of them.
+        images: Number of images compared, in this and in the other table.
+        near: Number of images with a near-duplicate in the other table, for this and for the other table.
+        identical: Number of images of this table whose file is also in the other one.
+        num_pairs: Number of near-duplicate pairs.
+        pairs: The closest pairs.
     """
 
     table: str
@@ -41,7 +48,7 @@ class Overlap:
 
     @property
     def name(self) -> str:
-        """The last part of the other table's place."""
+        """Name of the other table: the last part of its path."""
         return self.table.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
@@ -49,10 +56,10 @@ def overlap_of(images: pa.Table, other_table: str | Path, max_hash_distance: int
     """Compare images with those of another table, by perceptual hash and by content.
 
     Args:
-        images: With `image_id`, `content_sha256` and `dhash`, from `decoded_images`.
-        other_table: A path or URI.
-        max_hash_distance: Bits of 64 in which the hashes of near-duplicates differ, at most.
-        most_pairs: Pairs named.
+        images: Table with `image_id`, `content_sha256` and `dhash`, from `decoded_images`.
+        other_table: Landmark table, a path or URI.
+        max_hash_distance: Maximum Hamming distance of near-duplicates, bits of 64.
+        most_pairs: Maximum number of pairs returned.
     """
     others = decoded_images(read_table(other_table, ["content_sha256", "dhash"]))
     found = near_duplicates(
@@ -72,11 +79,31 @@ def overlap_of(images: pa.Table, other_table: str | Path, max_hash_distance: int
 
 
 def decoded_images(rows: pa.Table) -> pa.Table:
-    """Drop what is no image: all empty files are equal, and it means nothing."""
+    """Drop rows that could not be decoded; empty files, for instance, are all identical."""
     return rows.filter(pc.is_valid(rows["dhash"]))
 
 
-def overlap_of_splits(train: str | Path, val: str | Path, max_hash_distance: int, most_pairs: int) -> Overlap:
-    """Compare the images of a validation table with those of the training table."""
-    images = decoded_images(read_table(val, ["content_sha256", "dhash"]))
-    return overlap_of(images, train, max_hash_distance, most_pairs)
+def audit_leakage(config: DataConfig) -> None:
+    """Search the training split for near-duplicates of validation images and log the result.
+
+    Raises:
+        ConfigError: There are near-duplicates, and `leakage.on_found` is `strict`.
+    """
+    leakage = config.leakage
+    if leakage.on_found == "ignore":
+        return
+    images = decoded_images(read_table(config.val.table, ["content_sha256", "dhash"]))
+    found = overlap_of(images, config.train.table, leakage.max_hash_distance, MOST_NAMED)
+    if not found.num_pairs:
+        logger.info("No validation image has a near-duplicate in the training split.")
+        return
+    pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
+    message = (
+        f"{found.near[0]} of {found.images[0]} validation images have a near-duplicate in the training split "
+        f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): validation metrics are optimistic."
+    )
+    if leakage.on_found == "strict":
+        raise ConfigError(
+            f"data.leakage.on_found: strict: {message} Remove them from one split, or set it to warn."
+        )
+    logger.warning("%s", message)

@@ -1,4 +1,4 @@
-"""How unlike the others a set of landmarks is: what a detector that went astray leaves behind.
+"""Plausibility of landmarks: distance of their shape from the shape expected for the head pose.
 
 Shape letters: N faces, L landmarks, D = 2L − 4 coordinates of a shape, P terms of head pose.
 """
@@ -13,36 +13,38 @@ Shapes = npt.NDArray[np.complex128]
 """Of shape (N, L): landmarks as complex numbers x + iy, centred and of size 1."""
 
 MOST_FITTED = 10_000
-"""Of 10 landmarks the model has some 350 parameters: more faces make it no better, only larger in memory."""
+"""Number of faces that the model is fitted to: for 10 landmarks it has about 350 parameters."""
 FACES_AT_ONCE = 1 << 13
 FITTED_SHARE = 0.9
-"""Of the faces that the model is fitted to, those most like the others: one in ten may be wrong."""
-CONCENTRATION_STEPS = 3  # more change the order no further; Rousseeuw & Van Driessen advise few as well
+"""Share of the sampled faces with the smallest distances that the model is fitted to again."""
+CONCENTRATION_STEPS = (
+    3  # further steps do not change the order; Rousseeuw & Van Driessen recommend few as well
+)
 
 
 def implausibility(points: npt.NDArray[np.floating], pose_deg: npt.NDArray[np.floating]) -> Floats:
-    """Return how far each set of landmarks is from what is usual for its head pose.
+    """Return the distance of each face's landmarks from the shape expected for its head pose.
 
-    It is the Mahalanobis distance of the shape, which has no position, size and in-plane rotation, from its
-    regression on yaw, pitch and their squares. Regression and covariance are fitted again to the faces with
-    the smallest distances, so that wrong landmarks do not make themselves usual (the concentration steps of
+    It is the Mahalanobis distance of the shape, without position, size and in-plane rotation, from its
+    regression on yaw, pitch and their squares. Regression and covariance are refitted to the faces with the
+    smallest distances, so that wrong landmarks do not bias them (the concentration steps of
     Rousseeuw & Van Driessen 1999, "A fast algorithm for the minimum covariance determinant estimator").
 
     Args:
-        points: Of shape (N, L, 2), L > 2, x and y in the same unit, such as px.
-        pose_deg: Of shape (N, 2), yaw and pitch; NaN counts as 0.
+        points: Landmarks of shape (N, L, 2), L > 2, x and y in the same unit, such as px.
+        pose_deg: Yaw and pitch of shape (N, 2), degrees; NaN is replaced by 0.
 
     Returns:
-        float64 of shape (N,), 0 or more; infinite where all points of a face coincide or one is not finite.
-        With very few faces all are alike.
+        float64 of shape (N,), at least 0; infinite where all points of a face coincide or one is not finite.
+        With very few faces all distances are nearly equal.
     """
     if not len(points):
         return np.zeros(0)
     sample = slice(None, None, -(-len(points) // MOST_FITTED))
-    usual = _fit(_shapes(points[sample]), _pose_terms(pose_deg[sample]))
+    model = _fit(_shapes(points[sample]), _pose_terms(pose_deg[sample]))
     return np.concatenate(
         [
-            usual.distances(
+            model.distances(
                 _shapes(points[start : start + FACES_AT_ONCE]),
                 _pose_terms(pose_deg[start : start + FACES_AT_ONCE]),
             )
@@ -52,14 +54,14 @@ def implausibility(points: npt.NDArray[np.floating], pose_deg: npt.NDArray[np.fl
 
 
 @dataclass(frozen=True)
-class _UsualShapes:
-    """Shapes as they depend on head pose.
+class _ShapeModel:
+    """Model of shapes in dependence on head pose.
 
     Attributes:
         mean: complex128 of shape (L,), centred and of size 1.
-        tangent: complex128 of shape (L, D / 2), an orthonormal basis of what differs from the mean.
-        coefficients: float64 of shape (P, D), of the regression on head pose.
-        whitening: float64 of shape (D, D); turns a residual into one whose length is its distance.
+        tangent: complex128 of shape (L, D / 2), orthonormal basis of the tangent space at the mean.
+        coefficients: float64 of shape (P, D), coefficients of the regression on head pose.
+        whitening: float64 of shape (D, D); the norm of a whitened residual is its distance.
     """
 
     mean: Shapes
@@ -74,38 +76,38 @@ class _UsualShapes:
         return np.where(np.isfinite(lengths), lengths, np.inf)
 
 
-def _fit(shapes: Shapes, pose: Floats) -> _UsualShapes:
+def _fit(shapes: Shapes, pose: Floats) -> _ShapeModel:
     sound = np.isfinite(shapes).all(axis=1)
     shapes, pose = shapes[sound], pose[sound]
-    usual = _fit_once(shapes, pose)
+    model = _fit_once(shapes, pose)
     for _ in range(CONCENTRATION_STEPS if len(shapes) else 0):
-        distances = usual.distances(shapes, pose)
+        distances = model.distances(shapes, pose)
         near = distances <= np.quantile(distances, FITTED_SHARE)
-        usual = _fit_once(shapes[near], pose[near])
-    return usual
+        model = _fit_once(shapes[near], pose[near])
+    return model
 
 
-def _fit_once(shapes: Shapes, pose: Floats) -> _UsualShapes:
+def _fit_once(shapes: Shapes, pose: Floats) -> _ShapeModel:
     # The full Procrustes mean: the leading eigenvector of the sum of z zᴴ (Kent 1994, "The complex Bingham
-    # distribution and shape analysis"). No scale, rotation or reflection has to be searched for in the plane.
+    # distribution and shape analysis"), which needs no iterative alignment in the plane.
     mean = np.linalg.eigh(shapes.T @ shapes.conj())[1][:, -1]
     frame = np.stack([np.ones_like(mean), mean], axis=1)
     tangent = np.linalg.qr(frame, mode="complete")[0][:, 2:]
     coordinates = _tangent_coordinates(shapes, mean, tangent)
     coefficients = np.asarray(np.linalg.lstsq(pose, coordinates, rcond=None)[0], dtype=np.float64)
     residuals = coordinates - pose @ coefficients
-    # As many residuals are added as there are coordinates, of the same size and in all directions alike: few
-    # faces give round, not flat clouds, which no covariance could be inverted for.
+    # Shrinkage towards a multiple of the identity, with the weight of as many residuals as coordinates: the
+    # covariance of few faces would be singular.
     added = np.square(residuals).mean() if len(residuals) else 0.0
     number = residuals.shape[1]
     covariance = (residuals.T @ residuals + number * added * np.eye(number)) / (len(residuals) + number)
     variances, axes = np.linalg.eigh(covariance)
-    smallest = np.finfo(np.float64).eps  # of faces that are all the same, whose size is 1
-    return _UsualShapes(mean, tangent, coefficients, axes / np.sqrt(variances + smallest))
+    smallest = np.finfo(np.float64).eps  # for identical faces; shapes have size 1
+    return _ShapeModel(mean, tangent, coefficients, axes / np.sqrt(variances + smallest))
 
 
 def _shapes(points: npt.NDArray[np.floating]) -> Shapes:
-    """Return landmarks without position and size; NaN where they have none."""
+    """Remove position and size from landmarks; NaN where the size is 0."""
     finite = np.where(np.isfinite(points), points, np.nan).astype(np.float64)
     shapes: Shapes = finite[..., 0] + 1j * finite[..., 1]
     shapes -= shapes.mean(axis=1, keepdims=True)
@@ -116,7 +118,7 @@ def _shapes(points: npt.NDArray[np.floating]) -> Shapes:
 
 
 def _tangent_coordinates(shapes: Shapes, mean: Shapes, tangent: Shapes) -> Floats:
-    """Turn shapes to the mean and return their differences from it, float64 of shape (N, D).
+    """Rotate shapes to the mean and return their differences from it, float64 of shape (N, D).
 
     They are the partial Procrustes tangent coordinates of Dryden & Mardia 2016, "Statistical Shape Analysis".
     """

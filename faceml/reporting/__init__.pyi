@@ -1,5 +1,8 @@
 from .evaluation.classes import classes_table as classes_table, scores_line as scores_line
-from .evaluation.misclassified import mistake_tiles as mistake_tiles, probabilities_of as probabilities_of
+from .evaluation.misclassified import (
+    misclassified_tiles as misclassified_tiles,
+    predicted_probabilities as predicted_probabilities,
+)
 from .evaluation.model_card import model_card as model_card
 from .evaluation.model_comparison import (
     compare_models as compare_models,
@@ -9,9 +12,10 @@ from .evaluation.report import (
     EvaluationFindings as EvaluationFindings,
     evaluation_chapter as evaluation_chapter,
 )
-from .export.report import export_chapter as export_chapter, export_summary as export_summary
-from .export.tables import (
+from .export.report import (
     checks_line as checks_line,
+    export_chapter as export_chapter,
+    export_summary as export_summary,
     files_table as files_table,
     quantization_table as quantization_table,
 )
@@ -29,9 +33,9 @@ from .provenance import provenance as provenance
 from .recognition.diagnosis import diagnose_recognition as diagnose_recognition
 from .recognition.report import (
     VERIFICATION_ACCURACY as VERIFICATION_ACCURACY,
-    recognition_answer as recognition_answer,
     recognition_chapter as recognition_chapter,
     recognition_table as recognition_table,
+    verification_line as verification_line,
 )
 from .recognition.study import (
     ArmRun as ArmRun,
@@ -48,7 +52,10 @@ from .search.tables import (
     group_leaderboard_table as group_leaderboard_table,
     leaderboard_table as leaderboard_table,
 )
-from .training.diagnosis import Doctor as Doctor, diagnose as diagnose
+from .training.diagnosis import (
+    TrainingDiagnosis as TrainingDiagnosis,
+    diagnose_multitask as diagnose_multitask,
+)
 from .training.plan import (
     FirstEstimate as FirstEstimate,
     build_training_plan as build_training_plan,

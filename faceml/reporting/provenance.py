@@ -1,30 +1,62 @@
-"""Where a model and what it was measured on come from: enough to tell whether one has the same."""
+"""Provenance of models and data: places, settings, versions, and SHA-256 digests of files and images."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import faceml
-from faceml.config import EvaluateConfig
-from faceml.reporting.data_digest import content_digest
+from faceml.config import DataConfig, EvaluateConfig, RecognitionDataConfig
 from faceml.storage import StorageFolder, split_place
-from faceml.tables import table_metadata_of
-from faceml.training import TrainedModel
+from faceml.tables import read_table, table_metadata_of
 
 DETECTOR_KEYS = ("name", "version", "model_sha256")
 
 Facts = list[tuple[str, str]]
+"""Pairs of a name and a value."""
+
+
+def content_digest(table: str) -> str:
+    """Return one SHA-256 over the digests of a table's images, independent of their names and order.
+
+    Empty if the table has no digests.
+    """
+    digests = read_table(table, ["content_sha256"])["content_sha256"].drop_null().combine_chunks()
+    if not len(digests):
+        return ""
+    # Sorted in the Arrow buffer: Python objects for millions of rows would take more time and memory.
+    held = np.frombuffer(digests.buffers()[1], dtype="S32")[digests.offset :][: len(digests)]
+    return hashlib.sha256(np.sort(held).tobytes()).hexdigest()
+
+
+def training_data_facts(title: str, data: DataConfig | RecognitionDataConfig) -> Facts:
+    """Return the tables of a training with the digests of their images, for the chapter `title`."""
+    return [
+        data_fact(f"{title}: training table", data.train.table),
+        data_fact(f"{title}: validation table", data.val.table),
+    ]
+
+
+def data_fact(name: str, table: str) -> tuple[str, str]:
+    """Return the place of a table with the digest of its images.
+
+    Args:
+        name: Name of the fact.
+        table: Landmark table, a path or URI.
+    """
+    return name, f"{table}; SHA-256 of its images at report time: {content_digest(table) or 'unknown'}"
 
 
 class Provenance(NamedTuple):
-    """Of a model and of the split that it was measured on.
+    """Provenance of a model and of the split that it was evaluated on.
 
     Attributes:
-        name: Of the model: that of its run folder.
+        name: Name of the model's run folder.
         facts: Pairs of a name and a value.
         split: Place of the split's table.
-        was_chosen_on_it: Whether the best epoch was chosen on the same split.
+        was_chosen_on_it: Whether the best epoch was selected on the same split.
     """
 
     name: str
@@ -33,43 +65,48 @@ class Provenance(NamedTuple):
     was_chosen_on_it: bool
 
 
-def provenance(config: EvaluateConfig, trained: TrainedModel) -> Provenance:
-    """Return what an evaluation knows of both."""
+def provenance(config: EvaluateConfig, trained_with: Mapping[str, Any]) -> Provenance:
+    """Return the provenance of an evaluated model and of its split.
+
+    Args:
+        config: Configuration of the evaluation.
+        trained_with: Configuration of the training, from the model's file.
+    """
     folder, _ = split_place(config.model)
     return Provenance(
         name=split_place(folder)[1],
-        facts=[*_of_model(config.model, trained.config), *_of_split(config.data.table)],
+        facts=[*_model_facts(config.model, trained_with), *_split_facts(config.data.table)],
         split=config.data.table,
-        was_chosen_on_it=_setting(trained.config, "data.val.table") == config.data.table,
+        was_chosen_on_it=_setting(trained_with, "data.val.table") == config.data.table,
     )
 
 
-def _of_model(place: str, config: Mapping[str, Any]) -> Facts:
+def _model_facts(place: str, config: Mapping[str, Any]) -> Facts:
     folder, name = split_place(place)
     content = StorageFolder(folder).read(name, follow_links=True)
-    digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else "not known"
+    digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else "unknown"
     settings = {
-        "Network": "model.backbone",
-        "Started from": "model.weights",
-        "Side of its images, px": "data.image_size",
-        "Trained on": "data.train.table",
-        "Best epoch chosen on": "data.val.table",
-        "Epochs at most": "training.epochs",
-        "Weighting of its tasks": "weighting.kind",
+        "Backbone": "model.backbone",
+        "Initial weights": "model.weights",
+        "Input size, px": "data.image_size",
+        "Training table": "data.train.table",
+        "Best epoch selected on": "data.val.table",
+        "Maximum epochs": "training.epochs",
+        "Task weighting": "weighting.kind",
         "Seed": "seed",
     }
     facts = [(what, _setting(config, key)) for what, key in settings.items()]
-    return [("Model", place), ("SHA-256 of its file", digest), *((what, v) for what, v in facts if v)]
+    return [("Model", place), ("SHA-256 of the model file", digest), *((what, v) for what, v in facts if v)]
 
 
-def _of_split(table: str) -> Facts:
+def _split_facts(table: str) -> Facts:
     metadata = table_metadata_of(table)
     detector = json.loads(metadata["faceml.detector"])
     return [
-        ("Measured on", table),
-        ("SHA-256 of its images", content_digest(table) or "not known"),
-        ("Landmarks by", " ".join(str(detector[key]) for key in DETECTOR_KEYS if detector.get(key))),
-        ("faceml", f"{faceml.__version__}; the table was made by {metadata['faceml.version']}"),
+        ("Evaluated on", table),
+        ("SHA-256 of its images", content_digest(table) or "unknown"),
+        ("Landmark detector", " ".join(str(detector[key]) for key in DETECTOR_KEYS if detector.get(key))),
+        ("faceml", f"{faceml.__version__}; version that wrote the table: {metadata['faceml.version']}"),
     ]
 
 

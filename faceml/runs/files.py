@@ -1,10 +1,15 @@
-"""The files of a run folder: their names, and reading and writing those that need nothing but this."""
+"""Names of the files in a run folder, and functions to read and write their records."""
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from faceml.storage import write_text
+from faceml.storage import StorageFolder, write_text
+
+if TYPE_CHECKING:
+    from faceml.metrics import ConfusionMatrix
+    from faceml.training import Metrics, NonFiniteStep
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
@@ -22,32 +27,51 @@ BROKEN_STEPS_FOLDER = "broken_steps"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a run folder, in the order of their epochs; none if there are none yet."""
+    """Return the records of a run folder in the order of their epochs; an empty list if it has none."""
     file = path / METRICS_FILE
     return parse_metrics(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
 def parse_metrics(text: str) -> list[dict[str, Any]]:
-    """Return the records that `metrics.jsonl` holds."""
+    """Return the records in the text of `metrics.jsonl`."""
     return [json.loads(line) for line in text.splitlines()]
 
 
 def write_metrics(records: list[dict[str, Any]], path: Path) -> None:
-    """Write `metrics.jsonl`, one record on each line, into a run folder."""
+    """Write `metrics.jsonl`, one record per line, into a folder."""
     write_text(path / METRICS_FILE, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def write_config(text: str, path: Path) -> None:
-    """Write `config.yaml`, the resolved configuration, into a run folder."""
-    write_text(path / CONFIG_FILE, text)
+def epoch_record(epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> dict[str, Any]:
+    """Return the record of an epoch, ready for JSON.
+
+    JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
+    """
+    values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    counts = {CONFUSION: confusion.counts.tolist()} if confusion else {}
+    return {"epoch": epoch, **values, **counts}
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """Return `summary.json` of a run folder."""
+    """Return the content of `summary.json` in a run folder."""
     found: dict[str, Any] = json.loads((path / SUMMARY_FILE).read_text(encoding="utf-8"))
     return found
 
 
-def write_summary(summary: dict[str, Any], path: Path) -> None:
-    """Write `summary.json`, what a script reads of a run, into a run folder."""
-    write_text(path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+def write_nonfinite_step(record: "NonFiniteStep", rank: int, folder: StorageFolder) -> None:
+    """Write the image ids and losses of a step whose gradient is not finite.
+
+    Args:
+        record: The step on one worker.
+        rank: Rank of that worker.
+        folder: Run folder, which every worker can reach.
+    """
+    content = {
+        "epoch": record.epoch,
+        "step": record.step,
+        "rank": rank,
+        "metrics": {name: str(value) for name, value in record.metrics.items()},  # JSON has no NaN
+        "image_ids": record.image_ids,
+    }
+    name = f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
+    folder.write(f"{BROKEN_STEPS_FOLDER}/{name}", (json.dumps(content, indent=2) + "\n").encode())

@@ -1,99 +1,230 @@
-"""The folder of a run's results, written by one process as results come in."""
+"""Run folder: the results of one job, on this machine or in a store."""
 
+import hashlib
 import json
-import math
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tensorboardX import SummaryWriter
+import pyarrow as pa
 
-from faceml.metrics import ConfusionMatrix
-from faceml.runs.files import BROKEN_STEPS_FOLDER, CONFIG_FILE, CONFUSION, read_metrics, write_metrics
-from faceml.storage import StorageFolder
-from faceml.training import Metrics, NonFiniteStep
+from faceml.config import ConfigError, load_yaml
+from faceml.page import Report, write_report
+from faceml.runs.files import (
+    CONFIG_FILE,
+    REPORT_FILE,
+    SUMMARY_FILE,
+    epoch_record,
+    read_metrics,
+    write_metrics,
+)
+from faceml.storage import StorageFolder, split_place, translate_outage, user_cache, write_text
 
+if TYPE_CHECKING:
+    from faceml.metrics import ConfusionMatrix
+    from faceml.training import Metrics
 
-def write_nonfinite_step(record: NonFiniteStep, rank: int, folder: StorageFolder) -> None:
-    """Write the faces and losses of a step whose gradient is not finite.
+LOCATIONS = ("run.folder", "storage", "train.storage", "recognition.storage")
+"""Settings of any job that locate its folders, which may have been moved between two starts."""
 
-    Args:
-        record: Of one worker.
-        rank: Of that worker.
-        folder: Of the run, which all workers reach.
-    """
-    content = {
-        "epoch": record.epoch,
-        "step": record.step,
-        "rank": rank,
-        "metrics": {name: str(value) for name, value in record.metrics.items()},  # JSON has no NaN
-        "image_ids": record.image_ids,
-    }
-    name = f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
-    folder.write(f"{BROKEN_STEPS_FOLDER}/{name}", (json.dumps(content, indent=2) + "\n").encode())
-
-
-def epoch_record(epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> dict[str, Any]:
-    """Return the record of an epoch as JSON can have it."""
-    # JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
-    values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-    counts = {CONFUSION: confusion.counts.tolist()} if confusion else {}
-    return {"epoch": epoch, **values, **counts}
+LOGGING = ("logging", "train.logging", "recognition.logging")
+"""Settings of any job for its log."""
 
 
 class RunFolder:
-    """Keep the records of a run, one for each evaluation, as JSON lines and TensorBoard events.
+    """Write the results of a job; `config.yaml` opens a run and `report.html` completes it.
 
-    TensorBoard shows the configuration as a text, and an epoch that is trained again only once.
+    A folder on this machine is written in place. A folder in a store has a local working copy: entering the
+    context downloads the folder; `push`, and leaving the context without an error, uploads the files that
+    changed. The store is authoritative: whatever an interrupted job left in the working copy is deleted. Only
+    files directly in the folder are synchronised; subfolders, such as that of the checkpoints, are not.
+
+    Files are written whole or not at all. Epochs go to `metrics.jsonl` and to TensorBoard event files.
 
     Args:
-        path: Made if it is not there; records of an interrupted run in it are kept.
+        place: Path or URI of the run folder.
+        path: Folder for the working copy if the run folder is in a store; by default in the user's cache.
+
+    Attributes:
+        folder: The run folder itself, wherever it is.
+        path: Local folder to write files into: the run folder or its working copy.
+        records: Metrics of the epochs so far, available within the context.
+
+    Raises:
+        ConfigError: `place` is an invalid URI.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.records = read_metrics(path)
-        self._events: Any = None  # until the first epoch
+    def __init__(self, place: str | Path, path: Path | None = None) -> None:
+        self.folder = StorageFolder(place)
+        uri = self.folder.uri
+        self.path = Path(uri) if self.folder.is_local else path or _cached_copy(uri)
+        self.records: list[dict[str, Any]] = []
+        self._in_store = dict[str, tuple[int, int]]()
+        self._events: Any = None  # opened at the first epoch
+
+    @property
+    def place(self) -> str:
+        """Absolute path or URI of the run folder."""
+        return self.folder.uri
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the working copy holds a report, which a job writes last."""
+        return (self.path / REPORT_FILE).is_file()
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """Content of `config.yaml`; None if there is no such file, empty if it holds no mapping."""
+        file = self.path / CONFIG_FILE
+        if not file.is_file():
+            return None
+        raw = load_yaml(file.read_text(encoding="utf-8"))
+        return raw if isinstance(raw, dict) else {}
 
     def __enter__(self) -> Self:
+        """Fetch the folder.
+
+        Raises:
+            ConfigError: The store refuses access.
+            StoppedError: The store cannot be reached.
+        """
+        self.fetch()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close_events()
+        if error is None:
+            self.push()
 
-    def add(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
-        """Add the record of an epoch; it replaces records from this epoch on, which a resume repeats."""
-        kept = [record for record in self.records if record["epoch"] < epoch]
-        self._replace([*kept, epoch_record(epoch, metrics, confusion)])
+    def fetch(self) -> None:
+        """Replace the working copy by the content of the store; a local folder stays as it is.
 
-    def go_back(self, records: list[dict[str, Any]]) -> None:
-        """Go back to the records of the checkpoint that training goes on from.
-
-        Later ones are of epochs to be trained again, and one that is missing was lost on its way here.
+        Raises:
+            ConfigError: The store refuses access.
+            StoppedError: The store cannot be reached.
         """
-        self._replace(records)
+        if not self.folder.is_local:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.path.mkdir(parents=True)
+            with translate_outage(self.place):
+                for name in self.folder.files():
+                    content = self.folder.read(name)
+                    if isinstance(content, bytes):
+                        (self.path / name).write_bytes(content)
+                        self._in_store[name] = _version(self.path / name)
+        self.records = read_metrics(self.path)
 
-    def _replace(self, records: list[dict[str, Any]]) -> None:
-        if records == self.records:
+    def push(self) -> None:
+        """Upload the files that changed since the last call, the report last.
+
+        Raises:
+            ConfigError: The store refuses access.
+            StoppedError: The store cannot be reached.
+        """
+        if self.folder.is_local:
             return
+        files = sorted(self.path.glob("[!.]*"), key=lambda file: (file.name == REPORT_FILE, file.name))
+        with translate_outage(self.place):
+            for file in filter(Path.is_file, files):
+                version = _version(file)
+                if self._in_store.get(file.name) != version:
+                    put_file(file, self.folder, file.name)
+                    self._in_store[file.name] = version
+
+    def remove(self, *names: str) -> None:
+        """Remove files from the run folder and its working copy; missing files are ignored.
+
+        Raises:
+            ConfigError: The store refuses access.
+            StoppedError: The store cannot be reached.
+        """
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+            if self._in_store.pop(name, None) is not None:
+                with translate_outage(self.place):
+                    self.folder.delete(name)
+
+    def begin(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
+        """Start a new run or resume an unfinished one: write and push `config.yaml`.
+
+        Args:
+            config: Resolved configuration of the job as YAML.
+            may_change: Dotted keys of the settings and sections in which an unfinished run may differ.
+            may_be_finished: Whether a finished run may be extended.
+
+        Raises:
+            ConfigError: The folder holds a finished run, or an unfinished one with another configuration.
+            StoppedError: The store cannot be reached.
+        """
+        if self.is_finished and not may_be_finished:
+            raise ConfigError(
+                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it."
+            )
+        before = self.config
+        if before is not None:
+            changed = changed_keys(before, load_yaml(config), [*may_change, *LOCATIONS, *LOGGING])
+            if changed:
+                raise ConfigError(
+                    f"run.folder: {self.place} holds an unfinished run with another {', '.join(changed)}. "
+                    "Choose another folder, or use its config.yaml to go on."
+                )
+        self.write_config(config)
+        self.push()
+
+    def write_config(self, config: str) -> None:
+        """Write the resolved configuration to `config.yaml`."""
+        write_text(self.path / CONFIG_FILE, config)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write the results for scripts to `summary.json`."""
+        write_text(self.path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+
+    def finish(self, report: Report) -> None:
+        """Write the results for people to `report.html`, and push all files.
+
+        Raises:
+            ConfigError: The store refuses access.
+            StoppedError: The store cannot be reached.
+        """
+        self._close_events()
+        write_report(report, self.path / REPORT_FILE)
+        self.push()
+
+    def add_epoch(self, epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> None:
+        """Write and push the record of an epoch; after a resume it replaces the records from it on."""
+        kept = [record for record in self.records if record["epoch"] < epoch]
+        self.restore_records([*kept, epoch_record(epoch, metrics, confusion)])
+
+    def restore_records(self, records: list[dict[str, Any]]) -> None:
+        """Replace all records by those of the checkpoint that training resumes from, and push them.
+
+        Later epochs will be trained again; the record of an earlier one may be missing here if its process
+        was killed. TensorBoard shows an epoch that is trained again once.
+        """
         new = [record for record in records if record not in self.records]
         gone = [record for record in self.records if record not in records]
         self.records = records
-        write_metrics(records, self.path)
-        if self._events is None or gone:
-            self._open_events(min(record["epoch"] for record in [*gone, *new]))
-        for record in new:
-            for name, value in record.items():
-                if isinstance(value, float):
-                    self._events.add_scalar(name, value, record["epoch"])
-        self._events.flush()
+        if new or gone:
+            write_metrics(records, self.path)
+            if self._events is None or gone:
+                self._open_events(min(record["epoch"] for record in [*gone, *new]))
+            for record in new:
+                for name, value in record.items():
+                    if isinstance(value, float):
+                        self._events.add_scalar(name, value, record["epoch"])
+            self._events.flush()
+        self.push()
 
     def _open_events(self, epoch: int) -> None:
-        """Open a new file of events, which takes back what those before it have from an epoch on."""
+        """Open a new event file, which hides the points of earlier files from an epoch on."""
+        from tensorboardX import SummaryWriter  # late: most jobs have no epochs
+
         self._close_events()
-        # TensorBoard reads them in the order of their names, which otherwise tell the second only.
+        # TensorBoard reads event files in the order of their names, in which time counts whole seconds.
         number = len(list(self.path.glob("events.out.tfevents.*")))
         self._events = SummaryWriter(str(self.path), purge_step=epoch, filename_suffix=f".{number:04d}")
         config = self.path / CONFIG_FILE
@@ -103,3 +234,45 @@ class RunFolder:
     def _close_events(self) -> None:
         if self._events is not None:
             self._events.close()
+            self._events = None
+
+
+def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequence[str]) -> list[str]:
+    """Return the dotted keys in which two configurations differ, except those that may change."""
+    allowed = tuple(f"{name}." for name in may_change)
+    return [key for key in _differing_keys(before, after) if not f"{key}.".startswith(allowed)]
+
+
+def put_file(file: Path, folder: StorageFolder, path: str) -> None:
+    """Write a file of this machine into a folder, without holding its content in memory.
+
+    Args:
+        file: Local file.
+        folder: Folder to write into.
+        path: POSIX path below `folder`.
+
+    Raises:
+        ConfigError: The store refuses access.
+        OSError: The store cannot be reached.
+    """
+    with pa.memory_map(str(file)) as content:
+        folder.write(path, content.read_buffer())
+
+
+def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys([*before, *after]):
+            yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
+    elif before != after:
+        yield key
+
+
+def _cached_copy(uri: str) -> Path:
+    # The digest makes the folder unique, the name lets a person recognise it.
+    return user_cache() / "runs" / hashlib.sha256(uri.encode()).hexdigest()[:12] / split_place(uri)[1]
+
+
+def _version(file: Path) -> tuple[int, int]:
+    """Return size and time of the last change, which differ once a file is written again."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns

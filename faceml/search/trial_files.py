@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceml.search.trial import Trial, ranked, setting_keys
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 TRIALS = "trials"
 EPOCHS = "epochs"
@@ -46,7 +46,7 @@ def write_table(table: pa.Table, path: Path) -> None:
         path: Without an ending.
     """
     _write_parquet(table, path)
-    with AtomicPath(path.with_name(f"{path.name}.csv")) as partial:
+    with atomic_file(path.with_name(f"{path.name}.csv")) as partial:
         partial.write_bytes(_sheet(table).encode("utf-8-sig"))
 
 
@@ -106,7 +106,7 @@ def setting_column(values: list[Any]) -> pa.Array:
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
-    with AtomicPath(path.with_name(f"{path.name}.parquet")) as partial:
+    with atomic_file(path.with_name(f"{path.name}.parquet")) as partial:
         pq.write_table(table, partial, compression="zstd")
 
 

@@ -1,45 +1,35 @@
-"""Folders of files wherever they are: on this machine, or in a store that pyarrow reaches, such as S3."""
+"""Folders of files, local or in a store that pyarrow reaches, such as S3."""
 
 import errno
+import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from faceml.storage.atomic import PARTIAL_SUFFIX, AtomicPath
-from faceml.storage.listing import Entry, local_entries, store_entries
-from faceml.storage.stores import RefusalAsConfigError, check_uri, is_refusal, open_store
+from faceml.errors import catch_errors
+from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file
+from faceml.storage.listing import Entry, StoredFile, local_entries, store_entries, walk_files
+from faceml.storage.stores import check_uri, is_refusal, open_store, translate_refusal
 
 ReadFailure = Literal["unreadable", "too_large"]
 
-# No fault of the file that is being opened.
+# Exhausted resources of this process or machine, for which the file is not to blame.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
-class StoredFile(NamedTuple):
-    """A file as a listing shows it.
-
-    Attributes:
-        path: POSIX path below the folder.
-        num_bytes: Size; 0 if it could not be asked for.
-        modified_ns: Time of the last change in ns of the epoch; 0 if it could not be asked for.
-    """
-
-    path: str
-    num_bytes: int
-    modified_ns: int
-
-
 class StorageFolder:
-    """A folder on any file system that pyarrow reaches. It pickles, and opens its store where it is used.
+    """A folder on any file system that pyarrow reaches.
+
+    It can be pickled; each process opens its own connection to the store.
 
     Args:
         place: A local path, or a URI. `s3://bucket/folder` takes the parameters `endpoint_override`, `region`
@@ -47,10 +37,10 @@ class StorageFolder:
 
     Attributes:
         uri: The absolute local path, or the URI.
-        is_local: Whether the operating system sees the folder.
+        is_local: Whether the folder is on a file system of the operating system.
 
     Raises:
-        ConfigError: A URI that is not understood; says what is.
+        ConfigError: An invalid URI; names what is allowed.
     """
 
     def __init__(self, place: str | Path) -> None:
@@ -79,63 +69,86 @@ class StorageFolder:
     def read(
         self, path: str, max_bytes: int | None = None, follow_links: bool = False
     ) -> bytes | ReadFailure:
-        """Read a file whose size has been checked; never waits for a pipe, never leaves the folder.
+        """Read a regular file below the folder, after a check of its size.
 
         Args:
             path: POSIX path below the folder.
             max_bytes: Larger files are not read; None reads all.
-            follow_links: Read what a symbolic link outside of the folder leads to.
+            follow_links: Read also files outside of the folder that symbolic links lead to.
 
         Returns:
-            The bytes, or `too_large`, or `unreadable`: not there (any more), not permitted, no regular file,
-            or not below the folder.
+            The bytes, or `too_large`, or `unreadable`: missing, not permitted, not a regular file, or not
+            below the folder.
 
         Raises:
-            ConfigError: The store refuses not only this file, but the whole folder.
-            OSError: The folder is gone, or out of reach after all attempts: not the file's fault.
+            ConfigError: The store refuses the whole folder, not only this file.
+            OSError: The folder is missing, or cannot be reached after all attempts.
         """
         if not _is_below(path):
             return "unreadable"
-        with _Kept() as kept:
+        with catch_errors(OSError) as caught:
             if self.is_local:
                 return self._read_local(path, max_bytes, follow_links)
             return self._read_remote(path, max_bytes)
-        if kept.error is not None and not self._is_fault_of_file(path, kept.error):
-            raise kept.error
+        if caught.error is not None and not self._is_fault_of_file(path, caught.error):
+            raise caught.error
         return "unreadable"
 
     def write(self, path: str, data: bytes | pa.Buffer) -> None:
-        """Write a file whole or not at all, even if the process is killed; parent folders are made.
+        """Write a file atomically, and create missing parent folders.
 
         Raises:
-            ConfigError: It is refused; says why.
+            ConfigError: It is refused; names the reason.
             OSError: The store cannot be reached, after all attempts.
         """
         place = self._place_of(path)
-        with RefusalAsConfigError(f"{place}: cannot be written. Check that you may"):
+        with translate_refusal(f"{place}: cannot be written. Check your permissions"):
             if self.is_local:
-                with AtomicPath(Path(place)) as partial:
+                with atomic_file(Path(place)) as partial:
                     partial.write_bytes(data)
-            else:  # stores show an object when its upload is complete
+            else:  # an object appears in a store once its upload is complete
                 with self.filesystem.open_output_stream(place) as stream:
                     stream.write(data)
 
     def delete(self, path: str) -> None:
-        """Delete a file; one that is not there is fine.
+        """Delete a file if it exists.
 
         Raises:
-            ConfigError: It is refused; says why.
+            ConfigError: It is refused; names the reason.
             OSError: The store cannot be reached, after all attempts.
         """
         place = self._place_of(path)
-        refusal = RefusalAsConfigError(f"{place}: cannot be deleted. Check that you may")
+        refusal = translate_refusal(f"{place}: cannot be deleted. Check your permissions")
         with refusal, suppress(FileNotFoundError):
             self.filesystem.delete_file(place)
 
-    def files(self, suffix: str = "") -> list[str]:
-        """List the names directly in the folder that end in `suffix`, sorted, without hidden ones.
+    def remove(self) -> None:
+        """Delete the folder with all its contents, if it exists.
 
-        A folder that is not there has none.
+        Raises:
+            ConfigError: The store refuses; names the reason.
+            OSError: The store cannot be reached, after all attempts.
+        """
+        if self.is_local:
+            shutil.rmtree(self.uri, ignore_errors=True)
+        elif self.exists():
+            with translate_refusal(f"{self.uri}: cannot be removed. Check your permissions"):
+                self.filesystem.delete_dir(self.path)
+
+    def read_json(self, path: str) -> Any:
+        """Return the content of a JSON file below the folder, None if it does not exist.
+
+        Raises:
+            ConfigError: It is refused; names the reason.
+            OSError: The store cannot be reached, after all attempts.
+        """
+        content = self.read(path) if self.has(path) else None
+        return json.loads(content) if isinstance(content, bytes) else None
+
+    def files(self, suffix: str = "") -> list[str]:
+        """List the names of the files directly in the folder that end in `suffix`, sorted.
+
+        Hidden files are left out. A missing folder has no files.
         """
         if not self.exists():
             return []
@@ -143,65 +156,58 @@ class StorageFolder:
             entry.name for entry in self._entries("") if entry.kind == "file" and entry.name.endswith(suffix)
         )
 
-    def exists(self) -> bool:
-        """Say whether the folder is there; a store knows of a folder once there is something in it.
+    def folders(self) -> list[str]:
+        """List the names of the folders directly in the folder, sorted.
+
+        Hidden folders are left out. A missing folder has no folders.
 
         Raises:
-            ConfigError: It is refused; says why.
+            ConfigError: It cannot be listed; names the reason.
+            OSError: The store cannot be reached, after all attempts.
+        """
+        with translate_refusal(f"{self.uri}: cannot be listed. Check your permissions"):
+            found = self.filesystem.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+        names = [entry.base_name for entry in found if entry.type is pafs.FileType.Directory]
+        return sorted(name for name in names if not name.startswith("."))
+
+    def exists(self) -> bool:
+        """Return whether the folder exists; in a store, only folders with contents do.
+
+        Raises:
+            ConfigError: It is refused; names the reason.
             OSError: The store cannot be reached, after all attempts.
         """
         return self._type_of(self.path) is pafs.FileType.Directory
 
     def has(self, path: str) -> bool:
-        """Say whether there is a file of that path below the folder.
+        """Return whether a file exists below the folder.
 
         Raises:
-            ConfigError: It is refused; says why.
+            ConfigError: It is refused; names the reason.
             OSError: The store cannot be reached, after all attempts.
         """
         return self._type_of(self._place_of(path)) is pafs.FileType.File
 
     def walk(self, follow_links: bool = False) -> Iterator[StoredFile]:
-        r"""List the files in the folder and below, folder by folder, in no particular order.
+        r"""List the files in the folder and its subfolders, folder by folder, in no particular order.
 
-        Hidden files and folders are passed over. A link to a file is listed wherever it leads, since `read`
-        decides. A name that is not UTF-8 is listed with its strange bytes as `\xNN`, which no file is called.
+        Hidden files and folders are left out. Links to files are listed wherever they lead; `read` checks
+        that. In a name that is not UTF-8, invalid bytes are listed as `\xNN`; `read` cannot open such a file.
 
         Args:
-            follow_links: Enter symbolic links to folders. Each folder is listed once: under its own name if
-                it lies below this one, else under the first of the links' names.
+            follow_links: Enter symbolic links to folders. Each folder is listed once: under its own path if
+                it is below this folder, else under the first link to it in alphabetical order.
 
         Raises:
             ConfigError: A folder cannot be listed.
             OSError: The store cannot be reached, after all attempts.
         """
-        folders, links, visited = [""], list[str](), set[str]()
-        while folders or links:
-            if not folders:
-                links.sort(reverse=True)
-                folders.append(links.pop())
-            folder = folders.pop()
-            if follow_links and self.is_local:
-                real = os.path.realpath(f"{self.path}/{folder}")
-                if real in visited:
-                    continue
-                visited.add(real)
-            for entry in self._entries(folder):
-                path = folder + entry.name
-                if entry.kind == "folder":
-                    folders.append(f"{path}/")
-                elif entry.kind == "file":
-                    listed = os.fsencode(path).decode("utf-8", errors="backslashreplace")
-                    # Should there be a file of just that name, it is listed as itself.
-                    if listed == path or not os.path.lexists(f"{self.path}/{listed}"):
-                        yield StoredFile(listed, entry.num_bytes, entry.modified_ns)
-                elif follow_links:
-                    links.append(f"{path}/")
+        return walk_files(self._entries, self.path if self.is_local else None, follow_links)
 
     def sweep_partial(self) -> list[str]:
-        """Delete what writers that were killed left directly in the folder, and return the names.
+        """Delete partial files of killed writers directly in the folder, and return their names.
 
-        Nobody may be writing to the folder. Stores have no such leftovers.
+        No process may be writing to the folder. Stores have no partial files.
         """
         if not self.is_local:
             return []
@@ -211,7 +217,7 @@ class StorageFolder:
         return [leftover.name for leftover in leftovers]
 
     def _opened(self) -> tuple[pafs.FileSystem, str]:
-        # A process that was forked must not talk over its parent's connections.
+        # A forked process must not use its parent's connections.
         if self._open is None or self._open[0] != os.getpid():
             opened = (pafs.LocalFileSystem(), self.uri) if self.is_local else open_store(self.uri)
             self._open = (os.getpid(), *opened)
@@ -222,7 +228,7 @@ class StorageFolder:
         return os.path.realpath(self.uri, strict=True)
 
     def _type_of(self, place: str) -> pafs.FileType:
-        with RefusalAsConfigError(f"{place}: cannot be opened. Check your keys and permissions"):
+        with translate_refusal(f"{place}: cannot be opened. Check your keys and permissions"):
             return self.filesystem.get_file_info(place).type
 
     def _place_of(self, path: str) -> str:
@@ -249,40 +255,24 @@ class StorageFolder:
             return bytes(file.read())
 
     def _is_fault_of_file(self, path: str, error: OSError) -> bool:
-        """Say whether reading failed because of the file, not because the whole folder is out of reach."""
+        """Return whether reading failed because of the file, not because of the whole folder."""
         if self.is_local:
             return error.errno not in EXHAUSTED and self.exists()
         if is_refusal(error):
-            return self.exists()  # asks the store, which refuses again if keys have expired
-        # An object that goes between being opened and being read gives an error that says nothing.
+            return self.exists()  # the store refuses this request too if the keys have expired
+        # An object that is deleted between opening and reading gives an error without its reason.
         return not self.has(path)
 
     def _entries(self, folder: str) -> Iterator[Entry]:
         """List a folder, given as a path that ends in a slash or is empty, without hidden entries."""
         place = f"{self.path}/{folder}".rstrip("/") or "/"
-        with RefusalAsConfigError(
-            f"{place}: cannot be listed. Check that it is there and that you may read it",
-            lambda error: isinstance(error, OSError) and (self.is_local or is_refusal(error)),
+        with translate_refusal(
+            f"{place}: cannot be listed. Check that it exists and that you may read it",
+            any_error=self.is_local,
         ):
             for entry in local_entries(place) if self.is_local else store_entries(self.filesystem, place):
                 if not entry.name.startswith("."):
                     yield entry
-
-
-class _Kept:
-    """End the block at an `OSError` and keep it."""
-
-    def __init__(self) -> None:
-        self.error: OSError | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.error = error if isinstance(error, OSError) else None
-        return self.error is not None
 
 
 def _is_below(path: str) -> bool:
@@ -290,5 +280,5 @@ def _is_below(path: str) -> bool:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    # Opening a pipe waits for its writer otherwise. Regular files do not know the flag.
+    # Without the flag, opening a pipe waits for its writer. Regular files ignore it.
     return os.open(path, flags | os.O_NONBLOCK)

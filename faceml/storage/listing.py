@@ -1,8 +1,8 @@
-"""What is directly in a folder: of this machine, or of a store."""
+"""Listing of local folders and of folders in a store."""
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
@@ -13,14 +13,28 @@ from faceml.config import ConfigError
 EntryKind = Literal["file", "folder", "link_to_folder"]
 
 
+class StoredFile(NamedTuple):
+    """A file found by listing a folder and its subfolders.
+
+    Attributes:
+        path: POSIX path below the folder.
+        num_bytes: Size; 0 if unknown.
+        modified_ns: Time of the last change in ns of the epoch; 0 if unknown.
+    """
+
+    path: str
+    num_bytes: int
+    modified_ns: int
+
+
 class Entry(NamedTuple):
-    """One of the things in a folder.
+    """An entry of a folder.
 
     Attributes:
         name: Without the folder.
-        kind: A link to a file counts as a file, and so does one that leads nowhere.
-        num_bytes: Size; 0 if it could not be asked for.
-        modified_ns: Time of the last change in ns of the epoch; 0 if it could not be asked for.
+        kind: A link to a file counts as a file, and so does a broken link.
+        num_bytes: Size; 0 if unknown.
+        modified_ns: Time of the last change in ns of the epoch; 0 if unknown.
     """
 
     name: str
@@ -30,7 +44,7 @@ class Entry(NamedTuple):
 
 
 def local_entries(folder: str) -> Iterator[Entry]:
-    """List a folder of this machine, entry by entry.
+    """List a local folder, entry by entry.
 
     Raises:
         OSError: It cannot be listed.
@@ -39,7 +53,7 @@ def local_entries(folder: str) -> Iterator[Entry]:
         for entry in entries:
             num_bytes = modified_ns = 0
             is_folder = entry.is_dir(follow_symlinks=False)
-            with suppress(OSError):  # it leads nowhere, or has vanished
+            with suppress(OSError):  # a broken link, or deleted since
                 status = entry.stat()
                 num_bytes, modified_ns = status.st_size, status.st_mtime_ns
                 is_folder = is_folder or stat.S_ISDIR(status.st_mode)
@@ -48,18 +62,52 @@ def local_entries(folder: str) -> Iterator[Entry]:
 
 
 def store_entries(filesystem: pafs.FileSystem, folder: str) -> Iterator[Entry]:
-    """List a folder of a store; all of its entries are fetched before the first is given.
+    """List a folder of a store; all entries are fetched before the first is yielded.
 
     Args:
         filesystem: The store.
         folder: The folder's path inside it, without a slash at the end.
 
     Raises:
-        ConfigError: There are names with two slashes in a row, which pyarrow does not reach.
+        ConfigError: There are names with two slashes in a row, which pyarrow cannot open.
         OSError: The store refuses, or cannot be reached.
     """
     for info in filesystem.get_file_info(pafs.FileSelector(folder)):
-        if info.path.rstrip("/") == folder:  # what is left of such a name; entering it would never end
+        if info.path.rstrip("/") == folder:  # how pyarrow lists such a name; entering it would never end
             raise ConfigError(f"{folder}: has names with `//`, which cannot be read. Rename those objects.")
         kind: EntryKind = "folder" if info.type is pafs.FileType.Directory else "file"
         yield Entry(info.base_name, kind, info.size or 0, info.mtime_ns or 0)
+
+
+def walk_files(
+    list_folder: Callable[[str], Iterable[Entry]], local_root: str | None, follow_links: bool
+) -> Iterator[StoredFile]:
+    """List the files of a folder and its subfolders, folder by folder; see `StorageFolder.walk`.
+
+    Args:
+        list_folder: Lists a folder, given as a path below the root that ends in a slash or is empty.
+        local_root: Path of the root; None if it is in a store, which has no links.
+        follow_links: Enter symbolic links to folders.
+    """
+    folders, links, visited = [""], list[str](), set[str]()
+    while folders or links:
+        if not folders:
+            links.sort(reverse=True)
+            folders.append(links.pop())
+        folder = folders.pop()
+        if follow_links and local_root is not None:
+            real = os.path.realpath(f"{local_root}/{folder}")
+            if real in visited:
+                continue
+            visited.add(real)
+        for entry in list_folder(folder):
+            path = folder + entry.name
+            if entry.kind == "folder":
+                folders.append(f"{path}/")
+            elif entry.kind == "file":
+                listed = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+                # If another file has exactly the escaped name, only that file is listed.
+                if listed == path or not (local_root and os.path.lexists(f"{local_root}/{listed}")):
+                    yield StoredFile(listed, entry.num_bytes, entry.modified_ns)
+            elif follow_links:
+                links.append(f"{path}/")

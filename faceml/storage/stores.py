@@ -1,25 +1,24 @@
-"""Opening the stores that URIs name, S3 with patience, and telling a refusal from an outage."""
+"""Object stores opened from URIs, with retries for S3, and the distinction of refusals from outages."""
 
-from collections.abc import Callable
-from types import TracebackType
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from faceml.config import ConfigError
+from faceml.errors import flatten_message, translate_errors
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 S3_PARAMETERS = ("endpoint_override", "region", "scheme")
 
-# Between attempts the AWS SDK waits up to 1, 2, 4, 8, 16, 20 and 20 s, half of it on average: S3 answers
-# "503 Slow Down" until it has scaled, and a restart of a store takes as long.
+# Between attempts the AWS SDK waits up to 1, 2, 4, 8, 16, 20 and 20 s, half of it on average. S3 answers
+# "503 Slow Down" for about as long until it has scaled, and a store needs as long to restart.
 S3_MAX_ATTEMPTS = 8
 S3_CONNECT_TIMEOUT_S = 5.0
-# Without a byte from the store. The SDK's 3 s are too few to take in a large shard.
+# Longest time without a byte from the store. The SDK's 3 s are too few for the upload of a large shard.
 S3_REQUEST_TIMEOUT_S = 20.0
 
-# What stores answer when asking again would not help. pyarrow has no other mark of them than the message.
+# Messages of errors that a retry does not solve. pyarrow marks them by nothing but the message.
 REFUSALS = (
     "Error ACCESS_DENIED",
     "Error INVALID_ACCESS_KEY_ID",
@@ -30,10 +29,10 @@ REFUSALS = (
 
 
 def check_uri(uri: str) -> None:
-    """Refuse a URI that nothing can open.
+    """Check the scheme, the parameters and the form of a URI.
 
     Raises:
-        ConfigError: An unknown scheme or parameter, no bucket, or keys in it; says what is allowed.
+        ConfigError: An unknown scheme or parameter, no bucket, or keys in the URI; names what is allowed.
     """
     scheme = uri.partition("://")[0]
     if scheme not in SCHEMES:
@@ -57,46 +56,41 @@ def check_uri(uri: str) -> None:
 
 
 def open_store(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Return the file system of a URI that `check_uri` let pass, and the folder's path inside it.
+    """Return the file system of a URI that passed `check_uri`, and the folder's path inside it.
 
     Raises:
         ConfigError: pyarrow does not understand the URI.
-        OSError: The region of a bucket cannot be asked for.
+        OSError: The region of a bucket cannot be determined.
     """
     if uri.startswith("s3://"):
         return _open_s3(uri)
-    with RefusalAsConfigError(f"{uri}: is not understood", lambda error: isinstance(error, pa.ArrowInvalid)):
+    with translate_errors(
+        pa.ArrowInvalid, lambda error: ConfigError(f"{uri}: is not understood ({flatten_message(error)}).")
+    ):
         filesystem, path = pafs.FileSystem.from_uri(uri)
     return filesystem, path.rstrip("/")
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Say whether an error means "no", to which asking again changes nothing, and not an outage."""
+    """Return whether an error is a refusal, which a retry does not change, and not an outage."""
     return isinstance(error, FileNotFoundError | PermissionError) or any(
         refusal in str(error) for refusal in REFUSALS
     )
 
 
-class RefusalAsConfigError:
-    """Turn a refusal inside the block into a `ConfigError`; an outage is let through.
+def translate_refusal(message: str, *, any_error: bool = False) -> translate_errors[OSError]:
+    """Raise `ConfigError` in place of a refusal; an outage passes.
 
     Args:
-        message: What failed and what to do about it, without a full stop.
-        applies: Which errors are meant.
+        message: The failed operation and the remedy, without a full stop.
+        any_error: Translate every `OSError`, not only a refusal.
     """
 
-    def __init__(self, message: str, applies: Callable[[BaseException], bool] = is_refusal) -> None:
-        self._message = message
-        self._applies = applies
+    def translate(error: OSError) -> ConfigError | None:
+        applies = any_error or is_refusal(error)
+        return ConfigError(f"{message} ({flatten_message(error)}).") if applies else None
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None and self._applies(error):
-            raise ConfigError(f"{self._message} ({' '.join(str(error).split())}).") from error
+    return translate_errors(OSError, translate)
 
 
 def _open_s3(uri: str) -> tuple[pafs.FileSystem, str]:

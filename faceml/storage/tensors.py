@@ -1,4 +1,4 @@
-"""Reading files of tensors and plain values, such as weights and checkpoints, wherever they are."""
+"""Files of tensors and plain values, such as weights and checkpoints, local or in a store."""
 
 import io
 from pathlib import Path
@@ -12,10 +12,10 @@ from faceml.storage.locations import is_uri, split_place
 
 
 def is_tensor_file(place: str | Path) -> bool:
-    """Say whether there is a file at a path or URI.
+    """Return whether a file exists at a path or URI.
 
     Raises:
-        ConfigError: It is refused; says why.
+        ConfigError: It is refused; names the reason.
         OSError: The store cannot be reached, after all attempts.
     """
     folder, name = split_place(place)
@@ -23,14 +23,14 @@ def is_tensor_file(place: str | Path) -> bool:
 
 
 def read_tensors(place: str | Path, device: torch.device | str = "cpu") -> Any:
-    """Read what `torch.save` wrote; nothing in the file is executed.
+    """Read a file written by `torch.save`; code in the file is not executed.
 
     Args:
-        place: A path or URI.
-        device: Where the tensors go.
+        place: Path or URI.
+        device: Device of the tensors.
 
     Raises:
-        ConfigError: There is no such file in the store, or it is refused.
+        ConfigError: The file is missing in the store, or refused.
         OSError: The store cannot be reached, after all attempts.
     """
     if not is_uri(place):

@@ -1,4 +1,4 @@
-"""Where everything in a face is: curves and landmarks of a person who shows an expression, in face units."""
+"""Geometry of a face with an expression: curves and landmarks in face units."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ class Mouth:
 
 @dataclass(frozen=True)
 class Nose:
-    """The nose: half width and height of the wings, tip, base; points of shape (2,)."""
+    """The nose: half width and height of the wings, tip and base; points of shape (2,)."""
 
     half_width: float
     wing_y: float
@@ -55,7 +55,7 @@ class Nose:
 
 @dataclass(frozen=True)
 class Face:
-    """All of a face. `outline` has shape (N, 3); each brow is a centre line from its inner end outwards."""
+    """A whole face. `outline` has shape (N, 3); brows are centre lines from their inner ends outwards."""
 
     outline: Points
     eyes: tuple[Eye, Eye]
@@ -65,7 +65,7 @@ class Face:
     chin_y: float
 
     def landmarks(self) -> Points:
-        """Return the points of the 10-point set, in its order, on the head: float64 of shape (10, 3)."""
+        """Return the 10-point landmark set on the head, float64 of shape (10, 3)."""
         left, right = self.eyes
         eyes = [left.upper_lid[-1], left.upper_lid[0], right.upper_lid[0], right.upper_lid[-1]]
         middle = len(_X) // 2
@@ -82,12 +82,12 @@ class Face:
 
 
 def on_mouth(points: Points) -> Points:
-    """Lay points of shape (N, 2) onto the lips, which stand a little in front of the head's ellipsoid."""
+    """Project points of shape (N, 2) onto the lips, slightly in front of the head's ellipsoid."""
     return on_face(points, _MOUTH_LIFT)
 
 
 def shape_face(person: Person, expression: Expression) -> Face:
-    """Return the face of a person who shows an expression."""
+    """Return the geometry of a person's face with an expression."""
     nose = _nose(person, expression)
     mouth = _mouth(person, expression)
     chin_y = person.face_length + 0.16 * expression.mouth_open

@@ -21,11 +21,11 @@ _Box = tuple[slice, slice]
 
 
 class Canvas:
-    """A square RGB image to paint on. Shapes are given in the image's own units, from 0 to 1.
+    """A square RGB image to paint on, with coordinates from 0 to 1.
 
     Args:
         image: uint8 of shape (S, S, 3), painted in place.
-        balance: Factors on red, green, blue of every colour: the light's tint and strength.
+        balance: Factors of red, green and blue for all colours: tint and strength of the light.
     """
 
     def __init__(self, image: RgbImage, balance: Color) -> None:
@@ -34,7 +34,7 @@ class Canvas:
         self._size = image.shape[0]
 
     def fill(self, shape: Points, color: Color, alpha: float = 1.0) -> None:
-        """Fill a shape of shape (N, 2) with a colour of opacity `alpha`."""
+        """Fill a polygon of shape (N, 2) with a colour of opacity `alpha`."""
         color = self._balanced(color)
         if alpha >= 1.0:
             cv2.fillPoly(self.image, [self._vertices(shape)], color, cv2.LINE_AA, _SUBPIXEL_BITS)
@@ -47,13 +47,13 @@ class Canvas:
             cv2.addWeighted(painted, alpha, area, 1.0 - alpha, 0.0, dst=area)
 
     def paint(self, shape: Points, texture: RgbImage) -> None:
-        """Fill a shape of shape (N, 2) with the same area of a texture of shape (S, S, 3)."""
+        """Fill a polygon of shape (N, 2) with the same region of a texture of shape (S, S, 3)."""
         box = self._box(shape)
         if self.image[box].size:
             self._blend(box, shape, texture[box], self.image[box])
 
     def lines(self, lines: Sequence[Points] | Points, color: Color, width: float) -> None:
-        """Draw lines, each of shape (N, 2), `width` of the image's side wide (one pixel at least)."""
+        """Draw lines, each of shape (N, 2), with a width relative to the image's side, at least one pixel."""
         thickness = max(1, round(width * self._size))
         vertices = (
             [*self._vertices(lines)] if isinstance(lines, np.ndarray) else [*map(self._vertices, lines)]
@@ -64,7 +64,7 @@ class Canvas:
 
     @contextmanager
     def clipped(self, shape: Points) -> Iterator[None]:
-        """Keep what is painted inside the `with` block to the inside of a shape of shape (N, 2)."""
+        """Clip painting in the `with` block to a polygon of shape (N, 2)."""
         before = self.image.copy()
         yield
         box = self._box(shape)
@@ -73,7 +73,7 @@ class Canvas:
         self.image[:] = before
 
     def _blend(self, box: _Box, shape: Points, source: RgbImage, target: npt.NDArray[np.uint8]) -> None:
-        """Replace the inside of the shape in `target`, the canvas's area `box`, by `source`."""
+        """Replace the inside of the polygon in `target`, the canvas's region `box`, by `source`."""
         mask = np.zeros(target.shape[:2], dtype=np.uint8)
         cv2.fillPoly(mask, [self._vertices(shape, box)], (255,), cv2.LINE_AA, _SUBPIXEL_BITS)
         weight = mask * np.float32(1.0 / 255.0)
@@ -89,7 +89,7 @@ class Canvas:
         return np.asarray(np.rint((shape * self._size - corner) * 2**_SUBPIXEL_BITS), dtype=np.int32)
 
     def _box(self, shape: Points) -> _Box:
-        """Return the area around a shape, with a margin for antialiasing, cut at the canvas's edges."""
+        """Return the bounding box of a polygon with a margin for antialiasing, clipped to the canvas."""
         size = self._size
         left, top = (shape.min(axis=0) * size).tolist()
         right, bottom = (shape.max(axis=0) * size).tolist()
@@ -98,25 +98,25 @@ class Canvas:
 
 
 def enlarge(texture: RgbImage, size_px: int) -> RgbImage:
-    """Stretch a small texture of shape (G, G, 3) over a canvas of shape (size_px, size_px, 3)."""
+    """Resize a texture of shape (G, G, 3) to (size_px, size_px, 3)."""
     return np.asarray(cv2.resize(texture, (size_px, size_px), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def place_texture(texture: RgbImage, to_image: npt.NDArray[np.float64], size_px: int) -> RgbImage:
-    """Lay a small texture onto a canvas, smoothly enlarged.
+    """Warp a small texture onto a canvas with bilinear interpolation.
 
     Args:
         texture: uint8 of shape (G, G, 3).
-        to_image: float64 of shape (2, 3); maps the texture's pixel positions to the image from 0 to 1.
-        size_px: Side S of the canvas.
+        to_image: float64 of shape (2, 3), affine map from texture pixels to image coordinates from 0 to 1.
+        size_px: Side S of the canvas in px.
 
     Returns:
-        uint8 of shape (S, S, 3); outside of the texture its edge goes on.
+        uint8 of shape (S, S, 3); the texture's edge is replicated outside.
     """
-    # Light and shade are smooth: half the canvas's resolution does, at a third of the cost.
+    # Shading is smooth: half the canvas's resolution suffices, at a third of the cost.
     half_px = math.ceil(size_px / 2)
     matrix = to_image * half_px
-    # Pixel centres are at half pixels: shift into that convention and out again.
+    # Convert between pixel centres at integers and at half pixels.
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     placed = cv2.warpAffine(
         texture, matrix, (half_px, half_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -125,14 +125,14 @@ def place_texture(texture: RgbImage, to_image: npt.NDArray[np.float64], size_px:
 
 
 def develop(image: RgbImage, size_px: int, blur: float, noise: float, noise_seed: int) -> RgbImage:
-    """Make the photograph: scale a canvas to its size, blur it, add grain.
+    """Turn a canvas into a photograph: scale it down, blur it, add noise.
 
     Args:
         image: uint8 of shape (S, S, 3), S a multiple of `size_px`.
-        size_px: Side of the result.
-        blur: Standard deviation, divided by the image's side.
-        noise: Standard deviation of the grain, in gray levels of 255.
-        noise_seed: Of the grain.
+        size_px: Side of the result in px.
+        blur: Standard deviation of the blur, relative to the image's side.
+        noise: Standard deviation of the noise, in grey levels of 255.
+        noise_seed: Seed of the noise.
     """
     photograph = image
     if size_px < image.shape[0]:
@@ -145,19 +145,19 @@ def develop(image: RgbImage, size_px: int, blur: float, noise: float, noise_seed
     return np.asarray(cv2.addWeighted(photograph, 1.0, grain, strength, -128.0 * strength), dtype=np.uint8)
 
 
-# Drawing a random number for each pixel takes as long as painting the face: one sheet of grain is cut anew
-# for each image instead.
+# Drawing a random number for each pixel takes as long as painting the face: images use random crops of one
+# noise image instead.
 _GRAIN_SHIFT_PX = 64
 _GRAIN_DEVIATION = 32.0
 
 
 @lru_cache(maxsize=2)
 def _grain(size_px: int) -> RgbImage:
-    """Return gray Gaussian noise about 128, uint8 of shape (size_px, size_px, 3)."""
+    """Return grey Gaussian noise around 128, uint8 of shape (size_px, size_px, 3)."""
     gray = 128.0 + _GRAIN_DEVIATION * np.random.default_rng(0).standard_normal((size_px, size_px, 1))
     return np.repeat(np.clip(gray, 0, 255).astype(np.uint8), 3, axis=2)
 
 
 def use_one_thread() -> None:
-    """Keep OpenCV to one thread, in a process that draws beside others."""
+    """Limit OpenCV to one thread, for processes that draw in parallel."""
     cv2.setNumThreads(1)

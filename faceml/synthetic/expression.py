@@ -1,4 +1,4 @@
-"""What a face does: muscle-like parameters, and how each of the eight expressions uses them."""
+"""Expression parameters modelled on action units, and prototypes of the eight expressions."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,7 +10,7 @@ from faceml.datasets import EXPRESSIONS
 
 @dataclass(frozen=True)
 class Expression:
-    """How far each group of face muscles is from rest; 0 is relaxed, 1 a strong but natural contraction.
+    """Contraction of each group of facial muscles; 0 is relaxed, 1 a strong but natural contraction.
 
     The groups are action units (AU) of the Facial Action Coding System (Ekman & Friesen 1978).
 
@@ -51,8 +51,8 @@ class Expression:
     gaze_y: float = 0.0
 
 
-# The contractions of each expression at full intensity, after the prototypes of Ekman & Friesen's EMFACS;
-# several entries are variants among which a face chooses.
+# Contractions of each expression at full intensity, after the prototypes of Ekman & Friesen's EMFACS. Several
+# entries are variants; one is drawn for each face.
 PROTOTYPES: dict[str, tuple[Expression, ...]] = {
     "neutral": (Expression(),),
     "happy": (
@@ -136,11 +136,11 @@ PROTOTYPES: dict[str, tuple[Expression, ...]] = {
 
 
 def sample_expression(label: int, rng: np.random.Generator) -> Expression:
-    """Draw one face's way of showing an expression: a variant, an intensity, and small independent twitches.
+    """Sample an expression: a variant, an intensity, and small independent deviations.
 
     Args:
         label: From 0 to 7, in the order of `faceml.datasets.labels.EXPRESSIONS`.
-        rng: Source of the randomness.
+        rng: Random number generator.
     """
     variants = PROTOTYPES[EXPRESSIONS[label]]
     prototype = variants[int(rng.integers(len(variants)))]
@@ -149,7 +149,7 @@ def sample_expression(label: int, rng: np.random.Generator) -> Expression:
         field.name: getattr(prototype, field.name) * intensity * rng.normal(1.0, 0.08) + rng.normal(0.0, 0.05)
         for field in fields(Expression)
     }
-    # A relaxed mouth is closed, and nobody bares teeth by accident.
+    # Deviations must not open a closed mouth or show teeth.
     for name in ("mouth_open", "teeth_clench", "nose_wrinkle"):
         values[name] = max(values[name], 0.0) if getattr(prototype, name) else 0.0
     values["gaze_x"] += rng.normal(0.0, 0.25)

@@ -1,4 +1,4 @@
-"""Folders of synthetic faces with their exact landmark table, image by image reproducible."""
+"""Generation of synthetic face images with their exact landmark tables."""
 
 import hashlib
 import multiprocessing
@@ -27,21 +27,21 @@ from faceml.tables import landmark_column, landmark_schema, table_metadata, writ
 Layout = Literal["affectnet", "identity"]
 
 LANDMARK_FOLDER = "landmarks"
-"""Beside the splits: one landmark table for each, with the truth."""
+"""Folder beside the splits, with the exact landmark table of each split."""
 
-# Below this many images, starting another process takes longer than it saves.
+# With fewer images, starting another process costs more time than it saves.
 _IMAGES_PER_PROCESS = 48
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """One image to draw: where it goes and the seeds that decide what it shows.
+    """Path and seeds of one image.
 
     Attributes:
         image_id: Path below the split's folder.
-        label: Expression from 0 to 7; None lets the picture's seed decide.
-        person_seed: Of the person.
-        picture_seed: Of everything that differs between the images of a person.
+        label: Expression from 0 to 7; None draws it from the picture's seed.
+        person_seed: Seed of the person.
+        picture_seed: Seed of everything that differs between images of a person.
     """
 
     image_id: str
@@ -64,36 +64,35 @@ def generate_faces(
 ) -> int:
     """Write synthetic faces as `{root}/{split}/{label or person}/{image}.jpg` with their landmark tables.
 
-    The tables, `{root}/landmarks/{split}`, hold the points where they were drawn, in the columns of
-    `faceml extract`. An image depends on the seed, its split and its number only; no person is in two splits.
+    The tables, `{root}/landmarks/{split}`, hold exact landmarks in the columns of `faceml extract`. An image
+    depends on the seed, its split and its index only; splits share no person.
 
     Args:
-        root: Folder to fill; it must be missing or empty.
-        layout: `affectnet` has folders `0` to `7` of expressions, every image of another person; `identity`
-            has a folder for each person, who shows all kinds of expressions.
+        root: Folder to fill; missing or empty.
+        layout: `affectnet` has a folder for each expression, `0` to `7`, with every image of another person;
+            `identity` has a folder for each person, with images of all expressions.
         splits: Number of images (`affectnet`) or of people (`identity`) in each split.
-        images_per_person: Only for `identity`.
-        image_size_px: Side of the square images.
-        jpeg_quality: From 1 to 100.
-        seed: Of everything.
-        processes: How many draw at the same time; by default as many as the machine has CPUs.
-        on_progress: Called with the number of images that were written since the last call.
+        images_per_person: Number of images of each person, for `identity` only.
+        image_size_px: Side of the square images in px.
+        jpeg_quality: JPEG quality from 1 to 100.
+        seed: Seed of the data set.
+        processes: Number of processes; by default the number of CPUs.
+        on_progress: Called with the number of images written since the last call.
 
     Returns:
         The number of images.
 
     Raises:
-        ConfigError: The folder holds something already, or a split is named like the tables' folder.
+        ConfigError: The folder is not empty, or a split has the name of the tables' folder.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigError(
-            f"Bad value: 'output.root' = {str(root)!r}: holds files already. "
-            "Name a new folder, or empty this one."
+            f"Bad value: 'output.root' = {str(root)!r}: is not empty. Choose a new folder, or empty this one."
         )
     if LANDMARK_FOLDER in splits:
         raise ConfigError(
-            f"Bad value: 'splits.{LANDMARK_FOLDER}': this folder holds the landmark tables. "
-            "Give the split another name."
+            f"Bad value: 'splits.{LANDMARK_FOLDER}': this name is reserved for the landmark "
+            "tables. Rename the split."
         )
     schema = landmark_schema(
         table_metadata(
@@ -123,8 +122,8 @@ def generate_faces(
 def list_portraits(
     layout: Layout, split: str, count: int, images_per_person: int, seed: int
 ) -> list[Portrait]:
-    """Return what a split consists of; see `generate_faces`."""
-    # A name's checksum is the same in every process, unlike its hash().
+    """Return the images of a split; see `generate_faces`."""
+    # Unlike hash(), a checksum is the same in every process.
     origin = (seed, zlib.crc32(split.encode()))
     if layout == "affectnet":
         labels = len(EXPRESSIONS)
@@ -140,7 +139,7 @@ def list_portraits(
 
 
 def write_portrait(portrait: Portrait, folder: Path, image_size_px: int, jpeg_quality: int) -> dict[str, Any]:
-    """Draw one image, write it below `folder`, and return its row of the landmark table."""
+    """Draw and write one image below `folder`, and return its row of the landmark table."""
     person = sample_person(np.random.default_rng(portrait.person_seed))
     rng = np.random.default_rng(portrait.picture_seed)
     label = int(rng.integers(len(EXPRESSIONS))) if portrait.label is None else portrait.label
@@ -168,13 +167,13 @@ def write_portrait(portrait: Portrait, folder: Path, image_size_px: int, jpeg_qu
 def _map(
     function: Callable[[Portrait], dict[str, Any]], portraits: Iterable[Portrait], processes: int
 ) -> Iterator[dict[str, Any]]:
-    """Map in order, in other processes where that pays."""
+    """Map in order, in several processes if there are enough images."""
     work = list(portraits)
     processes = min(processes, -(-len(work) // _IMAGES_PER_PROCESS))
     if processes <= 1:
         yield from map(function, work)
         return
-    # Processes that start afresh: a forked copy of OpenCV's and torch's thread pools can hang.
+    # Spawned, because forked copies of OpenCV's and torch's thread pools can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=use_one_thread) as pool:
         yield from pool.map(function, work, chunksize=16)

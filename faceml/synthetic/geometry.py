@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[np.float64]
-"""float64 of shape (..., N, 2) or (..., N, 3), face units; projected, parts of the image's side."""
+"""float64 of shape (..., N, 2) or (..., N, 3), in face units, or relative to the image's side."""
 
 PointList = Sequence[Sequence[float] | Points] | Points
-"""The same, or a list of points."""
+"""Points as an array or a sequence."""
 
 # The head between hairline and chin as an ellipsoid: half axes and centre height. An adult's head is about
 # 2.3 interocular distances wide at the cheekbones and, from the ears to the face, 1.15 deep.
@@ -61,7 +61,7 @@ def stroke(center_line: Points, half_width: float | npt.NDArray[np.float64]) -> 
 
 @lru_cache(maxsize=64)
 def taper(num_points: int, *, start: float = 0.0, end: float = 0.0) -> npt.NDArray[np.float64]:
-    """Return brush pressure along a stroke: 1 in its middle, falling to `start` and `end`."""
+    """Return relative widths along a stroke: 1 in its middle, `start` and `end` at its ends."""
     t = np.linspace(0.0, 1.0, num_points)
     return np.sin(np.pi * t) + (1.0 - np.sin(np.pi * t)) * (start + (end - start) * t)
 
@@ -80,7 +80,7 @@ def ellipse(
 
 
 def at_depth(points: PointList, depth: float | npt.NDArray[np.float64]) -> Points:
-    """Give points of shape (..., 2) a depth; returns shape (..., 3)."""
+    """Add a depth coordinate to points of shape (..., 2); returns shape (..., 3)."""
     flat = np.asarray(points, dtype=np.float64)
     placed = np.empty((*flat.shape[:-1], 3))
     placed[..., :2], placed[..., 2] = flat, depth
@@ -88,9 +88,9 @@ def at_depth(points: PointList, depth: float | npt.NDArray[np.float64]) -> Point
 
 
 def on_face(points: PointList, lift: float = 0.0, half_width: float = HEAD_HALF_WIDTH) -> Points:
-    """Lay points of shape (..., 2) onto the head's ellipsoid, `lift` above it; returns shape (..., 3).
+    """Project points of shape (..., 2) onto the head's ellipsoid, `lift` above it; returns shape (..., 3).
 
-    What ends at the silhouette, as hair does, lies on an ellipsoid of the silhouette's `half_width`.
+    Shapes that end at the silhouette, such as hair, use an ellipsoid of the silhouette's `half_width`.
     """
     flat = np.asarray(points, dtype=np.float64)
     rest = 1.0 - (flat[..., 0] / half_width) ** 2 - ((flat[..., 1] - HEAD_CENTER_Y) / HEAD_HALF_HEIGHT) ** 2
@@ -98,7 +98,7 @@ def on_face(points: PointList, lift: float = 0.0, half_width: float = HEAD_HALF_
 
 
 def mirror(points: Points) -> Points:
-    """Mirror points at the middle of the face and keep the direction in which they run around."""
+    """Mirror points at the vertical axis of the face, keeping their orientation."""
     flipped = points[::-1].copy()
     flipped[:, 0] *= -1.0
     return flipped

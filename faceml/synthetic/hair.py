@@ -1,22 +1,22 @@
-"""Painting hair: what hangs behind the head, and what lies over the forehead."""
+"""Painting of hair behind the head and over the forehead."""
 
 import numpy as np
 
 from faceml.synthetic.geometry import Points, at_depth, ellipse, mirror, on_face, smooth
+from faceml.synthetic.painting_context import PaintingContext, mix, scale
 from faceml.synthetic.person import HairStyle, Person
-from faceml.synthetic.sitting import Sitting, mix, scale
 
 _LONG: dict[HairStyle, float] = {"long": 3.1, "bob": 1.75, "curly": 1.0}
 
 
-def paint_hair_behind(sitting: Sitting) -> None:
+def paint_hair_behind(context: PaintingContext) -> None:
     """Paint the hair behind neck and ears."""
-    person = sitting.person
+    person = context.person
     width, volume = person.cheek_half_width, person.hair_volume
     crown = crown_y(person)
     if person.hair_style == "bun":
         bun = at_depth(ellipse((0.0, crown - 0.12), 0.46, 0.42), -0.3)
-        sitting.canvas.paint(sitting.head.project(bun), sitting.hair)
+        context.canvas.paint(context.head.project(bun), context.hair)
     if person.hair_style not in _LONG:
         return
     end = _LONG[person.hair_style]
@@ -27,36 +27,36 @@ def paint_hair_behind(sitting: Sitting) -> None:
     )  # fmt: skip
     if person.hair_style == "curly":
         right = _curls(right, person)
-    outline = sitting.head.project(at_depth(np.vstack([right, mirror(right)]), -0.25))
-    sitting.canvas.paint(outline, sitting.hair)
-    with sitting.canvas.clipped(outline):
-        # Behind the neck the hair lies in shadow.
+    outline = context.head.project(at_depth(np.vstack([right, mirror(right)]), -0.25))
+    context.canvas.paint(outline, context.hair)
+    with context.canvas.clipped(outline):
+        # Hair behind the neck is in shadow.
         shade = smooth(
             [(-width, 0.0), (width, 0.0), (1.02 * width, end + 0.4), (-1.02 * width, end + 0.4)], closed=True
         )
-        sitting.canvas.fill(sitting.head.project(at_depth(shade, -0.25)), scale(person.hair, 0.45), 0.6)
+        context.canvas.fill(context.head.project(at_depth(shade, -0.25)), scale(person.hair, 0.45), 0.6)
         locks = [
             [(side * (width + share * puff - 0.12), -0.4), (side * (width + share * puff), 0.9),
              (side * (0.85 * width + share * puff), end + 0.2)]
             for side in (-1.0, 1.0) for share in (0.1, 0.3, 0.5, 0.7, 0.9)
         ]  # fmt: skip
-        _strands(sitting, at_depth(smooth(np.array(locks)), -0.25))
+        _strands(context, at_depth(smooth(np.array(locks)), -0.25))
 
 
-def paint_hair_in_front(sitting: Sitting) -> None:
+def paint_hair_in_front(context: PaintingContext) -> None:
     """Paint the hair that frames forehead and temples, with its shadow on the skin and its strands."""
-    person = sitting.person
+    person = context.person
     if person.hair_style == "bald":
         return
     outer, hairline = _outer(person), _hairline(person)
     silhouette = at_depth(outer, 0.0)
     edge = _on_skull(person, hairline)
     shadow = np.vstack([silhouette, edge + np.array([0.0, 0.05, 0.0])])
-    sitting.canvas.fill(sitting.head.project(shadow), scale(person.skin, 0.45), 0.35)
-    outline = sitting.head.project(np.vstack([silhouette, edge]))
-    sitting.canvas.paint(outline, sitting.hair)
-    with sitting.canvas.clipped(outline):
-        _strands(sitting, _combed(person, outer, hairline))
+    context.canvas.fill(context.head.project(shadow), scale(person.skin, 0.45), 0.35)
+    outline = context.head.project(np.vstack([silhouette, edge]))
+    context.canvas.paint(outline, context.hair)
+    with context.canvas.clipped(outline):
+        _strands(context, _combed(person, outer, hairline))
 
 
 def crown_y(person: Person) -> float:
@@ -135,7 +135,7 @@ def _hairline(person: Person) -> Points:
 
 
 def _curls(curve: Points, person: Person) -> Points:
-    """Push bumps out of a curve."""
+    """Add bumps to a curve."""
     center = np.array([0.0, -0.3])
     length = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(curve, axis=0).T))])
     even = np.linspace(0.0, length[-1], 160)
@@ -146,12 +146,12 @@ def _curls(curve: Points, person: Person) -> Points:
 
 
 def _combed(person: Person, outer: Points, hairline: Points) -> Points:
-    """Return strands that run from the parting over the skull to the hairline, shape (M, N, 3)."""
+    """Return strands from the parting over the skull to the hairline, shape (M, N, 3)."""
     share = np.linspace(0.03, 0.97, 44)
     edge = _on_skull(person, hairline[::-1])[np.rint(share * (len(hairline) - 1)).astype(int)]
     side = at_depth(outer, 0.0)[np.rint(share * (len(outer) - 1)).astype(int)]
     middle = person.parting if person.hair_style in ("long", "side_part") else 0.0
-    # Roots lie side by side across the crown, or they would meet in a star.
+    # Roots are spread across the crown, so that strands do not converge in a point.
     spread = 1.1 * person.cheek_half_width * (share - 0.5)
     root = np.stack(
         [middle + spread, crown_y(person) + 0.10 + 0.5 * spread**2, np.full(len(share), 0.25)], axis=1
@@ -163,8 +163,8 @@ def _on_skull(person: Person, points: Points) -> Points:
     return on_face(points, 0.03, person.cheek_half_width)
 
 
-def _strands(sitting: Sitting, strands: Points) -> None:
+def _strands(context: PaintingContext, strands: Points) -> None:
     """Paint strands of shape (M, N, 3), by turns darker and lighter than the hair."""
-    projected = sitting.head.project(strands)
-    sitting.canvas.lines(projected[::2], scale(sitting.person.hair, 0.74), 0.002)
-    sitting.canvas.lines(projected[1::2], mix(sitting.person.hair, (255.0, 240.0, 220.0), 0.10), 0.002)
+    projected = context.head.project(strands)
+    context.canvas.lines(projected[::2], scale(context.person.hair, 0.74), 0.002)
+    context.canvas.lines(projected[1::2], mix(context.person.hair, (255.0, 240.0, 220.0), 0.10), 0.002)

@@ -1,4 +1,4 @@
-"""Who is drawn: the shape and colours that all images of one person share."""
+"""Parameters of a person: shape and colours that all images of the person share."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -30,28 +30,28 @@ class Person:
     """A person's face at rest. Lengths in face units (1 is an average distance between the eye centres).
 
     Attributes:
-        cheek_half_width: Of the face at the cheekbones.
-        jaw_half_width: At the corners of the jaw.
-        chin_half_width: Of the flat part of the chin.
-        face_length: Eye line to chin.
-        forehead_height: Eye line to hairline.
+        cheek_half_width: Half width of the face at the cheekbones.
+        jaw_half_width: Half width at the corners of the jaw.
+        chin_half_width: Half width of the flat part of the chin.
+        face_length: Distance from eye line to chin.
+        forehead_height: Distance from eye line to hairline.
         eye_half_distance: Half the distance between the eye centres.
-        eye_width: Corner to corner.
-        eye_height: Eye line to the upper lid.
-        eye_slant: Outer corner above the inner one.
-        iris_radius: Of the coloured disc.
+        eye_width: Distance between the corners of an eye.
+        eye_height: Distance from eye line to upper lid.
+        eye_slant: Height of the outer above the inner corner.
+        iris_radius: Radius of the iris.
         lash_strength: Thickness of the upper lash line, from 0 to 1.
-        brow_height: Eye line to brow.
-        brow_thickness: At its thickest.
+        brow_height: Distance from eye line to brow.
+        brow_thickness: Maximum thickness.
         brow_arch: Height of the arch.
-        nose_length: Eye line to the base of the nose.
-        nose_half_width: At the wings.
-        mouth_drop: Base of the nose to the line between the lips.
-        mouth_width: Corner to corner.
+        nose_length: Distance from eye line to the base of the nose.
+        nose_half_width: Half width at the wings.
+        mouth_drop: Distance from the base of the nose to the line between the lips.
+        mouth_width: Distance between the corners of the mouth.
         upper_lip: Height of the upper lip.
         lower_lip: Height of the lower lip.
         lip_redness: From 0 (skin) to 1 (lipstick).
-        hair_style: How the hair is worn.
+        hair_style: Hair style.
         hair_volume: Thickness of the hair over the skull.
         parting: Side of the parting, from -1 (viewer's left) to 1.
         beard: Facial hair.
@@ -60,7 +60,7 @@ class Person:
         skin: Skin colour.
         hair: Hair colour.
         iris: Eye colour.
-        detail_seed: Places freckles and strands.
+        detail_seed: Seed of freckles and strands.
     """
 
     cheek_half_width: float
@@ -96,7 +96,7 @@ class Person:
     detail_seed: int
 
 
-# How often each style is worn by a face drawn with softer (first) and with stronger features (second).
+# Frequency of each style for faces with softer (first) and with stronger features (second).
 _HAIR_STYLES: dict[HairStyle, tuple[float, float]] = {
     "crop": (0.05, 0.34),
     "side_part": (0.10, 0.28),
@@ -111,7 +111,7 @@ _BEARDS: dict[Beard, float] = {"none": 0.5, "stubble": 0.22, "full": 0.2, "moust
 
 
 def sample_person(rng: np.random.Generator) -> Person:
-    """Draw a person. Half of them get softer and half stronger features, as a portraitist would say."""
+    """Sample a person: half of them with softer, half with stronger features."""
     strong = int(rng.random() < 0.5)
     tone = int(rng.integers(len(SKIN_TONES)))
     dark = tone >= 4
@@ -161,7 +161,7 @@ def sample_person(rng: np.random.Generator) -> Person:
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw from [low, high], the middle twice as likely as the ends (the mean of two uniform draws)."""
+    """Sample the mean of two uniform numbers in [low, high] (triangular distribution)."""
     return float(low + (high - low) * (rng.random() + rng.random()) / 2.0)
 
 

@@ -1,4 +1,4 @@
-"""One portrait: a person, an expression and a scene become an image with its exact landmarks."""
+"""Rendering of a face image with its exact landmarks."""
 
 import math
 
@@ -12,13 +12,13 @@ from faceml.synthetic.expression import Expression
 from faceml.synthetic.features import paint_brows, paint_eyes, paint_mouth, paint_nose
 from faceml.synthetic.hair import crown_y, paint_hair_behind, paint_hair_in_front
 from faceml.synthetic.head import paint_beard, paint_body, paint_ears, paint_face, paint_glasses
+from faceml.synthetic.painting_context import PaintingContext
 from faceml.synthetic.person import Person
 from faceml.synthetic.scene import Scene, body_view, head_view
 from faceml.synthetic.shading import hair_texture, light_on_head, skin_texture
-from faceml.synthetic.sitting import Sitting
 from faceml.tables import LANDMARK_SETS
 
-# Small images are painted larger and scaled down: their lines stay fine.
+# Small images are painted larger and scaled down, which keeps lines thin.
 _CANVAS_PX = 320
 _BACKGROUND_GRID = 64
 
@@ -26,23 +26,23 @@ _BACKGROUND_GRID = 64
 def render_face(
     person: Person, expression: Expression, scene: Scene, image_size_px: int
 ) -> tuple[RgbImage, npt.NDArray[np.float32]]:
-    """Paint a portrait.
+    """Render a face.
 
     Args:
-        person: Whom to paint.
-        expression: What the face does.
-        scene: Pose, light and surroundings.
-        image_size_px: Side S of the image.
+        person: Shape and colours of the person.
+        expression: Contractions of the facial muscles.
+        scene: Pose, light and background.
+        image_size_px: Side S of the image in px.
 
     Returns:
-        The image, uint8 of shape (S, S, 3), and the points of the 10-point set where they are painted,
-        float32 of shape (10, 2), from 0 at the image's top left corner to 1.
+        The image, uint8 of shape (S, S, 3), and the exact landmarks of the 10-point set, float32 of shape
+        (10, 2), x and y from 0 to 1.
     """
     canvas_px = image_size_px * math.ceil(_CANVAS_PX / image_size_px)
     canvas = Canvas(_background(scene, canvas_px), scene.balance)
     face, head = shape_face(person, expression), head_view(scene)
     light = light_on_head(scene, head)
-    sitting = Sitting(
+    context = PaintingContext(
         canvas=canvas,
         person=person,
         expression=expression,
@@ -53,18 +53,18 @@ def render_face(
         skin=skin_texture(person, expression, face, scene, head, light, canvas_px),
         hair=hair_texture(person.hair, scene, head, light, crown_y(person), canvas_px),
     )
-    paint_hair_behind(sitting)
-    paint_body(sitting)
-    paint_ears(sitting)
-    paint_face(sitting)
-    paint_beard(sitting)
-    paint_eyes(sitting)
-    paint_nose(sitting)
-    paint_mouth(sitting)
-    paint_brows(sitting)
-    paint_hair_in_front(sitting)
+    paint_hair_behind(context)
+    paint_body(context)
+    paint_ears(context)
+    paint_face(context)
+    paint_beard(context)
+    paint_eyes(context)
+    paint_nose(context)
+    paint_mouth(context)
+    paint_brows(context)
+    paint_hair_in_front(context)
     if person.glasses:
-        paint_glasses(sitting)
+        paint_glasses(context)
     image = develop(canvas.image, image_size_px, scene.blur, scene.noise, scene.noise_seed)
     return image, head.project(face.landmarks()).astype(np.float32)
 

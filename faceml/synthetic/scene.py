@@ -1,4 +1,4 @@
-"""How a face is seen: head pose, place and size in the image, light, background, clothes, camera.
+"""Scene of a face image: head pose, position, light, background, clothes and camera.
 
 Shape letters: N points.
 """
@@ -23,26 +23,26 @@ _CLOTHES: tuple[Color, ...] = (
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture of a face.
+    """Parameters of one image of a face.
 
     Attributes:
         yaw_deg: Head turned to the viewer's right.
         pitch_deg: Head turned up.
         roll_deg: Head tilted clockwise as the viewer sees it.
-        center_x: Where the middle of the face is, divided by the image's width.
-        center_y: The same from the top, divided by its height.
+        center_x: Horizontal position of the face's centre, divided by the image's width.
+        center_y: Vertical position from the top, divided by the image's height.
         eye_distance: Distance between the eyes of an average face, divided by the image's width.
         light_x: Light from the viewer's left (-1) to the right (1).
         light_y: Light from above (-1) to below (1).
-        contrast: How much darker the far side is, from 0 to 1.
-        exposure: Factor on all colours.
+        contrast: Darkness of the side away from the light, from 0 to 1.
+        exposure: Factor of all colours.
         warmth: From -1 (bluish) to 1 (golden).
-        background_top: Colour of the background above.
-        background_bottom: Colour below.
+        background_top: Colour of the background at the top.
+        background_bottom: Colour of the background at the bottom.
         clothes: Colour of the clothes.
         blur: Standard deviation of the camera's blur, divided by the image's width.
         noise: Standard deviation of the sensor's noise, in gray levels of 255.
-        noise_seed: Of this picture's noise.
+        noise_seed: Seed of the noise.
     """
 
     yaw_deg: float = 0.0
@@ -71,7 +71,7 @@ class Scene:
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """Draw a picture's circumstances: mild poses, any everyday light, a plain background."""
+    """Sample a scene: mild poses, everyday light, a plain background."""
     top, bottom = rng.choice(len(_BACKGROUNDS), 2)
     return Scene(
         yaw_deg=float(np.clip(rng.normal(0.0, 7.0), -16.0, 16.0)),
@@ -101,7 +101,7 @@ class View:
     Attributes:
         linear: float64 of shape (2, 3).
         offset: float64 of shape (2,).
-        turn: float64 of shape (2, 3); only yaw and pitch of `linear`, without roll and scale.
+        turn: float64 of shape (2, 3), the yaw and pitch of `linear` without roll and scale.
     """
 
     linear: npt.NDArray[np.float64]
@@ -117,17 +117,17 @@ class View:
         return np.column_stack([self.linear @ self.turn.T, self.offset])
 
 
-# The middle of the face that is kept in the middle of the image, below the eye line (face units).
+# Height of the face's centre below the eye line, in face units.
 _FACE_MIDDLE_Y = 0.25
 
 
 def head_view(scene: Scene) -> View:
-    """Return the camera's map for everything that turns with the head, about the middle of the face."""
+    """Return the view of the head, rotated about the centre of the face."""
     return _view(scene, scene.yaw_deg, scene.pitch_deg, scene.roll_deg)
 
 
 def body_view(scene: Scene) -> View:
-    """Return the map for neck and shoulders, which follow the head only in part."""
+    """Return the view of neck and shoulders, which follow the head's rotation in part."""
     return _view(scene, 0.3 * scene.yaw_deg, 0.0, 0.4 * scene.roll_deg)
 
 
@@ -136,7 +136,7 @@ def _view(scene: Scene, yaw_deg: float, pitch_deg: float, roll_deg: float) -> Vi
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)]])
     turn = about_x @ about_y
-    # y points down, so this matrix turns clockwise as the viewer sees it.
+    # y points down, so this matrix rotates clockwise as seen by the viewer.
     in_plane = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     linear = scene.eye_distance * in_plane @ turn
     offset = np.array([scene.center_x, scene.center_y]) - linear @ np.array([0.0, _FACE_MIDDLE_Y, 0.0])

@@ -1,4 +1,4 @@
-"""Light on skin and hair: small textures in the plane of the turned face, enlarged when they are painted.
+"""Shading of skin and hair as low-resolution textures in the plane of the rotated face.
 
 Shape letters: G side of a texture in pixels.
 """
@@ -31,11 +31,11 @@ Plane = npt.NDArray[np.float32]
 
 
 def light_on_head(scene: Scene, view: View) -> Plane:
-    """Return the brightness of a matt ellipsoid in the scene's light (Lambert's cosine law), about 1."""
+    """Return the brightness, around 1, of a diffuse ellipsoid in the scene's light (Lambert's cosine law)."""
     middle = view.turn @ np.array([0.0, HEAD_CENTER_Y, 0.0])
     x = (_AXIS + _LEFT - middle[0])[None, :] / HEAD_HALF_WIDTH
     y = (_AXIS + _TOP - middle[1])[:, None] / HEAD_HALF_HEIGHT
-    # Beyond the silhouette the last normal goes on, for ears, neck and hair.
+    # The normal at the silhouette is continued outside, for ears, neck and hair.
     radius = np.sqrt(x**2 + y**2)
     inside = np.minimum(radius, 0.98) / np.maximum(radius, 1e-6)
     x, y = x * inside, y * inside
@@ -55,8 +55,8 @@ def skin_texture(
     strength = 0.6 + 0.8 * scene.contrast
     nose, mouth_y = face.nose, float(face.mouth.lower_edge[len(face.mouth.lower_edge) // 2, 1])
     eye, wing = person.eye_half_distance, nose.half_width
-    # x, y, lift above the face, radius x, radius y, brightness: hollows dark, ridges bright, and the flanks
-    # of the nose by the side that the light comes from.
+    # x, y, lift above the face, radius x, radius y, brightness: dark hollows, bright ridges, and flanks
+    # of the nose that depend on the direction of the light.
     spots = [
         (-eye, -0.16, 0.0, 0.30, 0.12, -0.13),
         (eye, -0.16, 0.0, 0.30, 0.12, -0.13),
@@ -91,7 +91,7 @@ def skin_texture(
         (0.0, face.chin_y - 0.10, 0.3, 0.2, 0.10, 0.10),
     ]
     blush = _blobs(blush_spots, view)
-    # Blood under the skin takes green and blue away; shadows on skin are warmer than the skin itself.
+    # Blood under the skin absorbs green and blue; shadows on skin have warmer colours.
     tint = np.stack([1.0 - 0.02 * blush, 1.0 - 0.22 * blush, 1.0 - 0.20 * blush], axis=2)
     warm = shade[..., None] ** np.array([0.85, 1.05, 1.15], dtype=np.float32)
     return _place(np.asarray(person.skin) * scene.balance * tint * warm, view, size_px)

@@ -1,4 +1,4 @@
-"""Landmark tables: schema, reading and writing, the plan of shards, and the process that makes rows."""
+"""Landmark tables: schema, reading and writing, the plan of shards, and extraction processes."""
 
 import lazy_loader as lazy
 

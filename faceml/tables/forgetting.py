@@ -1,4 +1,4 @@
-"""Taking a person out of tables of landmarks and of predictions, wherever their images are in them."""
+"""Removal of a person's images from tables of landmarks and of predictions."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ from faceml.tables.plan import PLAN_FILE
 COLUMNS = ["image_id", "folder", "content_sha256"]
 
 
-class Forgotten(NamedTuple):
-    """What was taken out of a table.
+class RemovedRows(NamedTuple):
+    """Rows removed from a table.
 
     Attributes:
-        table: Its place.
-        images: `image_id` of each row, in order.
-        copies: Files of the cache that were removed.
+        table: Location of the table.
+        images: `image_id` of each removed row, sorted.
+        copies: Removed files of the cache.
     """
 
     table: str
@@ -33,31 +33,29 @@ class Forgotten(NamedTuple):
 
 def forget_person(
     person: str, tables: Sequence[str], cache: Path | None = None, *, dry_run: bool = False
-) -> list[Forgotten]:
-    """Remove a person's rows from tables, and the copies that were laid out of those tables.
+) -> list[RemovedRows]:
+    """Remove a person's rows from tables, and the cached image copies of those tables.
 
-    Theirs are the images of the folder that bears the name, and every other image with the same content as
-    one of those, in any of the tables: the same photo under another name.
+    The person's images are those of their folder, and every image in any of the tables whose content equals
+    one of them: the same photo under another name.
 
     Args:
-        person: Name of the folder, the column `folder`.
-        tables: Of landmarks or of predictions, paths or URIs.
-        cache: Folder of the copies; the user's cache by default.
-        dry_run: Only say what would be removed.
+        person: Name of the person's folder, the column `folder`.
+        tables: Tables of landmarks or of predictions, paths or URIs.
+        cache: Cache of the image copies; the user's cache by default.
+        dry_run: Return the rows that would be removed, and remove nothing.
 
     Raises:
-        ConfigError: A place has no table, an extraction into it is unfinished, or nobody has that name.
+        ConfigError: A table is missing or incomplete, or no image is in the person's folder.
     """
     folders = [StorageFolder(table) for table in tables]
     for folder in folders:
         if not shard_names(folder):
-            raise ConfigError(
-                f"--table {folder.uri}: no Parquet files. Name the table of a `faceml extract`."
-            )
+            raise ConfigError(f"--table {folder.uri}: no Parquet files. Give a table of `faceml extract`.")
         if folder.has(PLAN_FILE):
             raise ConfigError(
-                f"--table {folder.uri}: an extraction into it is unfinished. Run it to its end first, or "
-                f"remove {PLAN_FILE} there."
+                f"--table {folder.uri}: its extraction is incomplete. Run it to the end first, or remove "
+                f"{PLAN_FILE} in the table's folder."
             )
     digests = pa.chunked_array(
         [
@@ -68,29 +66,29 @@ def forget_person(
         ],
         pa.binary(32),
     ).drop_null()
-    forgotten = [_forget(folder, person, digests, cache, dry_run) for folder in folders]
-    if not any(each.images for each in forgotten):
-        raise ConfigError(f"{person}: is the folder of no image in {', '.join(tables)}.")
-    return forgotten
+    removed = [_remove(folder, person, digests, cache, dry_run) for folder in folders]
+    if not any(each.images for each in removed):
+        raise ConfigError(f"{person}: no image in {', '.join(tables)} is in a folder of this name.")
+    return removed
 
 
-def _forget(
+def _remove(
     folder: StorageFolder, person: str, digests: pa.ChunkedArray, cache: Path | None, dry_run: bool
-) -> Forgotten:
+) -> RemovedRows:
     images: list[str] = []
     for name, rows in _shards(folder):
-        theirs = pc.or_(_is_named(rows, person), pc.is_in(rows["content_sha256"], value_set=digests))
-        found = rows["image_id"].filter(theirs).to_pylist()
+        is_removed = pc.or_(_is_named(rows, person), pc.is_in(rows["content_sha256"], value_set=digests))
+        found = rows["image_id"].filter(is_removed).to_pylist()
         images += found
         if found and not dry_run:
-            _keep(folder, name, pc.invert(theirs))
+            _rewrite(folder, name, pc.invert(is_removed))
     copies = remove_copies(folder, cache, dry_run=dry_run) if images else []
-    return Forgotten(folder.uri, sorted(images), copies)
+    return RemovedRows(folder.uri, sorted(images), copies)
 
 
-def _keep(folder: StorageFolder, name: str, kept: pa.ChunkedArray) -> None:
-    """Write a shard anew with these rows, or delete it if there are none."""
-    rows = pq.ParquetFile(f"{folder.path}/{name}", filesystem=folder.filesystem).read().filter(kept)
+def _rewrite(folder: StorageFolder, name: str, is_kept: pa.ChunkedArray) -> None:
+    """Rewrite a shard with the kept rows, or delete it if there are none."""
+    rows = pq.ParquetFile(f"{folder.path}/{name}", filesystem=folder.filesystem).read().filter(is_kept)
     if not rows.num_rows:
         folder.delete(name)
         return

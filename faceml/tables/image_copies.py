@@ -1,7 +1,7 @@
-"""The training copies of a landmark table, laid out so that any of them can be read at once.
+"""Random access to the training copies of a landmark table.
 
-Parquet compresses a shard's images together: to read one is to unpack hundreds. A training that draws images
-in random order therefore reads them from a flat file, written once, without ever holding more than a batch.
+Parquet compresses the images of a shard together, so reading one means decompressing hundreds. A training
+that draws images in random order reads them from a flat file in the cache, which is written once.
 """
 
 import fcntl
@@ -10,8 +10,6 @@ import logging
 import os
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faceml.storage import PARTIAL_SUFFIX, AtomicPath, StorageFolder, user_cache
-from faceml.tables.landmark_table import read_shard_schema, refuse_missing, shard_names
+from faceml.storage import PARTIAL_SUFFIX, StorageFolder, atomic_file, user_cache
+from faceml.tables.landmark_table import read_shard_schema, require_columns, shard_names
 
 COLUMN = "image_jpeg"
 ROWS_AT_ONCE = 64
@@ -29,56 +27,58 @@ logger = logging.getLogger(__name__)
 
 
 class ImageCopies:
-    """Read the copies of some rows of a table, by their place among these rows.
+    """Read the training copies of some rows of a table by their index.
 
-    Bytes are read by `pread`: what the system caches of the file is not part of the process's memory.
+    Bytes are read by `pread`, so that the page cache of the file does not count as memory of the process.
 
     Args:
-        table: A landmark table, a path or URI.
-        image_ids: Of the rows, strings.
+        table: Landmark table, a path or URI.
+        image_ids: IDs of the rows, strings.
         cache: Folder of the flat files; the user's cache by default.
 
     Raises:
-        ConfigError: The table has no copies.
+        ConfigError: The table has no training copies.
     """
 
     def __init__(self, table: str | Path, image_ids: pa.ChunkedArray, cache: Path | None = None) -> None:
         self._table = StorageFolder(table)
         for name in shard_names(self._table):
-            refuse_missing([COLUMN], read_shard_schema(self._table, name), self._table)
+            require_columns([COLUMN], read_shard_schema(self._table, name), self._table)
         self._image_ids = image_ids
         self._file = _folder(cache) / f"{_prefix(self._table)}{_version(self._table)}.jpegs"
 
     def __call__(self, index: int) -> bytes:
-        """Return the encoded bytes of a row's copy; none if the table has no copy of it."""
+        """Return the encoded bytes of a row's copy, empty if the row has none."""
         start, length = self._places[index]
         return os.pread(self._descriptor, length, start)
 
     def prepare(self) -> None:
-        """Lay out the copies and open the file now, for this process and those forked from it."""
-        self._places, self._descriptor  # noqa: B018 - made when asked for
+        """Write and open the file now, for this process and those forked from it."""
+        self._places, self._descriptor  # noqa: B018 - cached properties
 
     def __getstate__(self) -> dict[str, object]:
-        """Where processes are spawned, each opens the file by itself."""
+        """Leave out the file descriptor: a spawned process opens the file itself."""
         return {name: value for name, value in vars(self).items() if name != "_descriptor"}
 
     @cached_property
     def _places(self) -> npt.NDArray[np.int64]:
-        """First byte and length of each row's copy, int64 of shape (N, 2)."""
-        index = pq.read_table(self._written())
+        """Offset and length of each row's copy, int64 of shape (N, 2)."""
+        index = pq.read_table(self._ensure_written())
         rows = pc.index_in(self._image_ids, value_set=index["image_id"])
         columns = (pc.fill_null(index[name].take(rows), 0) for name in ("start", "length"))
         return np.stack([column.to_numpy() for column in columns], axis=1)
 
     @cached_property
     def _descriptor(self) -> int:
-        self._written()
+        self._ensure_written()
         return os.open(self._file, os.O_RDONLY)
 
-    def _written(self) -> Path:
-        """Write the flat file unless it is there, and return that of its index."""
+    def _ensure_written(self) -> Path:
+        """Write the flat file unless it exists, and return the path of its index."""
         index = self._file.with_suffix(".index")
-        with _OneAtATime(self._file.with_suffix(".lock")):
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one process of this machine writes, the others wait
             if not (index.is_file() and self._file.is_file()):
                 self._write(index)
         return index
@@ -86,9 +86,9 @@ class ImageCopies:
     def _write(self, index: Path) -> None:
         logger.info("Copying the images of %s to %s, once", self._table.uri, self._file)
         for partial in self._file.parent.glob(f".{self._file.stem}.*{PARTIAL_SUFFIX}"):
-            partial.unlink()  # of a process that was killed while it wrote; this one has the lock
+            partial.unlink()  # left by a process that was killed; this one holds the lock
         names, lengths = list[pa.Array](), list[int]()
-        with AtomicPath(self._file) as partial, partial.open("wb") as flat:
+        with atomic_file(self._file) as partial, partial.open("wb") as flat:
             for shard in shard_names(self._table):
                 file = f"{self._table.path}/{shard}"
                 rows = pq.ParquetFile(file, filesystem=self._table.filesystem)
@@ -99,20 +99,20 @@ class ImageCopies:
                     lengths.extend(map(len, copies))
         ends = np.cumsum(lengths, dtype=np.int64)
         columns = {"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths}
-        with AtomicPath(index) as partial:
+        with atomic_file(index) as partial:
             pq.write_table(pa.table(columns), partial)
         for stale in self._file.parent.glob(f"{_prefix(self._table)}*"):
-            if stale.stem != self._file.stem:  # of the table as it was
+            if stale.stem != self._file.stem:  # of an earlier version of the table
                 stale.unlink(missing_ok=True)
 
 
 def remove_copies(table: StorageFolder, cache: Path | None = None, *, dry_run: bool = False) -> list[Path]:
-    """Remove the copies of a table's images that were laid out on this machine, and return their files.
+    """Remove the cached files of a table's image copies on this machine, and return their paths.
 
     Args:
-        table: A landmark table.
+        table: Landmark table.
         cache: Folder of the flat files; the user's cache by default.
-        dry_run: Only return them.
+        dry_run: Only return the paths.
     """
     files = sorted(_folder(cache).glob(f"{_prefix(table)}*"))
     for file in () if dry_run else files:
@@ -125,30 +125,12 @@ def _folder(cache: Path | None) -> Path:
 
 
 def _prefix(table: StorageFolder) -> str:
-    """Return how the names of a table's files begin."""
+    """Return the prefix of the names of a table's files."""
     return hashlib.sha256(table.uri.encode()).hexdigest()[:12] + "-"
 
 
-class _OneAtATime:
-    """Let one process of this machine into the block, the others wait."""
-
-    def __init__(self, lock: Path) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> Self:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        self._held = self._lock.open("w")
-        fcntl.flock(self._held, fcntl.LOCK_EX)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.close()
-
-
 def _version(table: StorageFolder) -> str:
-    """Return what is another as soon as a shard is."""
+    """Return a digest that changes with any shard."""
     shards = table.filesystem.get_file_info([f"{table.path}/{name}" for name in shard_names(table)])
     known = [(shard.base_name, shard.size, shard.mtime_ns) for shard in shards]
     return hashlib.sha256(repr(known).encode()).hexdigest()[:12]

@@ -1,5 +1,6 @@
-"""Reading and writing landmark tables: a folder of Parquet shards, each written whole or not at all."""
+"""Reading, writing and export of landmark tables: folders of Parquet shards, each written atomically."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,32 +9,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.storage import StorageFolder
-from faceml.tables.schema import read_metadata
+from faceml.storage import StorageFolder, place_below, split_place
+from faceml.tables.schema import landmark_column, read_metadata
 
 SHARD_SUFFIX = ".parquet"
 
 
 def write_shard(rows: Sequence[dict[str, Any]], schema: pa.Schema, path: Path) -> None:
-    """Write rows as one Parquet file of this machine, whole or not at all.
+    """Write rows as one local Parquet file, atomically.
 
     Args:
         rows: One dict for each image; a missing column is null.
-        schema: From `landmark_schema`.
-        path: The file; its folder is made.
+        schema: Schema of `landmark_schema`.
+        path: Path of the file; its folder is created.
     """
     put_shard(rows, schema, StorageFolder(path.parent), path.name)
 
 
 def put_shard(rows: Sequence[dict[str, Any]], schema: pa.Schema, folder: StorageFolder, name: str) -> None:
-    """Write rows as one Parquet file in a table's folder, wherever that is, whole or not at all."""
+    """Write rows as one Parquet file in a table's folder, local or in a store, atomically."""
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, compression="zstd")
     folder.write(name, sink.getvalue())
 
 
 def shard_names(folder: StorageFolder) -> list[str]:
-    """List a table's Parquet files in name order, without partial ones."""
+    """Return the names of a table's Parquet files, sorted, without partial ones."""
     return folder.files(SHARD_SUFFIX)
 
 
@@ -41,7 +42,7 @@ def read_shard_schema(folder: StorageFolder, name: str) -> pa.Schema:
     """Return the schema of a shard after checking its metadata.
 
     Raises:
-        ConfigError: It is no part of a landmark table that this version of faceml reads.
+        ConfigError: It is not a shard of a table that this version of faceml reads.
     """
     schema = pq.read_schema(f"{folder.path}/{name}", filesystem=folder.filesystem)
     read_metadata(schema, f"{folder.uri}/{name}")
@@ -49,10 +50,10 @@ def read_shard_schema(folder: StorageFolder, name: str) -> pa.Schema:
 
 
 def table_metadata_of(place: str | Path) -> dict[str, str]:
-    """Return what a table says of itself, see `faceml.tables.schema.table_metadata`.
+    """Return the metadata of a table, see `faceml.tables.schema.table_metadata`.
 
     Raises:
-        ConfigError: The folder holds no table, or a table of another faceml.
+        ConfigError: The folder has no table, or a table of an incompatible version.
     """
     folder, names = _open_table(place)
     return read_metadata(read_shard_schema(folder, names[0]), folder.uri)
@@ -62,28 +63,57 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     """Read a landmark table, sorted by `image_id`.
 
     Args:
-        place: The table's folder, a path or URI.
-        columns: Names to read; all by default. `image_id` is always among them.
+        place: Folder of the table, a path or URI.
+        columns: Names of the columns; all by default. `image_id` is always read.
 
     Raises:
-        ConfigError: The folder holds no table, a table of another faceml, or lacks a column.
+        ConfigError: The folder has no table, the version is incompatible, or a column is missing.
     """
     folder, names = _open_table(place)
     for name in names:
         schema = read_shard_schema(folder, name)
     wanted = None if columns is None else list(dict.fromkeys(["image_id", *columns]))
-    refuse_missing(wanted or (), schema, folder)
+    require_columns(wanted or (), schema, folder)
     files = [f"{folder.path}/{name}" for name in names]
     return pq.read_table(files, columns=wanted, schema=schema, filesystem=folder.filesystem).sort_by(
         "image_id"
     )
 
 
-def refuse_missing(columns: Sequence[str], schema: pa.Schema, folder: StorageFolder) -> None:
-    """Refuse a table that lacks columns.
+def export_json(
+    table: str | Path, file: str | Path, num_landmarks: int, images: str | Path | None = None
+) -> int:
+    """Write `{image_path: [[x1, y1], …]}` of all images with landmarks; coordinates are normalised.
+
+    Args:
+        table: Landmark table, a path or URI.
+        file: JSON file, a path or URI; written atomically.
+        num_landmarks: 5 or 10.
+        images: Folder put before each image's path; by default paths are relative to the extracted folder.
+
+    Returns:
+        Number of images written.
+    """
+    column = landmark_column(num_landmarks)
+    rows = read_table(table, [column])
+    landmarks = {
+        place_below(images, image_id) if images else image_id: [
+            [round(points[i], 6), round(points[i + 1], 6)] for i in range(0, len(points), 2)
+        ]
+        for image_id, points in zip(rows["image_id"].to_pylist(), rows[column].to_pylist(), strict=True)
+        if points is not None
+    }
+    folder, name = split_place(file)
+    text = json.dumps(landmarks, indent=1, ensure_ascii=False) + "\n"
+    StorageFolder(folder).write(name, text.encode())
+    return len(landmarks)
+
+
+def require_columns(columns: Sequence[str], schema: pa.Schema, folder: StorageFolder) -> None:
+    """Check that a table has all columns.
 
     Raises:
-        ConfigError: Names them, and those that it has.
+        ConfigError: A column is missing.
     """
     missing = [name for name in columns if name not in schema.names]
     if missing:
@@ -96,5 +126,5 @@ def _open_table(place: str | Path) -> tuple[StorageFolder, list[str]]:
     folder = StorageFolder(place)
     names = shard_names(folder)
     if not names:
-        raise ConfigError(f"{folder.uri}: no Parquet files. Make the table with `faceml extract`.")
+        raise ConfigError(f"{folder.uri}: no Parquet files. Create the table with `faceml extract`.")
     return folder, names

@@ -1,8 +1,8 @@
-"""What is to be done so that a landmark table equals a listing of images: exactly once, whatever happens.
+"""Differences between a listing of images and a table, and the plan of the shards to write.
 
-The plan lies in the table's folder until all of it is done. Whoever goes on with an interrupted extraction
-makes the same shards of the same images under the same names, so that a worker that outlived its driver can
-do no harm: it writes what the new ones write.
+The plan is stored in the table's folder until the extraction is complete. A resumed extraction writes the
+same shards of the same images under the same names, so a worker that outlives its driver does no harm: it
+writes the same files.
 """
 
 import hashlib
@@ -22,94 +22,95 @@ PLAN_FILE = ".plan.parquet"
 SHARDS_KEY = b"faceml.shards"
 
 SHARDS_AHEAD = 2
-"""A shard takes at most 1/2 of what one worker still has to do, so that all finish at nearly the same
-time."""
+"""A shard has at most 1/2 of one worker's share of the remaining images, so that all workers finish at nearly
+the same time."""
 SMALLEST_SHARD = 16
-"""Images; writing a smaller one takes longer than it saves."""
+"""Images; the overhead of smaller shards exceeds their benefit."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How a landmark table differs from a listing of images; tables of files have the columns of a listing.
+class TableDiff:
+    """Differences between a listing of images and a table; file tables have the columns of a listing.
 
     Attributes:
         new: Images that neither the table nor an interrupted plan has.
-        begun: For each shard of an interrupted plan that is not there yet, its files.
-        stale: For each shard in which images may have changed, as their size or time is another, its files.
-        emptied: Shards of which no image is left.
-        touched: Images that may have changed.
-        vanished: Images of the table that are not listed, sorted.
-        known: Images of the table.
+        unfinished: Files of each shard of an interrupted plan that is not written yet.
+        stale: Files of each shard with images whose size or time of change differs.
+        empty: Shards of which all images are deleted.
+        num_modified: Number of images whose size or time of change differs.
+        deleted: Images of the table that are not listed, sorted.
+        num_rows: Number of images of the table.
     """
 
     new: pa.Table
-    begun: dict[str, pa.Table]
+    unfinished: dict[str, pa.Table]
     stale: dict[str, pa.Table]
-    emptied: list[str]
-    touched: int
-    vanished: list[str]
-    known: int
+    empty: list[str]
+    num_modified: int
+    deleted: list[str]
+    num_rows: int
 
     @property
-    def is_nothing(self) -> bool:
-        """Whether the table is what the listing says."""
-        return not (self.num_to_extract or self.stale or self.emptied)
+    def is_empty(self) -> bool:
+        """Whether the table is up to date."""
+        return not (self.num_to_extract or self.stale or self.empty)
 
     @property
     def num_to_extract(self) -> int:
-        """Images without a row."""
-        return sum(int(files.num_rows) for files in (self.new, *self.begun.values()))
+        """Number of images without a row."""
+        return sum(int(files.num_rows) for files in (self.new, *self.unfinished.values()))
 
     @property
     def bytes_to_extract(self) -> int:
-        """Size of their files."""
-        sizes = [size for files in (self.new, *self.begun.values()) for size in files["file_bytes"].chunks]
+        """Total file size of the images without a row."""
+        files = (self.new, *self.unfinished.values())
+        sizes = [size for part in files for size in part["file_bytes"].chunks]
         total: int = pc.sum(pa.chunked_array(sizes, pa.int64())).as_py() or 0
         return total
 
 
-def compare(listing: pa.Table, table: StorageFolder, *, follow_changes: bool) -> Difference:
+def compare_with_table(listing: pa.Table, table: StorageFolder, *, follow_changes: bool) -> TableDiff:
     """Compare a listing with a table and with the plan of an interrupted extraction.
 
     Args:
-        listing: From `list_images`.
-        table: The table's folder.
-        follow_changes: Count shards as stale that have rows of vanished images.
+        listing: Listing of `list_images`.
+        table: Folder of the table.
+        follow_changes: Include shards with rows of deleted images in the stale ones.
     """
-    begun = {name: files for name, files in read_plan(table).items() if not table.has(name)}
-    done = _read_done(table)
+    unfinished = {name: files for name, files in read_plan(table).items() if not table.has(name)}
+    rows = _read_listing(table)
     known = pa.concat_tables(
-        [done.select(["image_id"]), *(files.select(["image_id"]) for files in begun.values())]
+        [rows.select(["image_id"]), *(files.select(["image_id"]) for files in unfinished.values())]
     )
-    place = pc.index_in(done["image_id"], value_set=listing["image_id"])
-    vanished = pc.is_null(place)
-    touched = pc.fill_null(
+    place = pc.index_in(rows["image_id"], value_set=listing["image_id"])
+    deleted = pc.is_null(place)
+    modified = pc.fill_null(
         pc.or_(
-            pc.not_equal(listing["file_bytes"].take(place), done["file_bytes"]),
-            pc.not_equal(listing["modified_ns"].take(place), done["modified_ns"]),
+            pc.not_equal(listing["file_bytes"].take(place), rows["file_bytes"]),
+            pc.not_equal(listing["modified_ns"].take(place), rows["modified_ns"]),
         ),
         False,
     )
-    stale = pc.unique(done["shard"].filter(pc.or_(touched, vanished) if follow_changes else touched))
+    stale = pc.unique(rows["shard"].filter(pc.or_(modified, deleted) if follow_changes else modified))
     files_of = {
-        name: listing.take(place.filter(pc.equal(done["shard"], name)).drop_null())
+        name: listing.take(place.filter(pc.equal(rows["shard"], name)).drop_null())
         for name in stale.to_pylist()
     }
-    return Difference(
+    return TableDiff(
         new=listing.filter(pc.invert(pc.is_in(listing["image_id"], value_set=known["image_id"]))),
-        begun=begun,
+        unfinished=unfinished,
         stale={name: files for name, files in files_of.items() if files.num_rows},
-        emptied=sorted(name for name, files in files_of.items() if not files.num_rows),
-        touched=pc.sum(touched).as_py() or 0,
-        vanished=sorted(done["image_id"].filter(vanished).to_pylist()),
-        known=done.num_rows,
+        empty=sorted(name for name, files in files_of.items() if not files.num_rows),
+        num_modified=pc.sum(modified).as_py() or 0,
+        deleted=sorted(rows["image_id"].filter(deleted).to_pylist()),
+        num_rows=rows.num_rows,
     )
 
 
-def cut_into_shards(listing: pa.Table, images_per_shard: int, workers: int) -> dict[str, pa.Table]:
-    """Cut a listing into shards, the last ones smaller, so that no worker is left with a long one.
+def split_into_shards(listing: pa.Table, images_per_shard: int, workers: int) -> dict[str, pa.Table]:
+    """Split a listing into shards, the last ones smaller, so that no worker finishes late.
 
-    The same listing gives the same shards (guided self-scheduling, Polychronopoulos & Kuck 1987).
+    Deterministic guided self-scheduling (Polychronopoulos & Kuck 1987).
     """
     shards, start = {}, 0
     while start < listing.num_rows:
@@ -122,12 +123,12 @@ def cut_into_shards(listing: pa.Table, images_per_shard: int, workers: int) -> d
 
 
 def write_plan(shards: dict[str, pa.Table], table: StorageFolder, schema: pa.Schema) -> None:
-    """Write down what is to be done; each shard is a row group of one file.
+    """Write the plan, one row group for each shard.
 
     Args:
-        shards: For each shard the files that it shall have.
-        table: The table's folder.
-        schema: Of the table: whoever goes on with the plan has to have the same settings.
+        shards: Files of each shard.
+        table: Folder of the table.
+        schema: Schema of the table, whose settings a resumed extraction must have too.
     """
     schema = LISTING_SCHEMA.with_metadata({**schema.metadata, SHARDS_KEY: json.dumps(list(shards))})
     sink = pa.BufferOutputStream()
@@ -138,7 +139,7 @@ def write_plan(shards: dict[str, pa.Table], table: StorageFolder, schema: pa.Sch
 
 
 def read_plan(table: StorageFolder) -> dict[str, pa.Table]:
-    """Return the shards of a plan with their files; none if there is no plan."""
+    """Return the shards of a plan with their files, empty if there is no plan."""
     if not table.has(PLAN_FILE):
         return {}
     plan = _open_plan(table)
@@ -146,7 +147,7 @@ def read_plan(table: StorageFolder) -> dict[str, pa.Table]:
 
 
 def read_planned_files(table: StorageFolder, shard: str) -> list[StoredFile]:
-    """Return the files that a shard shall have."""
+    """Return the files of a planned shard."""
     plan = _open_plan(table)
     files = plan.read_row_group(_planned_names(plan).index(shard))
     return [
@@ -164,8 +165,8 @@ def _planned_names(plan: pq.ParquetFile) -> list[str]:
     return names
 
 
-def _read_done(table: StorageFolder) -> pa.Table:
-    """Return the listing that the table's rows were made from, with the column `shard`."""
+def _read_listing(table: StorageFolder) -> pa.Table:
+    """Return the listing from which the table was extracted, with the column `shard`."""
     names = shard_names(table)
     with ThreadPoolExecutor(8) as readers:
         parts = list(readers.map(lambda name: _read_shard_listing(table, name), names))

@@ -1,14 +1,12 @@
-"""The landmark table: its columns, statuses and landmark sets, the one contract between stages.
+"""Schema of the landmark table: columns, statuses, landmark sets and metadata.
 
 Shape letters: L landmarks of a set.
 """
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from faceml.config import ConfigError
@@ -19,28 +17,19 @@ MESH_POINTS = 478
 Status = Literal[
     "ok", "no_face", "undecodable", "empty_file", "too_large", "unreadable", "crashed", "timed_out"
 ]
-STATUSES: tuple[Status, ...] = (
-    "ok",
-    "no_face",
-    "undecodable",
-    "empty_file",
-    "too_large",
-    "unreadable",
-    "crashed",
-    "timed_out",
-)
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)
 class LandmarkSet:
-    """A choice of face points. "Left" is the viewer's left, as in the ArcFace five-point template.
+    """A set of facial landmarks. "Left" is the viewer's left, as in ArcFace's five-point template.
 
     Attributes:
-        names: One for each of the L points.
-        mesh_indices: For each point the FaceMesh vertices whose mean it is.
+        names: Names of the L points.
+        mesh_indices: FaceMesh vertices of each point, which is their mean.
         flip_permutation: Point i of a mirrored image is point `flip_permutation[i]` of the original.
-        left_eye: Points whose mean is the centre of the left eye.
-        right_eye: The same for the right eye.
+        left_eye: Points whose mean is the center of the left eye.
+        right_eye: Points whose mean is the center of the right eye.
     """
 
     names: tuple[str, ...]
@@ -86,23 +75,23 @@ ID_FIELDS = (
     pa.field("image_id", pa.string(), nullable=False),
     pa.field("folder", pa.string(), nullable=False),
 )
-"""Which image a row is of: its path below the root, and the first folder of that."""
+"""Path of the image below the root, and the first folder of that path."""
 SIZE_FIELDS = (
     pa.field("status", pa.string(), nullable=False),
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
 )
-"""What became of the image, and its size in px."""
+"""Result of the extraction, and size of the image in px."""
 FILE_FIELDS = (
     pa.field("file_bytes", pa.int64()),
     pa.field("modified_ns", pa.int64()),
     pa.field("content_sha256", pa.binary(32)),
 )
-"""By which a change of the image is noticed."""
+"""Size, time of change and checksum of the file, to detect changed images."""
 
 
 def landmark_column(num_landmarks: int) -> str:
-    """Name the column that holds the set of `num_landmarks` points."""
+    """Return the name of the column of a landmark set."""
     return f"landmarks_{num_landmarks}"
 
 
@@ -116,10 +105,10 @@ def landmark_schema(
     """Return the Arrow schema of a landmark table.
 
     Args:
-        metadata: From `table_metadata`.
+        metadata: Metadata of `table_metadata`.
         with_mesh: Add `mesh`, all 478 points as float16 x, y, z.
         with_image: Add `image_jpeg`, a re-encoded copy for training.
-        with_crop: Add `crop_box`, which part of the image the copy shows.
+        with_crop: Add `crop_box`, the part of the image that the copy shows.
     """
     fields = [
         *ID_FIELDS,
@@ -135,37 +124,22 @@ def landmark_schema(
     if with_mesh:
         fields.append(pa.field("mesh", pa.list_(pa.float16(), MESH_POINTS * 3)))
     if with_image:
-        # The 32-bit offsets of `binary` end at 2 GiB of images.
+        # The 32-bit offsets of `binary` allow only 2 GiB.
         fields.append(pa.field("image_jpeg", pa.large_binary()))
     if with_crop:
         fields.append(pa.field("crop_box", pa.list_(pa.float32(), 4)))
     return pa.schema(fields, metadata=metadata)
 
 
-def crop_landmarks(points: npt.NDArray[np.floating], box: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
-    """Normalise landmarks to a crop instead of the whole image.
-
-    Args:
-        points: Of shape (..., 2), fractions of the image's width and height.
-        box: Of shape (..., 4) or (4,): the crop's x0, y0, x1, y1 as such fractions; it may reach beyond the
-            image.
-
-    Returns:
-        Of shape (..., 2), fractions of the crop's width and height.
-    """
-    box = np.asarray(box)
-    return np.asarray((points - box[..., :2]) / (box[..., 2:] - box[..., :2]))
-
-
 def table_metadata(
     detector: dict[str, str], extraction: dict[str, Any], faceml_version: str
 ) -> dict[str, str]:
-    """Return what a table says about itself in its schema metadata.
+    """Return the schema metadata of a table.
 
     Args:
-        detector: What found the points: `name`, `version`, `model_sha256`.
-        extraction: The settings that shape the rows, as plain YAML values.
-        faceml_version: Version that wrote the table.
+        detector: The detector's `name`, `version` and `model_sha256`.
+        extraction: Settings that affect the rows, as plain YAML values.
+        faceml_version: Version of faceml that writes the table.
     """
     return {
         "faceml.schema_version": str(SCHEMA_VERSION),
@@ -177,18 +151,18 @@ def table_metadata(
 
 
 def read_metadata(schema: pa.Schema, where: str) -> dict[str, str]:
-    """Return a table's metadata after checking that this version of faceml means the same by it.
+    """Return a table's metadata after checking that it is compatible with this version of faceml.
 
     Args:
         schema: Arrow schema of the table.
-        where: The table's place, for the error.
+        where: Location of the table for the error message.
 
     Raises:
-        ConfigError: No faceml table, another schema version, or other landmark sets; says which.
+        ConfigError: Not a table of faceml, another schema version, or other landmark sets.
     """
     raw = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     if "faceml.schema_version" not in raw:
-        raise ConfigError(f"{where}: not a landmark table of faceml. Make one with `faceml extract`.")
+        raise ConfigError(f"{where}: not a landmark table of faceml. Create one with `faceml extract`.")
     if raw["faceml.schema_version"] != str(SCHEMA_VERSION):
         raise ConfigError(
             f"{where}: schema version {raw['faceml.schema_version']}, this faceml reads {SCHEMA_VERSION}. "

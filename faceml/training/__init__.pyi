@@ -7,7 +7,7 @@ from .faces import (
     build_faces as build_faces,
     steps_per_epoch as steps_per_epoch,
 )
-from .full_gpu import StoppedByFullGpu as StoppedByFullGpu
+from .full_gpu import translate_full_gpu as translate_full_gpu
 from .loop import Trainer as Trainer
 from .multitask import build_multitask_trainer as build_multitask_trainer
 from .observer import (

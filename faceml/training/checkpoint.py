@@ -7,7 +7,7 @@ import torch
 
 from faceml.datasets import EXPRESSIONS, Preprocessing
 from faceml.images import Framing
-from faceml.storage import AtomicPath, read_tensors
+from faceml.storage import atomic_file, read_tensors
 from faceml.tables import LandmarkSet
 from faceml.training.observer import Metrics
 
@@ -24,7 +24,7 @@ def write_state(state: dict[str, Any], path: Path) -> None:
     Raises:
         StoppedError: No space is left on the disk.
     """
-    with AtomicPath(path) as partial, partial.open("wb") as file:
+    with atomic_file(path) as partial, partial.open("wb") as file:
         torch.save(state, file)  # with a path instead of a file, PyTorch's error would lack the cause
 
 

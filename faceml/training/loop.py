@@ -15,10 +15,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
+from faceml.errors import StoppedError
 from faceml.models import ModelT
-from faceml.storage import StoppedError, place_below
+from faceml.storage import place_below
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
-from faceml.training.full_gpu import FOR_TRAINING, StoppedByFullGpu
+from faceml.training.full_gpu import FOR_TRAINING, translate_full_gpu
 from faceml.training.objective import Objective, ObjectiveOutput
 from faceml.training.observer import (
     EpochRecord,
@@ -127,7 +128,7 @@ class Trainer(Generic[ModelT]):
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
-    @StoppedByFullGpu(FOR_TRAINING)
+    @translate_full_gpu(FOR_TRAINING)
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
         """Train up to epoch `epochs`, including those before a resume, or until it stops early.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceml.datasets import FaceSample
 from faceml.models import FaceOutputs
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 
 class Predictions:
@@ -60,7 +60,7 @@ class Predictions:
 
     def write(self, file: Path) -> None:
         """Write the table as a Parquet file."""
-        with AtomicPath(file) as partial:
+        with atomic_file(file) as partial:
             pq.write_table(self.table, partial, compression="zstd")
 
 

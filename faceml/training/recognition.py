@@ -20,6 +20,7 @@ from faceml.datasets import (
 )
 from faceml.losses import build_angular_margin
 from faceml.models import FaceResNet, IdentityHead, build_face_resnet
+from faceml.page import first_names
 from faceml.tables import LANDMARK_SETS
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.loop import Trainer
@@ -53,10 +54,10 @@ def build_people(config: RecognitionDataConfig) -> People:
     )
     both = sorted(set(train.people) & set(val.people))
     if both:
-        named = ", ".join(both[:3]) + (", …" if len(both) > 3 else "")
         raise ConfigError(
             f"data.val.table: {len(both)} of its {len(val.people)} people are in data.train.table too "
-            f"({named}). Validation needs people outside the training split: remove them from one split."
+            f"({first_names(both, 3)}). Validation needs people outside the training split: remove them from "
+            "one split."
         )
     pairs = config.pairs
     found = (

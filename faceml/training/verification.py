@@ -27,7 +27,7 @@ from faceml.metrics import (
     weights_of_resampled_people,
 )
 from faceml.models import FaceResNet
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 from faceml.training.observer import Metrics
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
@@ -167,7 +167,7 @@ def write_pairs(scored: ScoredPairs, pairs: VerificationPairs, image_ids: Sequen
     """Write scored pairs as a Parquet table with the columns `COLUMNS`, a row for each pair."""
     first, second = ([image_ids[position] for position in side] for side in pairs.images.T.tolist())
     columns = dict(zip(COLUMNS, (first, second, scored.same, scored.folds, scored.scores), strict=True))
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")
 
 

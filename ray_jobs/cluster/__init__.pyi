@@ -8,6 +8,6 @@ from .connection import (
 )
 from .environment import prepare_environment as prepare_environment
 from .events import EventChannel as EventChannel, EventSender as EventSender
-from .exit_status import MistakesOnOneLine as MistakesOnOneLine
+from .exit_status import exit_at_errors as exit_at_errors
 from .log import set_up_log as set_up_log, writes_json as writes_json
 from .prometheus import ShardMetrics as ShardMetrics, TrainingMetrics as TrainingMetrics

@@ -1,29 +1,23 @@
-"""How a command ends that cannot do what it was asked for."""
+"""Exit statuses of commands that stop at an error."""
 
 import logging
 import sys
-from types import TracebackType
-from typing import Self
 
 from faceml.config import ConfigError
-from faceml.storage import StoppedError
+from faceml.errors import StoppedError, translate_errors
 from ray_jobs.cluster.log import writes_json
 
 logger = logging.getLogger(__name__)
 
 
-class MistakesOnOneLine:
-    """End with the plain message and exit status 2 for wrong settings, 1 for work that cannot go on."""
+def exit_at_errors() -> translate_errors[ConfigError | StoppedError]:
+    """Log the message of an error, and exit with status 2 for wrong settings, 1 for work that stopped."""
+    return translate_errors((ConfigError, StoppedError), _log_and_exit)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, ConfigError | StoppedError):
-            if writes_json():
-                logger.error("%s", error)
-            else:
-                print(error, file=sys.stderr)  # noqa: T201 - rich would wrap the line
-            sys.exit(2 if isinstance(error, ConfigError) else 1)
+def _log_and_exit(error: ConfigError | StoppedError) -> SystemExit:
+    if writes_json():
+        logger.error("%s", error)
+    else:
+        print(error, file=sys.stderr)  # noqa: T201 - rich would wrap the line
+    return SystemExit(2 if isinstance(error, ConfigError) else 1)

@@ -1,4 +1,4 @@
-"""Jobs that run in one process, and the demonstration."""
+"""Jobs that run in one process without Ray, `faceml doctor`, and the demonstration of all jobs."""
 
 import lazy_loader as lazy
 

@@ -1,4 +1,4 @@
-"""`faceml demo`: the whole way on synthetic faces, on one Ray cluster, told in one report."""
+"""`faceml demo`: extraction, training and search on synthetic faces, with one report."""
 
 import logging
 import time
@@ -7,46 +7,47 @@ from pathlib import Path
 from rich.console import Console
 
 from faceml.config import ConfigError, DemoConfig, build_stages, dump_config
-from faceml.page import Report, write_report
+from faceml.page import Report
 from faceml.reporting import extraction_chapter, training_chapter, tuning_chapter
-from faceml.runs import CONFIG_FILE, REPORT_FILE
-from faceml.storage import write_text
+from faceml.runs import RunFolder
 from ray_jobs.cluster import RayCluster
 from ray_jobs.local import synthesis
 from ray_jobs.search import tuning
 from ray_jobs.tables import extraction
 from ray_jobs.training import multitask
 
+ANSWER = (
+    "On synthetic faces, landmarks were detected, one network was trained on expressions and landmarks "
+    "together, and a search compared settings of that training."
+)
+
 logger = logging.getLogger(__name__)
 
 
 def run(config: DemoConfig, console: Console) -> None:
-    """Draw faces, extract their landmarks, train, search, and write `report.html`.
+    """Generate faces, extract their landmarks, train, search, and write `report.html`.
 
     Raises:
-        ConfigError: The folder holds something already, or a stage refuses a setting.
+        ConfigError: The folder is not empty, or a stage refuses a setting.
     """
     started_s = time.monotonic()
     stages, folder = build_stages(config), config.run.folder
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"run.folder: {folder} is not empty. Choose another folder or remove it.")
-    write_text(folder / CONFIG_FILE, dump_config(config))
-    synthesis.run(stages.synth)
-    with RayCluster():
-        for settings in stages.extract.values():
-            extraction.show(*extraction.run(settings), settings, console)
-        multitask.run(stages.train)
-        multitask.show(stages.train, console)
-        trials = tuning.run(stages.tune)
-        tuning.show(trials, stages.tune, console)
-    chapters = [
-        extraction_chapter(Path(stages.extract["train"].run_folder)),
-        training_chapter(Path(stages.train.run.folder)),
-        tuning_chapter(Path(stages.tune.run.folder), trials),
-    ]
-    answer = (
-        "Drawn faces of people who do not exist went the whole way: their landmarks were found, one network "
-        "learned expression and landmarks together, and a search compared settings of that training."
-    )
-    write_report(Report("From faces to a tuned model", answer, chapters), folder / REPORT_FILE)
+    with RunFolder(folder) as run_folder:
+        run_folder.write_config(dump_config(config))
+        synthesis.run(stages.synth)
+        with RayCluster():
+            for settings in stages.extract.values():
+                extraction.show(*extraction.run(settings), settings, console)
+            multitask.run(stages.train)
+            multitask.show(stages.train, console)
+            trials = tuning.run(stages.tune)
+            tuning.show(trials, stages.tune, console)
+        chapters = [
+            extraction_chapter(Path(stages.extract["train"].run_folder)),
+            training_chapter(Path(stages.train.run.folder)),
+            tuning_chapter(Path(stages.tune.run.folder), trials),
+        ]
+        run_folder.finish(Report("From faces to a tuned model", ANSWER, chapters))
     logger.info("Demo done in %.0f s", time.monotonic() - started_s)

@@ -1,4 +1,4 @@
-"""`faceml evaluate`: a trained model on any split. Needs no Ray."""
+"""`faceml evaluate`: evaluation of a trained model on a split, without Ray."""
 
 import logging
 import time
@@ -11,27 +11,20 @@ from faceml.config import ConfigError, EvaluateConfig, dump_config
 from faceml.datasets import EXPRESSIONS, FaceDataset, FaceLoader, FaceSample, read_yaw
 from faceml.metrics import measure_calibration
 from faceml.models import FaceOutputs
-from faceml.page import ProgressReport, Report, percent, write_report
+from faceml.page import ProgressReport, Report, percent
 from faceml.reporting import (
     EvaluationFindings,
     classes_table,
     compare_models,
     evaluation_chapter,
-    mistake_tiles,
+    misclassified_tiles,
     model_card,
-    probabilities_of,
+    predicted_probabilities,
     provenance,
     read_predictions,
     scores_line,
 )
-from faceml.runs import (
-    MODEL_CARD_FILE,
-    PREDICTIONS_FILE,
-    REPORT_FILE,
-    WorkingCopy,
-    write_config,
-    write_summary,
-)
+from faceml.runs import MODEL_CARD_FILE, PREDICTIONS_FILE, RunFolder
 from faceml.storage import write_text
 from faceml.training import EmbeddingSample, Evaluation, EvaluationResult, Predictions, load_trained_model
 
@@ -39,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(config: EvaluateConfig) -> EvaluationResult:
-    """Evaluate, and write the results.
+    """Evaluate the model on the split, and write the results.
 
     Raises:
         ConfigError: The model or the split cannot be used.
@@ -68,37 +61,34 @@ def run(config: EvaluateConfig) -> EvaluationResult:
             progress.advance(len(batch.label))
 
         result = evaluation(trained.model.to(device), batches, on_batch)
-    run_folder = WorkingCopy(config.run.folder)
-    run_folder.fetch()
-    folder = run_folder.path
-    write_config(dump_config(config), folder)
-    predictions.write(folder / PREDICTIONS_FILE)
-    said = predictions.table
+    table = predictions.table
     findings = EvaluationFindings(
-        predictions=said,
-        calibration=measure_calibration(probabilities_of(said), said["label"].to_numpy()),
-        mistakes=mistake_tiles(said, faces, config.report.mistakes),
+        predictions=table,
+        calibration=measure_calibration(predicted_probabilities(table), table["label"].to_numpy()),
+        misclassified=misclassified_tiles(table, faces, config.report.mistakes),
         embeddings=sample.embeddings if config.report.embeddings else None,
-        compared=compare_models(said, others, len(EXPRESSIONS)),
+        compared=compare_models(table, others, len(EXPRESSIONS)),
     )
-    summary = evaluation_summary(result, faces, findings)
-    write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)}, folder)
-    yaw_deg = read_yaw(config.data.table)
-    left_out = sum(map(len, faces.left_out.values()))
-    origin = provenance(config, trained)
-    card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), left_out)
-    write_text(folder / MODEL_CARD_FILE, card)
-    answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
-    chapter = evaluation_chapter(result, config, findings)
-    write_report(Report("Evaluation", answer, [chapter]), folder / REPORT_FILE)
-    run_folder.push()
+    with RunFolder(config.run.folder) as run_folder:
+        run_folder.write_config(dump_config(config))
+        predictions.write(run_folder.path / PREDICTIONS_FILE)
+        summary = evaluation_summary(result, faces, findings)
+        run_folder.write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)})
+        yaw_deg = read_yaw(config.data.table)
+        num_left_out = sum(map(len, faces.left_out.values()))
+        origin = provenance(config, trained.config)
+        card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), num_left_out)
+        write_text(run_folder.path / MODEL_CARD_FILE, card)
+        answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
+        chapter = evaluation_chapter(result, config, findings)
+        run_folder.finish(Report("Evaluation", answer, [chapter]))
     return result
 
 
 def evaluation_summary(
     result: EvaluationResult, faces: FaceDataset, findings: EvaluationFindings
 ) -> dict[str, Any]:
-    """Return what `summary.json` holds, but for the time it took."""
+    """Return the content of `summary.json`, except `wall_s`."""
     confusion, calibration = result.confusion, findings.calibration
     scores = zip(EXPRESSIONS, confusion.class_scores(), strict=True)
     return {
@@ -122,7 +112,7 @@ def evaluation_summary(
 
 
 def show(result: EvaluationResult, console: Console) -> None:
-    """Print a table of the expressions, and the figures of the whole."""
+    """Print the scores of each expression, and those of the whole split."""
     console.print(classes_table(result.confusion, EXPRESSIONS, "Each expression"))
     console.print(scores_line(result.confusion))
     nme = result.metrics["nme_interocular"]

@@ -1,4 +1,4 @@
-"""`faceml forget`: a person's images out of tables and caches, and the models that have seen them."""
+"""`faceml forget`: removal of a person from tables and caches, and the models trained on their images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,43 +7,43 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from faceml.runs import SeenBy, runs_that_saw
-from faceml.tables import Forgotten, forget_person
+from faceml.runs import TrainedRun, find_trained_runs
+from faceml.tables import RemovedRows, forget_person
 
 
 class Erasure(NamedTuple):
-    """What was removed, and what is left to do.
+    """Removal of a person.
 
     Attributes:
-        removed: Of each table.
-        seen_by: Trainings that have seen them.
-        dry_run: Whether nothing was removed.
+        removed: Images and cached files that were removed, for each table.
+        trained_on: Runs whose models were trained on the tables.
+        dry_run: Whether nothing was actually removed.
     """
 
-    removed: list[Forgotten]
-    seen_by: list[SeenBy]
+    removed: list[RemovedRows]
+    trained_on: list[TrainedRun]
     dry_run: bool
 
 
 def run(person: str, tables: Sequence[str], runs: Sequence[Path], *, dry_run: bool = False) -> Erasure:
-    """Remove a person.
+    """Remove a person from tables and their caches.
 
     Args:
-        person: Name of their folder.
-        tables: Landmark tables, paths or URIs.
-        runs: Folders below which run folders lie.
-        dry_run: Only say what would be removed.
+        person: Name of the person's folder of images.
+        tables: Paths or URIs of tables.
+        runs: Folders that contain run folders, at any depth.
+        dry_run: Report what would be removed, and remove nothing.
 
     Raises:
-        ConfigError: A place has no table, an extraction into it is unfinished, or nobody has that name.
+        ConfigError: A place holds no table, an extraction into it is unfinished, or no table has the person.
     """
     removed = forget_person(person, tables, dry_run=dry_run)
     touched = [each.table for each in removed if each.images]
-    return Erasure(removed, runs_that_saw(touched, runs), dry_run)
+    return Erasure(removed, find_trained_runs(touched, runs), dry_run)
 
 
 def show(erasure: Erasure, console: Console) -> None:
-    """Print what was removed, and what a person still has to do."""
+    """Print what was removed, and the steps that remain to be done by hand."""
     verb = "would be removed" if erasure.dry_run else "removed"
     table = Table(title=f"What {verb}" if erasure.dry_run else "What was removed", title_justify="left")
     table.add_column("table", overflow="fold")
@@ -60,12 +60,12 @@ def show(erasure: Erasure, console: Console) -> None:
     )
     for image in images:
         console.print(f"  {image}", soft_wrap=True, markup=False, highlight=False)
-    console.print("Reports of these tables may show their faces: make them anew with `faceml extract`.")
-    if not erasure.seen_by:
-        console.print("No model in the named run folders has seen these tables.")
+    console.print("Reports of these tables may show their faces: write them again with `faceml extract`.")
+    if not erasure.trained_on:
+        console.print("No model in the given run folders was trained on these tables.")
         return
-    console.print("Models that have seen them. Train them anew without, or delete them:")
-    for seen in erasure.seen_by:
-        console.print(f"{seen.run}: {seen.reason}", soft_wrap=True, markup=False, highlight=False)
-        for model in seen.models:
+    console.print("Models trained on these tables. Train them again without the person, or delete them:")
+    for run in erasure.trained_on:
+        console.print(f"{run.folder}: {run.reason}", soft_wrap=True, markup=False, highlight=False)
+        for model in run.models:
             console.print(f"  {model}", soft_wrap=True, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""`faceml doctor`: what this machine has, how fast it extracts, and what is wrong with it."""
+"""`faceml doctor`: versions, hardware, Ray and extraction speed of this machine, with a remedy per fault."""
 
 import importlib.metadata
 import importlib.util
@@ -7,7 +7,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,33 +15,34 @@ from rich.console import Console
 from rich.table import Table
 
 import faceml
-from faceml.landmarks import ExtractorSettings, find_model_bundle
-from faceml.storage import StopNoted, StorageFolder, user_cache
+from faceml.errors import catch_errors
+from faceml.landmarks import DetectorOptions, ExtractorSettings, find_model_bundle
+from faceml.storage import REPORTABLE_ERRORS, StorageFolder, user_cache
 from faceml.tables import ExtractorProcess
 
 PACKAGES = ("torch", "torchvision", "ray", "mediapipe", "opencv-python", "pyarrow", "pydantic")
 EXTRAS = {"search": "optuna", "mlflow": "mlflow", "cluster": "aiohttp"}
-"""Of each extra, a package that it brings."""
+"""A package of each extra."""
 OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-python-headless")
-"""All of them install the same `cv2`; of two versions, each overwrites a part of the other."""
-LEAST_FREE_BYTES = 5 * 2**30
-LEAST_MEMORY_BYTES = 4 * 2**30
-RAY_FULL = 0.95
-"""Ray takes no more work on a disk that is fuller."""
+"""Packages that all install `cv2`; two of different versions overwrite each other in part."""
+MIN_FREE_BYTES = 5 * 2**30
+MIN_MEMORY_BYTES = 4 * 2**30
+RAY_MAX_DISK_USE = 0.95
+"""Fraction of a disk in use above which Ray accepts no more work."""
 FACES = 16
 FACE_SIDE_PX = 350
-LEAST_FOUND = 0.9
-"""Of synthetic faces; MediaPipe finds all of them."""
+MIN_DETECTION_RATE = 0.9
+"""MediaPipe detects all synthetic faces."""
 AFFECTNET_IMAGES = 287_651
 
 
 class Check(NamedTuple):
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        name: What it is.
-        found: In words.
-        remedy: What to do about it; empty if it is well.
+        name: Subject of the check.
+        found: Result as text.
+        remedy: Instruction to repair the fault; empty if there is none.
     """
 
     name: str
@@ -50,24 +51,23 @@ class Check(NamedTuple):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something has to be done."""
+        """Whether there is a fault to repair."""
         return bool(self.remedy)
 
 
 def run(landmarker: Path | None = None, seconds: float = 5.0) -> list[Check]:
-    """Look at everything.
+    """Run all checks.
 
     Args:
-        landmarker: A `face_landmarker.task`; it is looked for if not given.
-        seconds: How long the landmark detector is timed.
+        landmarker: File `face_landmarker.task`; searched for if not given.
+        seconds: Duration of the landmark detector's speed measurement in s.
     """
-    parts: tuple[Callable[[], Iterator[Check]], ...] = (versions, machine, disks, start_ray)
-    checks = [check for part in parts for check in part()]
-    return [*checks, *extraction(landmarker, seconds)]
+    machine = [*check_versions(), *check_hardware(), *check_disks(), *check_ray()]
+    return [*machine, *check_extraction(landmarker, seconds)]
 
 
 def show(checks: list[Check], console: Console) -> None:
-    """Print a row for each, and the remedies below."""
+    """Print a row per check, and the remedies below."""
     table = Table(title="This machine", title_justify="left", show_header=False)
     table.add_column("")
     table.add_column("", overflow="fold")
@@ -80,8 +80,8 @@ def show(checks: list[Check], console: Console) -> None:
             console.print(f"{check.name}: {check.remedy}", soft_wrap=True, markup=False)
 
 
-def versions() -> Iterator[Check]:
-    """Look at what is installed."""
+def check_versions() -> Iterator[Check]:
+    """Check the installed packages."""
     yield Check("faceml", faceml.__version__)
     yield Check("Python", platform.python_version())
     for name in PACKAGES:
@@ -99,13 +99,13 @@ def _version(package: str) -> str | None:
     return next((each.version for each in importlib.metadata.distributions(name=package)), None)
 
 
-def machine() -> Iterator[Check]:
-    """Look at what computes."""
+def check_hardware() -> Iterator[Check]:
+    """Check CPUs, memory and GPUs."""
     import torch
 
     yield Check("CPUs", f"{_cpus()}")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    short = "trainings and detectors need 4 GiB" if memory < LEAST_MEMORY_BYTES else ""
+    short = "trainings and detectors need 4 GiB" if memory < MIN_MEMORY_BYTES else ""
     yield Check("memory", f"{memory / 2**30:.1f} GiB", short)
     if not torch.cuda.is_available():
         yield Check("GPU", f"none that PyTorch sees (built for CUDA {torch.version.cuda or 'not at all'})")
@@ -118,77 +118,77 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def disks() -> Iterator[Check]:
-    """Look at the room where trainings, Ray and downloads put their files."""
+def check_disks() -> Iterator[Check]:
+    """Check the free space for the files of trainings, Ray and downloads."""
     places = {"here": Path(), "temporary files": Path(tempfile.gettempdir()), "cache": user_cache()}
     for name, place in places.items():
-        there = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.is_dir())
-        usage = shutil.disk_usage(there)
+        existing = next(path for path in (place.absolute(), *place.absolute().parents) if path.is_dir())
+        usage = shutil.disk_usage(existing)
         remedy = ""
-        if usage.free < LEAST_FREE_BYTES:
-            remedy = f"{there} has less than 5 GiB free: make room"
-        elif usage.used / usage.total > RAY_FULL:
-            remedy = f"{there} is more than 95 % full, where Ray takes no work: make room"
+        if usage.free < MIN_FREE_BYTES:
+            remedy = f"{existing} has less than 5 GiB free: make room"
+        elif usage.used / usage.total > RAY_MAX_DISK_USE:
+            remedy = f"{existing} is more than 95 % full, and Ray accepts no work: make room"
         yield Check(
             f"disk, {name}", f"{usage.free / 2**30:.0f} GiB of {usage.total / 2**30:.0f} free", remedy
         )
 
 
-def start_ray() -> Iterator[Check]:
-    """Start Ray as every job does, and give it a task."""
+def check_ray() -> Iterator[Check]:
+    """Start Ray as every job does, and run a task on it."""
     import ray
 
     from ray_jobs.cluster import RayCluster, cluster_resources
 
     started_s = time.monotonic()
-    with StopNoted() as stop, RayCluster():
-        answer = ray.get(ray.remote(num_cpus=1)(_answer).remote())
-        there = cluster_resources()
+    with catch_errors(*REPORTABLE_ERRORS) as stop, RayCluster():
+        version = ray.get(ray.remote(num_cpus=1)(_faceml_version).remote())
+        total = cluster_resources()
         seconds = time.monotonic() - started_s
         found = (
-            f"{there.get('CPU', 0):g} CPU, {there.get('GPU', 0):g} GPU, a first task after {seconds:.1f} s"
+            f"{total.get('CPU', 0):g} CPU, {total.get('GPU', 0):g} GPU, a first task after {seconds:.1f} s"
         )
-        yield Check("Ray", found, "" if answer == _answer() else "workers are of another faceml")
+        yield Check("Ray", found, "" if version == _faceml_version() else "workers have another faceml")
     if stop.message:
         yield Check("Ray", "does not start", stop.message)
 
 
-def _answer() -> str:
+def _faceml_version() -> str:
     return faceml.__version__
 
 
-def extraction(landmarker: Path | None, seconds: float) -> Iterator[Check]:
-    """Look for the landmark model, and extract with it for so many seconds."""
-    with StopNoted() as stop:
+def check_extraction(landmarker: Path | None, seconds: float) -> Iterator[Check]:
+    """Find the landmark model, and measure the speed of extraction with it."""
+    with catch_errors(*REPORTABLE_ERRORS) as stop:
         model_path = find_model_bundle(landmarker)
     if stop.message:
         yield Check("landmark model", "missing", stop.message)
         return
     yield Check("landmark model", str(model_path))
-    with StopNoted() as stop, tempfile.TemporaryDirectory() as folder:
+    with catch_errors(*REPORTABLE_ERRORS) as stop, tempfile.TemporaryDirectory() as folder:
         speed, found = _time_detector(Path(folder), model_path, seconds)
         minutes = AFFECTNET_IMAGES / (speed * _cpus()) / 60
         yield Check(
             "extraction",
             f"{speed:.0f} images/s a detector (synthetic faces of {FACE_SIDE_PX} px, {found:.0%} found); "
             f"{AFFECTNET_IMAGES:,} images in {minutes:.0f} minutes or more on all CPUs",
-            "" if found > LEAST_FOUND else "the detector misses faces that it should find",
+            "" if found > MIN_DETECTION_RATE else "the detector misses faces that it should detect",
         )
     if stop.message:
         yield Check("extraction", "does not work", stop.message)
 
 
 def _time_detector(folder: Path, model_path: Path, seconds: float) -> tuple[float, float]:
-    """Return images per second of one detector, and the share of faces that it finds."""
+    """Return images per second of one detector, and its detection rate."""
     from faceml.synthetic import generate_faces
 
     root = folder / "faces"
     generate_faces(root, "affectnet", {"train": FACES}, image_size_px=FACE_SIDE_PX, processes=1)
     files = [file for file in StorageFolder(root / "train").walk() if file.path.endswith(".jpg")]
     made = found = 0
-    with ExtractorProcess(ExtractorSettings(str(root / "train"), model_path)) as process:
+    with ExtractorProcess(ExtractorSettings(str(root / "train"), DetectorOptions(model_path))) as process:
         started_s = time.monotonic()
         while not made or time.monotonic() < started_s + seconds:
-            statuses = [row["status"] for row in process.rows(files)]
+            statuses = [row["status"] for row in process.extract_rows(files)]
             made, found = made + len(statuses), found + statuses.count("ok")
         return made / (time.monotonic() - started_s), found / made

@@ -1,4 +1,4 @@
-"""`faceml predict`: what a trained model says of images. Needs no Ray."""
+"""`faceml predict`: predictions of a trained model for images, without Ray."""
 
 import logging
 import sys
@@ -15,76 +15,73 @@ from faceml.images import encode_jpeg
 from faceml.page import ProgressReport
 from faceml.prediction import (
     FacePredictor,
-    FoundImage,
     ImagePrediction,
-    Tally,
+    InputImage,
+    PredictionCounts,
     build_predictor,
     draw_predictions,
     find_images,
     write_lines,
     write_predictions,
 )
-from faceml.storage import AtomicPath
+from faceml.storage import atomic_file
 
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 90
-MOST_NAMED = 5
-SEEN = ("ok", "no_face")
-"""Statuses of images that were looked at."""
 
 
-def run(config: PredictConfig) -> Tally:
+def run(config: PredictConfig) -> PredictionCounts:
     """Predict, and write the predictions or print them.
 
     Raises:
-        ConfigError: The model or an image is not there, or cannot be used.
+        ConfigError: The model or an image does not exist or cannot be used.
     """
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
     images = find_images(config.data.paths, config.data.extensions)
     predictor = build_predictor(config)
-    tally, output = Tally(), config.output
-    predictions = _predictions(predictor, images, output.drawn, tally)
+    counts, output = PredictionCounts(), config.output
+    predictions = _predictions(predictor, images, output.drawn, counts)
     if output.file:
         write_predictions(predictions, output.file, len(predictor.landmark_set), predictor.embedding_dim)
     else:
         write_lines(predictions, sys.stdout)
-    tally.log_unseen()
-    return tally
+    counts.log_failed()
+    return counts
 
 
 def _predictions(
-    predictor: FacePredictor, images: Sequence[FoundImage], drawn: Path | None, tally: Tally
+    predictor: FacePredictor, images: Sequence[InputImage], drawn: Path | None, counts: PredictionCounts
 ) -> Iterator[ImagePrediction]:
-    """Yield what is said of each image, drawn too if there is a folder for that."""
+    """Yield the predictions of each image; draw them as well if `drawn` is a folder."""
     with ProgressReport("predict", len(images)) as progress:
         stream = predictor.stream(image.place for image in images)
         for image, prediction in zip(images, stream, strict=True):
             if drawn and prediction.width:
                 _draw(prediction, predictor, drawn / image.name)
-            tally.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
+            counts.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
             yield prediction
             progress.advance(1)
 
 
 def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> None:
     pixels = predictor.decode(prediction.image)
-    if isinstance(pixels, str):  # gone since
+    if isinstance(pixels, str):  # deleted in the meantime
         return
     if file.suffix.lower() not in (".jpg", ".jpeg"):
         file = file.with_name(f"{file.name}.jpg")
-    with AtomicPath(file) as partial:
+    with atomic_file(file) as partial:
         partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
 
 
-def show(tally: Tally, console: Console) -> None:
+def show(counts: PredictionCounts, console: Console) -> None:
     """Print how often each expression was seen."""
     table = Table(title="Faces by expression", title_justify="left")
     table.add_column("expression")
     table.add_column("faces", justify="right")
     for name in EXPRESSIONS:
-        table.add_row(name, f"{tally.expressions[name]:,}")
+        table.add_row(name, f"{counts.expressions[name]:,}")
     console.print(table)
-    counted = ", ".join(f"{count:,} {status}" for status, count in tally.statuses.most_common())
-    console.print(f"{tally.statuses.total():,} images: {counted}")
+    counted = ", ".join(f"{count:,} {status}" for status, count in counts.statuses.most_common())
+    console.print(f"{counts.statuses.total():,} images: {counted}")

@@ -1,4 +1,4 @@
-"""`faceml synth`: folders of drawn faces with exact landmarks. Needs no Ray."""
+"""`faceml synth`: folders of synthetic faces with exact landmarks, without Ray."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(config: SynthConfig) -> int:
-    """Draw the faces, and return how many."""
+    """Generate the faces, and return their number."""
     started_s = time.monotonic()
     per_unit = config.images_per_person if config.layout == "identity" else 1
     with ProgressReport("synth", per_unit * sum(config.splits.values())) as progress:

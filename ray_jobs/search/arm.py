@@ -6,7 +6,7 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, build_arm_config, dump_config, parse_config
-from faceml.runs import PAIRS_FILE, FailureNoted, TrialFolder, open_trial, write_config
+from faceml.runs import PAIRS_FILE, TrialFolder, record_failure
 from faceml.training import build_people, build_recognition_trainer, score_split, set_up_process, write_pairs
 from ray_jobs.cluster import set_up_log
 from ray_jobs.search.trial import TuneObserver, go_on, trial_folder
@@ -19,7 +19,7 @@ def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None
     """
     config = parse_config(StudyConfig, plain)
     folder = trial_folder(config, suggested["trial"])
-    with FailureNoted(folder):
+    with record_failure(folder):
         _train_arm(config, folder, suggested["settings"], cpus)
 
 
@@ -31,8 +31,8 @@ def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any
     people = build_people(arm.data)
     trainer = build_recognition_trainer(arm, device, people=people)
     go_on(trainer, folder, ray.tune.report)
-    with open_trial(folder) as opened:
-        write_config(dump_config(arm), opened.path)
+    with folder.open() as opened:
+        opened.write_config(dump_config(arm))
         every_s = config.trial.checkpoint_every_s
         trainer.fit(arm.training.epochs, TuneObserver(folder, opened, 0, ray.tune.report, every_s))
         pairs = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)

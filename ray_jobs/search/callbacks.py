@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial as RayTrial
 from faceml.config import StudyConfig, TuneConfig
 from faceml.reporting import TrialBoard
 from faceml.runs import Outcome, in_one_line
-from faceml.storage import StoppedByOutage, StorageFolder, place_below, remove_folder
+from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.search.outage import StopAtOutage, raise_outage
 from ray_jobs.search.trial import RAY_FOLDER, trial_folder
 from ray_jobs.search.worker_group import release_workers
@@ -110,8 +110,8 @@ def remove_rays_files(config: TuneConfig | StudyConfig, files: Path) -> None:
         StoppedError: The run folder cannot be reached.
     """
     shutil.rmtree(files / RAY_FOLDER, ignore_errors=True)
-    with StoppedByOutage(config.run.folder):
-        remove_folder(StorageFolder(place_below(config.run.folder, RAY_FOLDER)))
+    with translate_outage(config.run.folder):
+        StorageFolder(place_below(config.run.folder, RAY_FOLDER)).remove()
 
 
 def quieten_tune() -> None:

@@ -1,57 +1,43 @@
-"""The end of a search whose run folder cannot be reached any more, or refuses."""
+"""Outages and refusals of a store that end a search."""
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ray.tune
 from ray.exceptions import RayTaskError
 
 from faceml.config import ConfigError
-from faceml.storage import UnreachableError
+from faceml.errors import UnreachableError, catch_errors
 
 
-class StopAtOutage(ray.tune.Stopper):
-    """Keep what a store says inside a block, and let Ray Tune end at its next turn.
+class StopAtOutage(catch_errors[UnreachableError | ConfigError], ray.tune.Stopper):
+    """Catch errors of a store, and end the search at Ray Tune's next step.
 
-    Ray Tune takes an error of a callback or searcher for one of the trial, which would count as failed for
-    good, although the same command could go on with it.
-
-    Attributes:
-        error: The first one.
+    Ray Tune attributes an error of a callback or searcher to the trial and marks it as failed, although the
+    same command could continue it later.
     """
 
-    error: UnreachableError | ConfigError | None = None
+    def __init__(self) -> None:
+        super().__init__(UnreachableError, ConfigError)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """End no trial by itself."""
         return False
 
     def stop_all(self) -> bool:
-        """Say whether to end."""
+        """Return whether to end."""
         return self.error is not None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if not isinstance(error, UnreachableError | ConfigError):
-            return False
-        self.error = self.error or error
-        return True
-
     def tell(self) -> None:
-        """Raise what was kept, if there is anything, once Ray Tune has ended."""
+        """Raise the error that was caught, if any, after Ray Tune has ended."""
         if self.error is not None:
             raise self.error
 
 
 def raise_outage(error: BaseException | None) -> None:
-    """Raise what a trial died of if that is an outage.
+    """Raise the error that ended a trial if it is an outage.
 
     Args:
-        error: What Ray Tune caught, if it knows.
+        error: Error that Ray Tune caught, None if it is not known.
 
     Raises:
         UnreachableError: A store could not be reached.

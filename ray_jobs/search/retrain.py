@@ -8,7 +8,7 @@ from faceml.config import RetrainConfig, TrainConfig, TuneConfig, assign_keys, p
 from faceml.runs import REPORT_FILE, SUMMARY_FILE
 from faceml.search import SCORES
 from faceml.statistics import mean_interval
-from faceml.storage import StoppedByOutage, StorageFolder, place_below, read_json
+from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.training import multitask
 
 RETRAIN_FOLDER = "retrain"
@@ -59,9 +59,9 @@ def retrained_in_words(result: dict[str, Any]) -> str:
 def _summary_of_finished(run_folder: str) -> dict[str, Any] | None:
     """Return the summary of a training, None if it is not finished."""
     folder = StorageFolder(run_folder)
-    with StoppedByOutage(run_folder):
+    with translate_outage(run_folder):
         is_finished = folder.has(REPORT_FILE)  # which a training writes last
-        found: dict[str, Any] | None = read_json(folder, SUMMARY_FILE) if is_finished else None
+        found: dict[str, Any] | None = folder.read_json(SUMMARY_FILE) if is_finished else None
     return found
 
 

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 from faceml.config import METRIC_MODES, TuneConfig
 from faceml.runs import TrialFolder
 from faceml.search import SCORES
-from faceml.storage import StoppedByOutage, StorageFolder, folder_names, place_below
+from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.search.outage import StopAtOutage
 from ray_jobs.search.suggestions import Plan
 from ray_jobs.search.trial import trial_folder
@@ -129,7 +129,7 @@ def trial_folders(place: str | Path) -> list[TrialFolder]:
         ConfigError: The store refuses; says why.
         StoppedError: It cannot be reached.
     """
-    with StoppedByOutage(str(place)):
-        names = folder_names(StorageFolder(place))
+    with translate_outage(str(place)):
+        names = StorageFolder(place).folders()
     found = [TrialFolder(place_below(place, name)) for name in names]
     return [trial for trial in found if trial.has_begun]

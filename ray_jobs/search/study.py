@@ -10,9 +10,17 @@ import ray.tune
 from ray.tune.search import Searcher
 from rich.console import Console
 
-from faceml.config import StudyConfig, build_arm_config, check_inputs, refuse_unequal_arms, with_checked_arms
+from faceml.config import (
+    StudyConfig,
+    build_arm_config,
+    check_inputs,
+    dump_config,
+    refuse_unequal_arms,
+    with_checked_arms,
+)
+from faceml.errors import StoppedError
 from faceml.models import build_backbone_from, refuse_other_normalisation
-from faceml.page import Report, write_report
+from faceml.page import Report
 from faceml.reporting import (
     ArmRun,
     TrialBoard,
@@ -22,9 +30,8 @@ from faceml.reporting import (
     study_table,
     verdict,
 )
-from faceml.runs import PAIRS_FILE, REPORT_FILE, write_summary
+from faceml.runs import PAIRS_FILE, RunFolder
 from faceml.search import ArmStudy, compare_arms
-from faceml.storage import StoppedError
 from faceml.training import build_people, read_pairs_table, recognition_steps
 from ray_jobs.cluster import RayCluster, require_reach
 from ray_jobs.search.arm import run_arm
@@ -32,7 +39,6 @@ from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_confi
 from ray_jobs.search.outage import StopAtOutage
 from ray_jobs.search.resources import Room, await_room, cluster_nodes, plan_room
 from ray_jobs.search.trial import trial_folder
-from ray_jobs.training import enter_run_folder
 
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 
@@ -53,14 +59,30 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     started_s = time.monotonic()
     config = with_checked_arms(config)
     scope = check_study(config)
-    with RayCluster():
-        wait_s = config.recognition.scaling.wait_for_nodes_s
-        require_reach(config, wait_s > 0)
-        await_room(config.trial, wait_s)
-        room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
-        run_folder = enter_run_folder(config.run.folder, config)
-        _train(config, room, run_folder.path)
-    runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]
+    with RunFolder(config.run.folder) as run_folder:
+        with RayCluster():
+            wait_s = config.recognition.scaling.wait_for_nodes_s
+            require_reach(config, wait_s > 0)
+            await_room(config.trial, wait_s)
+            room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
+            run_folder.begin(dump_config(config))
+            _train(config, room, run_folder.path)
+        runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]
+        study = _compare(config, runs)
+        wall_s = round(time.monotonic() - started_s, 1)
+        summary = study_summary(study, runs, config.targets) | {"wall_s": wall_s}
+        run_folder.write_summary(summary)
+        chapter = study_chapter(config, study, runs, summary, scope.num_people)
+        run_folder.finish(Report("What helps face recognition", study_answer(study), [chapter]))
+    return study, runs
+
+
+def _compare(config: StudyConfig, runs: list[ArmRun]) -> ArmStudy:
+    """Compare the arms that have a training.
+
+    Raises:
+        StoppedError: Fewer than two have one.
+    """
     arms = {run.arm for run in runs if run.pairs is not None}
     if len(arms) < 2:
         failed = next(run for run in runs if run.error)
@@ -73,14 +95,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
         for arm in config.arms
         if arm in arms
     }
-    study = compare_arms(compared)
-    summary = study_summary(study, runs, config.targets) | {"wall_s": round(time.monotonic() - started_s, 1)}
-    write_summary(summary, run_folder.path)
-    chapter = study_chapter(config, study, runs, summary, scope.num_people)
-    report = Report("What helps face recognition", study_answer(study), [chapter])
-    write_report(report, run_folder.path / REPORT_FILE)
-    run_folder.push()
-    return study, runs
+    return compare_arms(compared)
 
 
 class Scope(NamedTuple):

@@ -10,8 +10,8 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, TuneConfig, build_running_trial, dump_config, parse_config
-from faceml.runs import FailureNoted, OpenedTrial, TrialFolder, open_trial, write_config, write_nonfinite_step
-from faceml.storage import StoppedByOutage, place_below
+from faceml.runs import RunFolder, TrialFolder, record_failure, write_nonfinite_step
+from faceml.storage import place_below, translate_outage
 from faceml.training import EpochRecord, NonFiniteStep, StepRecord, build_cached_faces, set_up_process
 from ray_jobs.cluster import set_up_log
 
@@ -49,7 +49,7 @@ def run_trial(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> No
     """Train one trial in this process."""
     job = TrialJob(plain, suggested["trial"], suggested["settings"], cpus)
     config = parse_config(TuneConfig, plain)
-    with FailureNoted(trial_folder(config, job.trial)):
+    with record_failure(trial_folder(config, job.trial)):
         device = torch.device("cuda" if config.trial.gpus else "cpu")
         train_trial(job, config, device, 0, ray.tune.report)
 
@@ -78,9 +78,9 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
     trainer = build_multitask_trainer(train, device, rank, build_cached_faces(train.data))
     go_on(trainer, folder, report)
     with ExitStack() as stack:
-        opened = stack.enter_context(open_trial(folder)) if rank == 0 else None
+        opened = stack.enter_context(folder.open()) if rank == 0 else None
         if opened is not None:
-            write_config(dump_config(train), opened.path)
+            opened.write_config(dump_config(train))
         observer = TuneObserver(folder, opened, rank, report, config.trial.checkpoint_every_s)
         trainer.fit(train.training.epochs, observer)
 
@@ -92,7 +92,7 @@ def go_on(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -> None:
     """
     checkpoint = folder.checkpoint
     if checkpoint is not None:
-        with StoppedByOutage(checkpoint):
+        with translate_outage(checkpoint):
             trainer.resume(checkpoint)
     for record in folder.records[: trainer.epochs_done]:
         report(record)
@@ -103,7 +103,7 @@ class TuneObserver:
 
     Args:
         folder: Of the trial.
-        opened: Keeps records and checkpoint; None in all workers but the first.
+        opened: Run folder that receives the records; None in all workers but the first.
         rank: Of this worker.
         report: Tells Ray of an epoch; all workers call it.
         checkpoint_every_s: No checkpoint is written sooner after the last one.
@@ -112,7 +112,7 @@ class TuneObserver:
     def __init__(
         self,
         folder: TrialFolder,
-        opened: OpenedTrial | None,
+        opened: RunFolder | None,
         rank: int,
         report: Report,
         checkpoint_every_s: float,
@@ -133,14 +133,14 @@ class TuneObserver:
         metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
         if self._opened is not None:
             # The record first: told twice it is replaced, but what a checkpoint has is never trained again.
-            self._opened.add(record.epoch, metrics, record.confusion)
+            self._opened.add_epoch(record.epoch, metrics, record.confusion)
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
-                self._opened.save_checkpoint(record.save)
+                self._folder.save_checkpoint(record.save)
                 self._checkpoint_s = time.monotonic()
         self._report({"epoch": record.epoch, **metrics})
         self._epoch_began_s = time.monotonic()
 
     def on_nonfinite_step(self, record: NonFiniteStep) -> None:
         """Write the record of the step."""
-        with StoppedByOutage(self._folder.place):
+        with translate_outage(self._folder.place):
             write_nonfinite_step(record, self._rank, self._folder.folder)

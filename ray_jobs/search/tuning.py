@@ -21,8 +21,9 @@ from faceml.config import (
     corners,
     dump_config,
 )
+from faceml.errors import StoppedError
 from faceml.models import refuse_unusable_weights
-from faceml.page import Report, write_report
+from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
     TrialBoard,
@@ -31,7 +32,7 @@ from faceml.reporting import (
     leaderboard_table,
     tuning_chapter,
 )
-from faceml.runs import REPORT_FILE, SUMMARY_FILE, TrialFolder, WorkingCopy, read_summary, write_summary
+from faceml.runs import SUMMARY_FILE, RunFolder, TrialFolder, read_summary
 from faceml.search import (
     Trial,
     find_answers,
@@ -43,7 +44,7 @@ from faceml.search import (
     write_answers,
     write_trials,
 )
-from faceml.storage import StoppedByOutage, StoppedError, StorageFolder, place_below, read_json, write_text
+from faceml.storage import StorageFolder, place_below, translate_outage, write_text
 from faceml.training import build_cached_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.search.callbacks import quieten_tune, remove_rays_files, run_config
@@ -55,7 +56,7 @@ from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, 
 from ray_jobs.search.suggestions import Plan
 from ray_jobs.search.trial import EPOCH_SECONDS, TRIALS_FOLDER, run_trial
 from ray_jobs.search.worker_group import GroupTrial
-from ray_jobs.training import enter_run_folder, needed_resources
+from ray_jobs.training import needed_resources
 
 BEST_CONFIG_FILE = "best_config.yaml"
 # A search over many choices has more combinations than are worth trying before it starts.
@@ -88,27 +89,24 @@ def run(config: TuneConfig) -> list[Trial]:
         room = plan_room(cluster_nodes(), config.trial, plan.total)
         if left is not None:
             require_resources(needed_resources(config.train), "train.scaling", wait_s)
-        run_folder = enter_run_folder(
-            config.run.folder, config, ["retrain"], may_be_finished=left is not None
-        )
-        files = run_folder.path
-        trials = ranked([_trial(folder, config) for folder in _search(config, plan, room, files)])
-        if trials[0].error:
-            raise StoppedError(f"All {len(trials)} trials failed; the best one with: {trials[0].error}")
-        best = build_trial_config(config, _best_settings(trials), place_below(config.run.folder, "best"))
-        if not (files / REPORT_FILE).is_file():
-            write_text(files / BEST_CONFIG_FILE, dump_config(best))
-            _tell(files, trials, time.monotonic() - started_s)
-            run_folder.push()
-        if left is not None:
-            found = {RETRAINED: retrain(best, config, left)}
-            write_summary(read_summary(files) | found, files)
-            run_folder.push()
+        with RunFolder(config.run.folder) as run_folder:
+            run_folder.begin(dump_config(config), ["retrain"], may_be_finished=left is not None)
+            files = run_folder.path
+            trials = ranked([_trial(folder, config) for folder in _search(config, plan, room, files)])
+            if trials[0].error:
+                raise StoppedError(f"All {len(trials)} trials failed; the best one with: {trials[0].error}")
+            best = build_trial_config(config, _best_settings(trials), place_below(config.run.folder, "best"))
+            if not run_folder.is_finished:
+                write_text(files / BEST_CONFIG_FILE, dump_config(best))
+                _write_results(run_folder, trials, time.monotonic() - started_s)
+            if left is not None:
+                found = {RETRAINED: retrain(best, config, left)}
+                run_folder.write_summary(read_summary(files) | found)
     return trials
 
 
-def _tell(files: Path, trials: list[Trial], wall_s: float) -> None:
-    """Write what the search found, for scripts and for people."""
+def _write_results(run_folder: RunFolder, trials: list[Trial], wall_s: float) -> None:
+    """Write summary, tables and report of a search."""
     best = trials[0]
     summary = {
         "trials": [trial.as_json() for trial in trials],
@@ -118,11 +116,11 @@ def _tell(files: Path, trials: list[Trial], wall_s: float) -> None:
         "wall_s": round(wall_s, 2),
         "training_s": round(sum(record[EPOCH_SECONDS] for trial in trials for record in trial.records), 2),
     }
-    write_summary(summary, files)
+    files = run_folder.path
+    run_folder.write_summary(summary)
     write_trials(trials, files)
     write_answers(trials, files)
-    chapters = [tuning_chapter(files, trials)]
-    write_report(Report("Search", search_answer(trials), chapters), files / REPORT_FILE)
+    run_folder.finish(Report("Search", search_answer(trials), [tuning_chapter(files, trials)]))
 
 
 def _best_settings(trials: list[Trial]) -> dict[str, Any]:
@@ -132,8 +130,8 @@ def _best_settings(trials: list[Trial]) -> dict[str, Any]:
 
 
 def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
-    with StoppedByOutage(config.run.folder):
-        summary = read_json(StorageFolder(config.run.folder), SUMMARY_FILE) or {}
+    with translate_outage(config.run.folder):
+        summary = StorageFolder(config.run.folder).read_json(SUMMARY_FILE) or {}
     found = summary.get(RETRAINED)
     return found is not None and found["seeds"] == list(settings.seeds)
 
@@ -145,7 +143,7 @@ def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
     console.print(group_leaderboard_table(trials) if has_repeats(trials) else leaderboard_table(trials))
     for line in verdict_lines(trials):
         console.print(line, soft_wrap=True)
-    files = WorkingCopy(config.run.folder).path
+    files = RunFolder(config.run.folder).path
     found = read_summary(files).get(RETRAINED)
     if found is not None:
         console.print(retrained_in_words(found), soft_wrap=True)

@@ -22,10 +22,10 @@ from ray.util.queue import Empty, Queue
 from torch import distributed
 
 from faceml.config import StudyConfig, TuneConfig, parse_config
-from faceml.runs import FailureNoted
-from faceml.storage import StoppedByOutage, StorageFolder, place_below
+from faceml.runs import record_failure
+from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
-from ray_jobs.training import OutageAsItself
+from ray_jobs.training import translate_worker_outage
 
 POLL_INTERVAL_S = 0.5
 # Ray Tune kills a trial that has not ended after ten minutes.
@@ -47,7 +47,7 @@ class GroupTrial(ray.tune.Trainable):
         self._folder = trial_folder(search, config["trial"])
         self._results, self._verdicts = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
         self._has_told = False
-        with FailureNoted(self._folder):
+        with record_failure(self._folder):
             job = TrialJob(plain, config["trial"], config["settings"], cpus)
             trainer = _torch_trainer(job, search, self._results, self._verdicts)
             self._fitting: Future[Any] = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)
@@ -57,7 +57,7 @@ class GroupTrial(ray.tune.Trainable):
         if self._has_told:
             self._verdicts.put(True)
         self._has_told = True
-        with FailureNoted(self._folder), OutageAsItself():
+        with record_failure(self._folder), translate_worker_outage():
             while True:
                 has_ended = self._fitting.done()
                 with suppress(Empty):
@@ -120,17 +120,17 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
     group = get_current_placement_group()
     if group is not None:
         folder = _groups_folder(config)
-        with StoppedByOutage(folder.uri):
+        with translate_outage(folder.uri):
             folder.write(_group_file(job.trial), group.id.hex().encode())
     # Where the trial's own process has died, so have its queues, and these workers are about to.
-    with FailureNoted(trial_folder(config, job.trial)), suppress(_ToldToStop, RayActorError):
+    with record_failure(trial_folder(config, job.trial)), suppress(_ToldToStop, RayActorError):
         train_trial(job, config, device, rank, report)
 
 
 def release_workers(config: TuneConfig | StudyConfig, trial: str) -> None:
     """Give back what the workers of a trial hold whose own process has died, if it had any."""
     folder, name = _groups_folder(config), _group_file(trial)
-    with StoppedByOutage(folder.uri):
+    with translate_outage(folder.uri):
         group = folder.read(name) if folder.has(name) else None
         if isinstance(group, bytes):
             remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group.decode()))))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
@@ -23,6 +22,7 @@ from faceml.config import (
     read_mapping,
     refuse_outputs_below,
 )
+from faceml.errors import flatten_message, translate_errors
 
 CONFIGS = {
     "synth": ("faceml.config.synth", "SynthConfig"),
@@ -116,7 +116,10 @@ def read_runtime_env(file: Path | None) -> dict[str, Any]:
         ConfigError: Ray does not understand it.
     """
     plain = read_mapping(file, "--runtime-env") if file else {}
-    with _MisunderstoodRuntimeEnv(file):
+    with translate_errors(
+        (TypeError, ValueError),
+        lambda error: ConfigError(f"--runtime-env {file}: {flatten_message(error)}"),
+    ):
         RuntimeEnv(**plain)
     return plain
 
@@ -136,19 +139,3 @@ def _is_left_out(file: Path, folder: Path) -> bool:
 def _absolute(path: Path) -> Path:
     """Return a path without `..`, its links not followed: what is uploaded has the links' names."""
     return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-class _MisunderstoodRuntimeEnv:
-    """Say in a line what Ray does not understand of a runtime environment."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, TypeError | ValueError):
-            raise ConfigError(f"--runtime-env {self._file}: {' '.join(str(error).split())}") from error

@@ -3,17 +3,14 @@
 import asyncio
 import logging
 import os
-import sys
 from http import HTTPStatus
 from importlib.util import find_spec
-from types import TracebackType
-from typing import Self
 
 import requests
 from ray.job_submission import JobDetails, JobStatus
 
 from faceml.config import ConfigError
-from faceml.storage import StoppedError
+from faceml.errors import StoppedError, translate_errors
 from ray_jobs.submission.log import ANSWER_WITHIN_S, LOSSES, FollowedLog, PatientClient
 from ray_jobs.submission.request import Submission, check_settings, read_runtime_env
 
@@ -45,7 +42,7 @@ def run(submission: Submission) -> int:
         raise ConfigError("faceml submit: needs more of Ray: pip install 'faceml[cluster]'")
     runtime_env = read_runtime_env(submission.runtime_env)
     runtime_env["working_dir"] = str(submission.working_dir.absolute())
-    with _LossInWords(submission.address):
+    with _translate_loss(submission.address):
         if submission.needs_token:
             refuse_open_cluster(submission.address)
         for variable in OTHER_ADDRESSES:
@@ -56,7 +53,7 @@ def run(submission: Submission) -> int:
         if not submission.follow:
             print(job_id)  # noqa: T201 - for scripts
             return 0
-        with _GoesOnWithoutUs(submission.address, job_id):
+        with _exit_at_interrupt(submission.address, job_id):
             return _exit_status(asyncio.run(FollowedLog(client, job_id).follow()), job_id)
 
 
@@ -94,41 +91,30 @@ def _exit_status(details: JobDetails, job_id: str) -> int:
     return details.driver_exit_code
 
 
-class _LossInWords:
-    """Say in a line that a cluster is not reached, or no longer, or refuses."""
+def _translate_loss(address: str) -> translate_errors[Exception]:
+    """Raise `StoppedError` in place of errors of a cluster that is not reached, is lost, or refuses."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, LOSSES) and not isinstance(error, StoppedError):
-            said = str(error).strip().partition("\n")[0].rstrip(".")
-            raise StoppedError(
-                f"--address {self._address}: {said}. Is the cluster up, is its port forwarded (ray dashboard "
-                "cluster.yaml), and is its token in RAY_AUTH_TOKEN or in ~/.ray/auth_token?"
-            ) from error
-
-
-class _GoesOnWithoutUs:
-    """Say after Ctrl-C how to come back to the job, and how to stop it."""
-
-    def __init__(self, address: str, job_id: str) -> None:
-        self._said = (
-            f"{job_id} goes on. To follow it: ray job logs --address {address} --follow {job_id}; "
-            f"to stop it: ray job stop --address {address} {job_id}"
+    def translate(error: Exception) -> StoppedError | None:
+        if isinstance(error, StoppedError):
+            return None
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        return StoppedError(
+            f"--address {address}: {reason}. Is the cluster up, is its port forwarded (ray dashboard "
+            "cluster.yaml), and is its token in RAY_AUTH_TOKEN or in ~/.ray/auth_token?"
         )
 
-    def __enter__(self) -> Self:
-        return self
+    return translate_errors(LOSSES, translate)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            logger.warning("%s", self._said)
-            sys.exit(STOPPED_BY_HAND)
+
+def _exit_at_interrupt(address: str, job_id: str) -> translate_errors[KeyboardInterrupt]:
+    """Log after Ctrl-C how to follow the job again and how to stop it, and exit."""
+
+    def log_and_exit(interrupt: KeyboardInterrupt) -> SystemExit:
+        logger.warning(
+            "%s goes on. To follow it: ray job logs --address %s --follow %s; to stop it: ray job stop "
+            "--address %s %s",
+            *(job_id, address, job_id, address, job_id),
+        )
+        return SystemExit(STOPPED_BY_HAND)
+
+    return translate_errors(KeyboardInterrupt, log_and_exit)

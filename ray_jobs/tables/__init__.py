@@ -1,4 +1,4 @@
-"""Tables made shard by shard on Ray Data: extraction and predictions."""
+"""Jobs that complete tables shard by shard on Ray Data: extraction and predictions."""
 
 import lazy_loader as lazy
 

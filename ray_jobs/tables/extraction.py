@@ -1,4 +1,4 @@
-"""`faceml extract`: Ray Data over detector actors, a folder of faces into a landmark table."""
+"""`faceml extract`: extraction of a folder of faces to a landmark table on Ray Data."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from faceml.config import ExtractConfig, dump_config
 from faceml.landmarks import find_model_bundle
+from faceml.page import first_names
 from faceml.quality import ExtractionQuality, assess_quality, read_quality
 from faceml.reporting import (
     ExtractionSpeed,
@@ -20,11 +21,11 @@ from faceml.reporting import (
     status_table,
     summarize_table,
 )
-from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, WorkingCopy, write_summary
+from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder
 from faceml.storage import write_text
 from faceml.tables import read_table, table_metadata_of
-from ray_jobs.tables.extraction_job import extraction_job
-from ray_jobs.tables.work import find_work, say_what_changed
+from ray_jobs.tables.extraction_job import build_extraction_job
+from ray_jobs.tables.table_job import compute_diff, log_deleted
 
 logger = logging.getLogger(__name__)
 
@@ -33,41 +34,37 @@ RESULT_FILES = (SUMMARY_FILE, QUALITY_FILE, REPORT_FILE)
 
 
 def run(config: ExtractConfig) -> Findings:
-    """Extract the landmarks of every image below `data.root` that the table does not have yet.
+    """Extract the landmarks of every image below `data.root` that is not in the table.
 
     Raises:
         ConfigError: No images, no landmark model, or a table made with other settings.
         StoppedError: The run folder's store cannot be reached.
     """
     started_s = time.monotonic()
-    find_model_bundle(config.landmarker.model_path)  # here too: what is wrong with it is said at the start
-    job = extraction_job(config)
+    find_model_bundle(config.landmarker.model_path)  # a missing model is an error before anything starts
+    job = build_extraction_job(config)
     for other in config.quality.other_tables:
-        table_metadata_of(other)  # refuses at the start what could not be read at the end
-    work = find_work(job)
-    say_what_changed(job, work)
-    run_folder = WorkingCopy(config.run_folder)
-    run_folder.fetch()
-    files = run_folder.path
-    quality = read_quality(files)
-    if work.is_nothing and quality is not None and _is_concluded(config, files):
-        summary = read_summary(files)
-        wall_s = time.monotonic() - started_s
-        return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
-    for result in RESULT_FILES:  # they are there when a run has come to its end
-        run_folder.remove(result)
-    write_text(files / CONFIG_FILE, dump_config(config))
-    run_folder.push()
-    from ray_jobs.tables.driver import complete_table  # it imports Ray
+        table_metadata_of(other)  # an unreadable table is an error before anything starts
+    diff = compute_diff(job)
+    log_deleted(job, diff)
+    with RunFolder(config.run_folder) as run_folder:
+        files = run_folder.path
+        quality = read_quality(files)
+        if diff.is_empty and quality is not None and _is_complete(config, files):
+            summary = read_summary(files)
+            wall_s = time.monotonic() - started_s
+            return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
+        run_folder.remove(*RESULT_FILES)  # they mark a complete run
+        run_folder.write_config(dump_config(config))
+        run_folder.push()
+        from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
-    speed = complete_table(job, work)
-    findings = _conclude(config, files, speed, time.monotonic() - started_s)
-    run_folder.push()
-    return findings
+        speed = complete_table(job, diff)
+        return _write_results(config, run_folder, speed, time.monotonic() - started_s)
 
 
-def _is_concluded(config: ExtractConfig, files: Path) -> bool:
-    """Say whether the run folder already says all there is to say of the table."""
+def _is_complete(config: ExtractConfig, files: Path) -> bool:
+    """Return whether the results in the run folder are current."""
     return (
         not config.quality.other_tables  # they may have grown
         and all((files / name).is_file() for name in RESULT_FILES)
@@ -75,9 +72,11 @@ def _is_concluded(config: ExtractConfig, files: Path) -> bool:
     )
 
 
-def _conclude(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s: float) -> Findings:
-    """Write what the run folder says of the table."""
-    from faceml.page import Report, write_report
+def _write_results(
+    config: ExtractConfig, run_folder: RunFolder, speed: ExtractionSpeed, wall_s: float
+) -> Findings:
+    """Write quality, summary and report to the run folder."""
+    from faceml.page import Report
     from faceml.reporting import extraction_chapter
 
     counts = read_table(config.output.table, ["folder", "status"])
@@ -86,13 +85,14 @@ def _conclude(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s
     quality = assess_quality(
         config.output.table, wanted.other_tables, wanted.max_hash_distance, wanted.least_plausible
     )
+    files = run_folder.path
     write_text(files / QUALITY_FILE, json.dumps(quality.as_json(), indent=2) + "\n")
     shares = {name: round(share, 4) for name, share in speed.shares().items()}
-    write_summary(summary.as_json() | {"time_shares": shares}, files)
+    run_folder.write_summary(summary.as_json() | {"time_shares": shares})
     answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
     name = config.data.root.rstrip("/").rpartition("/")[2]
     chapter = extraction_chapter(files, "Landmarks", quality)
-    write_report(Report(f"Landmarks of {name}", answer, [chapter]), files / REPORT_FILE)
+    run_folder.finish(Report(f"Landmarks of {name}", answer, [chapter]))
     if speed.images:
         logger.info("%s", speed.bottleneck())
     return summary, quality
@@ -101,7 +101,7 @@ def _conclude(config: ExtractConfig, files: Path, speed: ExtractionSpeed, wall_s
 def show(
     summary: ExtractionSummary, quality: ExtractionQuality, config: ExtractConfig, console: Console
 ) -> None:
-    """Print the counts by status, the detection rate by folder, and what to worry about."""
+    """Print the counts by status, the detection rate by folder, and findings on the quality."""
     console.print(status_table(summary), folder_table(summary, config.min_detection_rate))
     console.print(*quality_tables(quality))
     console.print(
@@ -117,5 +117,5 @@ def show(
             100 * config.min_detection_rate,
             len(low),
             len(summary.by_folder),
-            ", ".join(low[:10]) + (", …" if len(low) > 10 else ""),
+            first_names(low, 10),
         )

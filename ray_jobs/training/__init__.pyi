@@ -1,7 +1,4 @@
 from . import multitask as multitask, recognition as recognition
-from .errors import OutageAsItself as OutageAsItself
+from .errors import translate_worker_outage as translate_worker_outage
 from .multitask import needed_resources as needed_resources
-from .resuming import (
-    enter_run_folder as enter_run_folder,
-    load_interrupted_training as load_interrupted_training,
-)
+from .resuming import load_interrupted_training as load_interrupted_training

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 import ray.train
 
 from faceml.runs import put_file
-from faceml.storage import AtomicFolder, StoppedByOutage, StorageFolder
+from faceml.storage import StorageFolder, atomic_folder, translate_outage
 
 CHECKPOINTS_FOLDER = "checkpoints"
 LIST_FILE = "checkpoint_manager_snapshot.json"
@@ -40,7 +40,7 @@ def new_checkpoint(run_folder: StorageFolder, epoch: int) -> Iterator[Path]:
         epoch: Epoch of the checkpoint.
     """
     if run_folder.is_local:
-        with AtomicFolder(Path(run_folder.uri, checkpoint_path(epoch))) as partial:
+        with atomic_folder(Path(run_folder.uri, checkpoint_path(epoch))) as partial:
             yield partial
     else:
         with TemporaryDirectory() as folder:
@@ -85,7 +85,7 @@ def settle_checkpoints(run_folder: StorageFolder) -> None:
         ConfigError: The store refuses access; names the cause.
         StoppedError: The store cannot be reached.
     """
-    with StoppedByOutage(run_folder.uri):
+    with translate_outage(run_folder.uri):
         listed = _read(run_folder, LIST_FILE)
         if not _is_whole(listed):
             run_folder.delete(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}")

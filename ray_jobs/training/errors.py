@@ -1,73 +1,65 @@
-"""Which errors of a training's workers are final, and what is said of those that Ray Train gives up at."""
+"""Final errors of a training's workers, and the translation of Ray Train's errors."""
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ray.train
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 from faceml.config import ConfigError
-from faceml.storage import StoppedError, UnreachableError
+from faceml.errors import StoppedError, UnreachableError, flatten_message, translate_errors
 
 FINAL = (StoppedError, ConfigError)
-"""They come again however often the workers start again."""
+"""Errors that recur however often the workers are restarted."""
 
 DIED = (RayActorError, OutOfMemoryError)
-"""A process of Ray's is gone; the latter says over a page how full the memory was."""
+"""Errors of a process of Ray that died; the message of the latter is a page about its memory."""
 
 
 class FinalErrors(ray.train.UserCallback):
-    """End a training at once at errors that are final; after others Ray Train starts its workers again."""
+    """End a training at final errors at once; after other errors Ray Train restarts the workers."""
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Raise a worker's error that is final: out of a callback Ray Train does not try again."""
+        """Raise a worker's final error: Ray Train does not retry after an error of a callback."""
         for error in worker_exceptions.values():
             if isinstance(error, FINAL):
                 raise error
 
 
-class OneReason:
-    """Raise `StoppedError` in place of what Ray Train makes of an error.
+def translate_training_errors() -> translate_errors[Exception]:
+    """Raise `StoppedError` with the reason in one line in place of errors of Ray Train.
 
-    A mistake of faceml keeps its traceback.
+    Errors that are a defect of faceml pass with their traceback.
     """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def translate(error: Exception) -> StoppedError | None:
         causes = _causes(error)
         for cause in causes:
             if isinstance(cause, (*FINAL, OSError)):
-                raise StoppedError(" ".join(str(cause).split())) from None
+                return StoppedError(flatten_message(cause))
         if causes and all(isinstance(cause, DIED) for cause in causes):
-            raise StoppedError(
+            return StoppedError(
                 "Ray's workers died, for want of memory or for a reason that Ray's logs name. The same "
                 "command goes on from the last checkpoint."
-            ) from None
+            )
+        return None
+
+    return translate_errors(Exception, translate, keep_cause=False)
 
 
-class OutageAsItself:
-    """Raise what a worker says of a store that it cannot reach in place of what Ray Train makes of it."""
+def translate_worker_outage() -> translate_errors[Exception]:
+    """Raise a worker's `UnreachableError` in place of the error of Ray Train that wraps it."""
 
-    def __enter__(self) -> Self:
-        return self
+    def translate(error: Exception) -> UnreachableError | None:
+        return next((cause for cause in _causes(error) if isinstance(cause, UnreachableError)), None)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for cause in _causes(error):
-            if isinstance(cause, UnreachableError):
-                raise cause from None
+    return translate_errors(Exception, translate, keep_cause=False)
 
 
-def _causes(error: BaseException | None) -> list[BaseException]:
-    """Return what is behind an error of Ray Train."""
+def _causes(error: Exception) -> list[BaseException]:
+    """Return the errors that an error of Ray Train wraps."""
     if isinstance(error, ray.train.ControllerError):
         return [error.controller_failure]
     if isinstance(error, ray.train.WorkerGroupError):
-        # A worker that is gone shows as a health check that failed, for this reason.
+        # A dead worker is reported as a failed health check, which has the error as an attribute.
         return [getattr(e, "health_check_failure", e) for e in error.worker_failures.values()]
     return [error] if isinstance(error, DIED) else []

@@ -13,15 +13,16 @@ import ray.train
 import ray.train.torch
 
 from faceml.config import RecognitionConfig, ScalingConfig, TrainConfig
+from faceml.errors import StoppedError
 from faceml.metrics import ConfusionMatrix
 from faceml.page import ProgressReport
-from faceml.reporting import Doctor, FirstEstimate, best_first, start_line, watched_figures
-from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking, WorkingCopy
-from faceml.storage import AtomicPath, StoppedByOutage, StoppedError
+from faceml.reporting import FirstEstimate, TrainingDiagnosis, best_first, start_line, watched_figures
+from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking
+from faceml.storage import atomic_file, translate_outage
 from faceml.training import MODEL_FILE, Metrics, StepRecord
 from ray_jobs.cluster import EventChannel, EventSender, Resources, TrainingMetrics
 from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
-from ray_jobs.training.errors import FinalErrors, OneReason
+from ray_jobs.training.errors import FinalErrors, translate_training_errors
 from ray_jobs.training.worker import Start, WorkerProgress, train_worker
 
 logger = logging.getLogger(__name__)
@@ -38,19 +39,19 @@ class GroupJob:
 
     Attributes:
         config: Configuration of the training.
-        run_folder: Working copy of the run folder.
+        run_folder: Run folder, entered by the job.
         total_steps: Steps of the whole training.
         score: Metric that selects the best epoch.
-        doctor: Diagnoses the records after each epoch.
+        diagnosis: Diagnoses the training after each epoch.
         tracking: Experiment tracking beside the run folder.
         streams: Data sets that Ray Data streams to the workers, by name.
     """
 
     config: TrainConfig | RecognitionConfig
-    run_folder: WorkingCopy
+    run_folder: RunFolder
     total_steps: int
     score: str
-    doctor: Doctor
+    diagnosis: TrainingDiagnosis
     tracking: Tracking = field(default_factory=NoTracking)
     streams: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,16 +67,15 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     files, folder = job.run_folder.path, job.run_folder.folder
     settle_checkpoints(folder)
     with (
-        OneReason(),
-        RunFolder(files) as run_folder,
+        translate_training_errors(),
         ProgressReport("train", job.total_steps) as progress,
         TrainingMetrics(files, job.score, job.total_steps // job.config.training.epochs) as metrics,
-        EventChannel(_Receiver(job, run_folder, progress, metrics)) as events,
+        EventChannel(_Receiver(job, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()
     settle_checkpoints(folder)  # removes checkpoints that dying workers left incomplete
     _keep_best_model(result, files, job.score)
-    return run_folder.records
+    return job.run_folder.records
 
 
 def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[Resources]:
@@ -122,9 +122,9 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
         raise StoppedError(f"Ray Train has kept no checkpoint in {run_folder}; see its log for the cause.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
     with (
-        StoppedByOutage(best.path),
+        translate_outage(best.path),
         best.filesystem.open_input_stream(f"{best.path}/{MODEL_FILE}") as model,
-        AtomicPath(run_folder / BEST_MODEL_FILE) as partial,
+        atomic_file(run_folder / BEST_MODEL_FILE) as partial,
         partial.open("wb") as file,
     ):
         shutil.copyfileobj(model, file, BYTES_AT_ONCE)
@@ -133,11 +133,9 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
 class _Receiver:
     """Handle workers' events: update run folder, MLflow, progress bar, Ray's metrics and the log."""
 
-    def __init__(
-        self, job: GroupJob, run_folder: RunFolder, progress: ProgressReport, metrics: TrainingMetrics
-    ) -> None:
+    def __init__(self, job: GroupJob, progress: ProgressReport, metrics: TrainingMetrics) -> None:
         self._job = job
-        self._run_folder = run_folder
+        self._run_folder = job.run_folder
         self._progress = progress
         self._metrics = metrics
         self._estimate = FirstEstimate()
@@ -146,8 +144,7 @@ class _Receiver:
         self, event: Start | StepRecord | WorkerProgress | tuple[int, Metrics, ConfusionMatrix | None]
     ) -> None:
         if isinstance(event, Start):
-            self._run_folder.go_back(event.records)
-            self._job.run_folder.push()
+            self._run_folder.restore_records(event.records)
             epochs = self._job.config.training.epochs
             logger.info("%s", start_line(event.device, len(event.records), epochs))
         elif isinstance(event, StepRecord):
@@ -165,10 +162,9 @@ class _Receiver:
             logger.info("%s", line)
 
     def _on_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
-        self._run_folder.add(epoch, metrics, confusion)
-        self._job.run_folder.push()
-        self._job.tracking.tell(self._run_folder.records)
+        self._run_folder.add_epoch(epoch, metrics, confusion)
+        self._job.tracking.log_epochs(self._run_folder.records)
         self._metrics.epoch_done(epoch, metrics)
         logger.info("epoch %d  %s", epoch, watched_figures(metrics))
-        for finding in self._job.doctor.news(self._run_folder.records):
+        for finding in self._job.diagnosis.new_findings(self._run_folder.records):
             logger.info("%s", finding)

@@ -4,35 +4,34 @@ import logging
 import time
 from functools import partial
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
 
-from faceml.config import TrainConfig
+from faceml.config import TrainConfig, dump_config
 from faceml.datasets import EXPRESSIONS
 from faceml.models import refuse_unusable_weights
-from faceml.page import Report, write_report
+from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
     VALIDATION_ACCURACY,
-    Doctor,
+    TrainingDiagnosis,
     best_record,
     build_training_plan,
     classes_table,
     confusion_of,
-    diagnose,
+    diagnose_multitask,
     epochs_table,
     scores_line,
     training_banner,
     training_chapter,
     training_summary,
 )
-from faceml.runs import REPORT_FILE, WorkingCopy, build_tracking, read_metrics, write_summary
+from faceml.runs import RunFolder, build_tracking, read_metrics
 from faceml.training import build_faces
 from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder
+from ray_jobs.training.resuming import MAY_CHANGE
 from ray_jobs.training.stream import face_stream
 from ray_jobs.training.worker import STREAM
 
@@ -61,31 +60,31 @@ def run(config: TrainConfig) -> dict[str, Any]:
     with RayCluster():
         require_reach(config, config.scaling.wait_for_nodes_s > 0)
         require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
-        run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
-        with tracking:
-            job = GroupJob(
-                config,
-                run_folder,
-                plan.steps_per_epoch * plan.epochs,
-                VALIDATION_ACCURACY,
-                Doctor(partial(diagnose, weighting=config.weighting)),
-                tracking,
-                {STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
-            )
-            records = train_group(job)
-            tracking.tell(records)
-            summary = training_summary(records, time.monotonic() - started_s)
-            _write_results(summary, run_folder.path)
-            run_folder.push()
-            tracking.finish(summary)
+        with RunFolder(config.run.folder) as run_folder:
+            run_folder.begin(dump_config(config), MAY_CHANGE)
+            with tracking:
+                job = GroupJob(
+                    config,
+                    run_folder,
+                    plan.total_steps,
+                    VALIDATION_ACCURACY,
+                    TrainingDiagnosis(partial(diagnose_multitask, weighting=config.weighting)),
+                    tracking,
+                    {STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
+                )
+                records = train_group(job)
+                tracking.log_epochs(records)
+                summary = training_summary(records, time.monotonic() - started_s)
+                run_folder.write_summary(summary)
+                run_folder.finish(_report(summary, run_folder))
+                tracking.log_summary(summary)
     return summary
 
 
-def _write_results(summary: dict[str, Any], folder: Path) -> None:
-    write_summary(summary, folder)
-    best = summary["best"]
-    answer = f"The best model names the expression of {best['val/accuracy']:.1%} of the validation faces."
-    write_report(Report("Multitask training", answer, [training_chapter(folder)]), folder / REPORT_FILE)
+def _report(summary: dict[str, Any], run_folder: RunFolder) -> Report:
+    accuracy = summary["best"]["val/accuracy"]
+    answer = f"The best model names the expression of {accuracy:.1%} of the validation faces."
+    return Report("Multitask training", answer, [training_chapter(run_folder.path)])
 
 
 def _show_on_stderr(shown: RenderableType) -> None:
@@ -102,7 +101,7 @@ def _show_on_stderr(shown: RenderableType) -> None:
 
 def show(config: TrainConfig, console: Console) -> None:
     """Print a table of the epochs, and one of the expressions in the best epoch."""
-    records = read_metrics(WorkingCopy(config.run.folder).path)
+    records = read_metrics(RunFolder(config.run.folder).path)
     console.print(epochs_table(records))
     best = best_record(records)
     confusion = confusion_of(best)

@@ -10,29 +10,20 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from faceml.config import ConfigError, RecognitionConfig
+from faceml.config import ConfigError, RecognitionConfig, dump_config
 from faceml.metrics import ScoredPairs, verification_accuracy
 from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalisation
-from faceml.page import Report, write_report
+from faceml.page import Report
 from faceml.reporting import (
     VERIFICATION_ACCURACY,
-    Doctor,
+    TrainingDiagnosis,
     diagnose_recognition,
-    recognition_answer,
     recognition_chapter,
     recognition_table,
     training_summary,
+    verification_line,
 )
-from faceml.runs import (
-    BEST_MODEL_FILE,
-    PAIRS_FILE,
-    PEOPLE_FILE,
-    REPORT_FILE,
-    WorkingCopy,
-    read_metrics,
-    read_summary,
-    write_summary,
-)
+from faceml.runs import BEST_MODEL_FILE, PAIRS_FILE, PEOPLE_FILE, RunFolder, read_metrics, read_summary
 from faceml.storage import write_text
 from faceml.training import (
     People,
@@ -45,7 +36,7 @@ from faceml.training import (
 )
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder
+from ray_jobs.training.resuming import MAY_CHANGE
 
 
 def run(config: RecognitionConfig) -> dict[str, Any]:
@@ -67,33 +58,31 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     build_backbone_from(config.model)
     refuse_other_normalisation(config.model, people.train.preprocessing)
     num_people = len(people.train.people)
-    with RayCluster():
-        require_reach(config, config.scaling.wait_for_nodes_s > 0)
-        require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
-        run_folder = enter_run_folder(config.run.folder, config, MAY_CHANGE)
-        refuse_other_people(people.train.people, run_folder)
-        doctor = Doctor(partial(diagnose_recognition, config=config, num_people=num_people))
-        total_steps = steps * config.training.epochs
-        job = GroupJob(config, run_folder, total_steps, VERIFICATION_ACCURACY, doctor)
-        records = train_group(job)
-    folder = run_folder.path
-    pairs = verify(config, people, folder / BEST_MODEL_FILE)
-    write_pairs(pairs, people.pairs, people.val.image_ids, folder / PAIRS_FILE)
-    summary = training_summary(records, time.monotonic() - started_s, VERIFICATION_ACCURACY) | {
-        "accuracy": verification_accuracy(pairs),
-        "accuracy_interval": accuracy_interval(pairs),
-        "pairs": len(pairs.scores),
-        "people": len(np.unique(pairs.people)),
-    }
-    write_summary(summary, folder)
-    chapter = recognition_chapter(config, records, pairs, summary, num_people)
-    report = Report("Face recognition", recognition_answer(summary), [chapter])
-    write_report(report, folder / REPORT_FILE)
-    run_folder.push()
+    with RunFolder(config.run.folder) as run_folder:
+        with RayCluster():
+            require_reach(config, config.scaling.wait_for_nodes_s > 0)
+            require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
+            run_folder.begin(dump_config(config), MAY_CHANGE)
+            refuse_other_people(people.train.people, run_folder)
+            diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
+            total_steps = steps * config.training.epochs
+            job = GroupJob(config, run_folder, total_steps, VERIFICATION_ACCURACY, diagnosis)
+            records = train_group(job)
+        pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
+        write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
+        summary = training_summary(records, time.monotonic() - started_s, VERIFICATION_ACCURACY) | {
+            "accuracy": verification_accuracy(pairs),
+            "accuracy_interval": accuracy_interval(pairs),
+            "pairs": len(pairs.scores),
+            "people": len(np.unique(pairs.people)),
+        }
+        run_folder.write_summary(summary)
+        chapter = recognition_chapter(config, records, pairs, summary, num_people)
+        run_folder.finish(Report("Face recognition", verification_line(summary), [chapter]))
     return summary
 
 
-def refuse_other_people(people: list[str], run_folder: WorkingCopy) -> None:
+def refuse_other_people(people: list[str], run_folder: RunFolder) -> None:
     """Save the names of the people, or refuse to continue a run with other people.
 
     Each row of the identity head is the centre of one person.
@@ -122,6 +111,6 @@ def verify(config: RecognitionConfig, people: People, best_model: Path) -> Score
 
 def show(config: RecognitionConfig, console: Console) -> None:
     """Print a table of the epochs, and the verification accuracy."""
-    folder = WorkingCopy(config.run.folder).path
+    folder = RunFolder(config.run.folder).path
     console.print(recognition_table(read_metrics(folder)))
-    console.print(recognition_answer(read_summary(folder)), soft_wrap=True)
+    console.print(verification_line(read_summary(folder)), soft_wrap=True)

@@ -30,9 +30,8 @@ from faceml.images.decoding import decode_image
 from faceml.models.recognition import build_face_resnet
 from faceml.reporting.training.summary import training_summary
 from faceml.runs.files import read_metrics, read_summary
-from faceml.runs.working_copy import WorkingCopy
-from faceml.tables.landmark_table import read_table, table_metadata_of
-from faceml.tables.plain_json import export_json
+from faceml.runs.run_folder import RunFolder
+from faceml.tables.landmark_table import export_json, read_table, table_metadata_of
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import build_people
 from faceml.training.trained_model import is_recognition, load_trained_recognition
@@ -40,9 +39,9 @@ from faceml.training.verification import read_pairs_table
 from ray_jobs.cluster.connection import RayCluster
 from ray_jobs.local import evaluation, forgetting
 from ray_jobs.search import study, tuning
-from ray_jobs.tables.extraction_job import extraction_job
-from ray_jobs.tables.predictions import count, prediction_job
-from ray_jobs.tables.work import find_work
+from ray_jobs.tables.extraction_job import build_extraction_job
+from ray_jobs.tables.predictions import build_prediction_job, count_predictions
+from ray_jobs.tables.table_job import compute_diff
 from ray_jobs.training import multitask, recognition
 from ray_jobs.training.resuming import load_interrupted_training
 
@@ -143,31 +142,33 @@ def test_read_table__has_all_columns_and_the_points(files: Path) -> None:
 
 
 @pytest.mark.usefixtures("their_mediapipe")
-def test_find_work__nothing_is_left_to_extract(files: Path) -> None:
-    job = extraction_job(load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml"))
-    work = find_work(job)
-    assert (work.is_nothing, work.known, work.vanished) == (True, 16, [])
+def test_compute_diff__nothing_is_left_to_extract(files: Path) -> None:
+    job = build_extraction_job(load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml"))
+    diff = compute_diff(job)
+    assert (diff.is_empty, diff.num_rows, diff.deleted) == (True, 16, [])
 
 
 @pytest.mark.usefixtures("their_mediapipe")
-def test_find_work__an_interrupted_extraction_goes_on_with_its_plan(files: Path) -> None:
+def test_compute_diff__an_interrupted_extraction_goes_on_with_its_plan(files: Path) -> None:
     overrides = [f"output.table={files / 'tables/interrupted'}"]
-    work = find_work(
-        extraction_job(load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml", overrides))
+    diff = compute_diff(
+        build_extraction_job(
+            load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml", overrides)
+        )
     )
     (name,) = (file.name for file in (files / "tables/faces/val").iterdir())
-    assert {shard: listed.num_rows for shard, listed in work.begun.items()} == {name: 16}
-    assert work.new.num_rows == 0
+    assert {shard: listed.num_rows for shard, listed in diff.unfinished.items()} == {name: 16}
+    assert diff.new.num_rows == 0
 
 
 @pytest.mark.usefixtures("their_mediapipe")
-def test_find_work__nothing_is_left_to_predict_with_the_same_model(files: Path) -> None:
+def test_compute_diff__nothing_is_left_to_predict_with_the_same_model(files: Path) -> None:
     config = load_config(PredictConfig, files / "tables/predictions_run/config.yaml")
-    work = find_work(prediction_job(config))
-    assert (work.is_nothing, work.known, work.vanished) == (True, 16, [])
+    diff = compute_diff(build_prediction_job(config))
+    assert (diff.is_empty, diff.num_rows, diff.deleted) == (True, 16, [])
     summary = read_summary(files / "tables/predictions_run")
-    tally = count(str(config.output.table))
-    assert (dict(tally.statuses), dict(tally.expressions)) == ({"ok": 16}, summary["expressions"])
+    counts = count_predictions(str(config.output.table))
+    assert (dict(counts.statuses), dict(counts.expressions)) == ({"ok": 16}, summary["expressions"])
 
 
 def test_load__a_model_says_of_whole_images_what_it_said(files: Path) -> None:
@@ -231,7 +232,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     run = files / "runs/recognition"
     config = load_config(RecognitionConfig, run / "config.yaml")
     people = build_people(config.data)
-    recognition.refuse_other_people(people.train.people, WorkingCopy(run))
+    recognition.refuse_other_people(people.train.people, RunFolder(run))
     state = read_state(run / "best_model.pt")
     assert is_recognition(state)
     trained = load_trained_recognition(state, run / "best_model.pt")
@@ -260,8 +261,8 @@ def test_forget__names_the_rows_of_a_person_and_the_models_that_saw_them(files: 
     tables = [str(files / "tables/people/val")]
     found = forgetting.run("val_00000", tables, [files / "runs"], dry_run=True)
     assert [each.images for each in found.removed] == [[f"val_00000/000{n}.jpg" for n in range(4)]]
-    (seen,) = found.seen_by
-    assert (seen.run, seen.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
+    (run,) = found.trained_on
+    assert (run.folder, run.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
     (predicted,) = forgetting.run("3", [str(files / "tables/predictions")], [], dry_run=True).removed
     assert predicted.images == ["3/000003.jpg", "3/000011.jpg"]
 

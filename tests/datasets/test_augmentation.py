@@ -17,8 +17,8 @@ from faceml.datasets.augmentation import (
     relight,
 )
 from faceml.datasets.preprocessing import IMAGENET_MEAN
+from faceml.landmarks.detector import select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.points import select_points
 from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import render_face

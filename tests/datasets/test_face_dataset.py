@@ -15,9 +15,9 @@ from faceml.datasets.batches import FaceLoader
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.errors import StoppedError
 from faceml.images.decoding import RgbImage, decode_image, encode_jpeg, shrink
 from faceml.storage.folder import StorageFolder
-from faceml.storage.stopped import StoppedError
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from faceml.datasets.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from faceml.errors import StoppedError
 from faceml.images.decoding import RgbImage, decode_image, encode_jpeg
-from faceml.storage.stopped import StoppedError
 
 
 def test_fingerprint__is_plain_values_from_which_it_can_be_rebuilt() -> None:

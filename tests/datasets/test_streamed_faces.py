@@ -11,8 +11,8 @@ from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import collate_columns, decode_rows
+from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
-from faceml.storage.stopped import StoppedError
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 

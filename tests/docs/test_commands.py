@@ -20,8 +20,8 @@ from typer.core import TyperGroup
 from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
 from tests.head_node import HeadNode, new_token
+from tests.job import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^ *```$",

@@ -1,4 +1,4 @@
-"""Models of both trainings are read, others refused."""
+"""Loading of checkpoints of both trainings for export."""
 
 import json
 from pathlib import Path
@@ -40,15 +40,15 @@ def test_load_exportable__of_recognition_has_one_output_and_says_that_faces_are_
 ) -> None:
     write_state(recognition_checkpoint(network), tmp_path / "best_model.pt")
     exportable = load_exportable(tmp_path / "best_model.pt")
-    assert not exportable.names_expressions
+    assert not exportable.is_multitask
     assert exportable.graph.outputs == ("embedding",)
     assert exportable.preprocessing == AlignedPreprocessing(48)
-    assert "landmarks were moved onto the template" in exportable.metadata["input"]
+    assert "landmarks onto the template" in exportable.metadata["input"]
     assert json.loads(exportable.metadata["preprocessing"])["template"] == ARCFACE_TEMPLATE.tolist()
     assert "labels" not in exportable.metadata
     squares = torch.randn(2, 3, 48, 48)
     with torch.no_grad():
-        (found,) = exportable.graph.answer(squares)
+        (found,) = exportable.graph.compute_outputs(squares)
         expected = network(squares)
     torch.testing.assert_close(found, expected / expected.norm(dim=1, keepdim=True))
 

@@ -1,4 +1,4 @@
-"""What stands before the network inside a graph, against what training does."""
+"""Preprocessing inside the graph in comparison with the training's, and the graph's outputs."""
 
 import numpy as np
 import pytest
@@ -43,14 +43,14 @@ def test_square__an_image_as_large_as_the_square_is_normalised_alone(exportable:
 def test_forward__names_its_outputs_in_order(exportable: Exportable) -> None:
     graph: FaceGraph = exportable.graph
     with torch.no_grad():
-        answers = dict(zip(graph.outputs, graph(images(4, 50, 40)), strict=True))
-    assert {name: tuple(value.shape) for name, value in answers.items()} == {
+        outputs = dict(zip(graph.outputs, graph(images(4, 50, 40)), strict=True))
+    assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         "probabilities": (4, 8),
         "logits": (4, 8),
         "landmarks": (4, 10, 2),
         "embedding": (4, 16),
     }
-    torch.testing.assert_close(answers["probabilities"], functional.softmax(answers["logits"], dim=1))
+    torch.testing.assert_close(outputs["probabilities"], functional.softmax(outputs["logits"], dim=1))
 
 
 def test_forward__of_recognition_is_a_direction() -> None:

@@ -1,4 +1,4 @@
-"""The ONNX file in ONNX Runtime, against PyTorch; what it says of itself; a wrong one is found."""
+"""ONNX files in ONNX Runtime in comparison with PyTorch, their metadata, int8 quantization."""
 
 import json
 from pathlib import Path
@@ -10,20 +10,20 @@ from onnx import numpy_helper
 from torch.export import ExportedProgram
 
 from faceml.datasets.labels import EXPRESSIONS
-from faceml.export.agreement import eager, largest_differences, refuse_differences
+from faceml.errors import StoppedError
+from faceml.export.comparison import largest_differences, random_batches, refuse_differences
 from faceml.export.exportable import Exportable
-from faceml.export.onnx_file import open_onnx, read_metadata, write_onnx
-from faceml.export.random_images import random_batches
-from faceml.storage.stopped import StoppedError
+from faceml.export.graph import eager_inference
+from faceml.export.onnx_file import open_onnx, read_metadata, write_int8, write_onnx
 from faceml.tables.schema import LANDMARK_SETS
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 1, 1), (4, 33, 120), (7, 300, 257), (3, 480, 640)])
-def test_open_onnx__answers_as_pytorch_for_any_batch_and_size(
+def test_open_onnx__outputs_match_pytorch_for_any_batch_and_size(
     exportable: Exportable, onnx_file: Path, shape: tuple[int, int, int]
 ) -> None:
     images = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    expected, found = eager(exportable.graph)(images), open_onnx(onnx_file)(images)
+    expected, found = eager_inference(exportable.graph)(images), open_onnx(onnx_file)(images)
     assert found.keys() == {"probabilities", "logits", "landmarks", "embedding"}
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-5, err_msg=name)
@@ -48,7 +48,7 @@ def test_write_onnx__declares_what_a_decoder_gives_and_leaves_batch_and_size_ope
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
 
 
-def test_write_onnx__says_what_its_outputs_mean(exportable: Exportable, onnx_file: Path) -> None:
+def test_write_onnx__metadata_describe_inputs_and_outputs(exportable: Exportable, onnx_file: Path) -> None:
     metadata = read_metadata(onnx_file)
     assert json.loads(metadata["labels"]) == list(EXPRESSIONS)
     assert json.loads(metadata["landmark_names"]) == list(LANDMARK_SETS[10].names)
@@ -58,14 +58,15 @@ def test_write_onnx__says_what_its_outputs_mean(exportable: Exportable, onnx_fil
     assert "whole decoded images" in metadata["input"]
 
 
-def test_write_onnx__of_another_opset_answers_alike(
+def test_write_onnx__another_opset_gives_the_same_outputs(
     exportable: Exportable, program: ExportedProgram, tmp_path: Path
 ) -> None:
     file = tmp_path / "model.onnx"
     write_onnx(program, exportable.graph, 21, exportable.metadata, file)
     assert [entry.version for entry in onnx.load_model(file).opset_import] == [21]
     refuse_differences(
-        largest_differences(eager(exportable.graph), open_onnx(file), random_batches(32, 0)), file.name
+        largest_differences(eager_inference(exportable.graph), open_onnx(file), random_batches(32, 0)),
+        file.name,
     )
 
 
@@ -79,11 +80,11 @@ def test_refuse_differences__one_wrong_weight_of_a_copy_is_found(
     stem.CopyFrom(numpy_helper.from_array(weights, stem.name))
     copy = tmp_path / "copy.onnx"
     onnx.save_model(model, copy)
-    reference = eager(exportable.graph)
+    reference = eager_inference(exportable.graph)
     refuse_differences(
         largest_differences(reference, open_onnx(onnx_file), random_batches(32, 0)), "as it is"
     )
-    with pytest.raises(StoppedError, match=r"^copy\.onnx: is not written"):
+    with pytest.raises(StoppedError, match=r"^copy\.onnx: not written"):
         refuse_differences(
             largest_differences(reference, open_onnx(copy), random_batches(32, 0)), "copy.onnx"
         )
@@ -99,6 +100,57 @@ def test_refuse_differences__another_scaling_of_images_is_found(
             attribute.i = 0
     copy = tmp_path / "copy.onnx"
     onnx.save_model(model, copy)
-    found = largest_differences(eager(exportable.graph), open_onnx(copy), random_batches(32, 0))
+    found = largest_differences(eager_inference(exportable.graph), open_onnx(copy), random_batches(32, 0))
     with pytest.raises(StoppedError):
         refuse_differences(found, "copy.onnx")
+
+
+@pytest.fixture(scope="module")
+def int8_file(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    written = tmp_path_factory.mktemp("int8") / "model_int8.onnx"
+    write_int8(onnx_file, random_batches(32, 0), 7, written)
+    return written
+
+
+def test_write_int8__is_a_quarter_of_the_size_and_outputs_nearly_equal(
+    onnx_file: Path, int8_file: Path
+) -> None:
+    assert int8_file.stat().st_size < 0.3 * onnx_file.stat().st_size
+    floats, int8 = open_onnx(onnx_file), open_onnx(int8_file)
+    for images in random_batches(32, 1):
+        expected, found = floats(images), int8(images)
+        assert expected.keys() == found.keys()
+        spread = np.ptp(expected["embedding"])
+        assert np.abs(found["embedding"] - expected["embedding"]).max() < 0.2 * spread
+        assert np.abs(found["embedding"] - expected["embedding"]).max() > 0
+
+
+def test_write_int8__leaves_preprocessing_and_linear_layers_as_they_are(int8_file: Path) -> None:
+    graph = onnx.load_model(int8_file).graph
+    producers = {output: node.op_type for node in graph.node for output in node.output}
+    for node in graph.node:
+        sources = {producers.get(name) for name in node.input}
+        if node.op_type in ("Resize", "Sub", "Div", "Gemm", "Softmax"):
+            assert "DequantizeLinear" not in sources, node.name
+        if node.op_type == "Conv":
+            assert sources == {"DequantizeLinear"}, node.name
+
+
+def test_write_int8__weights_are_integers_of_7_bits_with_a_scale_for_each_channel(int8_file: Path) -> None:
+    tensors = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_model(int8_file).graph.initializer
+    }
+    weights = {name: values for name, values in tensors.items() if values.ndim == 4}
+    assert len(weights) == 20
+    for name, values in weights.items():
+        assert values.dtype == np.int8, name
+        assert np.abs(values.astype(int)).max() <= 64, name
+    scales = [values for name, values in tensors.items() if name.endswith("conv1.weight_scale")]
+    assert scales
+    assert all(values.shape in {(64,), (128,), (256,), (512,)} for values in scales)
+
+
+def test_write_int8__keeps_the_metadata(onnx_file: Path, int8_file: Path) -> None:
+    metadata = read_metadata(int8_file)
+    assert metadata.pop("quantization").startswith("static QDQ, per channel")
+    assert metadata == read_metadata(onnx_file)

@@ -1,4 +1,4 @@
-"""The ExportedProgram once it is read back."""
+"""ExportedProgram files after loading."""
 
 import json
 import subprocess
@@ -10,8 +10,8 @@ import pytest
 from torch.export import ExportedProgram
 
 from faceml.datasets.labels import EXPRESSIONS
-from faceml.export.agreement import eager
 from faceml.export.exportable import Exportable
+from faceml.export.graph import eager_inference
 from faceml.export.program import open_program, read_metadata, write_program
 
 
@@ -23,25 +23,25 @@ def file(exportable: Exportable, program: ExportedProgram, tmp_path_factory: pyt
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 1, 1), (4, 33, 120), (7, 300, 257)])
-def test_open_program__answers_as_pytorch_for_any_batch_and_size(
+def test_open_program__outputs_match_pytorch_for_any_batch_and_size(
     exportable: Exportable, file: Path, shape: tuple[int, int, int]
 ) -> None:
     images = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    expected = eager(exportable.graph)(images)
+    expected = eager_inference(exportable.graph)(images)
     found = open_program(file, exportable.graph.outputs)(images)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-6, err_msg=name)
 
 
-def test_write_program__says_what_its_outputs_mean(file: Path) -> None:
+def test_write_program__metadata_describe_outputs(file: Path) -> None:
     assert json.loads(read_metadata(file)["labels"]) == list(EXPRESSIONS)
 
 
 def test_write_program__runs_where_there_is_no_faceml(file: Path, tmp_path: Path) -> None:
     code = (
         "import sys, torch; module = torch.export.load(sys.argv[1]).module(); "
-        "answers = module(torch.zeros(3, 20, 50, 3, dtype=torch.uint8)); "
-        "print([tuple(a.shape) for a in answers], 'faceml' in sys.modules)"
+        "outputs = module(torch.zeros(3, 20, 50, 3, dtype=torch.uint8)); "
+        "print([tuple(a.shape) for a in outputs], 'faceml' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(file)],

@@ -1,4 +1,4 @@
-"""The images of a split, as an export and as training see them."""
+"""Images of a split as input of the exported graph and of the training."""
 
 from pathlib import Path
 
@@ -41,5 +41,5 @@ def test_open_split__without_any_image_is_refused(tmp_path: Path) -> None:
     rows = [{"image_id": "0/a.jpg", "folder": "0", "status": "undecodable"}]
     write_shard(rows, schema, tmp_path / "table" / "a.parquet")
     config = SplitConfig(table=str(tmp_path / "table"), images=str(tmp_path))
-    with pytest.raises(ConfigError, match=r"^data\.table: .*table has no image that could be used"):
+    with pytest.raises(ConfigError, match=r"^data\.table: .*table has no usable image"):
         open_split(config, Preprocessing(8), LANDMARK_SETS[5])

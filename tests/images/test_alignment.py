@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.images.alignment import ARCFACE_TEMPLATE, Points, align_face, scale_of, similarity, template
+from faceml.landmarks.detector import select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.points import select_points
 from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face

@@ -12,15 +12,17 @@ import pytest
 from PIL import Image
 
 from faceml.images.alignment import align_face
+from faceml.images.box import crop_landmarks
 from faceml.images.decoding import DecodeLimits, RgbImage, decode_image, difference_hash
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.training_copy import EmbedOptions
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.landmark_table import read_table, write_shard
-from faceml.tables.row_maker import Row
-from faceml.tables.schema import crop_landmarks, landmark_schema, table_metadata
+from faceml.tables.row_extractor import Row
+from faceml.tables.schema import landmark_schema, table_metadata
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 METADATA = table_metadata({"name": "mediapipe"}, {}, "0")
@@ -36,7 +38,7 @@ def row_of(extractor: LandmarkExtractor, root: Path, image_id: str) -> Row:
     """Return the row of a file as it is read from its folder."""
     path = root / image_id
     size = path.stat().st_size if path.exists() else 0
-    return extractor.look(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
+    return extractor.detect(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
 
 
 def sixteen_bit(image: Image.Image) -> bytes:

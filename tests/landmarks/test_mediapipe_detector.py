@@ -9,10 +9,8 @@ import pytest
 from PIL import Image
 
 from faceml.images.decoding import RgbImage
-from faceml.landmarks.detector import FaceObservation, HeadPose
+from faceml.landmarks.detector import FaceObservation, HeadPose, head_pose, select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.points import select_points
-from faceml.landmarks.pose import head_pose
 from faceml.tables.schema import LANDMARK_SETS
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
@@ -117,7 +115,7 @@ def test_detect__the_largest_face_comes_first(model_bundle: Path, portrait: Port
     with MediaPipeDetector(model_bundle, max_faces=2) as detector:
         for row in ((image, beside), (beside, image)):
             first, second = detector.detect(np.hstack(row))
-            assert first.area > second.area
+            assert first.box.area > second.box.area
             large_is_left = row[0] is image
             assert (first.mesh[:, 0].mean() < second.mesh[:, 0].mean()) == large_is_left
 
@@ -128,6 +126,6 @@ def test_detect__finds_no_face_where_there_is_none(detector: MediaPipeDetector) 
         assert detector.detect(image) == []
 
 
-def test_observation__area_is_that_of_the_bounding_box() -> None:
+def test_face_observation__box_is_the_bounding_box() -> None:
     mesh = np.array([[0.2, 0.1, 9.0], [0.6, 0.4, -9.0], [0.3, 0.6, 0.0]], dtype=np.float32)
-    assert FaceObservation(mesh, HeadPose(0, 0, 0)).area == pytest.approx(0.4 * 0.5)
+    assert FaceObservation(mesh, HeadPose(0, 0, 0)).box.area == pytest.approx(0.4 * 0.5)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from faceml.images.box import Box
 from faceml.images.decoding import RgbImage, decode_image
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.landmarks.tiled_detector import SMALLEST_TILE_PX, TiledDetector, box_of, tiles
+from faceml.landmarks.tiled_detector import SMALLEST_TILE_PX, TiledDetector, tiles
 from faceml.synthetic.generate import generate_faces
 
 SIDE_PX = 180
@@ -40,7 +41,7 @@ def test_detect__finds_small_faces_each_once_where_it_is(
         found = tiled.detect(crowd)
         whole = TiledDetector(tiled._detector, 1, 10).detect(crowd)
     assert len(whole) < len(portraits) == len(found)
-    assert [face.area for face in found] == sorted((face.area for face in found), reverse=True)
+    assert [face.box.area for face in found] == sorted((face.box.area for face in found), reverse=True)
     for portrait, corner in zip(portraits, CORNERS, strict=True):
         (alone,) = detector.detect(portrait)
         expected = alone.mesh[:, :2] * SIDE_PX + corner
@@ -64,9 +65,8 @@ def test_detect__of_a_large_face_does_not_find_its_parts(
     large = np.repeat(np.repeat(portraits[0], 6, axis=0), 6, axis=1)
     with TiledDetector(MediaPipeDetector(model_bundle, 10), 3, 10) as tiled:
         (face,) = tiled.detect(large)
-    left, top, right, bottom = box_of(face)
-    assert right - left > 0.3
-    assert bottom - top > 0.3
+    assert face.box.width > 0.3
+    assert face.box.height > 0.3
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 4), st.data())
@@ -74,18 +74,19 @@ def test_tiles__whatever_is_half_as_large_lies_whole_in_one(
     width: int, height: int, levels: int, data: st.DataObject
 ) -> None:
     first, *others = tiles(width, height, levels)
-    assert first == (0, 0, width, height)
-    by_side: dict[int, list[tuple[int, int, int, int]]] = {}
+    assert first == Box(0, 0, width, height)
+    by_side: dict[float, list[Box]] = {}
     for tile in others:
-        assert 0 <= tile.left <= tile.left + tile.width <= width
-        assert 0 <= tile.top <= tile.top + tile.height <= height
-        by_side.setdefault(max(tile.width, tile.height), []).append(tile)
+        assert 0 <= tile.left <= tile.right <= width
+        assert 0 <= tile.top <= tile.bottom <= height
+        by_side.setdefault(tile.long_side, []).append(tile)
     for side, squares in by_side.items():
         assert side >= SMALLEST_TILE_PX
-        face = side // 2 - 1
+        face = int(side) // 2 - 1
         x = data.draw(st.integers(0, max(0, width - face)))
         y = data.draw(st.integers(0, max(0, height - face)))
         right, bottom = min(width, x + face), min(height, y + face)
         assert any(
-            left <= x and top <= y and right <= left + w and bottom <= top + h for left, top, w, h in squares
+            square.left <= x and square.top <= y and right <= square.right and bottom <= square.bottom
+            for square in squares
         )

@@ -1,4 +1,4 @@
-"""Margins between people, recomputed in float64 with angles."""
+"""Angular margins, recomputed in float64 from angles."""
 
 import math
 

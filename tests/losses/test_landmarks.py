@@ -1,4 +1,4 @@
-"""The masked loss of landmarks: rows without landmarks count as if they were not there."""
+"""Masked landmark losses: rows without landmarks have no influence."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Calibration: by hand, and of networks that are calibrated or are not."""
+"""Calibration, computed by hand and for simulated networks."""
 
 import numpy as np
 import pytest

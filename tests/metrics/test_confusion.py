@@ -1,4 +1,4 @@
-"""Scores of a confusion matrix against scikit-learn, and intervals against draws of images."""
+"""Scores of a confusion matrix compared with scikit-learn, intervals with resampled images."""
 
 import numpy as np
 import pytest

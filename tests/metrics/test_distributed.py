@@ -1,4 +1,4 @@
-"""Metrics over the shards of two workers equal the metrics over the whole."""
+"""Metrics accumulated over two workers."""
 
 from pathlib import Path
 
@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, distributed
 from torch.multiprocessing.spawn import spawn
 
-from faceml.metrics.expression import expression_metrics
-from faceml.metrics.landmarks import LandmarkAgreement
+from faceml.metrics.multitask import LandmarkAgreement, expression_metrics
 from faceml.tables.schema import LANDMARK_SETS
 
 SHARDS = (slice(0, 9), slice(9, 11))  # uneven, and the second has no landmarks at all

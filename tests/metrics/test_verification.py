@@ -1,4 +1,4 @@
-"""Verification against scikit-learn, closed forms and trial of every threshold."""
+"""Verification metrics compared with scikit-learn, closed forms and brute force."""
 
 import math
 from statistics import NormalDist
@@ -68,12 +68,12 @@ def best_threshold(pairs: ScoredPairs, weights: np.ndarray[tuple[int], np.dtype[
 
 
 def test_verification_accuracy__takes_no_threshold_from_the_fold_it_judges() -> None:
-    # Each fold alone is told apart without an error, at 0.5 and at 2.5, and half wrongly at the other's.
+    # Each fold alone is separable, at 0.5 and at 2.5, and half wrong at the other's threshold.
     scores, same = [1.0, 0.0, 3.0, 2.0], [True, False, True, False]
     pairs = make_pairs(scores, same, [0, 0, 1, 1])
     assert best_threshold(make_pairs(scores[:2], same[:2]), np.ones(2)) == 0.5
     assert verification_accuracy(pairs) == 0.5
-    # A pair that counts nothing neither moves a threshold nor is judged.
+    # A pair of weight 0 influences neither threshold nor accuracy.
     assert verification_accuracy(pairs, np.array([1.0, 1.0, 0.0, 1.0])) == pytest.approx(1 / 3)
 
 

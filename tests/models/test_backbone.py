@@ -1,4 +1,4 @@
-"""Backbones: their widths, and the weights they start from, whatever the user points at."""
+"""Backbones: feature dimensions and loading of initial weights."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The network of pretraining: shapes, keys and where it starts."""
+"""Multitask network: shapes, state dict keys and initial outputs."""
 
 from typing import get_args
 

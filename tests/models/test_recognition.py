@@ -1,12 +1,13 @@
-"""The network of recognition, and the way a pretrained backbone is carried into it."""
+"""Recognition network, transfer of a pretrained backbone, and class centres."""
 
+import math
 from pathlib import Path
 
 import torch
 
 from faceml.config.model import ModelConfig
 from faceml.models.multitask import build_multitask_model
-from faceml.models.recognition import FaceResNet, build_face_resnet
+from faceml.models.recognition import FaceResNet, IdentityHead, build_face_resnet
 
 
 def test_transfer_snippet__runs_verbatim(tmp_path: Path) -> None:
@@ -50,3 +51,38 @@ def test_build_face_resnet__starts_from_the_weights_of_a_file_where_the_construc
     expected = pretrained.backbone.state_dict()["conv1.weight"]
     assert torch.equal(build_face_resnet(config).state_dict()["backbone.conv1.weight"], expected)
     assert not torch.equal(FaceResNet(config).state_dict()["backbone.conv1.weight"], expected)
+
+
+def test_identity_head__returns_the_cosines_of_angles_placed_by_hand() -> None:
+    head = IdentityHead(2, 3)
+    degrees = torch.tensor([0.0, 90.0, 200.0])
+    radians = torch.deg2rad(degrees)
+    lengths = torch.tensor([0.5, 2.0, 7.0])
+    with torch.no_grad():
+        head.centers.copy_(lengths[:, None] * torch.stack([radians.cos(), radians.sin()], dim=1))
+    face = 3.0 * torch.tensor([[math.cos(math.radians(30.0)), math.sin(math.radians(30.0))]])
+    cosines, norms = head(face)
+    expected = [math.cos(math.radians(angle)) for angle in (30.0, 60.0, 170.0)]
+    torch.testing.assert_close(cosines, torch.tensor([expected]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(norms, torch.tensor([3.0]))
+
+
+def test_identity_head__stays_in_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    head, faces = IdentityHead(64, 100), torch.randn(4, 64)
+    expected, _ = head(faces)
+    with torch.autocast("cpu", torch.bfloat16):
+        cosines, norms = head(faces)
+    assert cosines.dtype == norms.dtype == torch.float32
+    torch.testing.assert_close(cosines, expected, atol=1e-7, rtol=0)
+
+
+def test_identity_head__an_embedding_of_length_0_has_finite_gradients() -> None:
+    head = IdentityHead(8, 3)
+    faces = torch.zeros(2, 8, requires_grad=True)
+    cosines, norms = head(faces)
+    (cosines.sum() + norms.sum()).backward()
+    assert faces.grad is not None
+    assert faces.grad.isfinite().all()
+    assert head.centers.grad is not None
+    assert head.centers.grad.isfinite().all()

@@ -14,11 +14,11 @@ def plain(height: int, width: int, rgb: tuple[int, int, int]) -> RgbImage:
 @pytest.mark.parametrize(
     ("size", "expected"), [((10, 20), (32, 64)), ((300, 100), (64, 21)), ((64, 64), (64, 64))]
 )
-def test_fit__longer_side_is_the_side_wanted(size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_fit__scales_the_longer_side(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert fit(plain(*size, (1, 2, 3)), 64).shape == (*expected, 3)
 
 
-def test_contact_sheet__tiles_are_where_they_should_be_row_by_row() -> None:
+def test_contact_sheet__lays_tiles_out_row_by_row() -> None:
     colors = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (9, 9, 9), (90, 0, 90)]
     sheet = contact_sheet([plain(8, 8, rgb) for rgb in colors], ["a"] * 5, columns=2, tile_px=32)
     assert sheet.shape[1] == 2 * 32 + 3 * GAP_PX
@@ -52,6 +52,6 @@ def test_contact_sheet__caption_stays_below_its_own_tile() -> None:
     assert columns.max() <= x + 64
 
 
-def test_contact_sheet__as_many_captions_as_tiles() -> None:
+def test_contact_sheet__needs_as_many_captions_as_tiles() -> None:
     with pytest.raises(ValueError, match="zip"):
         contact_sheet([plain(8, 8, (0, 0, 0))], [], columns=1, tile_px=32)

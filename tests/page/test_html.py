@@ -1,15 +1,28 @@
-"""The report's page: whole in itself, escaped, described."""
+"""HTML reports: self-contained, escaped, with text alternatives, command and versions."""
 
 import base64
+import platform
 import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 
-from faceml.page.html import Chapter, Headline, Picture, Report, Section, render_report, write_report
+from faceml.page.html import (
+    Chapter,
+    Headline,
+    Picture,
+    Report,
+    Section,
+    command_line,
+    package_versions,
+    render_report,
+    write_report,
+)
 from faceml.page.tables import DataTable
 
 NASTY = "<script>alert('&')</script>"
@@ -117,3 +130,25 @@ def test_write_report__writes_the_page_and_nothing_else(tmp_path: Path) -> None:
     write_report(report(chapter("One")), tmp_path / "run" / "report.html")
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["report.html"]
     assert (tmp_path / "run" / "report.html").read_text("utf-8") == render_report(report(chapter("One")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["/home/me/.venv/bin/faceml", "train", "--set", "a=b c"], "faceml train --set 'a=b c'"),
+        (["/srv/faceml/ray_jobs/train.py", "--config", "c.yaml"], "python -m ray_jobs.train --config c.yaml"),
+        (["/usr/lib/ipykernel_launcher.py", "-f", "kernel.json"], "called from Python"),
+    ],
+)
+def test_command_line__is_quoted_for_a_shell(
+    arguments: list[str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert command_line() == command
+
+
+def test_package_versions__are_those_imported() -> None:
+    assert package_versions().startswith(
+        f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
+    )
+    assert "mediapipe " in package_versions()

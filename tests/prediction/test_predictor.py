@@ -100,7 +100,7 @@ def test_load__takes_a_run_folder_or_its_model_and_names_what_is_not_there(
 ) -> None:
     assert faceml.load(run_folder / "best_model.pt", finds_faces=False).embedding_dim == 16
     with pytest.raises(
-        ConfigError, match=f"model: there is no {tmp_path}/best_model.pt. Name the run folder"
+        ConfigError, match=f"model: there is no {tmp_path}/best_model.pt. Give the run folder"
     ):
         faceml.load(tmp_path)
 

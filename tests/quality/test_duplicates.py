@@ -1,4 +1,4 @@
-"""Duplicates against the definition: every pair compared, every file looked up."""
+"""Duplicates, compared with brute force over all pairs and files."""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Findings over small tables whose flaws are known."""
+"""Quality of small tables with known errors."""
 
 import json
 from pathlib import Path
@@ -168,7 +168,7 @@ def test_read_quality__gives_back_what_was_written(tmp_path: Path) -> None:
     assert read_quality(tmp_path) == quality
 
 
-def test_quality_tables__say_what_was_found(tmp_path: Path) -> None:
+def test_quality_tables__hold_the_findings(tmp_path: Path) -> None:
     rows = [
         *(face(f"0/{n}.jpg", content_sha256=content("x"), dhash=7) for n in range(3)),
         *(face(f"{n}/{n}.jpg", content_sha256=content("x"), dhash=7) for n in range(1, 4)),
@@ -184,6 +184,6 @@ def test_quality_tables__say_what_was_found(tmp_path: Path) -> None:
     assert "Near-duplicates in train, 10 of 36" in text
     assert "neutral, happy, sad, surprise" in text
     assert "0/0.jpg, 0/1.jpg, 0/2.jpg, 1/1.jpg and 2 more" in text
-    assert tables[-1].row_count == 5
-    # Names of files stand left, figures right.
-    assert [column.justify for column in tables[-1].columns] == ["left", "right"]
+    assert len(tables[-1].rows) == 5
+    # File names are aligned to the left, numbers to the right.
+    assert [tables[-1].is_numeric(column) for column in (0, 1)] == [False, True]

@@ -1,4 +1,4 @@
-"""Implausible landmarks: the wrong ones stand out, whatever the picture's size, place and tilt."""
+"""Plausibility of landmarks: detection of wrong ones, invariance to size, position and rotation."""
 
 import time
 from collections.abc import Callable

@@ -21,8 +21,8 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.runs.files import read_metrics
 from faceml.tables.landmark_table import read_table
+from tests.job import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
 
 
@@ -163,7 +163,7 @@ def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
     again = _run("--resume", str(moved), "--set", "run.checkpoints_to_keep=3", program=module)
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == f"Results: {moved}"
-    assert re.search(rf"Training on .* goes on after epoch [12] of {epochs}$", again.stderr, re.MULTILINE)
+    assert re.search(rf"Training on .* resumes after epoch [12] of {epochs}$", again.stderr, re.MULTILINE)
     assert re.search(r"^training faces +64 of ", again.stderr, re.MULTILINE)
     after = read_metrics(moved)
     assert [record["epoch"] for record in after] == list(range(1, epochs + 1))

@@ -14,7 +14,7 @@ from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.reporting.extraction.summary import summarize_table
-from faceml.runs.files import write_summary
+from faceml.runs.run_folder import RunFolder
 from faceml.search.trial import Trial
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
@@ -61,7 +61,7 @@ def extraction_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     run = root / "table_run"
     summary = summarize_table(read_table(root / "table"), new_images=13, busy_s=2.0, wall_s=5.0)
-    write_summary(summary.as_json(), run)
+    RunFolder(run).write_summary(summary.as_json())
     (run / "config.yaml").write_text(dump_config(config))
     return run
 

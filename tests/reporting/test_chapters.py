@@ -1,4 +1,4 @@
-"""What the chapters of a report say, against the same recomputed."""
+"""Chapters of reports, compared with recomputed figures."""
 
 import math
 import re
@@ -66,7 +66,7 @@ def test_training_chapter__figures_are_the_best_epochs(training_run: Path) -> No
     assert figures["Macro-F1"][0] == "0.375"
     assert figures["Landmark MSE"][0] == "0.01"
     assert figures["Landmark NME"][0] == "15.0 %"
-    assert "Always answering “neutral” would be right for 50.0" in chapter.sections[0].text[0]
+    assert "Always predicting “neutral” gives 50.0" in chapter.sections[0].text[0]
     assert [row[0] for row in chapter.sections[1].tables[0].rows][2] == "nose tip"
     assert len(chapter.sections[2].pictures) == 3
 

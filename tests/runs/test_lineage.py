@@ -1,4 +1,4 @@
-"""Which models have seen a table."""
+"""Lineage of trained models."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from faceml.runs.lineage import runs_that_saw
+from faceml.runs.lineage import find_trained_runs
 
 
 @pytest.fixture
@@ -35,14 +35,16 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def test_runs_that_saw__names_trainings_and_what_started_from_them(runs: Path) -> None:
-    found = {seen.run.relative_to(runs).as_posix(): seen for seen in runs_that_saw(["/tables/a"], [runs])}
+def test_find_trained_runs__names_trainings_and_what_started_from_them(runs: Path) -> None:
+    found = {
+        seen.folder.relative_to(runs).as_posix(): seen for seen in find_trained_runs(["/tables/a"], [runs])
+    }
     assert [*found] == ["a", "search/trials/trial_00000", "from_a", "from_that"]
     assert found["a"].reason == "trained on /tables/a"
     assert found["from_that"].reason == f"started from {runs}/from_a/best_model.pt"
     assert [file.name for file in found["a"].models] == ["best_model.pt", "model.pt"]
 
 
-def test_runs_that_saw__of_another_table_are_none(runs: Path) -> None:
-    assert runs_that_saw(["/tables/c"], [runs]) == []
-    assert len(runs_that_saw(["/tables/val"], [runs])) == 5
+def test_find_trained_runs__of_another_table_are_none(runs: Path) -> None:
+    assert find_trained_runs(["/tables/c"], [runs]) == []
+    assert len(find_trained_runs(["/tables/val"], [runs])) == 5

@@ -16,8 +16,7 @@ from faceml import __version__
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
-from faceml.runs.tracker import NoTracking
-from faceml.runs.tracking import build_tracking
+from faceml.runs.tracking import NoTracking, build_tracking
 
 SPLIT = {"table": "/tables", "images": "/images"}
 # MLflow's own server asks for more packages than the extra brings; its application is the same.
@@ -57,7 +56,7 @@ def summary_of(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def client_of(uri: str) -> Any:
-    # Not before faceml has told MLflow to be silent, which it learns when it is imported.
+    # Late: MLflow reads the environment that faceml sets when it is imported.
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
@@ -118,7 +117,7 @@ def server(tmp_path: Path, port: int) -> Iterator[Server]:
     started.kill()
 
 
-def test_build_tracking__null_tells_nobody() -> None:
+def test_build_tracking__of_null_logs_nothing() -> None:
     raw = {"data": {"train": SPLIT, "val": SPLIT}, "run": {"folder": "/run"}}
     with build_tracking(parse_config(TrainConfig, raw)) as silent:
         assert isinstance(silent, NoTracking)
@@ -137,10 +136,10 @@ def test_build_tracking__a_missing_package_is_one_line(
 def test_mlflow_run__has_configuration_metrics_summary_and_files(database: str, tmp_path: Path) -> None:
     config, told = config_of(database, tmp_path / "run"), records(1, 2, 3)
     with build_tracking(config) as mlflow:
-        mlflow.tell(told[:1])
+        mlflow.log_epochs(told[:1])
         assert run_in(database).info.status == "RUNNING"
-        mlflow.tell(told)
-        mlflow.finish(summary_of(told))
+        mlflow.log_epochs(told)
+        mlflow.log_summary(summary_of(told))
     run = run_in(database)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "run")
     assert run.data.tags["faceml.version"] == __version__
@@ -163,7 +162,7 @@ def test_mlflow_run__has_configuration_metrics_summary_and_files(database: str, 
 def test_mlflow_run__the_model_is_uploaded_if_asked(database: str, tmp_path: Path) -> None:
     told = records(1)
     with build_tracking(config_of(database, tmp_path / "run", log_model=True)) as mlflow:
-        mlflow.finish(summary_of(told))
+        mlflow.log_summary(summary_of(told))
     (model,) = (tmp_path / "new" / "mlartifacts").rglob("best_model.pt")
     assert model.read_text() == "best_model.pt of run"
 
@@ -173,7 +172,7 @@ def test_mlflow_run__a_resumed_training_goes_on_in_the_same_run(database: str, t
 
     def interrupt() -> None:
         with build_tracking(config) as mlflow:
-            mlflow.tell(records(1, 2))
+            mlflow.log_epochs(records(1, 2))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -181,26 +180,26 @@ def test_mlflow_run__a_resumed_training_goes_on_in_the_same_run(database: str, t
     assert run_in(database).info.status == "KILLED"
     with build_tracking(config) as mlflow:
         assert run_in(database).info.status == "RUNNING"
-        mlflow.tell(records(1, 2))  # the second epoch was trained again
-        mlflow.tell(records(1, 2, 3))
-        mlflow.finish(summary_of(records(1, 2, 3)))
+        mlflow.log_epochs(records(1, 2))  # the second epoch was trained again
+        mlflow.log_epochs(records(1, 2, 3))
+        mlflow.log_summary(summary_of(records(1, 2, 3)))
     assert [step for step, _ in points(database, "train/loss")] == [1, 2, 3]
     assert run_in(database).info.status == "FINISHED"
 
 
-def test_mlflow_run__a_run_that_was_deleted_is_begun_anew(
+def test_mlflow_run__of_a_deleted_run_starts_another(
     database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = config_of(database, tmp_path / "run")
     with build_tracking(config) as mlflow:
-        mlflow.tell(records(1))
+        mlflow.log_epochs(records(1))
     first = run_in(database).info.run_id
     client_of(database).delete_run(first)
     with build_tracking(config) as mlflow:
-        mlflow.tell(records(1, 2))
+        mlflow.log_epochs(records(1, 2))
     assert run_in(database).info.run_id != first
     assert [step for step, _ in points(database, "train/loss")] == [1, 2], "the new run has all of it"
-    assert f"MLflow has run {first} no longer" in caplog.text
+    assert f"MLflow run {first} was deleted" in caplog.text
 
 
 def test_mlflow_run__a_deleted_experiment_is_refused(database: str, tmp_path: Path) -> None:
@@ -221,7 +220,7 @@ def test_mlflow_run__a_dead_server_is_refused_at_once_on_one_line(port: int, tmp
     told = str(refused.value)
     assert told.startswith(f"tracking.uri: MLflow at http://127.0.0.1:{port} does not answer (")
     assert "Connection refused" in told
-    assert told.endswith("or train without: --set tracking=null")
+    assert told.endswith("or train without tracking: --set tracking=null")
     assert "\n" not in told
 
 
@@ -233,28 +232,28 @@ def test_mlflow_run__what_is_no_database_is_refused_on_one_line(tmp_path: Path) 
         build_tracking(config_of(f"sqlite:///{tmp_path}/notes.db", tmp_path / "run"))
 
 
-def test_mlflow_run__a_server_that_dies_costs_nothing_and_hears_all_when_it_is_back(
+def test_mlflow_run__a_server_that_dies_costs_nothing_and_has_all_epochs_when_it_is_back(
     server: Server, port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with build_tracking(config_of(server.uri, tmp_path / "run")) as mlflow:
-        mlflow.tell(records(1))
+        mlflow.log_epochs(records(1))
         server.kill()
-        mlflow.tell(records(1, 2))
-        mlflow.tell(records(1, 2, 3))
+        mlflow.log_epochs(records(1, 2))
+        mlflow.log_epochs(records(1, 2, 3))
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        assert len(warnings) == 1, "told once"
+        assert len(warnings) == 1, "warned once"
         assert f"MLflow at {server.uri} does not answer" in warnings[0]
         again = Server(tmp_path, port)
-        mlflow.tell(records(1, 2, 3, 4))
+        mlflow.log_epochs(records(1, 2, 3, 4))
         assert "MLflow answers again." in caplog.messages
         assert [step for step, _ in points(server.uri, "train/loss")] == [1, 2, 3, 4]
         again.kill()
-        mlflow.finish(summary_of(records(1, 2, 3, 4)))
+        mlflow.log_summary(summary_of(records(1, 2, 3, 4)))
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 2
 
 
-def test_mlflow_run__prints_nothing_and_tells_its_makers_nothing(database: str, tmp_path: Path) -> None:
+def test_mlflow_run__prints_nothing_and_sends_no_usage_statistics(database: str, tmp_path: Path) -> None:
     config = config_of(database, tmp_path / "run")
     (tmp_path / "train.yaml").write_text(dump_config(config))
     program = (
@@ -264,7 +263,7 @@ def test_mlflow_run__prints_nothing_and_tells_its_makers_nothing(database: str, 
         "import yaml; raw = yaml.safe_load(Path(sys.argv[1]).read_text())\n"
         "assert 'mlflow' not in sys.modules\n"
         "with build_tracking(parse_config(TrainConfig, raw)) as run:\n"
-        "    run.finish({'epochs': 1, 'best': {'epoch': 1}, 'wall_s': 2.0})\n"
+        "    run.log_summary({'epochs': 1, 'best': {'epoch': 1}, 'wall_s': 2.0})\n"
         "from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY\n"
         "from mlflow.telemetry import get_telemetry_client\n"
         "assert MLFLOW_DISABLE_TELEMETRY.get() and get_telemetry_client() is None\n"

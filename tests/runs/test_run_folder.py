@@ -8,11 +8,11 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from faceml.metrics.confusion import ConfusionMatrix
-from faceml.runs.files import METRICS_FILE, read_metrics, write_metrics
-from faceml.runs.run_folder import RunFolder, epoch_record
+from faceml.runs.files import METRICS_FILE, epoch_record, read_metrics, write_metrics
+from faceml.runs.run_folder import RunFolder
 
 CONFUSION = ConfusionMatrix(np.array([[3, 1], [0, 2]]))
-TOLD = {"val/confusion_matrix": [[3, 1], [0, 2]]}
+COUNTS = {"val/confusion_matrix": [[3, 1], [0, 2]]}
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -22,11 +22,11 @@ def lines(folder: Path) -> list[dict[str, object]]:
 def test_run_folder__keeps_one_record_for_each_epoch(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "new" / "run") as run:
         assert run.records == []
-        run.add(1, {"train/loss": 0.5}, CONFUSION)
-        run.add(2, {"train/loss": 0.25, "val/accuracy": 1.0}, CONFUSION)
+        run.add_epoch(1, {"train/loss": 0.5}, CONFUSION)
+        run.add_epoch(2, {"train/loss": 0.25, "val/accuracy": 1.0}, CONFUSION)
     expected = [
-        {"epoch": 1, "train/loss": 0.5, **TOLD},
-        {"epoch": 2, "train/loss": 0.25, "val/accuracy": 1.0, **TOLD},
+        {"epoch": 1, "train/loss": 0.5, **COUNTS},
+        {"epoch": 2, "train/loss": 0.25, "val/accuracy": 1.0, **COUNTS},
     ]
     assert lines(tmp_path / "new" / "run") == run.records == read_metrics(run.path) == expected
 
@@ -34,43 +34,43 @@ def test_run_folder__keeps_one_record_for_each_epoch(tmp_path: Path) -> None:
 def test_run_folder__a_resumed_run_replaces_the_epochs_that_it_repeats(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         for epoch in (1, 2, 3):
-            run.add(epoch, {"train/loss": float(epoch)}, CONFUSION)
+            run.add_epoch(epoch, {"train/loss": float(epoch)}, CONFUSION)
     with RunFolder(tmp_path) as resumed:
-        resumed.add(2, {"train/loss": 20.0}, CONFUSION)
+        resumed.add_epoch(2, {"train/loss": 20.0}, CONFUSION)
         assert [(line["epoch"], line["train/loss"]) for line in lines(tmp_path)] == [(1, 1.0), (2, 20.0)]
-        resumed.add(3, {"train/loss": 30.0}, CONFUSION)
+        resumed.add_epoch(3, {"train/loss": 30.0}, CONFUSION)
     assert [record["train/loss"] for record in read_metrics(tmp_path)] == [1.0, 20.0, 30.0]
 
 
 def test_run_folder__goes_back_to_the_records_of_a_checkpoint(tmp_path: Path) -> None:
-    told = [epoch_record(epoch, {"train/loss": float(epoch)}, CONFUSION) for epoch in (1, 2, 3)]
-    write_metrics(told[:1], tmp_path)  # those of epochs 2 and 3 were lost with the process that had them
+    given = [epoch_record(epoch, {"train/loss": float(epoch)}, CONFUSION) for epoch in (1, 2, 3)]
+    write_metrics(given[:1], tmp_path)  # those of epochs 2 and 3 were lost with the process that had them
     with RunFolder(tmp_path) as behind:
-        behind.go_back(told)
-    assert behind.records == read_metrics(tmp_path) == told
+        behind.restore_records(given)
+    assert behind.records == read_metrics(tmp_path) == given
     assert shown_by_tensorboard(tmp_path) == [(2, "train/loss", 2.0), (3, "train/loss", 3.0)]
     with RunFolder(tmp_path) as ahead:  # the checkpoint of epoch 3 was lost
-        ahead.go_back(told[:2])
-    assert ahead.records == read_metrics(tmp_path) == told[:2]
+        ahead.restore_records(given[:2])
+    assert ahead.records == read_metrics(tmp_path) == given[:2]
     assert shown_by_tensorboard(tmp_path) == [(2, "train/loss", 2.0)]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_run_folder__a_value_that_json_does_not_have_is_null(value: float, tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
-        run.add(1, {"val/nme_interocular": value}, CONFUSION)
+        run.add_epoch(1, {"val/nme_interocular": value}, CONFUSION)
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
     text = (tmp_path / METRICS_FILE).read_text()
-    assert json.loads(text, parse_constant=refuse) == {"epoch": 1, "val/nme_interocular": None, **TOLD}
+    assert json.loads(text, parse_constant=refuse) == {"epoch": 1, "val/nme_interocular": None, **COUNTS}
 
 
 def test_run_folder__the_file_is_whole_after_every_record(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         for epoch in range(1, 4):
-            run.add(epoch, {"train/loss": 1.0}, CONFUSION)
+            run.add_epoch(epoch, {"train/loss": 1.0}, CONFUSION)
             assert len(lines(tmp_path)) == epoch
             assert not list(tmp_path.glob(".*"))
 
@@ -101,8 +101,8 @@ def shown_by_tensorboard(folder: Path) -> list[tuple[int, str, float]]:
 def test_run_folder__tensorboard_has_the_metrics_and_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 5\n")
     with RunFolder(tmp_path) as run:
-        run.add(1, {"train/loss": 0.5}, CONFUSION)
-        run.add(2, {"train/loss": 0.25}, CONFUSION)
+        run.add_epoch(1, {"train/loss": 0.5}, CONFUSION)
+        run.add_epoch(2, {"train/loss": 0.25}, CONFUSION)
     assert shown_by_tensorboard(tmp_path) == [(1, "train/loss", 0.5), (2, "train/loss", 0.25)]
     (file,) = tmp_path.glob("events.out.tfevents.*")
     texts = {
@@ -117,11 +117,11 @@ def test_run_folder__tensorboard_has_the_metrics_and_the_configuration(tmp_path:
 def test_run_folder__tensorboard_shows_an_epoch_that_is_trained_again_once(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         for epoch in (1, 2, 3):
-            run.add(epoch, {"train/loss": float(epoch)}, CONFUSION)
-        run.add(3, {"train/loss": 30.0}, CONFUSION)  # a worker was replaced
+            run.add_epoch(epoch, {"train/loss": float(epoch)}, CONFUSION)
+        run.add_epoch(3, {"train/loss": 30.0}, CONFUSION)  # a worker was replaced
     with RunFolder(tmp_path) as resumed:
-        resumed.add(2, {"train/loss": 20.0}, CONFUSION)  # all were
-        resumed.add(3, {"train/loss": 40.0}, CONFUSION)
+        resumed.add_epoch(2, {"train/loss": 20.0}, CONFUSION)  # all were
+        resumed.add_epoch(3, {"train/loss": 40.0}, CONFUSION)
     assert shown_by_tensorboard(tmp_path) == [
         (1, "train/loss", 1.0), (2, "train/loss", 20.0), (3, "train/loss", 40.0)
     ]  # fmt: skip

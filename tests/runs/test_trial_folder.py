@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from faceml.config.config_error import ConfigError
-from faceml.runs.trial_folder import FailureNoted, Outcome, TrialFolder, in_one_line
+from faceml.errors import StoppedError, UnreachableError
+from faceml.runs.trial_folder import Outcome, TrialFolder, in_one_line, record_failure
 from faceml.storage import stores
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError, UnreachableError
 from tests.flaky_store import FlakyStore
 
 
@@ -54,32 +54,35 @@ def test_trial_folder__the_end_removes_the_checkpoint(place: str) -> None:
     assert [file.path for file in StorageFolder(place).walk()] == ["outcome.json"]
 
 
-def test_failure_noted__writes_the_reason_and_lets_the_error_go_on(place: str) -> None:
+def test_record_failure__writes_the_reason_and_lets_the_error_go_on(place: str) -> None:
     folder = TrialFolder(place)
-    with pytest.raises(MemoryError), FailureNoted(folder):
+    with pytest.raises(MemoryError), record_failure(folder):
         raise MemoryError
     assert folder.outcome == Outcome("MemoryError")
-    with pytest.raises(StoppedError, match=r"^MemoryError$"), FailureNoted(folder):
+    with pytest.raises(StoppedError, match=r"^MemoryError$"), record_failure(folder):
         pytest.fail("it is not tried again")
 
 
-def test_failure_noted__a_trial_that_a_scheduler_stops_has_not_failed(tmp_path: Path) -> None:
+def test_record_failure__a_trial_that_a_scheduler_stops_has_not_failed(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path)
-    with pytest.raises(SystemExit), FailureNoted(folder):
+    with pytest.raises(SystemExit), record_failure(folder):
         raise SystemExit(0)
-    with FailureNoted(folder):
+    with record_failure(folder):
         pass
     assert folder.outcome is None
 
 
-def test_failure_noted__a_trial_whose_folder_cannot_be_reached_has_not_failed(
+def test_record_failure__a_trial_whose_folder_cannot_be_reached_has_not_failed(
     s3_server: str, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "S3_MAX_ATTEMPTS", 1)
     there = TrialFolder(s3_uri())
     with FlakyStore(s3_server, lambda method, path: "drop") as store:
         away = TrialFolder(s3_uri(store.endpoint))
-        with pytest.raises(UnreachableError, match=r"^s3://faces/.*: cannot be reached"), FailureNoted(there):
+        with (
+            pytest.raises(UnreachableError, match=r"^s3://faces/.*: cannot be reached"),
+            record_failure(there),
+        ):
             away.begin({"seed": 1})
         for ask in (lambda: away.records, lambda: away.checkpoint, away.remove_checkpoint):
             with pytest.raises(StoppedError, match=r"cannot be reached .* The same command goes on"):

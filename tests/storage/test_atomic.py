@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from faceml.storage.atomic import PARTIAL_SUFFIX, AtomicFolder, AtomicPath, write_text
-from faceml.storage.stopped import StoppedError
+from faceml.errors import StoppedError
+from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file, atomic_folder, write_text
 
 
-def test_atomic_path__replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
+def test_atomic_file__replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
     target = tmp_path / "new" / "folder" / "metrics.json"
     write_text(target, "old")
-    with AtomicPath(target) as partial:
+    with atomic_file(target) as partial:
         partial.write_text("new")
         assert target.read_text() == "old"
         assert partial.parent == target.parent, "a rename is atomic only within a file system"
@@ -19,29 +19,29 @@ def test_atomic_path__replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_atomic_path__a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_atomic_file__a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "metrics.json"
     write_text(target, "old")
-    with pytest.raises(UnicodeEncodeError), AtomicPath(target) as partial, partial.open("w") as file:
+    with pytest.raises(UnicodeEncodeError), atomic_file(target) as partial, partial.open("w") as file:
         file.writelines(["half of the n", "\udcff"])
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_atomic_path__a_failure_before_anything_is_written_is_passed_on(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), AtomicPath(tmp_path / "metrics.json"):
+def test_atomic_file__a_failure_before_anything_is_written_is_passed_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), atomic_file(tmp_path / "metrics.json"):
         raise KeyError
     assert not list(tmp_path.iterdir())
 
 
-def test_atomic_path__a_partial_file_does_not_match_a_glob_for_the_ending(tmp_path: Path) -> None:
-    with AtomicPath(tmp_path / "part-0.parquet") as partial:
+def test_atomic_file__a_partial_file_does_not_match_a_glob_for_the_ending(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "part-0.parquet") as partial:
         partial.touch()
         assert not list(tmp_path.glob("*.parquet"))
 
 
-def test_atomic_path__partial_files_are_known_by_their_names(tmp_path: Path) -> None:
-    with AtomicPath(tmp_path / "table.parquet") as first, AtomicPath(tmp_path / "table.parquet") as second:
+def test_atomic_file__partial_files_are_known_by_their_names(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "table.parquet") as first, atomic_file(tmp_path / "table.parquet") as second:
         first.write_text("first")
         second.write_text("second")
         assert first != second, "two writers of the same file must not share a partial one"
@@ -49,7 +49,7 @@ def test_atomic_path__partial_files_are_known_by_their_names(tmp_path: Path) -> 
     assert (tmp_path / "table.parquet").read_text() == "first"
 
 
-def test_atomic_path__bytes_that_cannot_be_synced_to_the_disk_do_not_get_the_name(
+def test_atomic_file__bytes_that_cannot_be_synced_to_the_disk_do_not_get_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(descriptor: int) -> None:
@@ -65,8 +65,8 @@ def test_atomic_path__bytes_that_cannot_be_synced_to_the_disk_do_not_get_the_nam
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), KeyError("a mistake")])
-def test_atomic_path__other_errors_are_as_they_were(error: Exception, tmp_path: Path) -> None:
-    with pytest.raises(type(error)) as raised, AtomicPath(tmp_path / "metrics.json"):
+def test_atomic_file__other_errors_are_as_they_were(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(type(error)) as raised, atomic_file(tmp_path / "metrics.json"):
         raise error
     assert raised.value is error
 
@@ -74,7 +74,7 @@ def test_atomic_path__other_errors_are_as_they_were(error: Exception, tmp_path: 
 def test_atomic_folder__replaces_the_folder_only_at_the_end(tmp_path: Path) -> None:
     target = tmp_path / "new" / "checkpoint"
     for content in ("old", "new"):
-        with AtomicFolder(target) as partial:
+        with atomic_folder(target) as partial:
             write_text(partial / content, content)
             assert [file.name for file in target.parent.glob("check*/*")] == (["old"] * (content == "new"))
     assert [file.name for file in target.iterdir()] == ["new"]
@@ -83,9 +83,9 @@ def test_atomic_folder__replaces_the_folder_only_at_the_end(tmp_path: Path) -> N
 
 def test_atomic_folder__a_failed_block_leaves_the_old_folder_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "checkpoint"
-    with AtomicFolder(target) as partial:
+    with atomic_folder(target) as partial:
         write_text(partial / "state", "old")
-    with pytest.raises(UnicodeEncodeError), AtomicFolder(target) as partial:
+    with pytest.raises(UnicodeEncodeError), atomic_folder(target) as partial:
         write_text(partial / "state", "half of the n\udcff")
     assert (target / "state").read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
@@ -100,7 +100,7 @@ def test_atomic_folder__a_full_disk_is_told_of_the_folder_that_stays(
     monkeypatch.setattr(os, "fsync", full_disk)
     with (
         pytest.raises(StoppedError, match=f"^{tmp_path}: no space left"),
-        AtomicFolder(tmp_path / "checkpoint") as partial,
+        atomic_folder(tmp_path / "checkpoint") as partial,
     ):
         write_text(partial / "state", "new")
     assert not list(tmp_path.iterdir())

@@ -24,6 +24,7 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.storage import stores
 from faceml.storage.folder import StorageFolder
+from faceml.storage.locations import place_below
 from tests.flaky_store import Fault, FlakyStore
 
 NOBODY = 65534
@@ -455,3 +456,36 @@ def test_s3__names_with_two_slashes_are_refused_rather_than_lost(
     assert server.getresponse().status == 200
     with pytest.raises(ConfigError, match=r"train set/0: has names with `//`"):
         list(folder.walk())
+
+
+@pytest.fixture(params=["path", "uri"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, s3_uri: Callable[..., str]) -> str:
+    return str(tmp_path / "runs") if request.param == "path" else s3_uri()
+
+
+def test_folders__are_sorted_and_without_what_is_hidden(place: str) -> None:
+    folder = StorageFolder(place)
+    assert folder.folders() == []
+    for path in ("trials/b/settings.json", "trials/a+1/deep/model.pt", "trials/.ray/x", "trials/file"):
+        folder.write(path, b"content")
+    assert StorageFolder(place_below(place, "trials")).folders() == ["a+1", "b"]
+    assert folder.folders() == ["trials"]
+
+
+def test_remove__takes_all_that_is_in_it_and_nothing_beside_it(place: str) -> None:
+    folder = StorageFolder(place)
+    for path in ("a/checkpoint/model.pt", "a/checkpoint/deep/x", "a/checkpoint.txt", "a/checkpoints/x"):
+        folder.write(path, b"content")
+    for _ in range(2):
+        StorageFolder(place_below(place, "a", "checkpoint")).remove()
+    assert sorted(file.path for file in folder.walk()) == ["a/checkpoint.txt", "a/checkpoints/x"]
+    StorageFolder(place_below(place, "a", "checkpoints")).remove()
+    assert StorageFolder(place_below(place, "a")).files() == ["checkpoint.txt"]
+
+
+def test_read_json__is_none_where_there_is_no_file(s3_uri: Callable[..., str]) -> None:
+    folder = StorageFolder(s3_uri())
+    assert folder.read_json("summary.json") is None
+    folder.write("summary.json", '{"größe": [1, null]}'.encode())
+    assert folder.read_json("summary.json") == {"größe": [1, None]}
+    assert folder.read_json("other.json") is None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faceml.storage.locations import is_uri, place_below, split_place
+from faceml.storage.locations import is_uri, place_below, split_place, user_cache
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,22 @@ def test_place_below__goes_before_the_parameters_and_is_split_again(folder: str 
 )
 def test_split_place__at_the_top(place: str, parts: tuple[str, str]) -> None:
     assert split_place(place) == parts
+
+
+def test_user_cache__follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FACEML_CACHE", str(tmp_path / "cache"))
+    assert user_cache() == tmp_path / "cache"
+    monkeypatch.delenv("FACEML_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert user_cache() == tmp_path / "xdg" / "faceml"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert user_cache() == tmp_path / "home" / ".cache" / "faceml"
+
+
+def test_split_place__of_a_relative_path_is_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert split_place("weights.pt") == (str(tmp_path), "weights.pt")
+    assert split_place(Path("runs/weights.pt")) == (str(tmp_path / "runs"), "weights.pt")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from faceml.datasets.labels import EXPRESSIONS
+from faceml.landmarks.detector import select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
-from faceml.landmarks.points import select_points
 from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face

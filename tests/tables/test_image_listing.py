@@ -2,7 +2,8 @@ import os
 import random
 from pathlib import Path
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.tables import image_listing as folder_module
 from faceml.tables.image_listing import LISTING_SCHEMA, image_table, list_images
 

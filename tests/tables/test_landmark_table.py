@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.storage.folder import StorageFolder
-from faceml.tables.landmark_table import read_table, shard_names, write_shard
+from faceml.tables.landmark_table import export_json, read_table, shard_names, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 
 METADATA = table_metadata({"name": "test"}, {}, "0.0.1")
@@ -95,3 +96,30 @@ def test_read_table__refuses_a_table_that_means_something_else(tmp_path: Path) -
         write_shard([row("0/b.jpg")], schema, tmp_path / "b.parquet")
         with pytest.raises(ConfigError, match=f"{tmp_path}/b.parquet: {reason}"):
             read_table(tmp_path)
+
+
+def write_landmarks(folder: Path) -> None:
+    """Write a table with the landmarks of one image of two."""
+    rows = [row("0/é.jpg", status="ok", landmarks_5=[i / 16 for i in range(10)]), row("0/a.jpg")]
+    write_shard(rows, SCHEMA, folder / "table" / "a.parquet")
+
+
+def test_export_json__has_the_pairs_of_every_image_with_landmarks(tmp_path: Path) -> None:
+    write_landmarks(tmp_path)
+    assert export_json(tmp_path / "table", tmp_path / "plain.json", 5) == 1
+    assert export_json(tmp_path / "table", tmp_path / "rooted.json", 5, Path("/data/train")) == 1
+    pairs = [[pytest.approx(2 * i / 16), pytest.approx((2 * i + 1) / 16)] for i in range(5)]
+    assert json.loads((tmp_path / "plain.json").read_text(encoding="utf-8")) == {"0/é.jpg": pairs}
+    assert json.loads((tmp_path / "rooted.json").read_text(encoding="utf-8")) == {
+        "/data/train/0/é.jpg": pairs
+    }
+
+
+@pytest.mark.parametrize("file", ["plain.json", Path("plain.json"), "new/plain.json"])
+def test_export_json__takes_relative_places(
+    file: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_landmarks(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert export_json("table", file, 5, "faces") == 1
+    assert list(json.loads((tmp_path / file).read_text(encoding="utf-8"))) == ["faces/0/é.jpg"]

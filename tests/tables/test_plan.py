@@ -5,16 +5,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
-from faceml.storage.folder import StorageFolder, StoredFile
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
 from faceml.tables.image_listing import LISTING_SCHEMA
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.plan import (
     PLAN_FILE,
     SMALLEST_SHARD,
-    compare,
-    cut_into_shards,
+    compare_with_table,
     read_plan,
     read_planned_files,
+    split_into_shards,
     write_plan,
 )
 from faceml.tables.schema import landmark_schema, table_metadata
@@ -49,65 +50,63 @@ def table(tmp_path: Path) -> StorageFolder:
 
 
 @given(images=st.integers(0, 3000), most=st.integers(1, 200), workers=st.integers(1, 9))
-def test_cut_into_shards__is_a_partition_in_order(images: int, most: int, workers: int) -> None:
+def test_split_into_shards__is_a_partition_in_order(images: int, most: int, workers: int) -> None:
     files = (
         listing((f"{number:05}.jpg", number, 0) for number in range(images))
         if images
         else LISTING_SCHEMA.empty_table()
     )
-    shards = cut_into_shards(files, most, workers)
+    shards = split_into_shards(files, most, workers)
     assert pa.concat_tables([LISTING_SCHEMA.empty_table(), *shards.values()]) == files
     assert all(0 < part.num_rows <= max(most, SMALLEST_SHARD) for part in shards.values())
-    assert shards.keys() == cut_into_shards(files, most, workers).keys()
+    assert shards.keys() == split_into_shards(files, most, workers).keys()
 
 
-def test_cut_into_shards__ends_with_small_ones() -> None:
+def test_split_into_shards__ends_with_small_ones() -> None:
     files = listing((f"{number:06}.jpg", 1, 1) for number in range(20_000))
-    sizes = [part.num_rows for part in cut_into_shards(files, 1000, 2).values()]
+    sizes = [part.num_rows for part in split_into_shards(files, 1000, 2).values()]
     assert sizes[0] == 1000
     assert sizes == sorted(sizes, reverse=True)
     # When the last shards begin, what one worker does alone is less than 1/500 of its share of the images.
     assert sizes[-1] <= SMALLEST_SHARD < 10_000 / 500
 
 
-def test_compare__an_unknown_table_has_everything_to_do(tmp_path: Path) -> None:
+def test_compare_with_table__of_a_missing_table_has_all_images_as_new(tmp_path: Path) -> None:
     files = listing(of("abc"))
-    difference = compare(files, StorageFolder(tmp_path / "none"), follow_changes=True)
-    assert difference.new == files
-    assert (difference.num_to_extract, difference.bytes_to_extract, difference.known) == (3, 30, 0)
+    diff = compare_with_table(files, StorageFolder(tmp_path / "none"), follow_changes=True)
+    assert diff.new == files
+    assert (diff.num_to_extract, diff.bytes_to_extract, diff.num_rows) == (3, 30, 0)
 
 
-def test_compare__tells_new_touched_and_vanished_images(table: StorageFolder) -> None:
+def test_compare_with_table__finds_new_modified_and_deleted_images(table: StorageFolder) -> None:
     files = listing([*of("abc"), *of("d", modified_ns=2), *of("ez")])
-    difference = compare(files, table, follow_changes=False)
-    assert (ids(difference.new), difference.touched, difference.vanished) == ("z", 1, ["0/f.jpg"])
-    assert {name: ids(part) for name, part in difference.stale.items()} == {"def.parquet": "de"}
-    assert difference.stale["def.parquet"]["modified_ns"].to_pylist() == [2, 1]
-    assert difference.emptied == []
+    diff = compare_with_table(files, table, follow_changes=False)
+    assert (ids(diff.new), diff.num_modified, diff.deleted) == ("z", 1, ["0/f.jpg"])
+    assert {name: ids(part) for name, part in diff.stale.items()} == {"def.parquet": "de"}
+    assert diff.stale["def.parquet"]["modified_ns"].to_pylist() == [2, 1]
+    assert diff.empty == []
 
 
-def test_compare__another_size_is_a_change_too(table: StorageFolder) -> None:
+def test_compare_with_table__another_size_is_a_change_too(table: StorageFolder) -> None:
     files = listing([*of("bcdef"), ("0/a.jpg", 11, 1)])
-    assert compare(files, table, follow_changes=False).touched == 1
+    assert compare_with_table(files, table, follow_changes=False).num_modified == 1
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_compare__vanished_images_make_a_shard_stale_only_if_they_are_to_go(
+def test_compare_with_table__deleted_images_make_a_shard_stale_only_if_their_rows_are_dropped(
     table: StorageFolder, follow: bool
 ) -> None:
-    difference = compare(listing(of("ab")), table, follow_changes=follow)
-    assert {name: ids(part) for name, part in difference.stale.items()} == (
-        {"abc.parquet": "ab"} if follow else {}
-    )
-    assert difference.emptied == (["def.parquet"] if follow else [])
+    diff = compare_with_table(listing(of("ab")), table, follow_changes=follow)
+    assert {name: ids(part) for name, part in diff.stale.items()} == ({"abc.parquet": "ab"} if follow else {})
+    assert diff.empty == (["def.parquet"] if follow else [])
 
 
-def test_compare__goes_on_with_an_interrupted_plan(table: StorageFolder) -> None:
+def test_compare_with_table__includes_an_interrupted_plan(table: StorageFolder) -> None:
     write_plan({"abc.parquet": listing(of("abc")), "next.parquet": listing(of("xyz"))}, table, SCHEMA)
-    difference = compare(listing(of("abcdefuvxyz")), table, follow_changes=False)
-    assert ids(difference.new) == "uv"
-    assert {name: ids(part) for name, part in difference.begun.items()} == {"next.parquet": "xyz"}
-    assert difference.num_to_extract == 5
+    diff = compare_with_table(listing(of("abcdefuvxyz")), table, follow_changes=False)
+    assert ids(diff.new) == "uv"
+    assert {name: ids(part) for name, part in diff.unfinished.items()} == {"next.parquet": "xyz"}
+    assert diff.num_to_extract == 5
 
 
 def test_write_plan__is_read_back_by_shard_and_is_no_part_of_the_table(table: StorageFolder) -> None:

@@ -1,18 +1,10 @@
 import json
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from faceml.config.config_error import ConfigError
-from faceml.tables.schema import (
-    LANDMARK_SETS,
-    LandmarkSet,
-    crop_landmarks,
-    landmark_schema,
-    read_metadata,
-    table_metadata,
-)
+from faceml.tables.schema import LANDMARK_SETS, LandmarkSet, landmark_schema, read_metadata, table_metadata
 
 METADATA = table_metadata({"name": "test", "version": "1", "model_sha256": ""}, {"max_faces": 1}, "9.9")
 
@@ -60,12 +52,6 @@ def test_landmark_schema__has_the_columns_of_the_design() -> None:
     )
     assert not plain.field("image_id").nullable
     assert plain.field("landmarks_5").nullable
-
-
-def test_crop_landmarks__corners_of_the_box_are_corners_of_the_crop() -> None:
-    box = np.array([0.25, -0.5, 0.75, 0.5])
-    points = np.array([[0.25, -0.5], [0.75, 0.5], [0.5, 0.0]])
-    np.testing.assert_allclose(crop_landmarks(points, box), [[0, 0], [1, 1], [0.5, 0.5]])
 
 
 def test_read_metadata__returns_what_table_metadata_made() -> None:

@@ -7,9 +7,9 @@ import torch
 
 from faceml.config.model import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.errors import StoppedError
 from faceml.images.framing import Framing
 from faceml.models.multitask import build_multitask_model
-from faceml.storage.stopped import StoppedError
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, read_state, write_state
 

@@ -13,7 +13,7 @@ from torch import nn
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.batches import SampledBatches
-from faceml.storage.stopped import StoppedError
+from faceml.errors import StoppedError
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.loop import Trainer

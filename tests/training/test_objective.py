@@ -11,8 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.losses.weighting.base import TaskWeighting
-from faceml.losses.weighting.fixed import FixedWeighting
+from faceml.losses.weighting.base import FixedWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import KendallWeighting, UncertaintyWeighting
 from faceml.models.multitask import MultitaskFaceModel
 from faceml.training.objective import MultitaskObjective, rows_per_worker, task_gradients

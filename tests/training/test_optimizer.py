@@ -8,7 +8,7 @@ from torch.optim import SGD, AdamW
 
 from faceml.config.model import ModelConfig
 from faceml.config.train import AdamWConfig, SGDConfig
-from faceml.losses.weighting.fixed import FixedWeighting
+from faceml.losses.weighting.base import FixedWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.training.optimizer import (

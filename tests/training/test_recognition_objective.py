@@ -13,8 +13,7 @@ from faceml.config.model import ModelConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.losses.angular_margin import ArcFace
-from faceml.models.identity_head import IdentityHead
-from faceml.models.recognition import build_face_resnet
+from faceml.models.recognition import IdentityHead, build_face_resnet
 from faceml.training.recognition_objective import RecognitionObjective
 
 PEOPLE, FACES, SIDE_PX = 5, 8, 32

@@ -18,8 +18,7 @@ from faceml.config.train import OptimizerConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.weighting.adaptive import FastAdaptiveWeighting
-from faceml.losses.weighting.base import TaskWeighting
-from faceml.losses.weighting.fixed import ConflictFreeWeighting
+from faceml.losses.weighting.base import ConflictFreeWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
 from faceml.models.multitask import build_multitask_model
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput

@@ -1,4 +1,4 @@
-"""Weights that follow the losses, or chance.
+"""Task weightings that follow the losses or are random: DWA, RLW and FAMO.
 
 Shape letters: K tasks, in the order of their names.
 """
@@ -12,12 +12,12 @@ from torch import Tensor
 from faceml.losses.weighting.base import TaskWeighting
 
 
-class _WeightsInTurn(TaskWeighting):
-    """Hold the present weights as a buffer, so that a resumed training has them.
+class _BufferedWeights(TaskWeighting):
+    """Base of weightings whose weights are a buffer, which checkpoints include.
 
     Args:
-        tasks: Their names.
-        weight: Of every task at first.
+        tasks: Names of the tasks.
+        weight: Initial weight of every task.
     """
 
     weights: Tensor
@@ -40,14 +40,15 @@ class _WeightsInTurn(TaskWeighting):
         return torch.stack([losses[task].float() for task in self.order])
 
 
-class DynamicWeightAverage(_WeightsInTurn):
-    """Weigh a task the more the less its loss fell (Liu et al. 2019, "MTAN", eq. 7).
+class DynamicWeightAverage(_BufferedWeights):
+    """Dynamic weight average (DWA): larger weights for tasks whose loss falls slowly.
 
-    λ_k = K·softmax(r_k / T) with r_k = L_k(epoch - 1) / L_k(epoch - 2); all 1 in the first two epochs.
+    λ_k = K·softmax(r_k / T) with r_k = L_k(epoch - 1) / L_k(epoch - 2); all 1 in the first two epochs (Liu et
+    al. 2019, "End-to-end multi-task learning with attention", eq. 7).
 
     Args:
-        tasks: Their names.
-        temperature: T; the larger, the more alike.
+        tasks: Names of the tasks.
+        temperature: Temperature T; larger values give more equal weights.
     """
 
     previous: Tensor
@@ -60,22 +61,22 @@ class DynamicWeightAverage(_WeightsInTurn):
     def after_epoch(self, losses: Mapping[str, float]) -> None:
         """Set the weights of the next epoch."""
         now = self.weights.new_tensor([losses[task] for task in self.order])
-        # A loss of 0, of an epoch without any landmarks, says nothing about how fast the task learns.
+        # The loss is 0 in an epoch without any landmarks: the ratio is undefined.
         known = (self.previous > 0) & (now > 0)
         ratio = torch.where(known, now / self.previous, 1.0)
         self.weights.copy_(len(self.order) * torch.softmax(ratio / self.temperature, dim=0))
         self.previous.copy_(now)
 
 
-class RandomWeighting(_WeightsInTurn):
-    """Draw the weights of every step as the softmax of normal numbers (Lin et al. 2022, "RLW", eq. 2).
+class RandomWeighting(_BufferedWeights):
+    """Random loss weighting (RLW): weights of every step are the softmax of normal samples.
 
-    The draws follow from the seed and the number of steps done: they are the same on all workers, and those
-    of a resumed training the same as of an uninterrupted one.
+    See Lin et al. 2022, "Reasonable effectiveness of random weighting", eq. 2. Samples depend on the seed and
+    the number of steps only, so that workers agree and resumed trainings equal uninterrupted ones.
 
     Args:
-        tasks: Their names.
-        seed: Of the draws.
+        tasks: Names of the tasks.
+        seed: Seed of the samples.
     """
 
     steps: Tensor
@@ -86,27 +87,27 @@ class RandomWeighting(_WeightsInTurn):
         self.register_buffer("steps", torch.tensor(0))
 
     def before_step(self) -> None:
-        """Draw anew."""
+        """Draw new weights."""
         rng = np.random.default_rng([self.seed, int(self.steps)])
         drawn = self.weights.new_tensor(rng.standard_normal(len(self.order)))
         self.weights.copy_(torch.softmax(drawn, dim=0))
         self.steps += 1
 
 
-class FastAdaptiveWeighting(_WeightsInTurn):
-    """FAMO: let all losses fall at the same relative speed (Liu et al. 2023, Algorithm 1).
+class FastAdaptiveWeighting(_BufferedWeights):
+    """Fast adaptive multitask optimisation (FAMO): equal relative decrease of all losses.
 
-    With z = softmax(ξ), the paper descends Σ z_k·log L_k, scaled by c = 1 / Σ z_k/L_k. The gradient of that
-    is Σ w_k·∇L_k with w_k = c·z_k/L_k, constants that add up to 1; here they are the weights, so that losses
-    of several workers are averaged before they are divided by. After each step, ξ follows how much each
-    log-loss fell on the same faces, by Adam as in the authors' experiments.
+    With z = softmax(ξ), the method minimises Σ z_k·log L_k, scaled by c = 1 / Σ z_k/L_k (Liu et al. 2023,
+    "FAMO", Algorithm 1). Its gradient is Σ w_k·∇L_k with w_k = c·z_k/L_k, constants that sum to 1. They are
+    the weights here, so that losses are averaged over workers before the division. After each step ξ is
+    updated by Adam, as in the authors' experiments, from the decrease of each log-loss on the same batch.
 
-    A task without a loss, in a batch without landmarks, has no part in the step.
+    A task whose loss is 0, in a batch without landmarks, is ignored in the step.
 
     Args:
-        tasks: Their names.
-        learning_rate: β, of ξ.
-        decay: γ, which draws ξ to 0.
+        tasks: Names of the tasks.
+        learning_rate: Learning rate β of ξ.
+        decay: Weight decay γ of ξ.
     """
 
     needs_losses = True
@@ -132,7 +133,7 @@ class FastAdaptiveWeighting(_WeightsInTurn):
         self.weights.copy_(share / share.sum().clamp_min(torch.finfo(share.dtype).tiny))
 
     def after_step(self, losses: Mapping[str, Tensor]) -> None:
-        """Move ξ: a task whose loss fell by a larger factor than others' gets less from now on."""
+        """Update ξ: tasks whose loss fell by a larger factor than others' get smaller weights."""
         now = self.in_order(losses)
         known = (self.before > 0) & (now > 0)
         fell = torch.where(known, self.before.log() - now.log(), 0.0)

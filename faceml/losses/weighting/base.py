@@ -1,4 +1,4 @@
-"""What every weighting is: a factor and a penalty for each task, and moments at which it may change them."""
+"""Interface of task weightings, and constant weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class TaskWeighting(nn.Module, ABC):
-    """Form total = Σ factor(task)·L_task + penalty(task) over a set of named tasks.
+    """Combine task losses: total = Σ factor(task)·L_task + penalty(task).
 
     Args:
-        tasks: Their names.
+        tasks: Names of the tasks.
 
     Attributes:
-        needs_losses: Whether `see_losses` and `after_step` want the task losses of every step.
-        projects_conflicts: Whether the tasks' gradients are to be freed of conflicts on shared parameters.
+        needs_losses: Whether `see_losses` and `after_step` need the task losses of every step.
+        projects_conflicts: Whether the training step projects conflicting gradients of shared parameters.
     """
 
     needs_losses: bool = False
@@ -27,17 +27,17 @@ class TaskWeighting(nn.Module, ABC):
 
     @abstractmethod
     def factor(self, task: str) -> Tensor | float:
-        """Return what the loss of `task` is multiplied by."""
+        """Return the factor of the loss of `task`."""
 
     @abstractmethod
     def penalty(self, task: str) -> Tensor | float:
-        """Return what `task` adds to the total whatever its loss."""
+        """Return the term that `task` adds to the total independently of its loss."""
 
     def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the total, a scalar; `losses` has one scalar for each task.
+        """Return the total loss, a scalar; `losses` has one scalar for each task.
 
         Raises:
-            ValueError: A task without a loss, or a loss without a task.
+            ValueError: The losses are not those of the tasks.
         """
         if losses.keys() != self.tasks:
             raise ValueError(f"losses of {sorted(losses)} given, {sorted(self.tasks)} are weighted")
@@ -46,24 +46,53 @@ class TaskWeighting(nn.Module, ABC):
 
     @torch.no_grad()
     def effective_weights(self) -> dict[str, float]:
-        """Return the factor of each task as it is now, for the log."""
+        """Return the present factor of each task, for logging."""
         return {task: float(self.factor(task)) for task in sorted(self.tasks)}
 
     def log_variances(self) -> dict[str, Tensor]:
-        """Return s = log σ² of each task as it is now, for the log; empty if nothing is learned."""
+        """Return the present s = log σ² of each task, for logging; empty if nothing is learned."""
         return {}
 
     def clamp_(self) -> None:
-        """Bring learned values back into their range; call it after every optimiser step."""
+        """Clamp learned parameters to their range; called after every optimiser step."""
 
     def before_step(self) -> None:
-        """Get ready for the next step of the training."""
+        """Prepare the next training step."""
 
     def see_losses(self, losses: Mapping[str, Tensor]) -> None:
-        """Hear the losses of a step, means over all workers and cut from the graph, before `forward`."""
+        """Receive the losses of a step before `forward`: means over all workers, detached."""
 
     def after_step(self, losses: Mapping[str, Tensor]) -> None:
-        """Hear the losses of the same faces after the step."""
+        """Receive the losses of the same batch after the step."""
 
     def after_epoch(self, losses: Mapping[str, float]) -> None:
-        """Hear each task's mean loss over an epoch and all workers."""
+        """Receive the mean loss of each task over an epoch and all workers."""
+
+
+class FixedWeighting(TaskWeighting):
+    """Constant weights: total = Σ λ·L.
+
+    Args:
+        lambdas: Weight λ of each task.
+    """
+
+    def __init__(self, lambdas: Mapping[str, float]) -> None:
+        super().__init__(lambdas)
+        self.lambdas = dict(lambdas)
+
+    def factor(self, task: str) -> float:
+        """Return λ."""
+        return self.lambdas[task]
+
+    def penalty(self, task: str) -> float:
+        """Return 0."""
+        return 0.0
+
+
+class ConflictFreeWeighting(FixedWeighting):
+    """Constant weights with PCGrad (Yu et al. 2020, "Gradient surgery", Algorithm 1).
+
+    The training step projects the gradients, see `faceml.training.conflicts`.
+    """
+
+    projects_conflicts = True

@@ -1,9 +1,8 @@
-"""Building the weighting of the task losses that a configuration names."""
+"""Construction of task weightings from the configuration."""
 
 from faceml.config import FixedWeighting as FixedConfig, PCGradWeighting as PCGradConfig, WeightingConfig
 from faceml.losses.weighting.adaptive import DynamicWeightAverage, FastAdaptiveWeighting, RandomWeighting
-from faceml.losses.weighting.base import TaskWeighting
-from faceml.losses.weighting.fixed import ConflictFreeWeighting, FixedWeighting
+from faceml.losses.weighting.base import ConflictFreeWeighting, FixedWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import KendallWeighting, RevisedWeighting, UncertaintyWeighting
 
 CLASSIFICATION, REGRESSION = ["expression"], ["landmarks"]
@@ -13,9 +12,19 @@ TASKS = [*CLASSIFICATION, *REGRESSION]
 def build_weighting(config: WeightingConfig, seed: int = 0) -> TaskWeighting:
     """Build the weighting of the tasks `expression` (classification) and `landmarks` (regression).
 
+    `kind` is one of:
+
+    * `fixed`: constant weights;
+    * `pcgrad`: constant weights and projection of conflicting gradients (Yu et al. 2020);
+    * `uncertainty`, `uncertainty_kendall`, `uncertainty_revised`: learned uncertainties (Kendall et al. 2018;
+      Liebel & Körner 2018);
+    * `dwa`: dynamic weight average (Liu et al. 2019);
+    * `rlw`: random loss weighting (Lin et al. 2022);
+    * `famo`: fast adaptive multitask optimisation (Liu et al. 2023).
+
     Args:
-        config: Which, and its settings.
-        seed: Of a weighting that draws.
+        config: Kind and its settings.
+        seed: Seed of `rlw`.
     """
     if isinstance(config, FixedConfig | PCGradConfig):
         weighting = FixedWeighting if config.kind == "fixed" else ConflictFreeWeighting

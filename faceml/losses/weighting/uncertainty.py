@@ -1,8 +1,9 @@
-"""Weights learned as the uncertainty of each task.
+"""Task weights learned as homoscedastic uncertainty.
 
-All kinds hold s = log σ² of every task, σ² being the task's observation noise: unlike σ², it may take any
-value. Left to itself, s goes where the total is lowest for the task's present loss L; each kind states that
-optimum.
+Kendall et al. 2018, "Multi-task learning using uncertainty to weigh losses for scene geometry and semantics".
+
+All variants learn s = log σ² of every task, σ² being its observation noise; s is unconstrained. Each variant
+states the optimum of s for a constant loss L.
 """
 
 from collections.abc import Collection
@@ -16,13 +17,13 @@ from faceml.losses.weighting.base import TaskWeighting
 
 
 class _LearnedWeighting(TaskWeighting):
-    """Hold one log-variance for each task.
+    """Base of weightings with one learned log-variance for each task.
 
     Args:
-        tasks: Their names.
-        initial_log_var: Start of every s.
-        max_abs_log_var: `clamp_` keeps s within ± this. It projects the parameter after the step; clamping
-            in `forward` would cut the gradient of an s outside the range, which then could never return.
+        tasks: Names of the tasks.
+        initial_log_var: Initial value of every s.
+        max_abs_log_var: Bound of |s|. `clamp_` projects the parameter after the step; clamping in `forward`
+            would have a zero gradient outside the range, from which s could not return.
     """
 
     def __init__(
@@ -39,18 +40,21 @@ class _LearnedWeighting(TaskWeighting):
         return cast(Tensor, self.log_vars[task])
 
     def log_variances(self) -> dict[str, Tensor]:
-        """Return s of each task as it is now, cut from the graph."""
+        """Return the present s of each task, detached."""
         return {task: self.log_var(task).detach().clone() for task in sorted(self.tasks)}
 
     @torch.no_grad()
     def clamp_(self) -> None:
-        """Bring every s back into its range; call it after every optimiser step."""
+        """Clamp every s to its range; called after every optimiser step."""
         for log_var in self.parameters():
             log_var.clamp_(-self.max_abs_log_var, self.max_abs_log_var)
 
 
 class UncertaintyWeighting(_LearnedWeighting):
-    """total = Σ exp(-s)·L + s. Optimum: exp(s) = L."""
+    """Uncertainty weighting without factors 1/2: total = Σ exp(-s)·L + s. Optimum: exp(s) = L.
+
+    Twice the total of Kendall et al. 2018, eq. 7, whose form for regression is used for all tasks.
+    """
 
     def factor(self, task: str) -> Tensor:
         """Return exp(-s)."""
@@ -62,7 +66,7 @@ class UncertaintyWeighting(_LearnedWeighting):
 
 
 class KendallWeighting(_LearnedWeighting):
-    """Weigh by the likelihoods of Kendall et al. 2018 ("Multi-Task Learning Using Uncertainty", eq. 10).
+    """Uncertainty weighting by likelihoods (Kendall et al. 2018, eq. 10).
 
     exp(-s)·L + s/2 for classification, optimum exp(s) = 2L; exp(-s)·L/2 + s/2 for regression, optimum
     exp(s) = L. The classification term is the paper's approximation of a softmax with temperature σ².
@@ -70,8 +74,8 @@ class KendallWeighting(_LearnedWeighting):
     Args:
         classification_tasks: Tasks whose loss is a cross-entropy.
         regression_tasks: Tasks whose loss is a squared error.
-        initial_log_var: As in the other kinds.
-        max_abs_log_var: As in the other kinds.
+        initial_log_var: Initial value of every s.
+        max_abs_log_var: Bound of |s|.
     """
 
     def __init__(
@@ -95,9 +99,9 @@ class KendallWeighting(_LearnedWeighting):
 
 
 class RevisedWeighting(_LearnedWeighting):
-    """total = Σ exp(-s)·L/2 + ln(1 + exp(s)), never negative (Liebel & Körner 2018, "Auxiliary Tasks").
+    """Uncertainty weighting with a non-negative penalty: total = Σ exp(-s)·L/2 + ln(1 + exp(s)).
 
-    Optimum: exp(s) = (L + sqrt(L² + 8L)) / 4.
+    Liebel & Körner 2018, "Auxiliary tasks in multi-task learning". Optimum: exp(s) = (L + sqrt(L² + 8L)) / 4.
     """
 
     def factor(self, task: str) -> Tensor:

@@ -1,1 +1,1 @@
-"""Report of an evaluation, and the model card."""
+"""Report of an evaluation, and its model card."""

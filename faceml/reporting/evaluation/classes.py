@@ -1,20 +1,29 @@
-"""How well each class is recognised, as tables and a picture of the confusions."""
+"""Metrics of expressions and landmarks as headlines, tables and the confusion matrix."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
-from rich.table import Table
 
 from faceml.metrics import ConfusionMatrix
-from faceml.page import INK, INTERVAL, DataTable, percent, percent_range, styled
+from faceml.page import (
+    INK,
+    INTERVAL,
+    DataTable,
+    Headline,
+    Picture,
+    chart_picture,
+    percent,
+    percent_range,
+    significant,
+    styled,
+)
 
-HEADER = ["images", "recall", INTERVAL, "precision", INTERVAL, "F1"]
 
-
-def class_rows(confusion: ConfusionMatrix, names: Sequence[str]) -> list[list[str]]:
-    """Return the cells of one row for each class: its name, then those of `HEADER`."""
-    return [
+def classes_table(confusion: ConfusionMatrix, names: Sequence[str], title: str) -> DataTable:
+    """Return recall, precision and F1 of each class, with 95 % Wilson intervals."""
+    header = ["expression", "images", "recall", INTERVAL, "precision", INTERVAL, "F1"]
+    rows = [
         [
             name,
             f"{score.images:,}",
@@ -26,21 +35,7 @@ def class_rows(confusion: ConfusionMatrix, names: Sequence[str]) -> list[list[st
         ]
         for name, score in zip(names, confusion.class_scores(), strict=True)
     ]
-
-
-def classes_table(confusion: ConfusionMatrix, names: Sequence[str], title: str) -> Table:
-    """Return a table for the terminal."""
-    table = Table("expression", title=title, title_justify="left")
-    for name in HEADER:
-        table.add_column(name, justify="right")
-    for row in class_rows(confusion, names):
-        table.add_row(*row)
-    return table
-
-
-def classes_data_table(confusion: ConfusionMatrix, names: Sequence[str], title: str) -> DataTable:
-    """Return a table for a report."""
-    return DataTable(title=title, header=["expression", *HEADER], rows=class_rows(confusion, names))
+    return DataTable(title, header, rows)
 
 
 def scores_line(confusion: ConfusionMatrix) -> str:
@@ -53,9 +48,39 @@ def scores_line(confusion: ConfusionMatrix) -> str:
     )
 
 
+def macro_f1_headline(confusion: ConfusionMatrix, macro_f1: float) -> Headline:
+    """Return macro-F1 with the bootstrap interval from the confusion matrix."""
+    low, high = confusion.macro_f1_interval()
+    return Headline("Macro-F1", f"{macro_f1:.3f}", f"{INTERVAL} {low:.3f}–{high:.3f}; unweighted class mean")
+
+
+def landmark_headlines(mse: float | None, nme: float | None) -> list[Headline]:
+    """Return the errors of the landmarks; None where no face has landmarks."""
+    return [
+        Headline("Landmark MSE", significant(mse), "of coordinates normalised to 0 … 1"),
+        Headline("Landmark NME", percent(nme), "of the interocular distance"),
+    ]
+
+
+def point_errors_table(errors: Mapping[str, float | None], title: str) -> DataTable:
+    """Return the normalised mean error (NME) of each landmark, by its name."""
+    rows = [[name.replace("_", " "), percent(error)] for name, error in errors.items()]
+    return DataTable(title, ["landmark", "NME"], rows)
+
+
+def confusion_picture(confusion: ConfusionMatrix, names: Sequence[str]) -> Picture:
+    """Return the confusion matrix as a picture."""
+    return chart_picture(
+        "Confusion matrix",
+        confusion_figure(confusion, names),
+        "Numbers of images by true and predicted expression; the table below has the recall of each class.",
+        "Rows are true expressions, columns predicted ones. Shades show shares of a row.",
+    )
+
+
 @styled
 def confusion_figure(confusion: ConfusionMatrix, names: Sequence[str]) -> Figure:
-    """Draw the matrix: each row's shares as shades of blue, counts as numbers."""
+    """Draw the confusion matrix: counts as numbers, shares of each row as shades of blue."""
     counts = confusion.counts
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
@@ -66,7 +91,7 @@ def confusion_figure(confusion: ConfusionMatrix, names: Sequence[str]) -> Figure
     axes.set_yticks(
         ticks, [f"{name} ({count:,})" for name, count in zip(names, counts.sum(axis=1), strict=True)]
     )
-    axes.set_xlabel("named so")
+    axes.set_xlabel("predicted expression")
     axes.set_ylabel("true expression")
     axes.tick_params(length=0)
     axes.grid(visible=False)

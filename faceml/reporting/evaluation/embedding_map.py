@@ -1,4 +1,4 @@
-"""Embeddings in the plane: which expressions a network keeps apart.
+"""Two-dimensional maps of embeddings: t-SNE and principal components.
 
 Shape letters: K images, D dimensions.
 """
@@ -17,20 +17,20 @@ from faceml.training import Embeddings
 Plane = npt.NDArray[np.float64]
 
 PERPLEXITY = 30.0
-"""As van der Maaten & Hinton 2008 found good for most; less where there are few images."""
+"""Perplexity of t-SNE (van der Maaten & Hinton 2008 recommend 5 to 50); smaller for few images."""
 PRINCIPAL = 50
-"""Dimensions left to t-SNE, as they did."""
+"""Number of principal components passed to t-SNE, which reduces noise and time."""
 
 
 def principal_components(vectors: npt.NDArray[np.floating], number: int = 2) -> tuple[Plane, list[float]]:
-    """Project on the directions of largest variance.
+    """Project vectors on their principal components.
 
     Args:
         vectors: Of shape (K, D).
-        number: Of directions.
+        number: Number of components.
 
     Returns:
-        float64 of shape (K, number), and the share of the variance that each direction has.
+        float64 of shape (K, number), and the share of the variance of each component.
     """
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     left, scales, _ = np.linalg.svd(centred, full_matrices=False)
@@ -38,20 +38,20 @@ def principal_components(vectors: npt.NDArray[np.floating], number: int = 2) -> 
     return left[:, :number] * scales[:number], [float(share) for share in shares[:number]]
 
 
-def can_draw_neighbours() -> bool:
-    """Say whether scikit-learn is installed, which has t-SNE."""
+def has_tsne() -> bool:
+    """Return whether scikit-learn is installed, which provides t-SNE."""
     return find_spec("sklearn") is not None
 
 
-def neighbour_map(vectors: npt.NDArray[np.floating], seed: int) -> Plane:
-    """Lay images out so that near ones stay near: t-SNE (van der Maaten & Hinton 2008).
+def tsne_map(vectors: npt.NDArray[np.floating], seed: int) -> Plane:
+    """Embed vectors in the plane with t-SNE (van der Maaten & Hinton 2008).
 
     Args:
-        vectors: Of shape (K, D), at least 4 of them.
-        seed: Of the optimisation.
+        vectors: Of shape (K, D), K at least 4.
+        seed: Seed of the optimisation.
 
     Returns:
-        float64 of shape (K, 2); only who is near to whom means something.
+        float64 of shape (K, 2); only neighbourhoods are meaningful, not distances.
     """
     from sklearn.manifold import TSNE
 
@@ -63,17 +63,17 @@ def neighbour_map(vectors: npt.NDArray[np.floating], seed: int) -> Plane:
 
 @styled
 def embedding_figure(embeddings: Embeddings, names: Sequence[str], seed: int) -> Figure:
-    """Show embeddings by t-SNE, if there is scikit-learn, and by their principal components beside it.
+    """Plot embeddings by t-SNE, if scikit-learn is installed, and by their principal components.
 
     Args:
-        embeddings: At least 4.
-        names: Of the labels.
-        seed: Of t-SNE.
+        embeddings: At least 4 embeddings.
+        names: Names of the labels.
+        seed: Seed of t-SNE.
     """
     plane, shares = principal_components(embeddings.vectors)
     maps = [(f"PCA, {sum(shares):.0%} of the variance", plane)]
-    if can_draw_neighbours():
-        maps.insert(0, ("t-SNE", neighbour_map(embeddings.vectors, seed)))
+    if has_tsne():
+        maps.insert(0, ("t-SNE", tsne_map(embeddings.vectors, seed)))
     figure = Figure(figsize=(WIDTH_IN, 2.9 * len(maps) + 0.9), layout="constrained")
     panels = figure.subplots(len(maps), squeeze=False)[:, 0]
     for axes, (title, points) in zip(panels, maps, strict=True):

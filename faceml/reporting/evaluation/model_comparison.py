@@ -1,4 +1,4 @@
-"""Several evaluations of the same images side by side, with intervals of what they differ in."""
+"""Paired comparison of several evaluations of the same images."""
 
 import io
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from faceml.statistics import ShareDifference, paired_difference_of_shares
 from faceml.storage import StorageFolder, split_place
 
 FAMILY_ERROR = 0.05
-"""Chance that any of the intervals misses, whatever they have in common (Bonferroni)."""
+"""Familywise error rate of the intervals (Bonferroni)."""
 
 
 class ComparedModel(NamedTuple):
-    """Another evaluation beside this one.
+    """An evaluation compared with the current one.
 
     Attributes:
-        name: Of its run folder.
-        confusion: Of it.
-        difference: Its accuracy minus that of this evaluation, on the same images.
+        name: Name of its run folder.
+        confusion: Its confusion matrix.
+        difference: Its accuracy minus that of the current evaluation, on the same images.
     """
 
     name: str
@@ -34,16 +34,16 @@ class ComparedModel(NamedTuple):
 
 
 def read_predictions(run_folder: str) -> pa.Table:
-    """Return what another evaluation left.
+    """Read the predictions of another evaluation.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: The folder has no predictions.
     """
     folder = StorageFolder(run_folder)
     content = folder.read(PREDICTIONS_FILE) if folder.has(PREDICTIONS_FILE) else None
     if not isinstance(content, bytes):
         raise ConfigError(
-            f"compare_with: {run_folder} has no {PREDICTIONS_FILE}. Name run folders of `faceml evaluate`."
+            f"compare_with: {run_folder} has no {PREDICTIONS_FILE}. List run folders of `faceml evaluate`."
         )
     return pq.read_table(io.BytesIO(content))
 
@@ -51,15 +51,15 @@ def read_predictions(run_folder: str) -> pa.Table:
 def compare_models(
     predictions: pa.Table, others: Sequence[tuple[str, pa.Table]], num_classes: int
 ) -> list[ComparedModel]:
-    """Compare evaluations with this one, in pairs of the same image.
+    """Compare other evaluations with the current one, paired by image.
 
     Args:
-        predictions: Of this evaluation.
-        others: Place of the run folder, and predictions, of each.
-        num_classes: Expressions.
+        predictions: Predictions of the current evaluation.
+        others: Place of the run folder and predictions of each other evaluation.
+        num_classes: Number of expressions.
 
     Raises:
-        ConfigError: One has other images, or other labels of them.
+        ConfigError: Images or labels of an evaluation differ from those of the current one.
     """
     names = predictions["image_id"].to_pylist()
     labels = predictions["label"].to_numpy()
@@ -69,12 +69,15 @@ def compare_models(
         if other["image_id"].to_pylist() != names or not np.array_equal(other["label"].to_numpy(), labels):
             raise ConfigError(
                 f"compare_with: {place} was evaluated on other images or labels than data.table. Evaluate it "
-                "on the same."
+                "on data.table."
             )
-        said = other["predicted"].to_numpy()
+        predicted = other["predicted"].to_numpy()
         counts = np.zeros((num_classes, num_classes), dtype=np.int64)
-        np.add.at(counts, (labels, said), 1)
-        only_other, only_this = int(np.sum((said == labels) & ~right)), int(np.sum((said != labels) & right))
+        np.add.at(counts, (labels, predicted), 1)
+        only_other, only_this = (
+            int(np.sum((predicted == labels) & ~right)),
+            int(np.sum((predicted != labels) & right)),
+        )
         difference = paired_difference_of_shares(
             only_other, only_this, len(names), 1 - FAMILY_ERROR / len(others)
         )
@@ -82,13 +85,27 @@ def compare_models(
     return compared
 
 
+def comparison_sentence(name: str, other: ComparedModel) -> str:
+    """Return the accuracy difference of two models and whether the images resolve it."""
+    difference = other.difference
+    verdict = (
+        f"{other.name if difference.value > 0 else name} is better"
+        if difference.is_resolved
+        else "not resolved with this number of images"
+    )
+    return (
+        f"{other.name} − {name} = {points(difference.value)} points, "
+        f"{points(difference.low)}…{points(difference.high)}: {verdict}."
+    )
+
+
 def comparison_table(this: str, confusion: ConfusionMatrix, compared: Sequence[ComparedModel]) -> DataTable:
-    """Return a row for each evaluation, this one first.
+    """Return the accuracy of each evaluation, the current one first.
 
     Args:
-        this: Name of this evaluation's run folder.
-        confusion: Of it.
-        compared: The others.
+        this: Name of the current evaluation's run folder.
+        confusion: Its confusion matrix.
+        compared: The other evaluations.
     """
     rows = [[this, percent(confusion.accuracy), percent_range(confusion.accuracy_interval()), "", "", ""]]
     rows += [
@@ -103,9 +120,11 @@ def comparison_table(this: str, confusion: ConfusionMatrix, compared: Sequence[C
         for name, other, difference in compared
     ]
     header = ["model", "accuracy", "95 % interval", "difference", "interval", "resolved"]
-    return DataTable("Accuracy of each, and its difference to the first, in points", header, rows)
+    return DataTable(
+        "Accuracy of each model and its difference to the first one, in percentage points", header, rows
+    )
 
 
 def points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with its sign."""
+    """Format a difference of shares in percentage points, with its sign."""
     return f"{100 * difference:+.1f}".replace("-", "−")

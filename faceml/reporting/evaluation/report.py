@@ -1,4 +1,4 @@
-"""What a report says of a model on a split."""
+"""Report of an evaluation of a multitask model on a split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,42 +13,50 @@ from faceml.page import (
     Chapter,
     DataTable,
     Headline,
-    Picture,
     Section,
+    chart_picture,
     percent,
     percent_range,
-    significant,
-    svg,
 )
-from faceml.reporting.evaluation.calibration_figure import reliability_figure
-from faceml.reporting.evaluation.classes import classes_data_table, confusion_figure
-from faceml.reporting.evaluation.embedding_map import can_draw_neighbours, embedding_figure
-from faceml.reporting.evaluation.model_comparison import ComparedModel, comparison_table, points
-from faceml.reporting.extraction.landmark_sheet import Tile
-from faceml.reporting.extraction.sheet_pictures import sheet_pictures
+from faceml.reporting.evaluation.calibration import calibration_sentence, reliability_figure
+from faceml.reporting.evaluation.classes import (
+    classes_table,
+    confusion_picture,
+    landmark_headlines,
+    macro_f1_headline,
+    point_errors_table,
+)
+from faceml.reporting.evaluation.embedding_map import embedding_figure, has_tsne
+from faceml.reporting.evaluation.model_comparison import (
+    ComparedModel,
+    comparison_sentence,
+    comparison_table,
+    points,
+)
+from faceml.reporting.extraction.landmark_sheet import Tile, sheet_pictures
 from faceml.statistics import difference_of_shares, wilson_interval
 from faceml.storage import split_place
 from faceml.training import Embeddings, EvaluationResult
 
-OF_POINTS = "nme_"
+POINT_METRICS = "nme_"
 FEWEST_ON_A_MAP = 4
 
 
 @dataclass(frozen=True)
 class EvaluationFindings:
-    """What is worth knowing beyond the figures.
+    """Results of an evaluation beyond its metrics.
 
     Attributes:
         predictions: `Predictions.table`.
-        calibration: Of the expressions.
-        mistakes: Pictures of those that the model is surest of.
-        embeddings: Of a sample; None if none was asked for.
+        calibration: Calibration of the expression probabilities.
+        misclassified: Tiles of the most confident misclassifications.
+        embeddings: Embeddings of a sample; None if not requested.
         compared: Other evaluations of the same images.
     """
 
     predictions: pa.Table
     calibration: Calibration
-    mistakes: Sequence[Tile] = ()
+    misclassified: Sequence[Tile] = ()
     embeddings: Embeddings | None = None
     compared: Sequence[ComparedModel] = ()
 
@@ -56,18 +64,8 @@ class EvaluationFindings:
 def evaluation_chapter(
     result: EvaluationResult, config: EvaluateConfig, findings: EvaluationFindings
 ) -> Chapter:
-    """Return what an evaluation has to say."""
+    """Return the report of an evaluation."""
     confusion, metrics, calibration = result.confusion, result.metrics, findings.calibration
-    low, high = confusion.macro_f1_interval()
-    sections = [
-        *([_comparison(result, config, findings.compared)] if findings.compared else []),
-        _expressions(result, config),
-        *([_mistakes(findings.mistakes)] if findings.mistakes else []),
-        _calibration(calibration),
-        _detection(findings.predictions),
-        _landmarks(result),
-        *_map(findings.embeddings, config.seed),
-    ]
     return Chapter(
         title="Evaluation",
         headlines=[
@@ -76,114 +74,81 @@ def evaluation_chapter(
                 percent(confusion.accuracy),
                 f"{INTERVAL} {percent_range(confusion.accuracy_interval())}; n = {confusion.images:,}",
             ),
-            Headline(
-                "Macro-F1",
-                f"{confusion.macro_f1:.3f}",
-                f"{INTERVAL} {low:.3f}–{high:.3f}; every expression counts alike",
-            ),
+            macro_f1_headline(confusion, confusion.macro_f1),
             Headline(
                 "Calibration error",
                 percent(calibration.ece),
-                f"up to {percent(calibration.chance_ece)} would be chance",
+                f"ECE; up to {percent(calibration.chance_ece)} for a calibrated model",
             ),
-            Headline("Landmark MSE", significant(metrics["landmark_mse"]), "of coordinates from 0 to 1"),
-            Headline("Landmark NME", percent(metrics["nme_interocular"]), "of the distance between the eyes"),
+            *landmark_headlines(metrics["landmark_mse"], metrics["nme_interocular"]),
         ],
-        sections=sections,
+        sections=[
+            *_comparison(result, config, findings.compared),
+            _expressions(result, config),
+            *_misclassified(findings.misclassified),
+            _calibration(calibration),
+            _detection(findings.predictions),
+            _landmarks(result),
+            *_map(findings.embeddings, config.seed),
+        ],
         config=dump_config(config),
     )
 
 
 def _comparison(
     result: EvaluationResult, config: EvaluateConfig, compared: Sequence[ComparedModel]
-) -> Section:
+) -> list[Section]:
+    if not compared:
+        return []
     name = split_place(config.run.folder)[1]
-    return Section(
-        title="Which model is better",
+    section = Section(
+        title="Comparison of models",
         text=[comparison_sentence(name, other) for other in compared],
         tables=[comparison_table(name, result.confusion, compared)],
         notes=[
-            "Differences are of the same images; their intervals (Tango 1998) hold for all rows together. "
-            "They allow for the draw of images, not for that of the seeds of the trainings."
+            "Differences are paired by image. Their intervals (Tango 1998) hold simultaneously for all rows. "
+            "They cover the sampling of images, not the variation between training seeds."
         ],
     )
-
-
-def comparison_sentence(name: str, other: ComparedModel) -> str:
-    """Say in words which of two models is better."""
-    difference = other.difference
-    verdict = (
-        f"{other.name if difference.value > 0 else name} is better"
-        if difference.is_resolved
-        else "not resolvable with these images"
-    )
-    return (
-        f"{other.name} − {name} = {points(difference.value)} points, "
-        f"{points(difference.low)}…{points(difference.high)}: {verdict}."
-    )
+    return [section]
 
 
 def _expressions(result: EvaluationResult, config: EvaluateConfig) -> Section:
     return Section(
-        title="How well each expression is recognised",
+        title="Expression classification",
         text=[f"{config.model} on the images of {config.data.table}."],
-        pictures=[
-            Picture(
-                "Confusions",
-                svg(confusion_figure(result.confusion, EXPRESSIONS)),
-                "image/svg+xml",
-                "Counts of images by true and by predicted expression; the table below has the share "
-                "that is right of each.",
-                "Rows are true expressions, columns what the network says; the darker, the larger a "
-                "row's share.",
-            )
-        ],
-        tables=[classes_data_table(result.confusion, EXPRESSIONS, "Each expression")],
+        pictures=[confusion_picture(result.confusion, EXPRESSIONS)],
+        tables=[classes_table(result.confusion, EXPRESSIONS, "Metrics of each class")],
     )
 
 
-def _mistakes(tiles: Sequence[Tile]) -> Section:
-    return Section(
-        title="What it is surest of and wrong about",
-        text=["Look at these first: some are wrong labels, others say what the training lacks."],
+def _misclassified(tiles: Sequence[Tile]) -> list[Section]:
+    if not tiles:
+        return []
+    section = Section(
+        title="Most confident misclassifications",
+        text=["Some of these are label errors, others show cases that the training data lacks."],
         pictures=sheet_pictures(
             tiles,
-            "Most confident mistakes",
-            "images that are named wrong",
-            "The label / what the model says. The surest come first.",
+            "Most confident misclassifications",
+            "misclassified images",
+            "True / predicted expression, the highest confidence first.",
         ),
     )
-
-
-def calibration_sentence(calibration: Calibration) -> str:
-    """Say in words whether probabilities can be taken at their word."""
-    error, chance = percent(calibration.ece), percent(calibration.chance_ece)
-    if not calibration.is_off:
-        return (
-            f"It is right about as often as it says: its calibration error of {error} is one that a "
-            f"perfectly calibrated model may have on so many images, up to {chance}."
-        )
-    surplus = calibration.overconfidence
-    how = "too sure of itself" if surplus > 0 else "more often right than it says"
-    return (
-        f"It is {how}: on average by {abs(100 * surplus):.1f} points. Its calibration error is {error}; "
-        f"up to {chance} would be chance. Scale the logits by a temperature before probabilities are used as "
-        "such (Guo et al. 2017)."
-    )
+    return [section]
 
 
 def _calibration(calibration: Calibration) -> Section:
+    sentence = calibration_sentence(calibration)
     return Section(
-        title="Whether its probabilities mean what they say",
-        text=[calibration_sentence(calibration)],
+        title="Calibration of the probabilities",
+        text=[sentence],
         pictures=[
-            Picture(
-                "Reliability",
-                svg(reliability_figure(calibration)),
-                "image/svg+xml",
-                calibration_sentence(calibration),
-                "Points below the dotted line are images that the model is too sure of; bars are shares of "
-                "all images.",
+            chart_picture(
+                "Reliability diagram",
+                reliability_figure(calibration),
+                sentence,
+                "Points below the dotted line are overconfident bins; bars are shares of all images.",
             )
         ],
     )
@@ -193,55 +158,46 @@ def _detection(predictions: pa.Table) -> Section:
     found = predictions["has_landmarks"].to_numpy()
     right = predictions["predicted"].to_numpy() == predictions["label"].to_numpy()
     counts = {
-        "found": (int(right[found].sum()), int(found.sum())),
-        "not found": (int(right[~found].sum()), int((~found).sum())),
+        "detected": (int(right[found].sum()), int(found.sum())),
+        "not detected": (int(right[~found].sum()), int((~found).sum())),
     }
-    scores = {name: ratio(*pair) for name, pair in counts.items()}
-    if counts["found"][1] and counts["not found"][1]:
-        difference = difference_of_shares(counts["found"], counts["not found"])
-        verdict = "resolved" if difference.is_resolved else "not resolvable with so few"
+    if all(images for _, images in counts.values()):
+        difference = difference_of_shares(counts["detected"], counts["not detected"])
+        verdict = "resolved" if difference.is_resolved else "not resolved with this number of images"
         text = (
-            f"Accuracy where MediaPipe found a face − where it did not = {points(difference.value)} points, "
+            f"Accuracy with a detected face − accuracy without = {points(difference.value)} points, "
             f"{INTERVAL} {points(difference.low)}…{points(difference.high)}: {verdict}."
         )
     else:
-        text = "MediaPipe found a face in all of these images, or in none: there is nothing to compare."
+        text = "MediaPipe detected a face in all of these images, or in none: there is no comparison."
+    rows = [
+        [
+            name,
+            f"{images:,}",
+            percent(correct / images) if images else "–",
+            percent_range(wilson_interval(correct, images)) if images else "–",
+        ]
+        for name, (correct, images) in counts.items()
+    ]
     return Section(
-        title="Whether it matters that a face was found",
+        title="Accuracy with and without a detected face",
         text=[text],
         tables=[
-            DataTable(
-                title="Images by whether MediaPipe found a face in them",
-                header=["face", "images", "accuracy", INTERVAL],
-                rows=[[name, f"{pair[1]:,}", *scores[name]] for name, pair in counts.items()],
-            )
+            DataTable("Images by face detection of MediaPipe", ["face", "images", "accuracy", INTERVAL], rows)
         ],
     )
 
 
-def ratio(right: int, images: int) -> tuple[str, str]:
-    """Return an accuracy with its interval, as they are shown."""
-    if not images:
-        return "–", "–"
-    return percent(right / images), percent_range(wilson_interval(right, images))
-
-
 def _landmarks(result: EvaluationResult) -> Section:
-    names = [name.removeprefix(OF_POINTS) for name in result.metrics if name.startswith(OF_POINTS)]
+    errors = {
+        name.removeprefix(POINT_METRICS): value
+        for name, value in result.metrics.items()
+        if name.startswith(POINT_METRICS) and name != "nme_interocular"
+    }
     return Section(
-        title="How well landmarks are placed",
-        text=["Compared with MediaPipe's points, which no person has checked."],
-        tables=[
-            DataTable(
-                title="Error of each point",
-                header=["point", "NME"],
-                rows=[
-                    [name.replace("_", " "), percent(result.metrics[OF_POINTS + name])]
-                    for name in names
-                    if name != "interocular"
-                ],
-            )
-        ],
+        title="Landmark localisation",
+        text=["The reference are the landmarks of MediaPipe, not manual annotations."],
+        tables=[point_errors_table(errors, "Error of each landmark")],
     )
 
 
@@ -249,19 +205,17 @@ def _map(embeddings: Embeddings | None, seed: int) -> list[Section]:
     if embeddings is None or len(embeddings.labels) < FEWEST_ON_A_MAP:
         return []
     count = len(embeddings.labels)
-    notes = [] if can_draw_neighbours() else ["For t-SNE too: pip install 'faceml[search]'."]
     section = Section(
-        title="Which expressions it keeps apart",
+        title="Separation of the expressions",
         pictures=[
-            Picture(
+            chart_picture(
                 f"Embeddings of {count:,} images",
-                svg(embedding_figure(embeddings, EXPRESSIONS, seed)),
-                "image/svg+xml",
-                f"The embeddings of {count:,} images in the plane, by expression.",
-                "t-SNE keeps neighbours together: distances between groups and their sizes mean nothing. PCA "
-                "keeps distances, as far as two directions can.",
+                embedding_figure(embeddings, EXPRESSIONS, seed),
+                f"Two-dimensional map of the embeddings of {count:,} images, by expression.",
+                "t-SNE preserves neighbourhoods: distances between clusters and their sizes have no meaning. "
+                "PCA preserves distances as far as two components can.",
             )
         ],
-        notes=notes,
+        notes=[] if has_tsne() else ["Install scikit-learn for t-SNE: pip install 'faceml[search]'."],
     )
     return [section]

@@ -1,50 +1,45 @@
-"""What a report says of an export."""
+"""Report of an export, and its tables for the terminal."""
+
+from collections.abc import Mapping
 
 from faceml.config import ExportConfig, dump_config
-from faceml.export import INT8_FILE, ONNX_FILE, TOLERANCE, ExportResult, QuantizationLoss
+from faceml.export import INT8_FILE, ONNX_FILE, TOLERANCE, ExportResult, PairedFigure, QuantizationLoss
 from faceml.page import INTERVAL, Chapter, DataTable, Headline, Section, percent, significant
-from faceml.reporting.export.tables import (
-    FILES_HEADER,
-    QUANTIZATION_HEADER,
-    checks_line,
-    file_rows,
-    quantization_rows,
-    quantization_title,
-)
 
 _INTERVALS = {
     "expression accuracy": (
-        "The interval of the accuracy is the score interval for paired shares (Tango 1998), that of the NME "
-        "Student's over the faces."
+        "The interval of the accuracy is the score interval for paired proportions (Tango 1998), that of the "
+        "NME Student's over the faces."
     ),
-    "verification accuracy": "The interval is from a bootstrap over people, the same ones for both.",
+    "verification accuracy": "The interval is a bootstrap over people, with the same draws for both models.",
 }
 
 
 def export_summary(result: ExportResult) -> str:
-    """Return the answer in one or two sentences."""
-    answer = f"{' and '.join(result.differences)} answer as PyTorch does, within {TOLERANCE:g}."
+    """Return the result of an export in one or two sentences."""
+    summary = f"The outputs of {' and '.join(result.differences)} equal PyTorch's within {TOLERANCE:g}."
     loss = result.quantization
     if loss is None:
-        return answer
-    changed = f"{100 * loss.accuracy.difference:+.2f}"
-    return f"{answer} {INT8_FILE} changes the accuracy by {changed} percentage points."
+        return summary
+    return (
+        f"{summary} {INT8_FILE} changes the accuracy by {_points(loss.accuracy.difference)} percentage "
+        "points."
+    )
 
 
 def export_chapter(result: ExportResult, config: ExportConfig) -> Chapter:
-    """Return what an export has to say."""
+    """Return the report of an export."""
     loss = result.quantization
     largest = max(value for differences in result.differences.values() for value in differences.values())
-    outputs = ", ".join(result.outputs)
     sections = [
         Section(
-            title="The files, and whether they answer as PyTorch does",
+            title="Files and their difference from PyTorch",
             text=[
-                f"{config.model} with its preprocessing inside. The input is called images: uint8 RGB of "
-                f"shape (batch, height, width, 3), any sizes. Outputs: {outputs}.",
+                f"{config.model}, including its preprocessing. Input `images`: uint8 RGB of shape (batch, "
+                f"height, width, 3), any size. Outputs: {', '.join(result.outputs)}.",
                 checks_line(result),
             ],
-            tables=[DataTable("Files", FILES_HEADER, file_rows(result))],
+            tables=[files_table(result)],
         )
     ]
     if loss:
@@ -52,7 +47,7 @@ def export_chapter(result: ExportResult, config: ExportConfig) -> Chapter:
     return Chapter(
         title="Export",
         headlines=[
-            Headline("Largest difference", f"{largest:.1e}", f"from PyTorch; {TOLERANCE:g} is allowed"),
+            Headline("Largest difference", f"{largest:.1e}", f"from PyTorch; tolerance {TOLERANCE:g}"),
             *(_quantization_headlines(loss, result) if loss else ()),
         ],
         sections=sections,
@@ -61,44 +56,94 @@ def export_chapter(result: ExportResult, config: ExportConfig) -> Chapter:
     )
 
 
+def files_table(result: ExportResult) -> DataTable:
+    """Return size and largest difference of each file."""
+    rows = [
+        [name, f"{size / 1e6:.1f}", _largest(result.differences.get(name))]
+        for name, size in result.bytes_of.items()
+    ]
+    return DataTable("Files", ["file", "MB", "largest difference from PyTorch"], rows)
+
+
+def _largest(differences: Mapping[str, float] | None) -> str:
+    if differences is None:
+        return "see int8 quantization"
+    output = max(differences, key=differences.__getitem__)
+    return f"{differences[output]:.1e} ({output})" if differences[output] else "none"
+
+
+def checks_line(result: ExportResult) -> str:
+    """Return the images that the files were checked on, and the effect of exact resizing."""
+    images = f" and {result.checked_images} images" if result.checked_images else ""
+    changes = ", ".join(f"{output} {value:.1e}" for output, value in result.from_training.items())
+    return (
+        f"Checked on {result.checked_batches} batches of random images{images}, with a tolerance of "
+        f"{TOLERANCE:g}. The training rounds resized pixels to whole grey levels and decodes large JPEGs at "
+        f"a reduced size; the files do not, which changes outputs on {'these images' if images else 'them'} "
+        f"by up to {changes}."
+    )
+
+
+def quantization_table(loss: QuantizationLoss, bytes_of: Mapping[str, int]) -> DataTable:
+    """Return metrics, latency and size of the float32 and the int8 model.
+
+    Args:
+        loss: Measured loss.
+        bytes_of: Size of each file, by its name.
+    """
+    (slow, fast), sizes = loss.latency_ms, (bytes_of[ONNX_FILE], bytes_of[INT8_FILE])
+    rows = [[loss.measure, *_shares(loss.accuracy)]]
+    if loss.nme:
+        rows.append(["landmark NME", *_shares(loss.nme)])
+    rows.append(["ms per image", f"{slow:.1f}", f"{fast:.1f}", f"×{fast / slow:.2f}", ""])
+    rows.append(["MB", *(f"{size / 1e6:.1f}" for size in sizes), f"×{sizes[1] / sizes[0]:.2f}", ""])
+    title = f"Effect of int8 quantization on {loss.images:,} images not used for calibration"
+    return DataTable(title, ["metric", "float32", "int8", "int8 − float32", INTERVAL], rows)
+
+
+def _shares(figure: PairedFigure) -> list[str]:
+    interval = "–"
+    if figure.interval:
+        interval = f"{_points(figure.interval[0])} to {_points(figure.interval[1])}"
+    return [percent(figure.floats, 2), percent(figure.int8, 2), _points(figure.difference), interval]
+
+
+def _points(difference: float) -> str:
+    """Format a difference of shares in percentage points."""
+    return f"{100 * difference:+.2f}"
+
+
 def _quantization_headlines(loss: QuantizationLoss, result: ExportResult) -> list[Headline]:
-    accuracy, (slow, quick) = loss.accuracy, loss.latency_ms
-    low, high = (100 * limit for limit in accuracy.interval or (float("nan"), float("nan")))
+    accuracy, (slow, fast) = loss.accuracy, loss.latency_ms
+    low, high = accuracy.interval or (float("nan"), float("nan"))
     share = result.bytes_of[INT8_FILE] / result.bytes_of[ONNX_FILE]
     return [
         Headline(
             "Accuracy lost to int8",
-            f"{-100 * accuracy.difference:+.2f}",
-            f"percentage points; {INTERVAL} {-high:+.2f} to {-low:+.2f}; n = {accuracy.count:,}",
+            _points(-accuracy.difference),
+            f"percentage points; {INTERVAL} {_points(-high)} to {_points(-low)}; n = {accuracy.count:,}",
         ),
-        Headline("int8 latency", f"{significant(quick)} ms", f"an image, where float32 takes {slow:.3g} ms"),
+        Headline("int8 latency", f"{significant(fast)} ms", f"per image; float32 takes {slow:.3g} ms"),
         Headline("int8 size", percent(share), "of the float32 file"),
     ]
 
 
-def _agreement(loss: QuantizationLoss) -> list[str]:
-    if loss.same_expression is None:
-        return [f"Both verify the same {loss.accuracy.count:,} pairs of the others."]
-    return [f"Both models name the same expression on {percent(loss.same_expression)} of the others."]
-
-
 def _quantization_section(loss: QuantizationLoss, result: ExportResult) -> Section:
+    agreement = (
+        f"The same {loss.accuracy.count:,} pairs of images are verified with both models."
+        if loss.same_expression is None
+        else f"Both models predict the same expression on {percent(loss.same_expression)} of the images."
+    )
     return Section(
-        title="What integers cost",
+        title="int8 quantization",
         text=[
-            f"Ranges of activations come from {result.calibration_images:,} images, which are left out here.",
-            *_agreement(loss),
+            f"Activation ranges were calibrated on {result.calibration_images:,} images, which are excluded "
+            f"here. {agreement}"
         ],
-        tables=[
-            DataTable(
-                quantization_title(loss),
-                QUANTIZATION_HEADER,
-                quantization_rows(loss, result.bytes_of),
-            )
-        ],
+        tables=[quantization_table(loss, result.bytes_of)],
         notes=[
             f"{_INTERVALS[loss.measure]} Differences of shares are in percentage points. Latency is the "
-            "median over the images, one at a time on one thread, both models in turns, preprocessing "
-            "included.",
+            "median over the images, one at a time on one thread, preprocessing included; the models "
+            "alternate.",
         ],
     )

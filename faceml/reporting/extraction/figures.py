@@ -15,10 +15,10 @@ NARROWEST_DEG = 45
 
 @styled
 def pose_figure(pose: tuple[AngleSpread, ...]) -> Figure:
-    """Show histograms of yaw, pitch and roll, one above the other.
+    """Plot histograms of yaw, pitch and roll, one above the other.
 
     Args:
-        pose: Of an extraction, with faces in it.
+        pose: Distributions of the angles, over at least one face.
     """
     figure = Figure(figsize=(WIDTH_IN, 0.6 + 1.05 * len(pose)), layout="constrained")
     edges = np.arange(-MOST_DEG, MOST_DEG + 1, BIN_DEG)
@@ -33,7 +33,7 @@ def pose_figure(pose: tuple[AngleSpread, ...]) -> Figure:
         axes.set_title(f"{angle.name}, {ANGLES[angle.name]}", loc="left", fontsize=10, color=QUIET)
         axes.grid(visible=False, axis="x")
         percent_axis(axes)
-        axes.tick_params(axis="x", pad=6)  # clear of the lowest share
+        axes.tick_params(axis="x", pad=6)  # keeps labels clear of the panel's lowest tick
     panels[-1].set_xlim(-widest, widest)
     panels[-1].xaxis.set_major_locator(MultipleLocator(30))
     panels[-1].set_xlabel("degrees")
@@ -42,12 +42,12 @@ def pose_figure(pose: tuple[AngleSpread, ...]) -> Figure:
 
 @styled
 def detection_rate_figure(summary: ExtractionSummary, warn_below: float, most: int = 24) -> Figure:
-    """Show the share of images with landmarks by folder, with 95 % intervals.
+    """Plot the share of images with landmarks by folder, with 95 % Wilson intervals.
 
     Args:
-        summary: Of an extraction.
-        warn_below: Folders with a lower rate stand out.
-        most: Folders shown, those with the lowest rates; in the order of their names.
+        summary: Summary of the extraction.
+        warn_below: Folders with a lower rate are coloured.
+        most: Maximum number of folders; those with the lowest rates are shown, sorted by name.
     """
     folders = sorted(summary.lowest_folders(most))
     names = [folder_name(name) for name, _, _ in folders]

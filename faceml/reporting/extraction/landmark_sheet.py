@@ -1,4 +1,4 @@
-"""A sample of a landmark table as a contact sheet: do the points sit where they should?"""
+"""Contact sheets of the images of a landmark table with their landmarks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,40 +12,30 @@ import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
 from faceml.datasets import EXPRESSIONS, expression_label
-from faceml.images import RgbImage
+from faceml.images import RgbImage, encode_jpeg
 from faceml.landmarks import draw_landmarks
-from faceml.page import contact_sheet, fit
+from faceml.page import Picture, contact_sheet, fit
 from faceml.reporting.extraction.table_images import TableImage, read_images, read_rows
 from faceml.tables import Status, landmark_column, read_table
 
 MISSED_SHARE = 0.25
-"""Largest share of a sample that goes to images without landmarks."""
-MISSED_RGB = (213, 94, 0)  # vermillion of Okabe & Ito's colour-blind safe palette
+"""Largest share of images without landmarks in a sample."""
+MISSED_RGB = (213, 94, 0)  # vermillion, Okabe & Ito's colour-blind safe palette
 BLANK_RGB = (216, 220, 226)
 DECODED: tuple[Status, ...] = ("ok", "no_face")
-"""Statuses of images that can be shown. What crashed a detector might crash this process too."""
+"""Statuses of images that are decoded. Images that crashed a detector process might crash this one too."""
+COLUMNS, ROWS = 4, 6
+"""Tiles of one sheet of a report: readable with four tiles across a phone."""
+TILE_PX = 160
+SHEET_QUALITY = 88
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One image of a sheet, uint8 of shape (H, W, 3), and the words below it."""
+    """One image of a sheet, uint8 of shape (H, W, 3), and its caption."""
 
     image: RgbImage
     caption: str
-
-
-def landmark_sheet(
-    table: str | Path,
-    images_root: str | Path | None,
-    most: int,
-    num_landmarks: int,
-    columns: int = 4,
-    tile_px: int = 160,
-    seed: int = 0,
-) -> RgbImage:
-    """Return one contact sheet of `landmark_tiles`, uint8 of shape (H, W, 3)."""
-    tiles = landmark_tiles(table, images_root, most, num_landmarks, tile_px, seed)
-    return contact_sheet([tile.image for tile in tiles], [tile.caption for tile in tiles], columns, tile_px)
 
 
 def landmark_tiles(
@@ -56,21 +46,21 @@ def landmark_tiles(
     tile_px: int,
     seed: int = 0,
 ) -> list[Tile]:
-    """Draw a sample of a table's images with their landmarks.
+    """Draw a random sample of a table's images with their landmarks.
 
-    The sample takes turns among the folders, so that rare ones are seen too. Images without landmarks come
+    The sample is balanced over the folders, so that rare ones are included. Images without landmarks come
     last, framed, with their status as caption.
 
     Args:
         table: Landmark table, a path or URI.
-        images_root: The folder that was extracted; None reads the table's column `image_jpeg`.
-        most: Images in the sample, if the table has as many.
+        images_root: Root folder of the images; None reads the table's column `image_jpeg`.
+        most: Maximum number of images.
         num_landmarks: 5 or 10.
-        tile_px: Length of the longer side of every image returned.
-        seed: Of the sample.
+        tile_px: Longer side of the returned images in px.
+        seed: Seed of the sample.
 
     Raises:
-        ConfigError: No usable table, or neither a folder nor copies of the images.
+        ConfigError: The table cannot be read, or there is neither a folder nor copies of the images.
     """
     rows = read_table(table, ["folder", "status"])
     folders = rows["folder"].combine_chunks().dictionary_encode()
@@ -90,18 +80,18 @@ def chosen_tiles(
     *,
     close_up: bool = False,
 ) -> list[Tile]:
-    """Draw images of a table with their landmarks, in the order given.
+    """Draw the given images of a table with their landmarks.
 
     Args:
         table: Landmark table, a path or URI.
-        images_root: The folder that was extracted; None reads the table's column `image_jpeg`.
-        image_ids: Rows of the table.
+        images_root: Root folder of the images; None reads the table's column `image_jpeg`.
+        image_ids: Images to draw, in order.
         num_landmarks: 5 or 10.
-        tile_px: Length of the longer side of every image returned.
-        close_up: Show the surroundings of the landmarks instead of the whole image.
+        tile_px: Longer side of the returned images in px.
+        close_up: Crop the images to the surroundings of the landmarks.
 
     Raises:
-        ConfigError: Neither a folder nor copies of the images.
+        ConfigError: There is neither a folder nor copies of the images.
     """
     points = landmark_column(num_landmarks)
     rows = read_rows(table, image_ids, ["folder", "status", points])
@@ -110,8 +100,34 @@ def chosen_tiles(
     return [_tile(row, images.get(row["image_id"]), row[points], tile_px, close_up) for row in rows]
 
 
+def sheet_pictures(tiles: Sequence[Tile], title: str, contents: str, caption: str = "") -> list[Picture]:
+    """Return contact sheets of all tiles as pictures of a report.
+
+    Args:
+        tiles: Tiles in reading order.
+        title: Title of the pictures; several ones are numbered.
+        contents: Description of the tiles for the text alternative, such as `images with their landmarks`.
+        caption: How to read a sheet.
+    """
+    size = COLUMNS * ROWS
+    sheets = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+    return [
+        Picture(
+            title=title + (f", sheet {number} of {len(sheets)}" if len(sheets) > 1 else ""),
+            data=encode_jpeg(
+                contact_sheet([t.image for t in sheet], [t.caption for t in sheet], COLUMNS, TILE_PX),
+                SHEET_QUALITY,
+            ),
+            media_type="image/jpeg",
+            alt=f"{len(sheet)} {contents}: " + ", ".join(dict.fromkeys(tile.caption for tile in sheet)),
+            caption=caption,
+        )
+        for number, sheet in enumerate(sheets, start=1)
+    ]
+
+
 def folder_name(folder: str) -> str:
-    """Return a folder's expression if it stands for one, or else its own name."""
+    """Return the expression that a folder is named after, or the folder's name."""
     label = expression_label(folder)
     return folder or "." if label is None else EXPRESSIONS[label]
 
@@ -119,17 +135,17 @@ def folder_name(folder: str) -> str:
 def _sample(
     folders: npt.NDArray[np.integer], found: npt.NDArray[np.bool_], most: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Choose rows with landmarks and rows without, from the number of each row's folder."""
+    """Sample rows with and rows without landmarks, balanced over the folders."""
     order = np.random.default_rng(seed).permutation(len(folders))
     ok, missed = order[found[order]], order[~found[order]]
     room = max(round(MISSED_SHARE * most), most - len(ok))
-    return _take_turns(ok, folders, most - min(room, len(missed))), _take_turns(missed, folders, room)
+    return _balanced(ok, folders, most - min(room, len(missed))), _balanced(missed, folders, room)
 
 
-def _take_turns(
+def _balanced(
     rows: npt.NDArray[np.int64], folders: npt.NDArray[np.integer], most: int
 ) -> npt.NDArray[np.int64]:
-    """Take the first of every folder, then the second of every folder, until there are `most`."""
+    """Take the first row of every folder, then the second of every folder, up to `most` rows."""
     by_folder = np.argsort(folders[rows], kind="stable")
     _, first, counts = np.unique(folders[rows][by_folder], return_index=True, return_counts=True)
     turn = np.empty(len(rows), dtype=np.int64)

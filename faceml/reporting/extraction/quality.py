@@ -1,20 +1,19 @@
-"""What a report says of the quality of an extraction."""
+"""Sections on the quality of a landmark table: head pose, duplicates, implausible landmarks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from faceml.config import folder_beside, load_yaml
-from faceml.page import Picture, Section, fit, percent, svg
+from faceml.page import Picture, Section, chart_picture, fit, percent
 from faceml.quality import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality, NearPair, Overlap
 from faceml.reporting.extraction.figures import pose_figure
-from faceml.reporting.extraction.landmark_sheet import Tile, chosen_tiles
+from faceml.reporting.extraction.landmark_sheet import TILE_PX, Tile, chosen_tiles, sheet_pictures
 from faceml.reporting.extraction.quality_tables import (
     duplicate_tables,
     implausible_tables,
     labels,
     pose_tables,
 )
-from faceml.reporting.extraction.sheet_pictures import TILE_PX, sheet_pictures
 from faceml.reporting.extraction.table_images import TableImage, column_names, read_images
 from faceml.runs import CONFIG_FILE
 from faceml.storage import StorageFolder
@@ -26,9 +25,9 @@ def quality_sections(quality: ExtractionQuality, table: str, images_root: str | 
     """Return the sections on head pose, duplicates and implausible landmarks.
 
     Args:
-        quality: Of the table.
+        quality: Quality of the table.
         table: Landmark table, a path or URI.
-        images_root: The folder that was extracted; None reads the training copies in the table.
+        images_root: Root folder of the images; None reads the copies in the table.
     """
     sections = [_pose(quality)] if quality.pose else []
     sections.append(_duplicates(quality, table, images_root))
@@ -41,20 +40,19 @@ def _pose(quality: ExtractionQuality) -> Section:
     turned = {angle.name: percent(angle.turned) for angle in quality.pose}
     middles = {angle.name: (angle.percentiles_deg[0], angle.percentiles_deg[-1]) for angle in quality.pose}
     return Section(
-        title="Which way the faces look",
+        title="Head pose",
         text=[
-            f"{turned['yaw']} of the faces are turned to a side by more than {TURNED_DEG}°, "
-            f"{turned['pitch']} up or down, and {turned['roll']} are tilted as much."
+            f"Absolute angles above {TURNED_DEG}°: yaw {turned['yaw']}, pitch {turned['pitch']}, roll "
+            f"{turned['roll']} of the faces."
         ],
         pictures=[
-            Picture(
-                title="Head pose",
-                data=svg(pose_figure(quality.pose)),
-                media_type="image/svg+xml",
-                alt="Histograms of yaw, pitch and roll. Nine in ten faces lie within "
+            chart_picture(
+                "Head pose",
+                pose_figure(quality.pose),
+                "Histograms of yaw, pitch and roll. 90 % of the faces lie within "
                 + ", ".join(f"{low:.0f}° to {high:.0f}° of {name}" for name, (low, high) in middles.items()),
-                caption=f"Shares of the {quality.faces:,} faces, for every 5°. Dotted lines are at "
-                f"±{TURNED_DEG}°. Right and clockwise are the viewer's.",
+                f"Shares of the {quality.faces:,} faces in bins of 5°. Dotted lines are at ±{TURNED_DEG}°. "
+                "Directions are as seen by the viewer.",
             )
         ],
         tables=pose_tables(quality),
@@ -64,15 +62,15 @@ def _pose(quality: ExtractionQuality) -> Section:
 def _duplicates(quality: ExtractionQuality, table: str, images_root: str | None) -> Section:
     shared = [
         f"{overlap.near[0]:,} of {overlap.images[0]:,} images have a near-duplicate in {overlap.name}; "
-        f"{overlap.identical:,} are there as the very same file."
+        f"{overlap.identical:,} are identical files."
         for overlap in quality.overlaps
     ]
     pairs = [picture for overlap in quality.overlaps for picture in _pair_sheets(overlap, table, images_root)]
     return Section(
-        title="Images that come twice",
+        title="Duplicate images",
         text=[
             *shared,
-            f"Files in more than one folder, the same image under several labels: {_conflicts(quality)}.",
+            f"Identical files in folders of different labels: {_conflicts(quality)}.",
         ],
         pictures=[*pairs, *_conflict_sheets(quality, table, images_root)],
         tables=duplicate_tables(quality),
@@ -80,7 +78,7 @@ def _duplicates(quality: ExtractionQuality, table: str, images_root: str | None)
 
 
 def _pair_sheets(overlap: Overlap, table: str, images_root: str | None) -> list[Picture]:
-    """Return the closest pairs side by side, one of each image, if both are still there."""
+    """Return the closest pairs side by side, one pair per image, if both files still exist."""
     closest: dict[str, NearPair] = {}
     for pair in overlap.pairs:
         closest.setdefault(pair.image_id, pair)
@@ -99,8 +97,8 @@ def _pair_sheets(overlap: Overlap, table: str, images_root: str | None) -> list[
     return sheet_pictures(
         tiles,
         f"Near-duplicates in {overlap.name}",
-        f"images, in pairs of one of this table and one of {overlap.name} that nearly equals it",
-        f"The closest pairs, each with its number: an image of this table, then one of {overlap.name}.",
+        f"images in pairs of near-duplicates, from this table and from {overlap.name}",
+        f"The closest pairs, numbered: an image of this table, then its near-duplicate in {overlap.name}.",
     )
 
 
@@ -112,9 +110,7 @@ def _conflict_sheets(quality: ExtractionQuality, table: str, images_root: str | 
         for group, image in zip(groups, images, strict=True)
         if image
     ]
-    return sheet_pictures(
-        tiles, "The same file under several labels", "images, each with the labels under which it lies"
-    )
+    return sheet_pictures(tiles, "Identical files with different labels", "images, each with its labels")
 
 
 def _implausible(quality: ExtractionQuality, table: str, images_root: str | None) -> Section:
@@ -124,26 +120,27 @@ def _implausible(quality: ExtractionQuality, table: str, images_root: str | None
     return Section(
         title="Least plausible landmarks",
         text=[
-            "The distance says how far the shape of the landmarks, whatever its place, size and tilt, is "
-            "from what is usual for the head's yaw and pitch, in standard deviations. For half of all faces "
-            f"it is below {quality.median_distance:.1f}. Large ones are often errors, sometimes rare faces."
+            "Mahalanobis distance of the landmarks' shape, without position, size and in-plane rotation, "
+            "from the mean shape expected at the head's yaw and pitch. The median over all faces is "
+            f"{quality.median_distance:.1f}. Large distances are mostly detection errors, sometimes rare "
+            "faces."
         ],
         pictures=sheet_pictures(
             [
                 replace(tile, caption=f"{i.distance:.1f}: {tile.caption}")
                 for tile, i in zip(tiles, found, strict=True)
             ],
-            f"The {len(found)} least plausible",
+            f"{len(found)} least plausible faces",
             "faces with their landmarks",
-            "Distance and label of each. Points on the viewer's left are blue, on the right orange, in the "
-            "middle white.",
+            "Distance and label. Landmarks on the viewer's left are blue, on the right orange, in the middle "
+            "white.",
         ),
         tables=implausible_tables(found),
     )
 
 
 def _images_elsewhere(table: str, image_ids: Sequence[str]) -> list[TableImage | None]:
-    """Read images of another table: its copies, or those of the folder that its run says was extracted."""
+    """Read images of another table: its copies, or files below the root folder in its run's configuration."""
     if "image_jpeg" in column_names(table):
         return read_images(table, None, image_ids)
     run_folder = StorageFolder(folder_beside(table))

@@ -1,31 +1,28 @@
-"""The quality of an extraction as tables, for the terminal and for the report."""
+"""Tables on the quality of a landmark table."""
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
-from faceml.page import DataTable, percent, terminal_table
+from faceml.page import DataTable, percent
 from faceml.quality import ANGLES, PERCENTILES, TURNED_DEG, ExtractionQuality, Implausible, Overlap
 from faceml.reporting.extraction.landmark_sheet import folder_name
 
 MOST_SHOWN = 10
 MOST_IMPLAUSIBLE_SHOWN = 5
 MOST_NAMED = 4
-"""Images named of a file that lies in many places."""
+"""Number of paths listed for a file with many copies."""
 
 
-def quality_tables(quality: ExtractionQuality) -> list[Table]:
-    """Return what the terminal shows: head pose, duplicates, and the least plausible landmarks."""
-    tables = [
+def quality_tables(quality: ExtractionQuality) -> list[DataTable]:
+    """Return the tables for the terminal: head pose, duplicates, and the least plausible landmarks."""
+    return [
         *pose_tables(quality),
         *duplicate_tables(quality),
         *implausible_tables(quality.least_plausible[:MOST_IMPLAUSIBLE_SHOWN]),
     ]
-    return [terminal_table(table) for table in tables]
 
 
 def pose_tables(quality: ExtractionQuality) -> list[DataTable]:
-    """Return the distribution of yaw, pitch and roll, if there is any."""
+    """Return the percentiles of yaw, pitch and roll; nothing without faces."""
     header = ["angle", *("median" if p == 50 else f"{p} %" for p in PERCENTILES), f"beyond ±{TURNED_DEG}°"]
     rows = [
         [
@@ -35,16 +32,16 @@ def pose_tables(quality: ExtractionQuality) -> list[DataTable]:
         ]
         for angle in quality.pose
     ]
-    title = f"Head pose in degrees, as the viewer sees it: percentiles of {quality.faces:,} faces"
+    title = f"Head pose in degrees, as seen by the viewer: percentiles of {quality.faces:,} faces"
     return [DataTable(title=title, header=header, rows=rows)] if rows else []
 
 
 def duplicate_tables(quality: ExtractionQuality) -> list[DataTable]:
-    """Return how many near-duplicates there are in each other table, examples, and conflicting labels."""
+    """Return near-duplicates in other tables, with examples, and identical files with different labels."""
     tables = [
         DataTable(
-            title=f"Images that are in other tables too, within {quality.max_hash_distance} of 64 bits",
-            header=["table", "pairs", "images here", "images there", "same file"],
+            title=f"Near-duplicates in other tables, up to {quality.max_hash_distance} of 64 hash bits",
+            header=["table", "pairs", "images here", "images there", "identical"],
             rows=[
                 [
                     overlap.name,
@@ -60,7 +57,7 @@ def duplicate_tables(quality: ExtractionQuality) -> list[DataTable]:
         ),
         *(_pair_table(overlap) for overlap in quality.overlaps),
         DataTable(
-            title="The same file under several labels" + _shown(quality.num_conflicts),
+            title="Identical files with different labels" + _shown(quality.num_conflicts),
             header=["labels", "images"],
             rows=[[labels(group), _named(group)] for group in quality.conflicts[:MOST_SHOWN]],
         ),
@@ -69,14 +66,14 @@ def duplicate_tables(quality: ExtractionQuality) -> list[DataTable]:
 
 
 def implausible_tables(images: Sequence[Implausible]) -> list[DataTable]:
-    """Return the images of implausible landmarks, if there are any."""
+    """Return the images with the least plausible landmarks; nothing without images."""
     rows = [[image.image_id, f"{image.distance:.1f}"] for image in images]
     title = "Least plausible landmarks"
     return [DataTable(title=title, header=["image", "distance"], rows=rows)] if rows else []
 
 
 def labels(image_ids: Sequence[str]) -> str:
-    """Name the folders that images lie in, as labels."""
+    """Return the labels of the folders that images are in."""
     folders = (image_id.partition("/")[0] if "/" in image_id else "" for image_id in image_ids)
     return ", ".join(dict.fromkeys(folder_name(folder) for folder in folders))
 

@@ -1,17 +1,22 @@
-"""What a report says of an extraction."""
+"""Report of an extraction."""
 
 import json
 from pathlib import Path
 
 from faceml.config import ExtractConfig, load_yaml, parse_config
-from faceml.page import INTERVAL, Chapter, DataTable, Headline, Picture, Section, percent, percent_range, svg
+from faceml.page import INTERVAL, Chapter, Headline, Section, chart_picture, percent, percent_range
 from faceml.quality import ExtractionQuality, read_quality
-from faceml.reporting.data_digest import data_facts
 from faceml.reporting.extraction.figures import detection_rate_figure
-from faceml.reporting.extraction.landmark_sheet import Tile, folder_name, landmark_tiles
+from faceml.reporting.extraction.landmark_sheet import (
+    TILE_PX,
+    Tile,
+    folder_name,
+    landmark_tiles,
+    sheet_pictures,
+)
 from faceml.reporting.extraction.quality import quality_sections
-from faceml.reporting.extraction.sheet_pictures import TILE_PX, sheet_pictures
-from faceml.reporting.extraction.summary import ExtractionSummary, read_summary
+from faceml.reporting.extraction.summary import ExtractionSummary, read_summary, status_table
+from faceml.reporting.provenance import data_fact
 from faceml.runs import CONFIG_FILE
 from faceml.statistics import wilson_interval
 from faceml.tables import table_metadata_of
@@ -23,18 +28,21 @@ MOST_FOLDERS = 24
 def extraction_chapter(
     run_folder: Path, title: str = "Landmarks", quality: ExtractionQuality | None = None
 ) -> Chapter:
-    """Return what the run folder of an extraction and its landmark table have to say.
+    """Return the report of the extraction in a run folder, with images of its landmark table.
 
     Args:
-        run_folder: With `config.yaml` and `summary.json`.
-        title: Of the chapter.
-        quality: Of the table; by default what the run folder's `quality.json` says, if it has one.
+        run_folder: Folder with `config.yaml` and `summary.json`.
+        title: Title of the chapter.
+        quality: Quality of the table; by default that of the run folder's `quality.json`, if it exists.
+
+    Raises:
+        ConfigError: The landmark table cannot be read.
     """
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
     config = parse_config(ExtractConfig, load_yaml(text))
     summary = read_summary(run_folder)
     embed = config.output.embed
-    # Landmarks are told of the whole image, which an aligned copy does not show.
+    # Landmarks are positions in the whole image, which an aligned copy does not show.
     images = None if embed and not embed.align else config.data.root
     tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
     detector = json.loads(table_metadata_of(config.output.table)["faceml.detector"])
@@ -48,7 +56,7 @@ def extraction_chapter(
         facts=[
             (f"{title}: detector", f"{detector['name']} {detector['version']}"),
             (f"{title}: model SHA-256", detector["model_sha256"]),
-            *data_facts(title, {"table": config.output.table}),
+            data_fact(f"{title}: table", config.output.table),
             (f"{title}: wall time", f"{summary.wall_s:,.0f} s"),
         ],
     )
@@ -67,7 +75,7 @@ def _headlines(summary: ExtractionSummary) -> list[Headline]:
         Headline(
             "Images per second",
             f"{summary.images_per_second:,.1f}",
-            f"over the {summary.new_images:,} that this run looked at",
+            f"over the {summary.new_images:,} images processed by this run",
         ),
     ]
 
@@ -81,41 +89,31 @@ def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
         else f"No folder is below {percent(warn_below, 0)}."
     )
     folders, shown = len(summary.by_folder), min(MOST_FOLDERS, len(summary.by_folder))
-    selection = f" The {shown} lowest of {folders:,} folders." if shown < folders else ""
+    selection = f" The {shown} lowest of {folders:,} folders are shown." if shown < folders else ""
     return Section(
-        title="Where faces were found",
+        title="Detection rate",
         text=[f"{percent(summary.detection_rate)} of the images have landmarks. {finding}"],
         pictures=[
-            Picture(
-                title="Images with landmarks, by folder",
-                data=svg(detection_rate_figure(summary, warn_below, MOST_FOLDERS)),
-                media_type="image/svg+xml",
-                alt=f"Bars of the detection rate of {shown} folders. The lowest is {folder_name(worst)} with "
+            chart_picture(
+                "Images with landmarks, by folder",
+                detection_rate_figure(summary, warn_below, MOST_FOLDERS),
+                f"Bars of the detection rate of {shown} folders. The lowest is {folder_name(worst)} with "
                 f"{ok:,} of {total:,} images. {finding}",
-                caption="Shares of all images found, with 95 % Wilson intervals. The dotted line is the "
-                f"{percent(warn_below, 0)} below which a folder is warned about.{selection}",
+                "Shares of all images, with 95 % Wilson intervals. The dotted line marks the warning "
+                f"threshold of {percent(warn_below, 0)}.{selection}",
             )
         ],
-        tables=[
-            DataTable(
-                title="Images by status",
-                header=["status", "images", "share"],
-                rows=[
-                    [status, f"{count:,}", percent(count / summary.images)]
-                    for status, count in summary.by_status.items()
-                ],
-            )
-        ],
+        tables=[status_table(summary)],
     )
 
 
 def _overlays(tiles: list[Tile]) -> Section:
     return Section(
-        title="What was found",
+        title="Sample of detected landmarks",
         text=[
-            f"A random sample of {len(tiles)} images that takes turns among the folders. Points on the "
-            "viewer's left are blue, on the right orange, in the middle white. Images without landmarks come "
-            "last, framed."
+            f"A random sample of {len(tiles)} images, balanced over the folders. Landmarks on the viewer's "
+            "left are blue, on the right orange, in the middle white. Images without landmarks come last, "
+            "framed."
         ],
-        pictures=sheet_pictures(tiles, "Sample", f"images with the {NUM_LANDMARKS} landmarks found on each"),
+        pictures=sheet_pictures(tiles, "Sample", f"images with their {NUM_LANDMARKS} detected landmarks"),
     )

@@ -1,30 +1,31 @@
-"""Where the time of an extraction went."""
+"""Speed of an extraction and its bottleneck."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SAYINGS: Mapping[str, str] = {
-    "detect": "the detector is the limit: more CPUs make it faster",
-    "decode": "decoding is the limit: smaller images, or landmarker.decode: reduced, make it faster",
-    "write": "writing the table is the limit: a faster place for output.table makes it faster",
-    "read": "reading is the limit: a faster place for data.root makes it faster",
-    "idle": "detectors waited: there is too little work for so many, or the machine is busy otherwise",
+BOTTLENECKS: Mapping[str, str] = {
+    "detect": "the detector is the bottleneck: use more CPUs",
+    "decode": "decoding is the bottleneck: use smaller images, or landmarker.decode: reduced",
+    "write": "writing the table is the bottleneck: use faster storage for output.table",
+    "read": "reading is the bottleneck: use faster storage for data.root",
+    "idle": "detectors were idle: too few images for this many, or other load on the machine",
 }
 
 
 @dataclass(frozen=True)
 class ExtractionSpeed:
-    """Times of the detector processes of one extraction, in seconds summed over them.
+    """Times of the detector processes of an extraction.
 
     Attributes:
-        images: Looked at.
-        span_s: From the first image's start to the last shard's end.
-        detectors: Processes, also those that joined later.
-        there_s: How long they were there, each from its first image's start to the last shard's end.
-        detect_s: In the detector.
-        decode_s: Decoding.
-        write_s: Writing shards.
-        busy_s: Of detectors at images: decoding, in the detector or reading.
+        images: Number of images processed.
+        span_s: Seconds from the start of the first image to the end of the last shard.
+        detectors: Number of processes, including those that started later.
+        there_s: Lifetime of all processes, each from its first image to the end of the last shard; this and
+            the following are in seconds, summed over the processes.
+        detect_s: Time in the detector.
+        decode_s: Time of decoding.
+        write_s: Time of writing shards.
+        busy_s: Time spent on images: reading, decoding and in the detector.
     """
 
     images: int = 0
@@ -38,16 +39,16 @@ class ExtractionSpeed:
 
     @property
     def images_per_second(self) -> float:
-        """Of all detectors together; 0 if there was nothing to do."""
+        """Throughput of all detectors together; 0 without images."""
         return self.images / self.span_s if self.span_s > 0 else 0.0
 
     def shares(self) -> dict[str, float]:
-        """Return for each stage its share of the detectors' time, together 1; empty if nothing was done."""
+        """Return the share of each stage in the detectors' time, which sum to 1; empty without images."""
         total_s = self.there_s
         if total_s <= 0:
             return {}
         waited_s = max(0.0, total_s - self.busy_s)
-        write_s = min(self.write_s, waited_s)  # the rest was written while the detector was at the next shard
+        write_s = min(self.write_s, waited_s)  # the rest overlapped with detection in the next shard
         return {
             "detect": self.detect_s / total_s,
             "decode": self.decode_s / total_s,
@@ -57,10 +58,10 @@ class ExtractionSpeed:
         }
 
     def bottleneck(self) -> str:
-        """Say in a sentence where the time went; empty if nothing was done."""
+        """Return a message on the shares and the bottleneck; empty without images."""
         shares = self.shares()
         if not shares:
             return ""
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-        limit = SAYINGS[max(shares, key=lambda name: shares[name])]
+        limit = BOTTLENECKS[max(shares, key=lambda name: shares[name])]
         return f"Time of the {self.detectors} detectors: {parts}. {limit[0].upper()}{limit[1:]}."

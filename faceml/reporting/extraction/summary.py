@@ -1,4 +1,4 @@
-"""What an extraction found, as figures and as a table for the terminal."""
+"""Summary of an extraction and its tables."""
 
 import json
 from collections import Counter
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from rich.table import Table
 
-from faceml.page import INTERVAL, percent, percent_range
+from faceml.page import INTERVAL, DataTable, percent, percent_range
 from faceml.runs import SUMMARY_FILE
 from faceml.statistics import wilson_interval
 from faceml.tables import STATUSES
@@ -20,11 +19,12 @@ class ExtractionSummary:
     """Counts over a landmark table, and the speed of the run that completed it.
 
     Attributes:
-        by_status: Images for each status that occurs.
-        by_folder: For each folder the number of images and of those with landmarks.
-        new_images: Images that this run looked at; the others were in the table already.
-        images_per_second: Over `new_images`, from the first image's start to the last one's end.
-        wall_s: The whole run, with start-up.
+        by_status: Number of images of each status.
+        by_folder: Number of images, and of those with landmarks, of each folder.
+        new_images: Number of images processed by this run; the others were in the table before.
+        images_per_second: Throughput over `new_images`, from the start of the first image to the end of the
+            last one.
+        wall_s: Wall time of the run in seconds, including start-up.
     """
 
     by_status: dict[str, int]
@@ -35,16 +35,16 @@ class ExtractionSummary:
 
     @property
     def images(self) -> int:
-        """Rows of the table."""
+        """Number of rows of the table."""
         return sum(self.by_status.values())
 
     @property
     def detection_rate(self) -> float:
-        """Share of all images found that have landmarks, 0 to 1."""
+        """Share of all images that have landmarks, 0 to 1."""
         return self.by_status.get("ok", 0) / max(1, self.images)
 
     def folders_below(self, rate: float) -> list[str]:
-        """Name the folders whose detection rate is below `rate`."""
+        """Return the folders whose detection rate is below `rate`."""
         return [name for name, (images, ok) in self.by_folder.items() if ok < rate * images]
 
     def lowest_folders(self, most: int) -> list[tuple[str, int, int]]:
@@ -53,7 +53,7 @@ class ExtractionSummary:
         return sorted(counts, key=lambda folder: folder[2] / folder[1])[:most]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `summary.json` holds."""
+        """Return the content of `summary.json`."""
         return {
             "images": self.images,
             **{status: self.by_status.get(status, 0) for status in STATUSES},
@@ -69,13 +69,13 @@ class ExtractionSummary:
 
 
 def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: float) -> ExtractionSummary:
-    """Count a landmark table.
+    """Summarize a landmark table.
 
     Args:
-        table: With the columns `folder` and `status`.
-        new_images: Images looked at in this run.
-        busy_s: Seconds from the first image's start to the last one's end.
-        wall_s: Seconds of the whole run.
+        table: Table with the columns `folder` and `status`.
+        new_images: Number of images processed by this run.
+        busy_s: Seconds from the start of the first image to the end of the last one.
+        wall_s: Wall time of the run in seconds.
     """
     counts = table.group_by(["folder", "status"]).aggregate([([], "count_all")]).to_pylist()
     by_status, images, ok = Counter[str](), Counter[str](), Counter[str]()
@@ -104,29 +104,39 @@ def read_summary(folder: Path) -> ExtractionSummary:
     )
 
 
-def status_table(summary: ExtractionSummary) -> Table:
-    """Return the counts by status."""
-    table = Table(title=f"{summary.images:,} images", title_justify="left")
-    table.add_column("status")
-    table.add_column("images", justify="right")
-    table.add_column("share", justify="right")
-    for status, count in summary.by_status.items():
-        table.add_row(status, f"{count:,}", f"{count / summary.images:.1%}")
-    return table
+def status_table(summary: ExtractionSummary) -> DataTable:
+    """Return the number of images by status."""
+    rows = [
+        [status, f"{count:,}", percent(count / summary.images)] for status, count in summary.by_status.items()
+    ]
+    return DataTable(f"Status of {summary.images:,} images", ["status", "images", "share"], rows)
 
 
-def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> Table:
-    """Return the detection rate by folder with its 95 % interval, at most `most`, lowest first."""
-    table = Table(title="Detection rate by folder, lowest first", title_justify="left")
-    table.add_column("folder")
-    table.add_column("images", justify="right")
-    table.add_column("with landmarks", justify="right")
-    table.add_column("rate", justify="right")
-    table.add_column(INTERVAL, justify="right")
-    for name, images, ok in summary.lowest_folders(most):
-        style = "yellow" if ok < warn_below * images else ""
-        interval = percent_range(wilson_interval(ok, images))
-        table.add_row(name or ".", f"{images:,}", f"{ok:,}", percent(ok / images), interval, style=style)
-    if len(summary.by_folder) > most:
-        table.caption = f"and {len(summary.by_folder) - most} more folders"
-    return table
+def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> DataTable:
+    """Return the detection rate by folder with its 95 % Wilson interval, lowest first.
+
+    Args:
+        summary: Summary of the extraction.
+        warn_below: Folders with a lower rate are highlighted.
+        most: Maximum number of folders.
+    """
+    folders = summary.lowest_folders(most)
+    rows = [
+        [
+            name or ".",
+            f"{images:,}",
+            f"{ok:,}",
+            percent(ok / images),
+            percent_range(wilson_interval(ok, images)),
+        ]
+        for name, images, ok in folders
+    ]
+    selection = f", {most} of {len(summary.by_folder):,}" if len(summary.by_folder) > most else ""
+    return DataTable(
+        f"Detection rate by folder, lowest first{selection}",
+        ["folder", "images", "with landmarks", "rate", INTERVAL],
+        rows,
+        highlighted=frozenset(
+            number for number, (_, images, ok) in enumerate(folders) if ok < warn_below * images
+        ),
+    )

@@ -1,4 +1,4 @@
-"""The images behind the rows of a landmark table, a few of them, for people to look at."""
+"""Images of selected rows of a landmark table, from files or from copies in the table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.images import RgbImage, decode_reduced
+from faceml.images import RgbImage, crop_landmarks, decode_reduced
 from faceml.storage import StorageFolder
-from faceml.tables import crop_landmarks, read_shard_schema, shard_names
+from faceml.tables import read_shard_schema, shard_names
 
 LONG_SIDE_PX = 1024
-"""Large photos are decoded at a fraction of their size; the face in one still fills a tile."""
+"""Longer side from which photos are decoded at a reduced size."""
 
 
 @dataclass(frozen=True)
 class TableImage:
-    """An image, or a training copy of its face.
+    """An image, or the copy of its face in a table.
 
     Attributes:
         pixels: uint8 of shape (H, W, 3).
-        box: float32 of shape (4,), the part of the whole image that it shows: x0, y0, x1, y1 as fractions of
-            its width and height.
+        box: float32 of shape (4,), region of the whole image that `pixels` show: x0, y0, x1, y1 as fractions
+            of its width and height.
     """
 
     pixels: RgbImage
     box: npt.NDArray[np.float32]
 
     def place(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Return landmarks as fractions of what is shown instead of the whole image, shape (L, 2)."""
+        """Convert landmarks from fractions of the whole image to fractions of `pixels`, shape (L, 2)."""
         return crop_landmarks(points, self.box).astype(np.float32)
 
     def close_up(self, points: npt.NDArray[np.floating]) -> "TableImage":
-        """Cut the image to the surroundings of landmarks, twice as long as their own longer side.
+        """Crop the image to a square around landmarks, twice as long as their bounding box.
 
         Args:
-            points: Of shape (L, 2), fractions of the whole image.
+            points: Landmarks of shape (L, 2), fractions of the whole image.
         """
         size = np.array(self.pixels.shape[1::-1])
         points_px = self.place(points) * size
@@ -61,18 +61,18 @@ WHOLE_IMAGE = np.array([0, 0, 1, 1], dtype=np.float32)
 def read_images(
     table: str | Path, images_root: str | Path | None, image_ids: Sequence[str]
 ) -> list[TableImage | None]:
-    """Read images that were decoded when the table was made.
+    """Read images that could be decoded when the table was made.
 
     Args:
         table: Landmark table, a path or URI.
-        images_root: The folder that was extracted; None reads the training copies in the table.
+        images_root: Root folder of the images; None reads the copies in the table.
         image_ids: Rows of the table.
 
     Returns:
-        In the same order; None for an image that is no longer there.
+        Images in the same order; None for a file that no longer exists.
 
     Raises:
-        ConfigError: No folder is given, and the table holds no copies.
+        ConfigError: There is neither a folder nor copies in the table.
     """
     if images_root is None:
         boxes = ["crop_box"] if "crop_box" in column_names(table) else []
@@ -81,21 +81,21 @@ def read_images(
     folder = StorageFolder(images_root)
     if not folder.exists():
         return [None] * len(image_ids)
-    # Whether links are followed was settled when these images got their rows.
+    # Only files that the extraction accepted, links included, are in the table.
     read = (folder.read(image_id, follow_links=True) for image_id in image_ids)
     return [_decode(data, None) if isinstance(data, bytes) else None for data in read]
 
 
 def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Read some rows of a table, without the others' images.
+    """Read the given rows of a table without loading others.
 
     Args:
         table: Landmark table, a path or URI.
-        image_ids: Rows that the table has.
-        columns: To read, beside `image_id`.
+        image_ids: Rows to read; all exist.
+        columns: Columns to read beside `image_id`.
 
     Returns:
-        In the order of `image_ids`.
+        Rows in the order of `image_ids`.
 
     Raises:
         ConfigError: The table lacks a column.
@@ -108,7 +108,7 @@ def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str
     rows = pq.read_table(
         [f"{folder.path}/{name}" for name in shard_names(folder)],
         columns=["image_id", *columns],
-        filters=pc.field("image_id").isin(wanted),  # whole shards are passed over by their statistics
+        filters=pc.field("image_id").isin(wanted),  # skips shards by their statistics
         filesystem=folder.filesystem,
     )
     by_id = {row["image_id"]: row for row in rows.to_pylist()}
@@ -116,7 +116,7 @@ def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str
 
 
 def column_names(table: str | Path) -> list[str]:
-    """Name the columns of a table; one that is not there has none."""
+    """Return the column names of a table, empty if it does not exist."""
     folder = StorageFolder(table)
     return [column for shard in shard_names(folder)[:1] for column in read_shard_schema(folder, shard).names]
 

@@ -1,4 +1,4 @@
-"""What the figures of a training of recognition say about why it fails, in words."""
+"""Diagnosis of recognition trainings that do not learn."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,73 +9,77 @@ from faceml.page import percent, significant
 from faceml.reporting.training.diagnosis import Finding
 
 PATIENCE_EPOCHS = 2
-"""A training is given so many to get off the ground."""
+"""First epoch that is diagnosed."""
 NEAR_CHANCE = 3.0
-"""Times the share that guessing gives."""
-NO_BETTER_THAN_A_COIN = 0.55
-"""Verification accuracy."""
+"""Multiple of the chance level up to which the training accuracy counts as chance."""
+VERIFICATION_AT_CHANCE = 0.55
+"""Verification accuracy below which it counts as chance; chance level is 0.5."""
 LITTLE_APART = 1.0
-"""Deviations of an image's cosines by which the own centre is nearer than others."""
+"""Difference of the mean cosines to own and other centres, in standard deviations of an image's cosines."""
 FADED = 0.3
-"""Of the first epoch's gradient."""
-ONCE = 1.5
-"""Images of a person in a batch."""
+"""Ratio to the first epoch's gradient norm below which the gradient counts as vanishing."""
+SINGLE_IMAGES = 1.5
+"""Mean number of images of a person in a batch below which batches hold hardly any pairs of a person."""
 
 
 def diagnose_recognition(
     records: Sequence[dict[str, Any]], config: RecognitionConfig, num_people: int
 ) -> list[Finding]:
-    """Return what is worth knowing after the epochs so far; nothing of a training that gets on.
+    """Diagnose a recognition training whose accuracy stays at chance.
 
     Args:
-        records: Of the epochs, at least one, as in `metrics.jsonl`.
-        config: Of the training.
-        num_people: That are trained on.
+        records: Records of the epochs so far, at least one, as in `metrics.jsonl`.
+        config: Configuration of the training.
+        num_people: Number of people in the training split.
+
+    Returns:
+        Findings; empty before `PATIENCE_EPOCHS` and if training and verification accuracy are above chance.
     """
     last = records[-1]
     at_chance = last["train/accuracy"] <= NEAR_CHANCE / num_people
-    unseen_at_chance = last["verification/accuracy"] < NO_BETTER_THAN_A_COIN
+    unseen_at_chance = last["verification/accuracy"] < VERIFICATION_AT_CHANCE
     if last["epoch"] < PATIENCE_EPOCHS or not (at_chance or unseen_at_chance):
         return []
     return [
         *(_at_chance(last, num_people) if at_chance else ()),
-        *(_no_better_than_a_coin(last) if unseen_at_chance else ()),
+        *(_verification_at_chance(last) if unseen_at_chance else ()),
         *_little_apart(last, config),
-        *_fading(records),
-        *_seen_once(last, config),
+        *_vanishing_gradient(records),
+        *_single_images(last, config),
     ]
 
 
 def _at_chance(record: dict[str, Any], num_people: int) -> Iterator[Finding]:
     yield Finding(
         "at chance",
-        f"In epoch {record['epoch']} {percent(record['train/accuracy'], 2)} of the training images were "
-        f"nearest to their own person's centre; guessing among {num_people:,} people gets "
-        f"{percent(1 / num_people, 2)}. The training does not learn who is who.",
+        f"The training accuracy is at chance: in epoch {record['epoch']} "
+        f"{percent(record['train/accuracy'], 2)} of the training images were nearest to the centre of their "
+        f"own person; chance level for {num_people:,} people is {percent(1 / num_people, 2)}.",
     )
 
 
-def _no_better_than_a_coin(record: dict[str, Any]) -> Iterator[Finding]:
+def _verification_at_chance(record: dict[str, Any]) -> Iterator[Finding]:
     yield Finding(
         "verification at chance",
-        f"After epoch {record['epoch']} {percent(record['verification/accuracy'])} of the pairs of unseen "
-        "people are judged rightly, hardly more than the 50 % of a coin.",
+        f"The verification accuracy on unseen people is near the chance level of 50 %: "
+        f"{percent(record['verification/accuracy'])} after epoch {record['epoch']}.",
     )
 
 
 def _little_apart(record: dict[str, Any], config: RecognitionConfig) -> Iterator[Finding]:
     own, others, deviation = (record[f"train/cosine_{name}"] for name in ("own", "others", "deviation"))
-    if not all(map(_is_number, (own, others, deviation))):  # no look of the epoch was at finite figures
+    if not all(map(_is_number, (own, others, deviation))):  # no sampled step of the epoch was finite
         return
     apart = own - others
     if apart < LITTLE_APART * deviation:
         logits = config.margin.scale * deviation
         yield Finding(
             "little apart",
-            f"The logits tell nothing: over all people those of an image vary by {significant(logits)}, and "
-            f"the own person's stands out by {significant(config.margin.scale * apart)}. A margin asks "
-            "for more than is there to begin with: margin_warmup_epochs lets it grow, a smaller margin.scale "
-            "keeps the softmax from saturating.",
+            "The logits do not separate the people: the logits of an image have a standard deviation of "
+            f"{significant(logits)}, and that of its own person is larger than their mean by only "
+            f"{significant(config.margin.scale * apart)}. The margin may be too large at the start of the "
+            "training: margin_warmup_epochs increases it gradually, and a smaller margin.scale keeps the "
+            "softmax from saturating.",
         )
 
 
@@ -83,27 +87,27 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _fading(records: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+def _vanishing_gradient(records: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     first, last = records[0]["train/grad_norm"], records[-1]["train/grad_norm"]
     if last < FADED * first:
         yield Finding(
             "fading",
-            f"The gradient fades: its norm fell from {significant(first)} in epoch {records[0]['epoch']} to "
-            f"{significant(last)} in epoch {records[-1]['epoch']}, without anything learned. Raise "
-            "optimizer.learning_rate, or start from a pretrained backbone (model.weights).",
+            f"The gradient vanishes: its norm fell from {significant(first)} in epoch {records[0]['epoch']} "
+            f"to {significant(last)} in epoch {records[-1]['epoch']}. Raise optimizer.learning_rate, or "
+            "start from a pretrained backbone (model.weights).",
         )
 
 
-def _seen_once(record: dict[str, Any], config: RecognitionConfig) -> Iterator[Finding]:
+def _single_images(record: dict[str, Any], config: RecognitionConfig) -> Iterator[Finding]:
     images = record["train/images_per_person"]
-    if images < ONCE:
+    if images < SINGLE_IMAGES:
         remedy = (
-            "data.sampling: pk puts several images of each person into a batch."
+            "data.sampling: pk draws several images of each person into a batch."
             if config.data.sampling == "naive"
             else f"Raise data.images_per_person, which is {config.data.images_per_person}."
         )
         yield Finding(
             "seen once",
-            f"A batch shows each of its people {images:.1f} times: nothing in it says what two photographs "
-            f"of one person have in common. {remedy}",
+            f"A batch holds {images:.1f} images of each of its people on average, and so hardly any two "
+            f"images of the same person. {remedy}",
         )

@@ -1,11 +1,10 @@
-"""What a training of recognition is worth, for the terminal and for a report."""
+"""Report of a recognition training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from rich.table import Table
 
 from faceml.config import RecognitionConfig, dump_config
 from faceml.metrics import ScoredPairs, roc_curve
@@ -17,24 +16,22 @@ from faceml.page import (
     Chapter,
     DataTable,
     Headline,
-    Picture,
     Section,
     chart,
+    chart_picture,
     legend_above,
     percent,
     percent_axis,
     percent_range,
-    significant,
     styled,
-    svg,
 )
-from faceml.reporting.data_digest import data_facts, tables_of
+from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
-from faceml.reporting.training.figures import epochs_figure
-from faceml.reporting.training.summary import best_record
+from faceml.reporting.training.figures import change, epochs_picture
+from faceml.reporting.training.summary import best_record, epochs_table
 
 VERIFICATION_ACCURACY = "verification/accuracy"
-"""By which the best epoch is known."""
+"""Metric that selects the best epoch of a recognition training."""
 COLUMNS = {
     "epoch": ("epoch", "d"),
     "loss": ("train/loss_identity", ".3f"),
@@ -47,24 +44,19 @@ COLUMNS = {
 }
 
 
-def recognition_table(records: list[dict[str, Any]]) -> Table:
-    """Return one row for each epoch. The best one is bold."""
-    best = best_record(records, VERIFICATION_ACCURACY)["epoch"]
-    table = Table(title="Trained people, then verification of unseen ones", title_justify="left")
-    for title in COLUMNS:
-        table.add_column(title, justify="right")
-    for record in records:
-        table.add_row(*_cells(record), style="bold" if record["epoch"] == best else "")
-    return table
+def recognition_table(records: list[dict[str, Any]]) -> DataTable:
+    """Return one row for each epoch, the best one highlighted."""
+    title = "Training, and verification of unseen people, by epoch"
+    return epochs_table(records, COLUMNS, title, VERIFICATION_ACCURACY)
 
 
-def recognition_answer(summary: Mapping[str, Any]) -> str:
-    """Return the sentence that answers how well unseen people are told apart."""
+def verification_line(summary: Mapping[str, Any]) -> str:
+    """Return the verification accuracy of a run with its interval in one sentence."""
     low, high = summary["accuracy_interval"]
     return (
-        f"Of {summary['pairs']:,} pairs of {summary['people']} unseen people, "
-        f"{percent(summary['accuracy'])} are judged rightly ({INTERVAL} {percent_range((low, high))}, over "
-        f"people; a coin gets {percent(0.5)})."
+        f"Verification accuracy on {summary['pairs']:,} pairs of {summary['people']} unseen people: "
+        f"{percent(summary['accuracy'])} ({INTERVAL} {percent_range((low, high))}, bootstrap over people; "
+        f"chance level {percent(0.5)})."
     )
 
 
@@ -75,14 +67,14 @@ def recognition_chapter(
     summary: Mapping[str, Any],
     num_people: int,
 ) -> Chapter:
-    """Return what a training of recognition has to say.
+    """Return the report of a recognition training.
 
     Args:
-        config: Of the training.
-        records: Of its epochs.
-        pairs: As the best model scores them.
-        summary: Of the run.
-        num_people: That were trained on.
+        config: Configuration of the training.
+        records: Records of its epochs.
+        pairs: Verification pairs, scored by the best model.
+        summary: Content of the run's `summary.json`.
+        num_people: Number of people in the training split.
     """
     best = best_record(records, VERIFICATION_ACCURACY)
     low, high = summary["accuracy_interval"]
@@ -97,107 +89,87 @@ def recognition_chapter(
             ),
             Headline("Equal error rate", percent(best["verification/equal_error_rate"]), "lower is better"),
             Headline(
-                "Accepted at 1 % false accepts",
+                "TAR at FAR 1 %",
                 percent(best["verification/tar_at_far_1e-2"]),
-                "of the pairs of one person",
+                "of the pairs of the same person accepted",
             ),
-            Headline("Identified at once", percent(best["verification/top_1"]), "by one photograph of each"),
+            Headline("Rank-1 identification", percent(best["verification/top_1"]), "one gallery image each"),
         ],
-        sections=[_unseen(records, pairs), _learning(config, records, num_people)],
+        sections=[_verification(records, pairs, best["epoch"]), _learning(config, records, num_people)],
         config=dump_config(config),
         facts=[
-            *data_facts("Recognition", tables_of(config.data)),
+            *training_data_facts("Recognition", config.data),
             ("Recognition: wall time", f"{summary['wall_s']:,.0f} s"),
         ],
     )
 
 
-def _unseen(records: list[dict[str, Any]], pairs: ScoredPairs) -> Section:
-    best = best_record(records, VERIFICATION_ACCURACY)["epoch"]
+def _verification(records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int) -> Section:
     return Section(
-        title="How well unseen people are told apart",
+        title="Verification of unseen people",
         text=[
-            "Nobody here was trained on. An image's embedding is the sum of its own and its mirror image's; "
-            "the threshold of each fold is chosen on the others, which show other people."
+            "None of these people is in the training split. The embedding of an image is the sum of those of "
+            "the image and of its mirror image. The threshold of each fold is chosen on the other folds, "
+            "which hold other people."
         ],
         pictures=[
-            Picture(
+            epochs_picture(
+                records,
                 "Verification accuracy",
-                svg(
-                    epochs_figure(
-                        records,
-                        {"accuracy": VERIFICATION_ACCURACY},
-                        "on unseen people",
-                        percent=True,
-                        best_epoch=best,
-                        baseline=("a coin", 0.5),
-                    )
-                ),
-                "image/svg+xml",
+                {"accuracy": VERIFICATION_ACCURACY},
+                "accuracy on unseen people",
                 f"Accuracy is {percent(records[0][VERIFICATION_ACCURACY])} after the first epoch and "
                 f"{percent(records[-1][VERIFICATION_ACCURACY])} after the last.",
+                percent=True,
+                best_epoch=best_epoch,
+                baseline=("chance", 0.5),
             ),
-            Picture(
-                "True and false accepts",
-                svg(roc_figure(pairs)),
-                "image/svg+xml",
-                "The share of the pairs of one person that is accepted rises with the share of the pairs of "
-                "two people that is.",
-                "Rates to the left of ten falsely accepted pairs hang on very few pairs.",
+            chart_picture(
+                "ROC curve",
+                roc_figure(pairs),
+                "Receiver operating characteristic: true accept rate over false accept rate.",
+                "Rates left of the dashed line rest on less than ten falsely accepted pairs.",
             ),
-            Picture(
-                "Scores",
-                svg(scores_figure(pairs)),
-                "image/svg+xml",
-                "Histograms of the cosines of pairs of one person and of pairs of two.",
-                "What the two have in common is judged wrongly at any threshold.",
+            chart_picture(
+                "Cosine similarities",
+                scores_figure(pairs),
+                "Histograms of the cosine similarity of pairs of the same person and of different people.",
+                "Pairs in the overlap of both histograms are misclassified at any threshold.",
             ),
         ],
-        tables=[
-            DataTable(
-                title="Every epoch",
-                header=list(COLUMNS),
-                rows=[_cells(record) for record in records],
-                highlighted=frozenset({best - 1}),
-            )
-        ],
+        tables=[recognition_table(records)],
         notes=[
-            "The best epoch is chosen on these same people, so that its accuracy is somewhat optimistic for "
-            "new ones; the interval covers the draw of people, not that choice."
+            "The best epoch is selected on these people, so its accuracy is an optimistic estimate for new "
+            "people. The interval covers the sampling of people, not this selection."
         ],
     )
 
 
 def _learning(config: RecognitionConfig, records: list[dict[str, Any]], num_people: int) -> Section:
     return Section(
-        title="How it learned",
+        title="Training",
         text=[
-            f"{num_people:,} people, {config.data.sampling} sampling, {config.data.people_per_batch} × "
-            f"{config.data.images_per_person} images a batch, {config.margin.kind} with margin "
-            f"{config.margin.margin:g} at scale {config.margin.scale:g}, weights: {config.model.weights}.",
+            f"{num_people:,} people, {config.data.sampling} sampling, batches of "
+            f"{config.data.people_per_batch} × {config.data.images_per_person} images, {config.margin.kind} "
+            f"with margin {config.margin.margin:g} at scale {config.margin.scale:g}, weights: "
+            f"{config.model.weights}.",
             *(finding.text for finding in diagnose_recognition(records, config, num_people)),
         ],
         pictures=[
-            Picture(
-                "Own centre and others'",
-                svg(
-                    epochs_figure(
-                        records,
-                        {"own person": "train/cosine_own", "others": "train/cosine_others"},
-                        "cosine to the centre",
-                    )
-                ),
-                "image/svg+xml",
-                f"The cosine to the own centre goes from {significant(records[0]['train/cosine_own'])} to "
-                f"{significant(records[-1]['train/cosine_own'])}.",
-                "Of training images; where the two stay together nothing is learned.",
+            epochs_picture(
+                records,
+                "Cosine to the class centres",
+                {"own person": "train/cosine_own", "others": "train/cosine_others"},
+                "cosine to the centre",
+                f"The cosine to the own centre goes from {change(records, 'train/cosine_own')}.",
+                "Of training images. Curves that stay together indicate that nothing is learned.",
             ),
-            Picture(
-                "Norm of the gradient",
-                svg(epochs_figure(records, {"gradient": "train/grad_norm"}, "norm, mean of an epoch")),
-                "image/svg+xml",
-                f"The norm goes from {significant(records[0]['train/grad_norm'])} to "
-                f"{significant(records[-1]['train/grad_norm'])}.",
+            epochs_picture(
+                records,
+                "Gradient norm",
+                {"gradient": "train/grad_norm"},
+                "norm, mean of an epoch",
+                f"The norm goes from {change(records, 'train/grad_norm')}.",
             ),
         ],
     )
@@ -205,12 +177,12 @@ def _learning(config: RecognitionConfig, records: list[dict[str, Any]], num_peop
 
 @styled
 def roc_figure(pairs: ScoredPairs) -> Figure:
-    """Show true accepts against false accepts, the latter on a logarithmic axis."""
-    curve, of_two = roc_curve(pairs), int((~pairs.same).sum())
-    figure, axes = chart("pairs of two people accepted", "of one person accepted")
-    axes.plot(np.maximum(curve.false_accepts, 1 / (2 * of_two)), curve.true_accepts, color=BLUE)
+    """Plot the true accept rate over the false accept rate, the latter on a logarithmic axis."""
+    curve, different = roc_curve(pairs), int((~pairs.same).sum())
+    figure, axes = chart("false accept rate", "true accept rate")
+    axes.plot(np.maximum(curve.false_accepts, 1 / (2 * different)), curve.true_accepts, color=BLUE)
     axes.set_xscale("log")
-    axes.axvline(min(1.0, 10 / of_two), color=QUIET, linestyle="--", linewidth=1.1)
+    axes.axvline(min(1.0, 10 / different), color=QUIET, linestyle="--", linewidth=1.1)
     axes.set_ylim(0, 1.02)
     percent_axis(axes)
     return figure
@@ -218,16 +190,12 @@ def roc_figure(pairs: ScoredPairs) -> Figure:
 
 @styled
 def scores_figure(pairs: ScoredPairs) -> Figure:
-    """Show how the scores of pairs of one person and of two are spread."""
+    """Plot histograms of the scores of pairs of the same person and of different people."""
     figure, axes = chart("cosine", "share of pairs")
     bins = np.linspace(min(-0.2, pairs.scores.min()), 1.0, 41).tolist()
-    for which, label, color in ((pairs.same, "one person", BLUE), (~pairs.same, "two people", VERMILLION)):
+    for which, label, color in ((pairs.same, "same person", BLUE), (~pairs.same, "different", VERMILLION)):
         weights = np.full(int(which.sum()), 1 / max(1, which.sum()))
         axes.hist(pairs.scores[which], bins, weights=weights, color=color, alpha=0.6, label=label)
     percent_axis(axes)
     legend_above(figure, axes)
     return figure
-
-
-def _cells(record: Mapping[str, Any]) -> Sequence[str]:
-    return ["–" if record[name] is None else format(record[name], form) for name, form in COLUMNS.values()]

@@ -31,7 +31,7 @@ from faceml.page import (
     styled,
     svg,
 )
-from faceml.reporting.data_digest import data_facts, tables_of
+from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
 from faceml.search import ArmComparison, ArmStudy, images_to_reach
 
@@ -225,7 +225,7 @@ def study_chapter(
         ],
         config=dump_config(config),
         facts=[
-            *data_facts("Study", tables_of(config.recognition.data)),
+            *training_data_facts("Study", config.recognition.data),
             ("Study: wall time", f"{summary['wall_s']:,.0f} s"),
         ],
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from faceml.config import TuneConfig, load_yaml, parse_config
 from faceml.page import INTERVAL, Chapter, DataTable, Headline, Picture, Section, percent, percent_range, svg
-from faceml.reporting.data_digest import data_facts, tables_of
+from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.search.colors import LEARNING_RATE
 from faceml.reporting.search.figures import (
     importance_figure,
@@ -69,7 +69,7 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
             _courses(trials),
         ],
         config=text,
-        facts=[*data_facts(title, tables_of(config.train.data)), (f"{title}: wall time", f"{wall_s:,.0f} s")],
+        facts=[*training_data_facts(title, config.train.data), (f"{title}: wall time", f"{wall_s:,.0f} s")],
     )
 
 

@@ -1,4 +1,4 @@
-"""What the figures of a multitask training say about how its tasks share the network, in words."""
+"""Diagnosis of multitask trainings: balance and conflict of the tasks, learned weights."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -10,43 +10,43 @@ from faceml.page import significant
 
 TASKS = ("expression", "landmarks")
 DOMINANT_RATIO = 20.0
-"""Weighted gradients on the backbone; beyond, the weaker task hardly teaches it."""
+"""Ratio of weighted gradient norms in the backbone above which a task is reported as dominant."""
 STEADY_CHANGE = 0.05
-"""Of a weight in an epoch, as the difference of its logarithm."""
+"""Change of a weight within an epoch below which it counts as steady, as difference of logarithms."""
 OPPOSED_COSINE = -0.1
 
 
 class Finding(NamedTuple):
-    """One thing worth knowing; `key` stays the same when it is found again an epoch later."""
+    """A message about a training; `key` identifies its kind over the epochs."""
 
     key: str
     text: str
 
 
-class Doctor:
-    """Look at a training after each epoch, and say each thing once.
+class TrainingDiagnosis:
+    """Diagnose a training after each epoch and report each kind of finding once.
 
     Args:
-        diagnose: Returns what is worth knowing after the epochs whose records it is given.
+        diagnose: Returns the findings for the records of the epochs so far.
     """
 
     def __init__(self, diagnose: Callable[[Sequence[dict[str, Any]]], Sequence[Finding]]) -> None:
         self._diagnose = diagnose
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
-    def news(self, records: Sequence[dict[str, Any]]) -> list[str]:
-        """Return what was not yet worth saying an epoch ago."""
-        found = [finding for finding in self._diagnose(records) if finding.key not in self._said]
-        self._said |= {finding.key for finding in found}
+    def new_findings(self, records: Sequence[dict[str, Any]]) -> list[str]:
+        """Return the texts of findings that were not reported before."""
+        found = [finding for finding in self._diagnose(records) if finding.key not in self._reported]
+        self._reported |= {finding.key for finding in found}
         return [finding.text for finding in found]
 
 
-def diagnose(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> list[Finding]:
-    """Return what is worth knowing after the epochs so far.
+def diagnose_multitask(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> list[Finding]:
+    """Diagnose a multitask training from its metrics.
 
     Args:
-        records: Of the epochs, at least one, as in `metrics.jsonl`.
-        weighting: Of the training.
+        records: Records of the epochs so far, at least one, as in `metrics.jsonl`.
+        weighting: Weighting of the training's tasks.
     """
     return [
         *_dominance(records[-1], weighting),
@@ -59,23 +59,27 @@ def diagnose(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> l
 
 def _dominance(record: dict[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
     norms = {task: record[f"train/grad_norm_{task}"] for task in TASKS}
-    pulls = {task: record[f"train/weight_{task}"] * (norms[task] or 0.0) for task in TASKS}
-    weak, strong = sorted(TASKS, key=pulls.__getitem__)
-    if pulls[strong] <= DOMINANT_RATIO * pulls[weak]:
+    weighted = {task: record[f"train/weight_{task}"] * (norms[task] or 0.0) for task in TASKS}
+    weak, strong = sorted(TASKS, key=weighted.__getitem__)
+    if weighted[strong] <= DOMINANT_RATIO * weighted[weak]:
         return
-    times = f"{pulls[strong] / pulls[weak]:,.0f} times as hard as" if pulls[weak] else "and so does not"
+    comparison = (
+        f"the weighted gradient of the {strong} task in the backbone is "
+        f"{weighted[strong] / weighted[weak]:,.0f} times that of the {weak} task (norms "
+        f"{significant(weighted[strong])} and {significant(weighted[weak])})"
+        if weighted[weak]
+        else f"only the {strong} task has a gradient in the backbone"
+    )
     remedy = (
-        f"Raise weighting.lambda_{weak}, or let the weights be learned with weighting.kind: uncertainty."
+        f"Raise weighting.lambda_{weak}, or learn the weights with weighting.kind: uncertainty."
         if weighting.kind in ("fixed", "pcgrad")
-        else "Give weighting.learning_rate more, so that s gets there sooner."
+        else "Raise weighting.learning_rate, so that the log-variances converge sooner."
         if isinstance(weighting, LearnedWeighting) and weighting.kind != "uncertainty_revised"
-        else "weighting.kind: uncertainty brings the two together."
+        else "weighting.kind: uncertainty balances the two tasks."
     )
     yield Finding(
         f"{strong} dominates",
-        f"In epoch {record['epoch']} the {strong} task pulls the backbone {times} the {weak} task (weighted "
-        f"gradients {significant(pulls[strong])} and {significant(pulls[weak])}): it learns little "
-        f"from {weak}. {remedy}",
+        f"In epoch {record['epoch']} {comparison}: the backbone learns little from {weak}. {remedy}",
     )
 
 
@@ -84,8 +88,8 @@ def _opposition(record: dict[str, Any]) -> Iterator[Finding]:
     if cosine is not None and cosine < OPPOSED_COSINE:
         yield Finding(
             "opposed",
-            f"In epoch {record['epoch']} the tasks pull the backbone in opposed directions (cosine of their "
-            f"gradients {cosine:.2f}). weighting.kind: pcgrad takes from each what is against the other.",
+            f"In epoch {record['epoch']} the task gradients in the backbone conflict (cosine {cosine:.2f}). "
+            "weighting.kind: pcgrad projects the conflicting components out.",
         )
 
 
@@ -97,8 +101,8 @@ def _clamps(record: dict[str, Any], weighting: WeightingConfig) -> Iterator[Find
         if abs(s) >= limit * (1 - 1e-6):
             yield Finding(
                 f"clamp {task}",
-                f"In epoch {record['epoch']} the log-variance of {task} is at its limit of {s:g}: its "
-                "weight cannot go where it wants to. Raise weighting.max_abs_log_var if the task matters.",
+                f"In epoch {record['epoch']} the log-variance of {task} is clamped at its limit of {s:g}. "
+                "Raise weighting.max_abs_log_var to let the weight of this task change further.",
             )
 
 
@@ -107,8 +111,9 @@ def _negative_total(records: Sequence[dict[str, Any]], weighting: WeightingConfi
     if first is not None and isinstance(weighting, LearnedWeighting):
         yield Finding(
             "negative total",
-            f"The total is negative since epoch {first['epoch']}. That is as it should be: to it, each task "
-            "adds its log-variance, which is below 0 when its loss is below 1. Judge by accuracy and NME.",
+            f"The total loss is negative since epoch {first['epoch']}. This is expected: it includes the "
+            "log-variance of each task, which is negative for losses below 1. Compare accuracy and NME "
+            "instead.",
         )
 
 
@@ -121,23 +126,23 @@ def _steadiness(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -
     if len(records) >= 3 and (not moving or moving[-1] < len(changes) - 1):
         yield Finding(
             "steady",
-            f"The weights have stabilised: since epoch {steady_from} none changes by more than "
-            f"{STEADY_CHANGE:.0%} an epoch.",
+            f"The task weights have stabilised: since epoch {steady_from} none changes by more than "
+            f"{STEADY_CHANGE:.0%} per epoch.",
         )
 
 
 def _largest_change(before: dict[str, Any], after: dict[str, Any]) -> float:
-    """Return the largest change of a weight, as the difference of its logarithm."""
+    """Return the largest change of a weight, as difference of logarithms."""
     pairs = [(before[f"train/weight_{task}"], after[f"train/weight_{task}"]) for task in TASKS]
     return max(abs(math.log(b / a)) if a > 0 and b > 0 else math.inf for a, b in pairs)
 
 
 def unsteady(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> str | None:
-    """Return a sentence if the learned weights were still moving when the training ended."""
+    """Return a message if the learned weights still changed in the last epoch, None if not."""
     learned = isinstance(weighting, LearnedWeighting)
     if not learned or len(records) < 2 or _largest_change(*records[-2:]) < STEADY_CHANGE:
         return None
     return (
-        f"The weights were still moving in the last epoch, by {_largest_change(*records[-2:]):.0%}: train "
-        "longer, or give weighting.learning_rate more."
+        f"The task weights still changed by {_largest_change(*records[-2:]):.0%} in the last epoch: train "
+        "longer, or raise weighting.learning_rate."
     )

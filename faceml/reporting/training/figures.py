@@ -1,4 +1,4 @@
-"""Charts of a training: metrics over its epochs."""
+"""Charts of metrics over the epochs of a training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,11 +10,14 @@ from faceml.page import (
     INK,
     MARKERS,
     QUIET,
+    Picture,
     chart,
+    chart_picture,
     count_axis,
     legend_above,
     log_axis,
     percent_axis,
+    significant,
     styled,
 )
 
@@ -30,16 +33,16 @@ def epochs_figure(
     best_epoch: int | None = None,
     baseline: tuple[str, float] | None = None,
 ) -> Figure:
-    """Show metrics over the epochs of a training.
+    """Plot metrics over the epochs of a training.
 
     Args:
-        records: Of a run folder.
-        series: The legend's text for each, and the name of the metric.
-        y_label: What they have in common, with its unit.
-        log: Scale the y axis as a logarithm.
-        percent: Show shares as percent.
-        best_epoch: Marked by a line.
-        baseline: A name and a value to compare with.
+        records: Records of the epochs.
+        series: Names of the metrics by their legend labels.
+        y_label: Label of the y axis, with its unit.
+        log: Use a logarithmic y axis.
+        percent: Label shares in percent.
+        best_epoch: Epoch marked by a vertical line.
+        baseline: Label and value of a horizontal line.
     """
     figure, axes = chart("epoch", y_label)
     epochs = [record["epoch"] for record in records]
@@ -59,6 +62,25 @@ def epochs_figure(
     return figure
 
 
+def epochs_picture(
+    records: Sequence[Mapping[str, Any]],
+    title: str,
+    series: Mapping[str, str],
+    y_label: str,
+    alt: str,
+    caption: str = "",
+    **options: Any,
+) -> Picture:
+    """Return a chart of metrics over the epochs as a picture; `options` are those of `epochs_figure`."""
+    figure = epochs_figure(records, series, y_label, **options)
+    return chart_picture(title, figure, f"{title} by epoch. {alt}", caption)
+
+
+def change(records: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Return the first and the last value of a metric, as `0.4 to 0.1`."""
+    return f"{significant(records[0][name])} to {significant(records[-1][name])}"
+
+
 def _number(value: float | None) -> float:
-    # A metric without a value, such as NME without any landmarks, is null in JSON.
+    # Undefined metrics, such as NME without any landmarks, are null in JSON.
     return float("nan") if value is None else value

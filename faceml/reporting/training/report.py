@@ -1,4 +1,4 @@
-"""What a report says of a multitask training."""
+"""Report of a multitask training."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,118 +8,109 @@ from typing import Any
 
 from faceml.config import DataConfig, TrainConfig, load_yaml, parse_config
 from faceml.datasets import EXPRESSIONS, FaceDataset, Preprocessing
-from faceml.page import (
-    INTERVAL,
-    Chapter,
-    DataTable,
-    Headline,
-    Picture,
-    Section,
-    percent,
-    percent_range,
-    significant,
-    svg,
+from faceml.metrics import ConfusionMatrix
+from faceml.page import INTERVAL, Chapter, Headline, Section, percent, percent_range
+from faceml.reporting.evaluation.classes import (
+    classes_table,
+    confusion_picture,
+    landmark_headlines,
+    macro_f1_headline,
+    point_errors_table,
 )
-from faceml.reporting.data_digest import data_facts, tables_of
-from faceml.reporting.evaluation.classes import classes_data_table, confusion_figure
-from faceml.reporting.training.diagnosis import diagnose, unsteady
-from faceml.reporting.training.figures import epochs_figure
+from faceml.reporting.provenance import training_data_facts
+from faceml.reporting.training.diagnosis import diagnose_multitask, unsteady
+from faceml.reporting.training.figures import change, epochs_picture
 from faceml.reporting.training.summary import best_record, confusion_of
 from faceml.runs import CONFIG_FILE, SUMMARY_FILE, read_metrics
 from faceml.statistics import wilson_interval
 from faceml.tables import LANDMARK_SETS
 
+Records = list[dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class ValidationFaces:
-    """The faces that accuracies are measured on, counted by expression."""
+    """Number of validation faces of each expression."""
 
     counts: Sequence[int]
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all validation faces."""
         return sum(self.counts)
 
     @property
     def majority(self) -> tuple[str, float]:
-        """The most frequent expression, and the accuracy of who always answers it."""
+        """The most frequent expression, and the accuracy of always predicting it."""
         label = max(range(len(self.counts)), key=self.counts.__getitem__)
         return EXPRESSIONS[label], self.counts[label] / self.total
 
     def interval(self, accuracy: float) -> tuple[float, float]:
-        """Return the 95 % Wilson interval of an accuracy measured on them."""
+        """Return the 95 % Wilson interval of an accuracy on these faces."""
         return wilson_interval(round(accuracy * self.total), self.total)
 
 
 def count_validation_faces(config: DataConfig) -> ValidationFaces:
-    """Count the validation split as training sees it."""
+    """Count the faces of the validation split that the training evaluates on."""
     val = config.val
     faces = FaceDataset(val.table, val.images, config.num_landmarks, Preprocessing(config.image_size))
     return ValidationFaces(faces.class_counts())
 
 
 def training_chapter(run_folder: Path, title: str = "Training") -> Chapter:
-    """Return what the run folder of a training has to say.
+    """Return the report of the training in a run folder.
 
     Args:
-        run_folder: With `config.yaml`, `metrics.jsonl` and `summary.json`; the tables it was trained on are
-            still there.
-        title: Of the chapter.
+        run_folder: Folder with `config.yaml`, `metrics.jsonl` and `summary.json`; the tables of the training
+            still exist.
+        title: Title of the chapter.
     """
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
     config = parse_config(TrainConfig, load_yaml(text))
     records = read_metrics(run_folder)
     wall_s = json.loads((run_folder / SUMMARY_FILE).read_text(encoding="utf-8"))["wall_s"]
     faces = count_validation_faces(config.data)
+    best = best_record(records)
     return Chapter(
         title=title,
-        headlines=_headlines(best_record(records), len(records), faces),
-        sections=[_accuracy(records, faces), _losses(records, config), _balance(records, config)],
+        headlines=[
+            Headline(
+                "Expression accuracy",
+                percent(best["val/accuracy"]),
+                f"{INTERVAL} {percent_range(faces.interval(best['val/accuracy']))}; "
+                f"n = {faces.total:,}; epoch {best['epoch']} of {len(records)}",
+            ),
+            macro_f1_headline(confusion_of(best), best["val/macro_f1"]),
+            *landmark_headlines(best["val/landmark_mse"], best["val/nme_interocular"]),
+        ],
+        sections=[
+            _expressions(records, faces, best, confusion_of(best)),
+            _landmarks(records, best, config.data.num_landmarks),
+            _balance(records, config),
+        ],
         config=text,
-        facts=[*data_facts(title, tables_of(config.data)), (f"{title}: wall time", f"{wall_s:,.0f} s")],
+        facts=[*training_data_facts(title, config.data), (f"{title}: wall time", f"{wall_s:,.0f} s")],
     )
 
 
-def _headlines(best: Mapping[str, Any], epochs: int, faces: ValidationFaces) -> list[Headline]:
-    accuracy = best["val/accuracy"]
-    low, high = confusion_of(best).macro_f1_interval()
-    return [
-        Headline(
-            "Expression accuracy",
-            percent(accuracy),
-            f"{INTERVAL} {percent_range(faces.interval(accuracy))}; "
-            f"n = {faces.total:,}; epoch {best['epoch']} of {epochs}",
-        ),
-        Headline(
-            "Macro-F1",
-            f"{best['val/macro_f1']:.3f}",
-            f"{INTERVAL} {low:.3f}–{high:.3f}; every expression counts alike",
-        ),
-        Headline("Landmark MSE", significant(best["val/landmark_mse"]), "of coordinates from 0 to 1"),
-        Headline("Landmark NME", percent(best["val/nme_interocular"]), "of the distance between the eyes"),
-    ]
-
-
-def _accuracy(records: list[dict[str, Any]], faces: ValidationFaces) -> Section:
-    best = best_record(records)
-    confusion = confusion_of(best)
+def _expressions(
+    records: Records, faces: ValidationFaces, best: Mapping[str, Any], confusion: ConfusionMatrix
+) -> Section:
     accuracy, (expression, share) = best["val/accuracy"], faces.majority
-    low, high = faces.interval(accuracy)
     return Section(
-        title="How well expressions are recognised",
+        title="Expression classification",
         text=[
-            f"The best epoch, {best['epoch']} of {len(records)}, names the right expression for "
-            f"{percent(accuracy)} of {faces.total:,} validation images ({INTERVAL} "
-            f"{percent_range((low, high))}). Always answering “{expression}” would be right for "
+            f"In the best epoch, {best['epoch']} of {len(records)}, the validation accuracy is "
+            f"{percent(accuracy)} on {faces.total:,} images ({INTERVAL} "
+            f"{percent_range(faces.interval(accuracy))}). Always predicting “{expression}” gives "
             f"{percent(share)}."
         ],
         pictures=[
-            _chart(
+            epochs_picture(
                 records,
                 "Validation accuracy and macro-F1",
                 {"accuracy": "val/accuracy", "macro-F1": "val/macro_f1"},
-                "on validation images",
+                "validation score",
                 f"Accuracy is {percent(records[0]['val/accuracy'])} after the first epoch, highest with "
                 f"{percent(accuracy)} in epoch {best['epoch']}, and {percent(records[-1]['val/accuracy'])} "
                 "at the end.",
@@ -127,141 +118,110 @@ def _accuracy(records: list[dict[str, Any]], faces: ValidationFaces) -> Section:
                 best_epoch=best["epoch"],
                 baseline=(f"always “{expression}”", share),
             ),
-            _chart(
+            epochs_picture(
                 records,
                 "Expression loss",
                 {"training": "train/loss_expression", "validation": "val/loss_expression"},
                 "cross-entropy",
-                f"Cross-entropy goes from {_change(records, 'train/loss_expression')} in training and from "
-                f"{_change(records, 'val/loss_expression')} in validation.",
-                "When the two part, the network learns the training images by heart.",
+                f"Cross-entropy goes from {change(records, 'train/loss_expression')} in training and from "
+                f"{change(records, 'val/loss_expression')} in validation.",
+                "A validation loss that rises while the training loss falls indicates overfitting.",
                 best_epoch=best["epoch"],
             ),
-            Picture(
-                "Confusions",
-                svg(confusion_figure(confusion, EXPRESSIONS)),
-                "image/svg+xml",
-                "Counts of validation images by true and by predicted expression; the table below has the "
-                "share that is right of each.",
-                "Rows are true expressions, columns what the network says; the darker, the larger a row's "
-                "share.",
-            ),
+            confusion_picture(confusion, EXPRESSIONS),
         ],
-        tables=[classes_data_table(confusion, EXPRESSIONS, f"Each expression in epoch {best['epoch']}")],
+        tables=[classes_table(confusion, EXPRESSIONS, f"Metrics of each class in epoch {best['epoch']}")],
         notes=[
-            "The best epoch is chosen on these same validation images, so that its accuracy is somewhat "
-            "optimistic for new ones; the interval covers the chance of the draw, not that choice."
+            "The best epoch is selected on these validation images, so its accuracy is an optimistic "
+            "estimate for new images. The interval covers the sampling of images, not this selection."
         ],
     )
 
 
-def _losses(records: list[dict[str, Any]], config: TrainConfig) -> Section:
-    best = best_record(records)
-    points = LANDMARK_SETS[config.data.num_landmarks].names
+def _landmarks(records: Records, best: Mapping[str, Any], num_landmarks: int) -> Section:
+    errors = {name: best[f"val/nme_{name}"] for name in LANDMARK_SETS[num_landmarks].names}
     return Section(
-        title="How well landmarks are placed",
+        title="Landmark localisation",
         text=[
-            "The network is compared with MediaPipe's points, which no person has checked: an error of 0 "
-            "would mean that it does as MediaPipe does, right or wrong."
+            "The reference are the landmarks of MediaPipe, not manual annotations: an error of 0 means "
+            "agreement with MediaPipe."
         ],
         pictures=[
-            _chart(
+            epochs_picture(
                 records,
                 "Landmark loss",
                 {"training": "train/loss_landmarks", "validation": "val/landmark_mse"},
                 "mean squared error",
-                f"The squared error goes from {_change(records, 'train/loss_landmarks')} in training and "
-                f"from {_change(records, 'val/landmark_mse')} in validation.",
-                "Of coordinates from 0 to 1, on a logarithmic axis.",
+                f"The squared error goes from {change(records, 'train/loss_landmarks')} in training and "
+                f"from {change(records, 'val/landmark_mse')} in validation.",
+                "Of coordinates normalised to 0 … 1; logarithmic axis.",
                 log=True,
                 best_epoch=best["epoch"],
             ),
-            _chart(
+            epochs_picture(
                 records,
-                "Landmark error in eye distances",
+                "Normalised mean error",
                 {"NME": "val/nme_interocular"},
                 "validation NME",
-                f"The normalised mean error goes from {_change(records, 'val/nme_interocular')}.",
-                "Mean distance of a point from its target, divided by the distance between the eyes.",
+                f"The normalised mean error goes from {change(records, 'val/nme_interocular')}.",
+                "Mean distance between predicted and reference points, divided by the interocular distance.",
                 percent=True,
                 best_epoch=best["epoch"],
             ),
         ],
-        tables=[
-            DataTable(
-                title=f"Error of each point in epoch {best['epoch']}",
-                header=["point", "NME"],
-                rows=[[name.replace("_", " "), percent(best[f"val/nme_{name}"])] for name in points],
-            )
-        ],
+        tables=[point_errors_table(errors, f"Error of each landmark in epoch {best['epoch']}")],
     )
 
 
-def _balance(records: list[dict[str, Any]], config: TrainConfig) -> Section:
+def _balance(records: Records, config: TrainConfig) -> Section:
     def of_tasks(metric: str) -> dict[str, str]:
         return {task: f"train/{metric}_{task}" for task in ("expression", "landmarks")}
 
     weights, norms, log_vars = of_tasks("weight"), of_tasks("grad_norm"), of_tasks("log_var")
-    learned = log_vars["expression"] in records[0]
     pictures = [
-        _chart(
+        epochs_picture(
             records,
-            "Weight of each task",
+            "Task weights",
             weights,
-            "factor of the loss",
-            _by_task(records, weights, "The factor"),
-            "What each loss is multiplied by in the total.",
+            "weight of the loss",
+            _change_by_task(records, weights, "The weight"),
+            "Factor of each loss in the total loss.",
             log=all(record[name] > 0 for record in records for name in weights.values()),
         ),
-        _chart(
+        epochs_picture(
             records,
-            "Gradient of each task in the backbone",
+            "Task gradients in the backbone",
             norms,
-            "norm of the gradient",
-            _by_task(records, norms, "The norm"),
-            "Before weighting, mean over the steps looked at. A task that vanishes here teaches nothing.",
+            "gradient norm",
+            _change_by_task(records, norms, "The norm"),
+            "Before weighting, mean over the sampled steps. The backbone learns nothing from a task whose "
+            "gradient vanishes.",
             log=all(record[name] > 0 for record in records for name in norms.values()),
         ),
     ]
-    if learned:
+    if log_vars["expression"] in records[0]:
         pictures.append(
-            _chart(
+            epochs_picture(
                 records,
                 "Learned uncertainty of each task",
                 log_vars,
                 "log σ²",
-                _by_task(records, log_vars, "The log-variance"),
-                "The lower, the surer the network is of the task, and the more the task weighs.",
+                _change_by_task(records, log_vars, "The log-variance"),
+                "The lower the log-variance, the larger the weight of the task.",
             )
         )
+    changing = unsteady(records, config.weighting)
     return Section(
-        title="How the two tasks share the network",
+        title="Task balance",
         text=[
             f"Weighting: {config.weighting.kind}.",
-            *(finding.text for finding in diagnose(records, config.weighting)),
-            *([moving] if (moving := unsteady(records, config.weighting)) else []),
+            *(finding.text for finding in diagnose_multitask(records, config.weighting)),
+            *([changing] if changing else []),
         ],
         pictures=pictures,
     )
 
 
-def _chart(
-    records: list[dict[str, Any]],
-    title: str,
-    series: dict[str, str],
-    y_label: str,
-    alt: str,
-    caption: str = "",
-    **options: Any,
-) -> Picture:
-    figure = epochs_figure(records, series, y_label, **options)
-    return Picture(title, svg(figure), "image/svg+xml", f"{title} by epoch. {alt}", caption)
-
-
-def _change(records: list[dict[str, Any]], name: str) -> str:
-    return f"{significant(records[0][name])} to {significant(records[-1][name])}"
-
-
-def _by_task(records: list[dict[str, Any]], names: Mapping[str, str], what: str) -> str:
-    changes = " and ".join(f"from {_change(records, name)} for {task}" for task, name in names.items())
+def _change_by_task(records: Records, names: Mapping[str, str], what: str) -> str:
+    changes = " and ".join(f"from {change(records, name)} for {task}" for task, name in names.items())
     return f"{what} goes {changes}."

@@ -1,26 +1,36 @@
-"""How a training went, as figures and as lines for the terminal."""
+"""Results of a training: best epoch, summary, and table of the epochs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from faceml.metrics import ConfusionMatrix
+from faceml.page import DataTable
 from faceml.runs import CONFUSION
 
 VALIDATION_ACCURACY = "val/accuracy"
-"""By which the best epoch of a multitask training is known."""
+"""Metric that selects the best epoch of a multitask training."""
 WATCHED = (
     *("train/loss_expression", "train/loss_landmarks", "train/loss_identity"),
     *("val/accuracy", "val/landmark_mse", "verification/accuracy", "verification/equal_error_rate"),
 )
+MULTITASK_COLUMNS = {
+    "epoch": ("epoch", "d"),
+    "expr. loss": ("train/loss_expression", ".3f"),
+    "lmk. loss": ("train/loss_landmarks", ".5f"),
+    "accuracy": (VALIDATION_ACCURACY, ".1%"),
+    "macro-F1": ("val/macro_f1", ".3f"),
+    "lmk. MSE": ("val/landmark_mse", ".5f"),
+    "NME": ("val/nme_interocular", ".1%"),
+    "img/s": ("train/images_per_second", ".0f"),
+}
 
 
 def best_first(record: dict[str, Any], score: str = VALIDATION_ACCURACY) -> tuple[float, int]:
-    """Return what the best of several epochs is the maximum of: the score, then the later epoch.
+    """Return the sort key of epochs: the score, then the later epoch.
 
-    Never the total: with learned weights it may fall without any task getting better.
+    The total loss is no score: with learned weights it can fall without any task improving.
     """
     return record[score], record["epoch"]
 
@@ -31,48 +41,46 @@ def best_record(records: list[dict[str, Any]], score: str = VALIDATION_ACCURACY)
 
 
 def confusion_of(record: Mapping[str, Any]) -> ConfusionMatrix:
-    """Return the confusions that a record holds."""
+    """Return the confusion matrix of an epoch."""
     return ConfusionMatrix(np.array(record[CONFUSION], dtype=np.int64))
 
 
 def training_summary(
     records: list[dict[str, Any]], wall_s: float, score: str = VALIDATION_ACCURACY
 ) -> dict[str, Any]:
-    """Return what `summary.json` holds: the best epoch's record, and the last one's.
+    """Return the content of `summary.json`: the records of the best and of the last epoch.
 
     Args:
-        records: Of all epochs, at least one.
-        wall_s: Seconds of the whole run.
-        score: By which the best one is known.
+        records: Records of all epochs, at least one.
+        wall_s: Wall time of the run in seconds.
+        score: Metric that selects the best epoch.
     """
     best = best_record(records, score)
     return {"epochs": len(records), "best": best, "last": records[-1], "wall_s": round(wall_s, 2)}
 
 
 def watched_figures(metrics: dict[str, float]) -> str:
-    """Return the metrics that a person watches, those that are there, on one line."""
+    """Return the main metrics, those that are present, on one line."""
     return "  ".join(f"{name.rpartition('/')[2]} {metrics[name]:.4g}" for name in WATCHED if name in metrics)
 
 
-def epochs_table(records: list[dict[str, Any]]) -> Table:
-    """Return one row for each epoch: training losses, then validation metrics. The best one is bold."""
-    best = best_record(records)["epoch"]
-    table = Table(title="Losses in training, metrics in validation", title_justify="left")
-    columns = {
-        "epoch": ("epoch", "d"),
-        "expr. loss": ("train/loss_expression", ".3f"),
-        "lmk. loss": ("train/loss_landmarks", ".5f"),
-        "accuracy": ("val/accuracy", ".1%"),
-        "macro-F1": ("val/macro_f1", ".3f"),
-        "lmk. MSE": ("val/landmark_mse", ".5f"),
-        "NME": ("val/nme_interocular", ".1%"),
-        "img/s": ("train/images_per_second", ".0f"),
-    }
-    for title in columns:
-        table.add_column(title, justify="right")
-    for record in records:
-        cells = [
-            "–" if record[name] is None else format(record[name], form) for name, form in columns.values()
-        ]
-        table.add_row(*cells, style="bold" if record["epoch"] == best else "")
-    return table
+def epochs_table(
+    records: Sequence[dict[str, Any]],
+    columns: Mapping[str, tuple[str, str]] = MULTITASK_COLUMNS,
+    title: str = "Training losses and validation metrics by epoch",
+    score: str = VALIDATION_ACCURACY,
+) -> DataTable:
+    """Return one row for each epoch, the best one highlighted.
+
+    Args:
+        records: Records of the epochs.
+        columns: Metric and format of each column, by its header.
+        title: Title of the table.
+        score: Metric that selects the best epoch.
+    """
+    best = max(range(len(records)), key=lambda number: best_first(records[number], score))
+    rows = [
+        ["–" if record[name] is None else format(record[name], form) for name, form in columns.values()]
+        for record in records
+    ]
+    return DataTable(title, list(columns), rows, highlighted=frozenset({best}))

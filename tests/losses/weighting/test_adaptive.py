@@ -1,4 +1,4 @@
-"""Weightings that follow the losses, or chance, against the papers' formulas and a second implementation."""
+"""Adaptive and random weightings, compared with the papers' formulas and a second implementation."""
 
 import math
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def losses(expression: float, landmarks: float) -> dict[str, Tensor]:
 
 
 def copied(weighting: TaskWeighting, kind: str) -> TaskWeighting:
-    """As a resumed training has it."""
+    """Return a copy restored from its state dict, as in a resumed training."""
     other = build(kind)
     other.load_state_dict(weighting.state_dict())
     return other

@@ -1,4 +1,4 @@
-"""Weightings against closed forms: their totals, gradients and optima, all recomputed with `math`."""
+"""Uncertainty weightings: totals, gradients and optima, compared with closed forms."""
 
 import math
 from collections.abc import Callable

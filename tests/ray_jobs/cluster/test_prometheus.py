@@ -15,9 +15,8 @@ import pytest
 import ray
 
 from faceml.tables.landmark_table import read_table
+from tests.job import REPOSITORY
 from tests.observed import exported, worker_lines
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def test_extract__exports_the_counts_of_its_table_and_speaks_json_if_asked(

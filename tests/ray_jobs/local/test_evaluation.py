@@ -18,11 +18,11 @@ from faceml.config.loading import parse_config
 from faceml.config.model import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.errors import StoppedError
 from faceml.models.multitask import build_multitask_model
 from faceml.reporting.evaluation.estimated_yaw import LEAST_FACES
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
@@ -103,10 +103,10 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
     assert summary["calibration"]["overconfidence"] == pytest.approx(confidence.mean() - summary["accuracy"])
     assert np.array_equal(rows["has_landmarks"].to_numpy(), np.array(table["status"].to_pylist()) == "ok")
     for title in (
-        "What it is surest of and wrong about",
-        "Whether its probabilities mean what they say",
-        "Whether it matters that a face was found",
-        "Which expressions it keeps apart",
+        "Most confident misclassifications",
+        "Calibration of the probabilities",
+        "Accuracy with and without a detected face",
+        "Separation of the expressions",
     ):
         assert f">{title}</h2>" in report
     console = Console(record=True, width=120)
@@ -124,15 +124,15 @@ def test_run__leaves_a_model_card_with_hashes_and_shares(model: Path, faces: Pat
     assert hashlib.sha256(b"".join(digests)).hexdigest() in card
     found = np.array(table["status"].to_pylist()) == "ok"
     labels = np.array(table["folder"].to_pylist()).astype(int)
-    missed = card.partition("| expression | images | missed |")[2]
+    missed = card.partition("| expression | images | not detected |")[2]
     for label, name in enumerate(EXPRESSIONS):
         share = (~found[labels == label]).mean()
         assert f"| {name} | {(labels == label).sum()} | {100 * share:.1f}\N{NO-BREAK SPACE}% |" in missed
     turned = np.abs(table["yaw_deg"].drop_null().to_numpy()) < 15
     assert f"| 0 to 15° | {turned.sum()} |" in card
-    assert card.count("| darkest quarter | 8 |") == card.count("| most turned quarter | 8 |") == 1
+    assert card.count("| darkest quarter | 8 |") == card.count("| largest yaw quarter | 8 |") == 1
     assert found.sum() >= LEAST_FACES
-    assert f"fitted to MediaPipe's yaw of {found.sum()} faces" in " ".join(card.split())
+    assert f"fit to MediaPipe's yaw of {found.sum()} faces" in " ".join(card.split())
     for article in ("Article 5(1)(f)", "Article 50(3)", "Article 9", "`faceml forget PERSON"):
         assert article in card
 
@@ -149,7 +149,7 @@ def test_run__compared_with_itself_is_no_better(model: Path, faces: Path, tables
     assert compared["value"] == 0
     assert compared["low"] < 0 < compared["high"]
     assert "evaluation − again = +0.0 points" in (folder / "report.html").read_text()
-    assert "Which expressions it keeps apart" not in (Path(first.run.folder) / "report.html").read_text()
+    assert "Separation of the expressions" not in (Path(first.run.folder) / "report.html").read_text()
 
 
 def test_run__a_model_of_another_preprocessing_is_refused(model: Path, faces: Path, tables: Path) -> None:

@@ -21,18 +21,18 @@ from faceml.config.model import ModelConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.export import packages
+from faceml.errors import StoppedError
+from faceml.export import write
 from faceml.images.decoding import decode_image
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
-from faceml.storage.stopped import StoppedError
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs.local import export
 from tests.browser.page import faults_of
+from tests.job import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
 MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
 
@@ -74,7 +74,7 @@ def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Pa
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"Results: {folder}"
     assert "Checked on 12 batches of random images and 5 images" in done.stdout
-    assert "What int8 costs, on 40 images" in done.stdout
+    assert "Effect of int8 quantization on 40 images" in done.stdout
     assert "onnx_ir" not in done.stderr + done.stdout
     assert "pre-processing" not in done.stderr, "the quantiser has nothing to ask for"
     written = {"config.yaml", "model.onnx", "model.pt2", "model_int8.onnx", "report.html", "summary.json"}
@@ -98,7 +98,7 @@ def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Pa
         assert int8["accuracy"][told] == pytest.approx(accuracy(folder / name, noisy_faces, measured))
     assert faults_of(folder / "report.html") == []
     report = (folder / "report.html").read_text()
-    assert "What int8 costs, on 40 images" in report
+    assert "Effect of int8 quantization on 40 images" in report
     assert "model_int8.onnx" in report
 
 
@@ -142,7 +142,7 @@ def test_main__tells_a_mistake_on_one_line(overrides: list[str], told: str, mode
 def test_run__without_the_extra_exports_what_needs_none_and_says_what_the_rest_needs(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setattr(write, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^formats: onnx needs the package onnx: pip install"):
         export.run(config(model))
     result = export.run(config(model, formats=["exported_program"]))

@@ -1,4 +1,4 @@
-"""`faceml doctor` on this machine, and on what is wrong."""
+"""`faceml doctor` on this machine, and the faults that it reports."""
 
 import re
 import subprocess
@@ -23,22 +23,22 @@ def test_doctor__says_what_is_here_and_times_the_detector() -> None:
     assert "wrong" not in done.stdout
 
 
-def test_extraction__names_the_remedy_of_a_wrong_landmark_model(tmp_path: Path) -> None:
+def test_check_extraction__names_the_remedy_of_a_wrong_landmark_model(tmp_path: Path) -> None:
     file = tmp_path / "face_landmarker.task"
     file.write_bytes(b"another")
-    (check,) = machine_check.extraction(file, 0.1)
+    (check,) = machine_check.check_extraction(file, 0.1)
     assert check.is_wrong
     assert "Delete it or name the right file" in check.remedy
 
 
-def test_disks__complains_of_one_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_check, "LEAST_FREE_BYTES", 2**60)
-    checks = list(machine_check.disks())
+def test_check_disks__complains_of_one_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_check, "MIN_FREE_BYTES", 2**60)
+    checks = list(machine_check.check_disks())
     assert [check.name for check in checks] == ["disk, here", "disk, temporary files", "disk, cache"]
     assert all("make room" in check.remedy for check in checks)
 
 
-def test_versions__complains_of_two_opencvs_that_overwrite_each_other(
+def test_check_versions__complains_of_two_opencvs_that_overwrite_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A distribution of another version, as pip would leave it."""
@@ -46,6 +46,6 @@ def test_versions__complains_of_two_opencvs_that_overwrite_each_other(
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: opencv-python-headless\nVersion: 4.1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (check,) = (check for check in machine_check.versions() if check.is_wrong)
+    (check,) = (check for check in machine_check.check_versions() if check.is_wrong)
     assert "opencv-python-headless 4.1.0" in check.found
     assert check.remedy == "they overwrite each other: install them at one version"

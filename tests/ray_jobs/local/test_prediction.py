@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from faceml.images.decoding import RgbImage, decode_image, encode_jpeg
+from tests.job import REPOSITORY
 from tests.prediction.conftest import CORNERS, drawn, framing, photo, run_folder  # noqa: F401 - fixtures
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def _predict(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from faceml.config.config_error import ConfigError
 from faceml.config.tune import TuneConfig
+from faceml.errors import StoppedError, UnreachableError
 from faceml.reporting.search.board import TrialBoard
 from faceml.runs.trial_folder import Outcome, TrialFolder
 from faceml.storage import stores
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError, UnreachableError
 from ray_jobs.search.callbacks import Watch
 from ray_jobs.search.outage import StopAtOutage, raise_outage
 from ray_jobs.search.searcher import PlanSearcher

@@ -8,7 +8,7 @@ from faceml.config.config_error import ConfigError
 from ray_jobs.submission.request import Submission, check_settings, read_runtime_env
 
 ADDRESS = "http://127.0.0.1:8265"
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 @pytest.mark.parametrize(

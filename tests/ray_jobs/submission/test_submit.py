@@ -15,9 +15,9 @@ from ray.job_submission import JobStatus
 from faceml.runs.files import read_metrics, read_summary
 from faceml.tables.landmark_table import read_table
 from tests.head_node import HeadNode
+from tests.job import REPOSITORY
 from tests.ray_jobs.conftest import HEAD_TOKEN
 
-REPOSITORY = Path(__file__).parents[2]
 FACEML = Path(sys.executable).with_name("faceml")
 
 

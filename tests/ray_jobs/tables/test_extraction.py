@@ -109,12 +109,10 @@ def test_extract__changed_and_vanished_images_are_told_or_followed(
     vanished.unlink()
     extraction.run(_config(root, table))
     assert (
-        f"1 images changed since, kept as they were; output.on_change: re-extract follows: 0/{changed.name}"
-        in caplog.text
+        "1 images changed; their rows are kept (update them with output.on_change: re-extract): "
+        f"0/{changed.name}" in caplog.text
     )
-    assert (
-        f"1 images of the table are no longer there and kept in the table: 0/{vanished.name}" in caplog.text
-    )
+    assert f"1 images of the table no longer exist; their rows are kept: 0/{vanished.name}" in caplog.text
     assert read_table(table).to_pylist() == before
     extraction.run(_config(root, table, output={"on_change": "re-extract"}))
     extraction.run(_config(root, tmp_path / "fresh"))

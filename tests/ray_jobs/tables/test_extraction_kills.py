@@ -109,7 +109,7 @@ def test_extract__a_store_without_an_answer_ends_the_job_with_one_line(
     assert job.process.returncode == 1
     assert "Traceback" not in output
     last = output.splitlines()[-1]
-    assert last == f"{root.parent}: the store gives no answer. The same command goes on from here."
+    assert last == f"{root.parent}: the store gives no answer. The same command continues from here."
     again = start("extract", *settings_of(root.parent, tmp_path / "table"))
     assert "Results:" in again.finish()
     assert [row["status"] for row in rows(tmp_path / "table")] == ["ok"] * 3

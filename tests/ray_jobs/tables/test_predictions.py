@@ -19,8 +19,8 @@ from faceml.config.predict import PredictConfig
 from faceml.images.decoding import RgbImage, encode_jpeg
 from faceml.prediction.loading import load
 from faceml.runs.files import BEST_MODEL_FILE
-from ray_jobs.tables.predictions import prediction_job
-from ray_jobs.tables.work import find_work
+from ray_jobs.tables.predictions import build_prediction_job
+from ray_jobs.tables.table_job import compute_diff
 from tests.job import Job
 from tests.poison import write_poison
 from tests.prediction.conftest import drawn, framing, photo, run_folder  # noqa: F401 - fixtures
@@ -120,7 +120,7 @@ def test_predict__a_poisonous_image_costs_itself_alone(
     shutil.copytree(crowd / "01", root)
     for name in ("crash", "hang"):
         shutil.copy(root / "0.jpg", root / f"{name}.jpg")
-    poison = write_poison(tmp_path / "poison", "faceml.prediction.rows", "PredictionRows")
+    poison = write_poison(tmp_path / "poison", "faceml.prediction.extraction", "PredictionExtractor")
     settings = [*settings_of(root, run_folder, tmp_path / "table"), "workers.timeout_s=3"]
     job = start("predict", *settings, path=str(poison))
     output = job.finish()
@@ -141,18 +141,18 @@ def _config(root: Path, model: Path, table: Path, **faces: Any) -> PredictConfig
     )
 
 
-def test_find_work__refuses_a_table_of_another_model_or_of_other_settings(
+def test_compute_diff__refuses_a_table_of_another_model_or_of_other_settings(
     crowd: Path,
     run_folder: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    job = prediction_job(_config(crowd, run_folder, tmp_path / "table"))
+    job = build_prediction_job(_config(crowd, run_folder, tmp_path / "table"))
     (tmp_path / "table").mkdir()
     pq.write_table(pa.Table.from_pylist([], schema=job.schema), tmp_path / "table" / "part-0.parquet")
-    assert find_work(job).num_to_extract == 8 * COPIES + 3
+    assert compute_diff(job).num_to_extract == 8 * COPIES + 3
     with pytest.raises(ConfigError, match=r"output\.table: .*faces\.max_faces is 10 there and 1 here"):
-        find_work(
-            prediction_job(_config(crowd, run_folder, tmp_path / "table", kind="detected", max_faces=1))
+        compute_diff(
+            build_prediction_job(_config(crowd, run_folder, tmp_path / "table", kind="detected", max_faces=1))
         )
     other = tmp_path / "other"
     other.mkdir()
@@ -160,7 +160,7 @@ def test_find_work__refuses_a_table_of_another_model_or_of_other_settings(
     state["model_state_dict"]["backbone.conv1.weight"][0, 0, 0, 0] += 1
     torch.save(state, other / BEST_MODEL_FILE)
     with pytest.raises(ConfigError, match=r"output\.table: .*model\.sha256 is '"):
-        find_work(prediction_job(_config(crowd, other, tmp_path / "table")))
+        compute_diff(build_prediction_job(_config(crowd, other, tmp_path / "table")))
 
 
 def test_check_inputs__takes_a_run_folder_or_a_model_and_nothing_that_is_not_there(tmp_path: Path) -> None:

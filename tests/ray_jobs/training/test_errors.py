@@ -6,8 +6,8 @@ import ray.train
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 from faceml.config.config_error import ConfigError
-from faceml.storage.stopped import StoppedError
-from ray_jobs.training.errors import FinalErrors, OneReason
+from faceml.errors import StoppedError
+from ray_jobs.training.errors import FinalErrors, translate_training_errors
 
 
 def group_error(*errors: Exception) -> ray.train.WorkerGroupError:
@@ -38,8 +38,8 @@ def test_final_errors__others_are_left_to_ray_train() -> None:
         (group_error(OutOfMemoryError("a page\nof it"), RayActorError()), "Ray's workers died"),
     ],
 )
-def test_one_reason__is_one_line(error: Exception, said: str) -> None:
-    with pytest.raises(StoppedError, match=said) as raised, OneReason():
+def test_translate_training_errors__is_one_line(error: Exception, said: str) -> None:
+    with pytest.raises(StoppedError, match=said) as raised, translate_training_errors():
         raise error
     assert "\n" not in str(raised.value)
     assert raised.value.__suppress_context__
@@ -53,7 +53,7 @@ def test_one_reason__is_one_line(error: Exception, said: str) -> None:
         KeyError("a mistake"),
     ],
 )
-def test_one_reason__a_mistake_of_faceml_keeps_its_traceback(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, OneReason():
+def test_translate_training_errors__a_mistake_of_faceml_keeps_its_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, translate_training_errors():
         raise error
     assert raised.value is error

@@ -15,10 +15,10 @@ from faceml.config.loading import load_config
 from faceml.config.model import ModelConfig
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.train import TrainConfig
+from faceml.errors import StoppedError
 from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.storage.stopped import StoppedError
 from faceml.storage.tensors import read_tensors
 from ray_jobs.training import multitask, recognition
 from ray_jobs.training.resuming import load_interrupted_training

@@ -11,8 +11,8 @@ import pytest
 
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
+from faceml.errors import StoppedError
 from faceml.runs.files import BROKEN_STEPS_FOLDER, SUMMARY_FILE, read_metrics
-from faceml.storage.stopped import StoppedError
 from ray_jobs.training import multitask
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")

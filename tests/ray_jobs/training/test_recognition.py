@@ -16,7 +16,7 @@ from faceml.config.recognition import RecognitionConfig
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.models.recognition import FaceResNet
 from faceml.runs.files import read_metrics, read_summary
-from faceml.runs.working_copy import WorkingCopy
+from faceml.runs.run_folder import RunFolder
 from ray_jobs.training import recognition
 from tests.browser.page import faults_of
 
@@ -83,9 +83,9 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
         recognition.run(config)
     # Nor does a run go on with other people than it began with.
     began_with = json.loads((folder / "people.json").read_text(encoding="utf-8"))
-    recognition.refuse_other_people(began_with, WorkingCopy(folder))
+    recognition.refuse_other_people(began_with, RunFolder(folder))
     with pytest.raises(ConfigError, match=rf"but the run in {folder} began with 12, of whom 11"):
-        recognition.refuse_other_people(began_with[1:], WorkingCopy(folder))
+        recognition.refuse_other_people(began_with[1:], RunFolder(folder))
 
 
 def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tmp_path: Path) -> None:
@@ -97,6 +97,6 @@ def test_run__a_backbone_that_has_seen_other_colours_is_refused(people: Path, tm
     torch.save(other, tmp_path / "other.pt")
     plain = config.model_dump(mode="json")
     plain["model"]["weights"] = str(tmp_path / "other.pt")
-    with pytest.raises(ConfigError, match="color_order bgr where recognition has rgb"):
+    with pytest.raises(ConfigError, match="color_order bgr instead of rgb"):
         recognition.run(parse_config(RecognitionConfig, plain))
     assert not Path(config.run.folder).exists()

@@ -1,6 +1,7 @@
-"""Who may go on in a run folder, and with what."""
+"""Resuming an unfinished run, with the settings that may change."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import apply_overrides, dump_config, parse_config
 from faceml.config.train import TrainConfig
-from ray_jobs.training.resuming import MAY_CHANGE, enter_run_folder, load_interrupted_training
+from faceml.runs.run_folder import RunFolder
+from ray_jobs.training.resuming import MAY_CHANGE, load_interrupted_training
 
 CHANGES = {
     "data.train.table": "elsewhere",
@@ -48,10 +50,16 @@ def config(tmp_path: Path) -> TrainConfig:
     return parse_config(TrainConfig, raw)
 
 
+def begin(place: str | Path, config: TrainConfig, may_change: Sequence[str] = ()) -> Path:
+    with RunFolder(place) as run_folder:
+        run_folder.begin(dump_config(config), may_change)
+        return run_folder.path
+
+
 @pytest.fixture
 def folder(config: TrainConfig) -> Path:
     """An interrupted run."""
-    return enter_run_folder(config.run.folder, config).path
+    return begin(config.run.folder, config)
 
 
 def changed(config: TrainConfig, override: str) -> TrainConfig:
@@ -69,7 +77,7 @@ def test_load_interrupted_training__a_run_that_was_moved_goes_on_where_it_is(
     shutil.move(folder, tmp_path / "moved")
     loaded = load_interrupted_training(Path("moved"))
     assert loaded == changed(config, f"run.folder={tmp_path / 'moved'}")
-    enter_run_folder(loaded.run.folder, loaded, MAY_CHANGE)
+    begin(loaded.run.folder, loaded, MAY_CHANGE)
     assert (tmp_path / "moved" / "config.yaml").read_text() == dump_config(loaded)
 
 
@@ -85,7 +93,7 @@ def test_load_interrupted_training__takes_what_does_not_change_the_result(
     override = f"{key}={CHANGES[key]}"
     loaded = load_interrupted_training(folder, [override])
     assert loaded == changed(config, override) != config
-    enter_run_folder(folder, loaded, MAY_CHANGE)
+    begin(folder, loaded, MAY_CHANGE)
     assert load_interrupted_training(folder) == loaded, "and keeps it"
 
 
@@ -101,16 +109,16 @@ def test_load_interrupted_training__refuses_what_changes_the_result(override: st
 
 
 @pytest.mark.parametrize("override", REFUSED[:-1])
-def test_enter_run_folder__refuses_the_same_in_the_same_command_again(
+def test_begin__refuses_the_same_in_the_same_command_again(
     override: str, folder: Path, config: TrainConfig
 ) -> None:
     with pytest.raises(ConfigError, match=f"unfinished run with another {override.partition('=')[0]}"):
-        enter_run_folder(folder, changed(config, override), MAY_CHANGE)
+        begin(folder, changed(config, override), MAY_CHANGE)
 
 
-def test_enter_run_folder__without_leave_nothing_may_change(folder: Path, config: TrainConfig) -> None:
+def test_begin__without_permission_nothing_may_change(folder: Path, config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match=r"unfinished run with another scaling\.cpus_per_worker"):
-        enter_run_folder(folder, changed(config, "scaling.cpus_per_worker=2"))
+        begin(folder, changed(config, "scaling.cpus_per_worker=2"))
 
 
 def test_load_interrupted_training__an_input_that_is_gone_is_named(folder: Path, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import torch
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
+from faceml.errors import StoppedError
 from faceml.runs.files import read_metrics
-from faceml.storage.stopped import StoppedError
 from faceml.training.faces import build_faces
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord

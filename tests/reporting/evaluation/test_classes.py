@@ -1,4 +1,4 @@
-"""Tables and picture of how well each class is recognised."""
+"""Table, score line and figure of a confusion matrix."""
 
 import numpy as np
 from rich.console import Console
@@ -6,8 +6,6 @@ from rich.console import Console
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.page.chart import png
 from faceml.reporting.evaluation.classes import (
-    class_rows,
-    classes_data_table,
     classes_table,
     confusion_figure,
     scores_line,
@@ -17,9 +15,9 @@ NAMES = ("neutral", "happy", "fear", "contempt")
 CONFUSION = ConfusionMatrix(np.array([[40, 10, 0, 0], [5, 45, 0, 0], [1, 3, 0, 0], [0, 0, 0, 0]]))
 
 
-def test_class_rows__shares_with_their_intervals_and_dashes_where_nothing_is_known() -> None:
-    rows = class_rows(CONFUSION, NAMES)
-    assert rows[0][:2] == ["neutral", "50"]
+def test_classes_table__has_shares_with_intervals_and_dashes_for_undefined_ones() -> None:
+    rows = classes_table(CONFUSION, NAMES, "").rows
+    assert list(rows[0][:2]) == ["neutral", "50"]
     assert rows[0][2].replace("\N{NO-BREAK SPACE}", " ") == "80.0 %"
     # Wilson, 40 of 50
     assert rows[0][3].replace("\N{NO-BREAK SPACE}", " ") == "67.0–88.8 %"
@@ -28,17 +26,17 @@ def test_class_rows__shares_with_their_intervals_and_dashes_where_nothing_is_kno
     assert rows[0][5].replace("\N{NO-BREAK SPACE}", " ") == "74.3–93.9 %"
     assert rows[0][6] == "0.833"
     assert rows[2][2].startswith("0.0")
-    assert rows[2][4:] == ["–", "–", "0.000"]
-    assert rows[3][1:] == ["0", "–", "–", "–", "–", "–"]
+    assert list(rows[2][4:]) == ["–", "–", "0.000"]
+    assert list(rows[3][1:]) == ["0", "–", "–", "–", "–", "–"]
 
 
-def test_classes_table__has_a_row_for_each_class_on_terminal_and_page() -> None:
+def test_classes_table__has_a_row_for_each_class_on_the_terminal() -> None:
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(classes_table(CONFUSION, NAMES, "Each expression"))
     text = console.export_text()
     assert "Each expression" in text
     assert all(name in text for name in NAMES)
-    assert [row[0] for row in classes_data_table(CONFUSION, NAMES, "Each").rows] == list(NAMES)
+    assert [row[0] for row in classes_table(CONFUSION, NAMES, "Each").rows] == list(NAMES)
 
 
 def test_scores_line__accuracy_and_macro_f1_with_intervals() -> None:

@@ -1,10 +1,10 @@
-"""Embeddings in the plane."""
+"""Two-dimensional maps of embeddings."""
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from faceml.page.chart import svg
-from faceml.reporting.evaluation.embedding_map import embedding_figure, neighbour_map, principal_components
+from faceml.reporting.evaluation.embedding_map import embedding_figure, principal_components, tsne_map
 from faceml.training.predictions import Embeddings
 
 
@@ -24,10 +24,10 @@ def test_principal_components__are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(shares, theirs.explained_variance_ratio_, atol=1e-9)
 
 
-def test_neighbour_map__keeps_neighbours_together_and_depends_on_its_seed_alone() -> None:
+def test_tsne_map__keeps_neighbours_together_and_depends_on_its_seed_alone() -> None:
     embeddings = groups(np.random.default_rng(1))
-    placed = neighbour_map(embeddings.vectors, 0)
-    assert np.array_equal(placed, neighbour_map(embeddings.vectors, 0))
+    placed = tsne_map(embeddings.vectors, 0)
+    assert np.array_equal(placed, tsne_map(embeddings.vectors, 0))
     distances = np.linalg.norm(placed[:, None] - placed, axis=2) + np.diag(np.full(60, np.inf))
     assert (embeddings.labels[distances.argmin(axis=1)] == embeddings.labels).all()
 

@@ -1,4 +1,4 @@
-"""The yaw of a rigid face follows from where its nose and eyes are seen."""
+"""Estimation of the yaw of a rigid face from the positions of nose and eyes."""
 
 import numpy as np
 import pytest
@@ -34,21 +34,21 @@ def test_estimate_yaw__of_faces_whose_yaw_is_not_known(rng: np.random.Generator)
     assert np.abs(found.yaw_deg - yaw)[missed].mean() < 4
 
 
-def test_estimate_yaw__that_has_nothing_to_do_with_the_points_says_so(rng: np.random.Generator) -> None:
+def test_estimate_yaw__unrelated_to_the_points_has_no_correlation(rng: np.random.Generator) -> None:
     points = _seen(rng.uniform(-35, 35, 300), np.zeros(300))
     found = estimate_yaw(points, LANDMARK_SETS[5], rng.uniform(-35, 35, 300))
     assert found is not None
     assert found.correlation < 0.2
 
 
-def test_estimate_yaw__by_points_that_never_move_is_worth_nothing(rng: np.random.Generator) -> None:
+def test_estimate_yaw__by_constant_points_has_correlation_0(rng: np.random.Generator) -> None:
     still = np.broadcast_to(_seen(np.zeros(1), np.zeros(1)), (50, 5, 2))
     found = estimate_yaw(still, LANDMARK_SETS[5], rng.uniform(-35, 35, 50))
     assert found is not None
     assert found.correlation == 0.0
 
 
-def test_estimate_yaw__needs_faces_to_go_by() -> None:
+def test_estimate_yaw__needs_enough_faces() -> None:
     known = np.full(100, np.nan)
     known[: LEAST_FACES - 1] = 0.0
     assert estimate_yaw(_seen(np.zeros(100), np.zeros(100)), LANDMARK_SETS[5], known) is None

@@ -10,13 +10,11 @@ from PIL import Image
 from faceml.config.config_error import ConfigError
 from faceml.images.decoding import encode_jpeg
 from faceml.landmarks.draw import point_colors
-from faceml.page.contact_sheet import GAP_PX, tile_origin
 from faceml.reporting.extraction.landmark_sheet import (
     BLANK_RGB,
     MISSED_RGB,
     chosen_tiles,
     folder_name,
-    landmark_sheet,
     landmark_tiles,
 )
 from faceml.tables.landmark_table import read_table, write_shard
@@ -82,13 +80,7 @@ def test_landmark_tiles__table_without_copies_needs_a_folder(extraction_run: Pat
         landmark_tiles(extraction_run.parent / "table", None, 4, 5, tile_px=32)
 
 
-def test_landmark_sheet__geometry(extraction_run: Path) -> None:
-    root = extraction_run.parent
-    sheet = landmark_sheet(root / "table", root / "images", 7, 5, columns=3, tile_px=32)
-    assert sheet.shape == (tile_origin(9, 3, 32)[1], 3 * (32 + GAP_PX) + GAP_PX, 3)
-
-
-def test_landmark_tiles__what_crashed_the_detector_is_not_decoded_again(tmp_path: Path) -> None:
+def test_landmark_tiles__images_that_crashed_the_detector_are_not_decoded(tmp_path: Path) -> None:
     rows = [
         {"image_id": f"{status}.png", "folder": "", "status": status} for status in ("crashed", "no_face")
     ]
@@ -100,7 +92,7 @@ def test_landmark_tiles__what_crashed_the_detector_is_not_decoded_again(tmp_path
     assert (tuple(crashed.image[20, 20]), tuple(missed.image[20, 20])) == (BLANK_RGB, GRAY_RGB)
 
 
-def test_chosen_tiles__on_a_copy_of_the_face_points_are_where_they_are_on_the_whole_image(
+def test_chosen_tiles__maps_landmarks_of_the_whole_image_to_a_copy_of_the_face(
     extraction_run: Path, tmp_path: Path
 ) -> None:
     rows = read_table(extraction_run.parent / "table").slice(0, 1).to_pylist()

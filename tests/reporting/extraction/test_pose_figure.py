@@ -1,4 +1,4 @@
-"""The histograms of head pose hold the counts they were given."""
+"""Histograms of head pose."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_pose_figure__bars_are_shares_of_the_faces() -> None:
 
 
 @pytest.mark.parametrize(("low", "limit"), [(0, 45), (-60, 60), (85, 90)])
-def test_pose_figure__reaches_as_far_as_the_faces_do(low: int, limit: float) -> None:
+def test_pose_figure__axis_covers_all_faces(low: int, limit: float) -> None:
     figure = pose_figure((spread("yaw", {low: 1}),))
     assert np.allclose(figure.axes[0].get_xlim(), (-limit, limit))
     assert svg(figure) == svg(pose_figure((spread("yaw", {low: 1}),)))

@@ -16,9 +16,9 @@ from faceml.images.decoding import encode_jpeg
 from faceml.page.contact_sheet import tile_origin
 from faceml.page.html import Picture, Report, Section, render_report
 from faceml.quality.findings import assess_quality
+from faceml.reporting.extraction.landmark_sheet import COLUMNS, TILE_PX
 from faceml.reporting.extraction.quality import quality_sections
 from faceml.reporting.extraction.report import extraction_chapter
-from faceml.reporting.extraction.sheet_pictures import COLUMNS, TILE_PX
 from faceml.runs.files import QUALITY_FILE
 from faceml.storage.atomic import write_text
 from faceml.tables.landmark_table import read_table, write_shard
@@ -77,13 +77,11 @@ def test_quality_sections__pairs_stand_side_by_side(make_split: MakeSplit, copie
     train = make_split("train", {"1/r.jpg": (RED, 0), "2/g.jpg": (GREEN, 2**63 | 7)}, copies=copies)
     val = make_split("val", {"3/g.jpg": (GREEN, 2**63 | 3), "1/s.jpg": (RED, 0)})
     quality = assess_quality(val, [str(train)], 2, 0)
-    found = section(
-        quality_sections(quality, str(val), str(val.parents[1] / "val")), "Images that come twice"
-    )
+    found = section(quality_sections(quality, str(val), str(val.parents[1] / "val")), "Duplicate images")
     assert len(found.pictures) == 1
     assert colors(found.pictures[0], 4) == [RED, RED, GREEN, GREEN]
     assert "1: happy, 1: train, happy, 2: surprise, 2: train, sad" in found.pictures[0].alt
-    assert "2 of 2 images have a near-duplicate in train; 2 are there as the very same file" in found.text[0]
+    assert "2 of 2 images have a near-duplicate in train; 2 are identical files" in found.text[0]
     assert [table.title for table in found.tables][1:] == ["Near-duplicates in train"]
 
 
@@ -93,22 +91,22 @@ def test_quality_sections__pairs_without_both_images_are_not_drawn(make_split: M
     quality = assess_quality(val, [str(train)], 2, 0)
     root = val.parents[1] / "val"
     (root.parent / "train" / "1" / "r.jpg").unlink()
-    picture = section(quality_sections(quality, str(val), str(root)), "Images that come twice").pictures[0]
+    picture = section(quality_sections(quality, str(val), str(root)), "Duplicate images").pictures[0]
     assert colors(picture, 2) == [GREEN, GREEN]
     assert picture.alt.startswith("2 images")
     (train.parent / "train_run" / "config.yaml").unlink()
-    assert not section(quality_sections(quality, str(val), str(root)), "Images that come twice").pictures
+    assert not section(quality_sections(quality, str(val), str(root)), "Duplicate images").pictures
 
 
 def test_quality_sections__one_picture_for_each_file_with_several_labels(make_split: MakeSplit) -> None:
     table = make_split("train", {"1/r.jpg": (RED, 1), "2/s.jpg": (RED, 1), "3/b.jpg": (BLUE, 9)})
     quality = assess_quality(table, [], 2, 0)
     found = section(
-        quality_sections(quality, str(table), str(table.parents[1] / "train")), "Images that come twice"
+        quality_sections(quality, str(table), str(table.parents[1] / "train")), "Duplicate images"
     )
     assert [picture.alt.partition(": ")[2] for picture in found.pictures] == ["happy, sad"]
     assert colors(found.pictures[0], 1) == [RED]
-    assert found.text[-1].endswith("several labels: 1.")
+    assert found.text[-1].endswith("different labels: 1.")
 
 
 def test_quality_sections__landmarks_are_drawn_though_the_image_is_gone(make_split: MakeSplit) -> None:
@@ -116,8 +114,8 @@ def test_quality_sections__landmarks_are_drawn_though_the_image_is_gone(make_spl
     quality = assess_quality(table, [], 2, 26)
     found = section(quality_sections(quality, str(table), "/nowhere"), "Least plausible landmarks")
     assert [picture.title for picture in found.pictures] == [
-        "The 26 least plausible, sheet 1 of 2",
-        "The 26 least plausible, sheet 2 of 2",
+        "26 least plausible faces, sheet 1 of 2",
+        "26 least plausible faces, sheet 2 of 2",
     ]
     assert len(found.tables[0].rows) == 26
 
@@ -134,8 +132,8 @@ def test_extraction_chapter__reads_the_quality_of_its_run_folder(extraction_run:
     assert read == given
     assert [part.title for part in given.sections] == [
         *without,
-        "Which way the faces look",
-        "Images that come twice",
+        "Head pose",
+        "Duplicate images",
         "Least plausible landmarks",
     ]
     page = render_report(Report("Faces", "An answer.", [given]))

@@ -1,4 +1,4 @@
-"""A training that fails is told why; one that gets on is left in peace."""
+"""Findings of recognition trainings: at chance, and none above chance."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from faceml.config.loading import parse_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
-from faceml.reporting.training.diagnosis import Doctor, Finding
+from faceml.reporting.training.diagnosis import Finding, TrainingDiagnosis
 
 PEOPLE = 10_575
 
@@ -18,7 +18,7 @@ def config(**data: Any) -> RecognitionConfig:
 
 
 def record(epoch: int = 2, **changes: float) -> dict[str, Any]:
-    """Of an epoch of a training that gets on."""
+    """Return the record of an epoch above chance."""
     return {
         "epoch": epoch,
         "train/grad_norm": 4.0,
@@ -45,29 +45,32 @@ def diagnose(*records: dict[str, Any], **data: Any) -> list[Finding]:
     return diagnose_recognition(records, config(**data), PEOPLE)
 
 
-def test_diagnose_recognition__the_failure_of_naive_batches_is_told_with_its_numbers() -> None:
+def test_diagnose_recognition__explains_the_failure_of_naive_batches_with_numbers() -> None:
     first = record(1, **FAILING | {"train__grad_norm": 40.0})
-    assert diagnose(first, sampling="naive") == [], "one epoch says nothing yet"
+    assert diagnose(first, sampling="naive") == [], "one epoch is too early"
     found = diagnose(first, record(2, **FAILING), sampling="naive")
     assert [finding.key for finding in found] == [
         "at chance", "verification at chance", "little apart", "fading", "seen once",
     ]  # fmt: skip
     chance, coin, apart, fading, once = (finding.text for finding in found)
-    assert "In epoch 2 0.01" in chance
-    assert "guessing among 10,575 people gets 0.01" in chance
+    assert "in epoch 2 0.01" in chance
+    assert "chance level for 10,575 people is 0.01" in chance
     assert "51.0" in coin
-    assert "vary by 2.88, and the own person's stands out by 0.64" in apart
+    assert (
+        "standard deviation of 2.88, and that of its own person is larger than their mean by only 0.64"
+        in apart
+    )
     assert "fell from 40 in epoch 1 to 4 in epoch 2" in fading
-    assert "each of its people 1.0 times" in once
+    assert "1.0 images of each of its people" in once
     assert "data.sampling: pk" in once
 
 
 @pytest.mark.parametrize("changes", [{}, {"train__images_per_person": 1.0}, {"train__grad_norm": 0.1}])
-def test_diagnose_recognition__a_training_that_gets_on_is_left_in_peace(changes: dict[str, float]) -> None:
+def test_diagnose_recognition__no_findings_above_chance(changes: dict[str, float]) -> None:
     assert diagnose(record(1), record(2, **changes)) == []
 
 
-def test_diagnose_recognition__overfitting_is_seen_on_people_who_are_not_trained_on() -> None:
+def test_diagnose_recognition__detects_overfitting_on_unseen_people() -> None:
     (coin,) = diagnose(record(1), record(2, verification__accuracy=0.5))
     assert coin.key == "verification at chance"
 
@@ -77,12 +80,12 @@ def test_diagnose_recognition__pk_with_one_image_has_another_remedy() -> None:
     assert "Raise data.images_per_person, which is 1" in once.text
 
 
-def test_diagnose_recognition__an_epoch_without_a_look_at_finite_figures_is_no_error() -> None:
+def test_diagnose_recognition__accepts_an_epoch_without_finite_values() -> None:
     blind = record(2, **FAILING) | {"train/cosine_own": None, "train/cosine_deviation": None}
     assert "little apart" not in [finding.key for finding in diagnose(record(1), blind)]
 
 
-def test_doctor__says_each_of_them_once() -> None:
-    doctor = Doctor(lambda records: diagnose_recognition(records, config(), PEOPLE))
-    assert len(doctor.news([record(1, **FAILING), record(2, **FAILING)])) == 4
-    assert doctor.news([record(1, **FAILING), record(2, **FAILING), record(3, **FAILING)]) == []
+def test_new_findings__reports_each_kind_once() -> None:
+    diagnosis = TrainingDiagnosis(lambda records: diagnose_recognition(records, config(), PEOPLE))
+    assert len(diagnosis.new_findings([record(1, **FAILING), record(2, **FAILING)])) == 4
+    assert diagnosis.new_findings([record(1, **FAILING), record(2, **FAILING), record(3, **FAILING)]) == []

@@ -1,4 +1,4 @@
-"""Each finding is made where it holds, not where it does not, and said once."""
+"""Findings of multitask trainings: their conditions, texts, and report only once."""
 
 import math
 from functools import partial
@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from faceml.config.weighting import WeightingConfig
-from faceml.reporting.training.diagnosis import Doctor, diagnose, unsteady
+from faceml.reporting.training.diagnosis import TrainingDiagnosis, diagnose_multitask, unsteady
 
 
 def weighting(kind: str, **settings: float) -> WeightingConfig:
@@ -17,7 +17,7 @@ def weighting(kind: str, **settings: float) -> WeightingConfig:
 
 
 def record(epoch: int = 1, s: tuple[float, float] = (0.0, 0.0), **changes: float | None) -> dict[str, Any]:
-    """Of an epoch in which nothing is remarkable."""
+    """Return the record of an epoch without findings."""
     return {
         "epoch": epoch,
         "train/loss": 1.0,
@@ -33,62 +33,62 @@ def record(epoch: int = 1, s: tuple[float, float] = (0.0, 0.0), **changes: float
 
 
 def keys(*records: dict[str, Any], kind: str = "uncertainty", **settings: float) -> list[str]:
-    return [finding.key for finding in diagnose(records, weighting(kind, **settings))]
+    return [finding.key for finding in diagnose_multitask(records, weighting(kind, **settings))]
 
 
 @pytest.mark.parametrize(("ratio", "found"), [(19.0, []), (21.0, ["expression dominates"])])
-def test_diagnose__a_task_dominates_beyond_20_to_1_of_weighted_gradients(
+def test_diagnose_multitask__a_task_dominates_beyond_20_to_1_of_weighted_gradients(
     ratio: float, found: list[str]
 ) -> None:
     weighted = record(weight_expression=0.5, grad_norm_expression=2 * ratio, grad_norm_landmarks=1.0)
     assert keys(weighted) == found
-    # The weight makes up for a small gradient.
+    # The weight compensates for a small gradient.
     assert keys(record(weight_landmarks=ratio, grad_norm_landmarks=1 / ratio)) == []
 
 
-def test_diagnose__names_both_tasks_the_ratio_and_a_remedy_that_this_weighting_has() -> None:
+def test_diagnose_multitask__names_both_tasks_the_ratio_and_a_remedy_for_the_weighting() -> None:
     ill = record(3, grad_norm_expression=0.01)
-    (of_fixed,) = diagnose([ill], weighting("fixed"))
+    (of_fixed,) = diagnose_multitask([ill], weighting("fixed"))
     assert of_fixed.text == (
-        "In epoch 3 the landmarks task pulls the backbone 100 times as hard as the expression task (weighted "
-        "gradients 1 and 0.01): it learns little from expression. Raise weighting.lambda_expression, or "
-        "let the weights be learned with weighting.kind: uncertainty."
+        "In epoch 3 the weighted gradient of the landmarks task in the backbone is 100 times that of the "
+        "expression task (norms 1 and 0.01): the backbone learns little from expression. Raise "
+        "weighting.lambda_expression, or learn the weights with weighting.kind: uncertainty."
     )
-    (of_learned,) = diagnose([ill], weighting("uncertainty"))
+    (of_learned,) = diagnose_multitask([ill], weighting("uncertainty"))
     assert "weighting.learning_rate" in of_learned.text
-    (of_random,) = diagnose([ill], weighting("rlw"))
+    (of_random,) = diagnose_multitask([ill], weighting("rlw"))
     assert "weighting.kind: uncertainty" in of_random.text
 
 
-def test_diagnose__a_task_without_any_gradient_is_dominated() -> None:
+def test_diagnose_multitask__a_task_without_any_gradient_is_dominated() -> None:
     assert keys(record(grad_norm_landmarks=0.0)) == ["expression dominates"]
     assert keys(record(grad_norm_landmarks=None)) == ["expression dominates"]
 
 
 @pytest.mark.parametrize(("cosine", "found"), [(-0.3, ["opposed"]), (-0.05, []), (None, [])])
-def test_diagnose__tasks_that_pull_apart(cosine: float | None, found: list[str]) -> None:
+def test_diagnose_multitask__conflicting_gradients(cosine: float | None, found: list[str]) -> None:
     assert keys(record(grad_cosine=cosine)) == found
 
 
-def test_diagnose__s_at_its_limit() -> None:
+def test_diagnose_multitask__s_at_its_limit() -> None:
     assert keys(record(s=(0.0, -2.0)), max_abs_log_var=2.0) == ["clamp landmarks"]
     assert keys(record(s=(2.0, 1.9)), max_abs_log_var=2.0) == ["clamp expression"]
     assert keys(record(s=(0.0, -2.0)), max_abs_log_var=2.0, kind="uncertainty_kendall") == ["clamp landmarks"]
 
 
-def test_diagnose__a_negative_total_is_explained_where_it_is_expected() -> None:
+def test_diagnose_multitask__a_negative_total_is_explained_where_it_is_expected() -> None:
     epochs = [record(1), record(2, loss=-0.5, s=(0.0, -1.0)), record(3, loss=-0.7, s=(0.0, -1.5))]
-    found = {f.key: f.text for f in diagnose(epochs, weighting("uncertainty"))}
+    found = {f.key: f.text for f in diagnose_multitask(epochs, weighting("uncertainty"))}
     assert "since epoch 2" in found["negative total"]
-    assert "as it should be" in found["negative total"]
+    assert "is expected" in found["negative total"]
     assert "negative total" not in keys(*epochs, kind="dwa")
 
 
-def test_diagnose__says_from_when_on_weights_are_steady() -> None:
+def test_diagnose_multitask__names_the_epoch_from_which_weights_are_steady() -> None:
     moving = [record(epoch, s=(0.0, -0.5 * epoch)) for epoch in (1, 2, 3)]
     assert "steady" not in keys(*moving)
     steady = [*moving, record(4, s=(0.0, -1.52)), record(5, s=(0.01, -1.53))]
-    found = {f.key: f.text for f in diagnose(steady, weighting("uncertainty"))}
+    found = {f.key: f.text for f in diagnose_multitask(steady, weighting("uncertainty"))}
     assert "since epoch 3" in found["steady"]
     assert "steady" not in keys(*steady, kind="fixed")
     assert "steady" not in keys(*steady, record(6, s=(0.01, -1.9)))
@@ -103,11 +103,11 @@ def test_unsteady__if_weights_still_moved_in_the_last_epoch() -> None:
     assert unsteady(epochs, weighting("rlw")) is None
 
 
-def test_doctor__says_each_thing_once() -> None:
-    doctor = Doctor(partial(diagnose, weighting=weighting("fixed")))
+def test_new_findings__reports_each_kind_once() -> None:
+    diagnosis = TrainingDiagnosis(partial(diagnose_multitask, weighting=weighting("fixed")))
     epochs = [record(1, grad_norm_expression=100.0)]
-    assert len(doctor.news(epochs)) == 1
+    assert len(diagnosis.new_findings(epochs)) == 1
     epochs.append(record(2, grad_norm_expression=120.0))
-    assert doctor.news(epochs) == []
+    assert diagnosis.new_findings(epochs) == []
     epochs.append(record(3, grad_norm_expression=0.01))
-    assert len(doctor.news(epochs)) == 1
+    assert len(diagnosis.new_findings(epochs)) == 1

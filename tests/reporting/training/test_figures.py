@@ -1,4 +1,4 @@
-"""Charts hold the figures they were given."""
+"""Data and style of charts."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def points(line: Line2D) -> list[list[float]]:
     return [[float(x), float(y)] for x, y in np.column_stack([line.get_xdata(), line.get_ydata()])]
 
 
-def test_detection_rate_figure__bars_are_rates_and_whiskers_are_wilsons() -> None:
+def test_detection_rate_figure__bars_are_rates_and_whiskers_wilson_intervals() -> None:
     axes = detection_rate_figure(SUMMARY, warn_below=0.8).axes[0]
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert [bar.get_width() for bar in bars] == [0.9, 0.75]

@@ -1,0 +1,132 @@
+"""Options of the detector and of an extraction, sent to the processes that extract.
+
+Heavy libraries are imported only where a detector is opened.
+"""
+
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceml.config import DetectedFaces, EmbedConfig, ExtractConfig, LandmarkerConfig, WholeFaces
+from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
+from faceml.landmarks.training_copy import EmbedOptions
+from faceml.tables import RowExtractor
+
+if TYPE_CHECKING:
+    from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """Options of the landmark detector.
+
+    Attributes:
+        model_path: A `face_landmarker.task`; None searches for it in the process that opens the detector.
+        max_faces: Most faces detected in an image.
+        min_detection_confidence: Score from 0 to 1 below which a face is not reported.
+        zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
+            Only predictions use more than 1.
+    """
+
+    model_path: Path | None = None
+    max_faces: int = 1
+    min_detection_confidence: float = 0.5
+    zoom_levels: int = 1
+
+    def create_detector(self) -> "MediaPipeDetector":
+        """Create a detector that sees whole images; it is not open yet.
+
+        Raises:
+            ConfigError: The landmark model is missing or is another file.
+        """
+        from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+
+        bundle = find_model_bundle(self.model_path)
+        return MediaPipeDetector(bundle, self.max_faces, self.min_detection_confidence)
+
+
+@dataclass(frozen=True)
+class ExtractorSettings:
+    """Settings of one extraction process.
+
+    Attributes:
+        root: Folder of the images, a path or URI.
+        detector: Options of the detector.
+        follow_links: Whether symbolic links may lead out of the folder.
+        max_bytes: Largest file that is read.
+        max_pixels: Largest image that is decoded, as declared in its header.
+        reduce: Decode large JPEGs at a fraction of their size while the face keeps enough pixels.
+        store_mesh: Add the column `mesh`.
+        embed: Encoding of the column `image_jpeg`; None leaves it out.
+        timeout_s: Longest time from an image's bytes to its row.
+    """
+
+    root: str
+    detector: DetectorOptions = DetectorOptions()
+    follow_links: bool = False
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 64 * 10**6
+    reduce: bool = True
+    store_mesh: bool = False
+    embed: EmbedOptions | None = None
+    timeout_s: float = 30.0
+
+    @contextmanager
+    def open(self) -> Iterator[RowExtractor]:
+        """Open the detector."""
+        from faceml.images import DecodeLimits
+        from faceml.landmarks.extractor import LandmarkExtractor
+
+        with self.detector.create_detector() as detector:
+            yield LandmarkExtractor(
+                detector,
+                DecodeLimits(self.max_bytes, self.max_pixels),
+                reduce=self.reduce,
+                store_mesh=self.store_mesh,
+                embed=self.embed,
+            )
+
+
+def build_detector_options(config: LandmarkerConfig | DetectedFaces) -> DetectorOptions:
+    """Build the detector's options from the section of an extraction or of a prediction."""
+    return DetectorOptions(
+        model_path=config.model_path,
+        max_faces=config.max_faces,
+        min_detection_confidence=config.min_detection_confidence,
+        zoom_levels=config.zoom_levels if isinstance(config, DetectedFaces) else 1,
+    )
+
+
+def build_face_detection(config: DetectedFaces | WholeFaces) -> DetectorOptions | None:
+    """Build the detector's options for a prediction, None if it uses whole images as faces."""
+    return build_detector_options(config) if isinstance(config, DetectedFaces) else None
+
+
+def build_extractor_settings(config: ExtractConfig) -> ExtractorSettings:
+    """Build the settings of an extraction's processes."""
+    data, landmarker, output = config.data, config.landmarker, config.output
+    return ExtractorSettings(
+        root=data.root,
+        detector=build_detector_options(landmarker),
+        follow_links=data.follow_links,
+        max_bytes=data.max_bytes,
+        max_pixels=data.max_pixels,
+        reduce=landmarker.decode == "reduced",
+        store_mesh=output.store_mesh,
+        embed=_build_embed_options(output.embed) if output.embed else None,
+        timeout_s=landmarker.timeout_s,
+    )
+
+
+def _build_embed_options(config: EmbedConfig) -> EmbedOptions:
+    margin = config.crop.margin if config.crop else None
+    return EmbedOptions(config.size, config.quality, margin, config.align)
+
+
+def detector_metadata() -> dict[str, str]:
+    """Return name, version and model of the detector for a table's metadata."""
+    version = importlib.metadata.version("mediapipe")
+    return {"name": "mediapipe", "version": version, "model_sha256": BUNDLE_SHA256}

@@ -1,0 +1,126 @@
+"""Child process that runs a row extractor: `python -m faceml.tables.extraction_server FD`.
+
+Its parent is `faceml.tables.extractor_process`, which restarts it after a crash of native code.
+"""
+
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+import cv2
+
+from faceml.errors import flatten_message, translate_errors
+from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageFolder, StoredFile
+from faceml.tables.row_extractor import (
+    ExtractedRows,
+    ExtractionFailure,
+    ExtractionRequest,
+    RowExtractor,
+    RowExtractorSettings,
+)
+
+REMOTE_READERS = 8
+"""Concurrent reads from an object store; at 50 ms each they keep up with a detector that takes 10 ms."""
+
+
+def main(descriptor: int) -> None:
+    """Extract rows for the parent process until it closes the connection."""
+    cv2.setNumThreads(1)  # one such process runs on each core
+    with Connection(descriptor) as parent, suppress(EOFError):
+        settings: RowExtractorSettings = parent.recv()
+        with ExitStack() as stack:
+            with _report_errors(parent, REPORTABLE_ERRORS):
+                extractor = stack.enter_context(settings.open())
+            parent.send("ready")
+            with _report_errors(parent, REPORTABLE_ERRORS, f"{settings.root}: "):
+                root = StorageFolder(settings.root)
+                while True:
+                    _extract(extractor, root, parent.recv(), settings, parent)
+
+
+def _extract(
+    extractor: RowExtractor,
+    root: StorageFolder,
+    request: ExtractionRequest,
+    settings: RowExtractorSettings,
+    parent: Connection,
+) -> None:
+    decode_s, detect_s, detections = extractor.decode_s, extractor.detect_s, list[Any]()
+    for number, (file, data) in enumerate(_read_files(root, request.files, settings), start=1):
+        with _Alarm(settings.timeout_s):
+            detections.append(extractor.detect(file, data))
+        if len(detections) == request.rows_per_message or number == len(request.files):
+            # An error here does not depend on the images, and would occur again with others.
+            with _report_errors(parent, (Exception,)), _Alarm(settings.timeout_s * len(detections)):
+                rows = extractor.compute_rows(detections)
+            parent.send(ExtractedRows(rows, extractor.decode_s - decode_s, extractor.detect_s - detect_s))
+            decode_s, detect_s, detections = extractor.decode_s, extractor.detect_s, []
+
+
+class _Alarm:
+    """End the process when a block takes too long.
+
+    The signal has no handler, so that it ends the process even while native code holds the interpreter lock.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _read_files(
+    root: StorageFolder, files: Sequence[StoredFile], settings: RowExtractorSettings
+) -> Iterator[tuple[StoredFile, bytes | ReadFailure]]:
+    """Yield each file with its bytes; several files of an object store are read in advance."""
+    max_bytes, links = settings.max_bytes, settings.follow_links
+    if root.is_local:
+        for file in files:
+            yield file, root.read(file.path, max_bytes, links)
+        return
+    with ThreadPoolExecutor(REMOTE_READERS) as readers:
+        ahead: deque[tuple[StoredFile, Future[bytes | ReadFailure]]] = deque()
+        for file in files:
+            ahead.append((file, readers.submit(root.read, file.path, max_bytes, links)))
+            if len(ahead) > REMOTE_READERS:
+                first, data = ahead.popleft()
+                yield first, data.result()
+        for first, data in ahead:
+            yield first, data.result()
+
+
+def _report_errors(
+    parent: Connection, kinds: tuple[type[Exception], ...], prefix: str = ""
+) -> translate_errors[Exception]:
+    """Send the parent the message of an error that ends the block; the error propagates.
+
+    Args:
+        parent: Connection to the parent process.
+        kinds: Classes of the errors that are sent.
+        prefix: Start of the message.
+    """
+
+    def report(error: Exception) -> None:
+        if not isinstance(error, ConnectionError):  # otherwise the parent ended
+            parent.send(ExtractionFailure(prefix + flatten_message(error)))
+
+    return translate_errors(kinds, report)
+
+
+if __name__ == "__main__":
+    with suppress(ConnectionError):
+        main(int(sys.argv[1]))
+    os._exit(0)  # does not wait for native threads

@@ -1,0 +1,102 @@
+"""Update of a shard to its plan: current rows are kept, missing and outdated ones are extracted."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faceml.storage import StorageFolder, StoredFile
+from faceml.tables.landmark_table import put_shard
+from faceml.tables.row_extractor import Row
+
+ExtractRows = Callable[[Sequence[StoredFile]], Iterable[Row]]
+
+
+MAX_NAMES = 20
+
+
+@dataclass
+class ShardChanges:
+    """Result of the update of a shard.
+
+    Attributes:
+        extracted: Number of extracted rows by status.
+        changed: Images whose content differs from that of their row, at most `MAX_NAMES`.
+        num_changed: Number of all those images.
+        write_s: Seconds spent on writing the shard.
+    """
+
+    extracted: Counter[str] = field(default_factory=Counter)
+    changed: list[str] = field(default_factory=list)
+    num_changed: int = 0
+    write_s: float = 0.0
+
+
+class ShardWriter:
+    """Update shards of a table.
+
+    Args:
+        root: Folder of the images.
+        table: Folder of the table.
+        schema: Schema of the table.
+        follow_changes: Extract changed images again and drop the rows of deleted ones; otherwise both rows
+            are kept.
+    """
+
+    def __init__(
+        self, root: StorageFolder, table: StorageFolder, schema: pa.Schema, *, follow_changes: bool
+    ) -> None:
+        self._root = root
+        self._table = table
+        self._schema = schema
+        self._follow_changes = follow_changes
+
+    def update(self, name: str, files: Sequence[StoredFile], extract_rows: ExtractRows) -> ShardChanges:
+        """Extract the missing and outdated rows of a shard, and write it atomically.
+
+        Args:
+            name: File name of the shard.
+            files: Current listing of the shard's images.
+            extract_rows: Extracts the rows of images.
+        """
+        changes = ShardChanges()
+        old = self._read_rows(name)
+        rows = {image_id: row for image_id, row in old.items() if not self._follow_changes}
+        missing = []
+        for file in files:
+            row = old.get(file.path)
+            if row is not None and self._is_unchanged(row, file):
+                rows[file.path] = row | {"file_bytes": file.num_bytes, "modified_ns": file.modified_ns}
+            else:
+                if row is not None:
+                    changes.num_changed += 1
+                    changes.changed = [*changes.changed, file.path][:MAX_NAMES]
+                if row is None or self._follow_changes:
+                    missing.append(file)
+        for row in extract_rows(missing):
+            rows[row["image_id"]] = row
+            changes.extracted[row["status"]] += 1
+        started_s = time.perf_counter()
+        if missing or rows != old:
+            put_shard([rows[image_id] for image_id in sorted(rows)], self._schema, self._table, name)
+        changes.write_s = time.perf_counter() - started_s
+        return changes
+
+    def _read_rows(self, name: str) -> dict[str, Row]:
+        if not self._table.has(name):
+            return {}
+        rows = pq.ParquetFile(f"{self._table.path}/{name}", filesystem=self._table.filesystem).read()
+        return {row["image_id"]: row for row in rows.to_pylist()}
+
+    def _is_unchanged(self, row: Row, file: StoredFile) -> bool:
+        """Return whether a file is unchanged; if its size or time differs, its content is compared."""
+        if (row["file_bytes"], row["modified_ns"]) == (file.num_bytes, file.modified_ns):
+            return True
+        if row["content_sha256"] is None:
+            return False
+        data = self._root.read(file.path)
+        return isinstance(data, bytes) and hashlib.sha256(data).digest() == row["content_sha256"]

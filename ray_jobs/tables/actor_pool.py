@@ -1,0 +1,161 @@
+"""Pool of actors on Ray Data that completes a table."""
+
+import logging
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any, cast
+
+import ray
+import ray.data
+
+from faceml.config import OnEveryNode, local_paths
+from faceml.errors import StoppedError
+from faceml.page import ProgressReport, first_names
+from faceml.reporting import ExtractionSpeed
+from faceml.stderr_filter import StderrFilter
+from faceml.storage import StorageFolder
+from faceml.tables import MAX_NAMES, PLAN_FILE, TableDiff, split_into_shards, write_plan
+from ray_jobs.cluster import (
+    RayCluster,
+    ShardMetrics,
+    cluster_cpus_with_memory,
+    cluster_resources,
+    require_reach,
+    require_resources,
+)
+from ray_jobs.tables.shard_actor import ShardActor, ShardResult, read_result
+from ray_jobs.tables.table_job import TableJob
+
+logger = logging.getLogger(__name__)
+
+
+def complete_table(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
+    """Update a table, and measure the speed."""
+    table, speed = StorageFolder(job.table), ExtractionSpeed()
+    for name in diff.empty:
+        table.delete(name)
+    if diff.num_to_extract or diff.stale:
+        speed = extract_shards(job, diff)
+    table.delete(PLAN_FILE)
+    table.sweep_partial()
+    return speed
+
+
+def extract_shards(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
+    """Extract missing and outdated shards on the cluster, and measure the speed."""
+    with RayCluster() as cluster:
+        require_reach(job.config)
+        wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
+        each = {"CPU": 1.0} | ({"GPU": job.gpus_each} if job.gpus_each else {})
+        require_resources([each], job.workers_key, wait_s)
+        cpus, gpus = cluster_cpus_with_memory(job.bytes_each), int(cluster_resources().get("GPU", 0))
+        actors = max_actors(cpus, gpus, job.gpus_each) if job.actors == "auto" else job.actors
+        may_grow = cluster.may_grow and job.actors == "auto" and _may_use_new_nodes(job)
+        new = split_into_shards(diff.new, job.images_per_shard, actors)
+        shards = diff.stale | diff.unfinished | new
+        write_plan(shards, StorageFolder(job.table), job.schema)
+        actors = min(actors, len(shards))
+        logger.info("%d images to %s, by %d actors", diff.num_to_extract, job.name, actors)
+        pool = _pool(actors, len(shards) if may_grow else actors)
+        # Closed before Ray is: the threads of an unfinished iterator still request results.
+        memory = job.bytes_each if may_grow else None
+        with (
+            ShardMetrics(job.name, job.run_folder, diff.num_to_extract) as metrics,
+            closing(_start_actors(job, list(shards), pool, memory)) as results,
+        ):
+            return _collect(results, diff, job, metrics)
+
+
+def max_actors(cpus: int, gpus: int, gpus_each: float) -> int:
+    """Return how many actors fit on the cluster, at least 1.
+
+    Args:
+        cpus: CPUs of the cluster, with memory for an actor each.
+        gpus: GPUs of the cluster.
+        gpus_each: Share of one GPU for each actor, from 0 to 1.
+    """
+    return max(1, min(cpus, gpus * int(1 / gpus_each))) if gpus_each else cpus
+
+
+def _may_use_new_nodes(job: TableJob) -> bool:
+    """Return whether nodes that join later can access the images and the table."""
+    return job.shared or not any(local_paths(job.config, OnEveryNode))
+
+
+def _collect(
+    results: Iterator[ShardResult], diff: TableDiff, job: TableJob, metrics: ShardMetrics
+) -> ExtractionSpeed:
+    """Collect the results of shards, and report progress.
+
+    Raises:
+        StoppedError: An actor cannot continue.
+    """
+    first_s, last_s, span_s, counts = dict[str, float](), 0.0, 0.0, Counter[str]()
+    decode_s = detect_s = write_s = busy_s = 0.0
+    changed, num_changed = list[str](), 0
+    with ProgressReport(job.name, diff.num_to_extract) as progress:
+        for result in results:
+            if result.stopped:
+                reason = result.stopped.rstrip(".")
+                raise StoppedError(f"{reason}. The same command continues from here.")
+            first_s[result.detector] = min(first_s.get(result.detector, result.started_s), result.started_s)
+            last_s = max(last_s, result.ended_s)
+            counts.update(result.extracted)
+            decode_s, detect_s = decode_s + result.decode_s, detect_s + result.detect_s
+            write_s, busy_s = write_s + result.write_s, busy_s + result.extracted_s - result.started_s
+            changed, num_changed = [*changed, *result.changed][:MAX_NAMES], num_changed + result.num_changed
+            by_status = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+            span_s = last_s - min(first_s.values())
+            images_per_second = counts.total() / span_s
+            progress.advance_to(counts.total(), f"{images_per_second:.1f} images/s, {by_status}")
+            metrics.shard_done(
+                result.extracted, result.node, result.extracted_s - result.started_s, images_per_second
+            )
+    if num_changed:
+        action = "updated" if job.follows_changes else "kept (update them with output.on_change: re-extract)"
+        logger.warning("%d images changed; their rows are %s: %s", num_changed, action, first_names(changed))
+    actors_s = sum(last_s - start_s for start_s in first_s.values())
+    return ExtractionSpeed(
+        counts.total(), span_s, len(first_s), actors_s, detect_s, decode_s, write_s, busy_s
+    )
+
+
+def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
+    """Return a pool that starts with `actors` and grows to `most`; each actor has two shards in flight."""
+    return ray.data.ActorPoolStrategy(
+        min_size=actors,
+        max_size=most,
+        max_tasks_in_flight_per_actor=2,
+        max_concurrent_calls_per_actor=2,
+        enable_true_multi_threading=True,
+    )
+
+
+def _start_actors(
+    job: TableJob, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, memory: int | None
+) -> Generator[ShardResult]:
+    """Start the actors, and yield the results of shards in any order."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # Each actor has two shards in flight. By default a pool grows only when they have more.
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = 0.8
+    context.autoscaling_config.actor_pool_util_downscaling_threshold = 0.0
+    items = [{"shard": name} for name in shards]
+    results = ray.data.from_items(items, override_num_blocks=len(items)).map(
+        ShardActor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
+        fn_constructor_kwargs={"job": job},
+        compute=pool,
+        num_cpus=1,
+        num_gpus=job.gpus_each or None,
+        memory=memory,
+    )
+    with closing(cast("Generator[dict[str, Any]]", iter(results.iter_rows()))) as rows:
+        with StderrFilter(RAY_DATA_START_UP_LINES):
+            first = next(rows)
+        yield read_result(first)
+        yield from map(read_result, rows)
+
+
+# Logged as an error, but harmless; it concerns arguments that Ray Data passes itself.
+RAY_DATA_START_UP_LINES = ("has constructor arguments in the object store and max_restarts > 0",)

@@ -1,0 +1,135 @@
+"""Jobs that complete a table of images shard by shard."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from faceml.config import Config, ConfigError, dotted_keys
+from faceml.page import first_names
+from faceml.storage import StorageFolder
+from faceml.tables import (
+    PLAN_FILE,
+    RowExtractorSettings,
+    TableDiff,
+    compare_with_table,
+    list_images,
+    read_metadata,
+    read_shard_schema,
+    shard_names,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_DELETED = 0.5
+"""Share of deleted images above which a table is assumed to belong to another root."""
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """A table to complete, and the resources of its actors.
+
+    Attributes:
+        name: Name of the job.
+        config: Configuration of the job.
+        root_key: Setting of the folder of images, for error messages.
+        workers_key: Section of the actors' settings, for error messages.
+        extensions: Extensions of image files.
+        table: Folder of the table, a path or URI.
+        schema: Schema of the table; its metadata contain the settings that affect the rows.
+        follows_changes: Extract changed images again and drop the rows of deleted ones.
+        images_per_shard: Most rows of a shard.
+        extractor: Settings of the row extractor, including the folder of images.
+        max_attempts: Attempts at an image that crashes or hangs the process.
+        images_per_process: Images after which a process is replaced.
+        actors: Number of actors; `auto` is one for each CPU of the cluster that has memory for it.
+        wait_for_nodes_s: Longest time to wait for a first CPU where nodes start on demand.
+        bytes_each: Memory of an actor and its process.
+        gpus_each: Share of a GPU for each actor.
+        shared: Whether local paths are the same on every node.
+        run_folder: Run folder, a path or URI.
+        log_format: Format of the actors' log.
+    """
+
+    name: str
+    config: Config
+    root_key: str
+    workers_key: str
+    extensions: Sequence[str]
+    table: str
+    schema: pa.Schema
+    follows_changes: bool
+    images_per_shard: int
+    extractor: RowExtractorSettings
+    max_attempts: int
+    images_per_process: int
+    actors: int | Literal["auto"]
+    wait_for_nodes_s: float
+    bytes_each: int
+    gpus_each: float
+    shared: bool
+    run_folder: str
+    log_format: Literal["text", "json"]
+
+
+def compute_diff(job: TableJob) -> TableDiff:
+    """List the images and compare them with the table.
+
+    Raises:
+        ConfigError: No images, or a table of other settings or of another folder.
+    """
+    table, root = StorageFolder(job.table), job.extractor.root
+    require_same_settings(table, job.schema)
+    listing = list_images(StorageFolder(root), job.extensions, job.extractor.follow_links)
+    if not listing.num_rows:
+        raise ConfigError(
+            f"{job.root_key}: no images below {root}. data.extensions are {', '.join(job.extensions)}."
+        )
+    diff = compare_with_table(listing, table, follow_changes=job.follows_changes)
+    if len(diff.deleted) > MAX_DELETED * diff.num_rows:
+        raise ConfigError(
+            f"output.table: {job.table} has {len(diff.deleted)} images that are not below "
+            f"{job.root_key} {root}, such as {diff.deleted[0]}. Choose another output.table."
+        )
+    return diff
+
+
+def log_deleted(job: TableJob, diff: TableDiff) -> None:
+    """Log the names of images of the table that are deleted."""
+    if diff.deleted:
+        logger.warning(
+            "%d images of the table no longer exist; their rows are %s: %s",
+            len(diff.deleted),
+            "dropped" if job.follows_changes else "kept",
+            first_names(diff.deleted),
+        )
+
+
+def require_same_settings(table: StorageFolder, schema: pa.Schema) -> None:
+    """Check that a table, or its plan, was made with the same settings and model.
+
+    Raises:
+        ConfigError: A setting differs.
+    """
+    wanted = _settings(read_metadata(schema, "the configuration"))
+    plan = [PLAN_FILE] if table.has(PLAN_FILE) else []
+    for name in [*shard_names(table), *plan]:
+        stored = _settings(read_metadata(read_shard_schema(table, name), f"{table.uri}/{name}"))
+        differing = [
+            f"{key} is {stored.get(key)!r} there and {wanted.get(key)!r} here"
+            for key in sorted(stored.keys() | wanted.keys())
+            if stored.get(key) != wanted.get(key)
+        ]
+        if differing:
+            raise ConfigError(
+                f"output.table: {table.uri} was made with other settings: {'; '.join(differing)}. "
+                "Choose another output.table, or the same settings."
+            )
+
+
+def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
+    detector = json.loads(metadata["faceml.detector"])
+    return dotted_keys({"detector": detector} | json.loads(metadata["faceml.extraction"]))

@@ -1,0 +1,55 @@
+"""A row extractor that fails at the rows of a batch, or when it is opened."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from faceml.config.config_error import ConfigError
+from faceml.storage.listing import StoredFile
+from faceml.tables.row_extractor import Row, row_without_image
+from faceml.tables.schema import Status
+
+
+@dataclass(frozen=True)
+class FragileSettings:
+    """See `faceml.tables.row_extractor.RowExtractorSettings`.
+
+    Attributes:
+        fault: `open`, `die`, `raise` or `hang`.
+    """
+
+    root: str
+    fault: str
+    follow_links: bool = False
+    max_bytes: int = 2**20
+    timeout_s: float = 0.3
+
+    @contextmanager
+    def open(self) -> Iterator["FragileExtractor"]:
+        if self.fault == "open":
+            raise ConfigError("model: there is no such file.")
+        if self.fault == "die":
+            os._exit(1)
+        yield FragileExtractor(self.fault)
+
+
+class FragileExtractor:
+    """Fails at every image but those whose names begin with `good`."""
+
+    decode_s = detect_s = 0.0
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def detect(self, file: StoredFile, data: bytes | Status) -> Row:
+        return row_without_image(file, data if isinstance(data, str) else "ok")
+
+    def compute_rows(self, detections: Sequence[Row]) -> list[Row]:
+        if any(not row["image_id"].startswith("good") for row in detections):
+            if self._fault == "raise":
+                raise RuntimeError("a mistake in\nthe network")
+            if self._fault == "hang":
+                time.sleep(60)
+        return list(detections)

@@ -1,0 +1,46 @@
+"""Which images paths and folders name."""
+
+from pathlib import Path
+
+import pytest
+
+from faceml.config.config_error import ConfigError
+from faceml.prediction.input_images import find_images
+
+ENDINGS = (".jpg", ".png")
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "b/a.JPG", "b/c.png", "note.txt"):
+        file = tmp_path / "album" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return tmp_path / "album"
+
+
+def test_find_images__lists_folders_and_takes_named_files_whatever_they_are(album: Path) -> None:
+    found = find_images([str(album), str(album / "note.txt")], ENDINGS)
+    assert [image.name for image in found] == ["a.jpg", "b/a.JPG", "b/c.png", "note.txt"]
+    assert [image.place for image in found] == [
+        str(album / name) for name in ("a.jpg", "b/a.JPG", "b/c.png", "note.txt")
+    ]
+
+
+def test_find_images__gives_each_a_name_of_its_own(album: Path) -> None:
+    found = find_images([str(album / "a.jpg"), str(album), str(album / "a.jpg")], ENDINGS)
+    assert [image.name for image in found] == ["a.jpg", "a_2.jpg", "b/a.JPG", "b/c.png", "a_3.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([], "data.paths: no images are given"),
+        (["nowhere"], "nowhere: no such image or folder."),
+        (["empty"], "empty: no images below it. data.extensions are .jpg, .png."),
+    ],
+)
+def test_find_images__refuses_what_is_not_there(places: list[str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=told):
+        find_images([str(tmp_path / place) for place in places], ENDINGS)

@@ -1,0 +1,75 @@
+"""Audit for validation images with near-duplicates in the training split."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from faceml.config.config_error import ConfigError
+from faceml.config.loading import parse_config
+from faceml.config.train import DataConfig
+from faceml.quality.overlap import audit_leakage
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
+
+HASHES = {
+    "train": [0x0, 0xFF00FF00FF00FF00, 0x123456789ABCDEF0, 0xFFFFFFFFFFFFFFFF],
+    "val": [0x123456789ABCDEF1, 0x00000000FFFFFFFF, 0xFF00FF00FF00FF03, 0xFFFFFFFFFFFFFF00],
+}
+"""In `val`, the first hash is 1 bit, the third 2 bits and the last 8 bits from one of `train`."""
+
+
+def data(root: Path, **leakage: object) -> DataConfig:
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
+    for split, hashes in HASHES.items():
+        rows = [
+            {
+                "image_id": f"0/{split}{number}.jpg",
+                "folder": "0",
+                "status": "no_face",
+                "dhash": value,
+                "content_sha256": f"{split}{number}".encode().ljust(32),
+            }
+            for number, value in enumerate(hashes)
+        ]
+        rows.append({"image_id": "0/empty.jpg", "folder": "0", "status": "empty_file"})
+        write_shard(rows, schema, root / split / "a.parquet")
+    splits = {split: {"table": str(root / split)} for split in HASHES}
+    return parse_config(DataConfig, {**splits, "leakage": leakage})
+
+
+def test_audit_leakage__counts_and_names_near_duplicates(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        audit_leakage(data(tmp_path))
+    assert caplog.messages == [
+        "2 of 4 validation images have a near-duplicate in the training split "
+        "(0/val0.jpg = 0/train2.jpg, 0/val2.jpg = 0/train1.jpg): validation metrics are optimistic."
+    ]
+
+
+def test_audit_leakage__strict_refuses(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.leakage\.on_found: strict: 2 of 4 .* set it to warn\."):
+        audit_leakage(data(tmp_path, on_found="strict"))
+    audit_leakage(data(tmp_path, on_found="strict", max_hash_distance=0))
+
+
+def test_audit_leakage__the_distance_is_that_of_the_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        audit_leakage(data(tmp_path, max_hash_distance=1))
+        audit_leakage(data(tmp_path, max_hash_distance=8))
+        audit_leakage(data(tmp_path, max_hash_distance=0))
+        audit_leakage(data(tmp_path, on_found="ignore"))
+    assert [message[:10] for message in caplog.messages] == ["1 of 4 val", "3 of 4 val", "No validat"]
+
+
+def test_audit_leakage__a_split_without_any_image_has_no_duplicates(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HASHES, "val", [])
+    with caplog.at_level(logging.INFO):
+        audit_leakage(data(tmp_path))
+    assert caplog.messages == ["No validation image has a near-duplicate in the training split."]

@@ -1,0 +1,85 @@
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceml.storage.folder import StorageFolder
+from faceml.storage.listing import StoredFile
+from faceml.tables.landmark_table import read_table
+from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.shard_writer import ShardWriter
+
+SCHEMA = landmark_schema(table_metadata({"name": "none"}, {}, "0"))
+NAME = "part.parquet"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in "abc":
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        (tmp_path / "faces" / name).write_text(name)
+    return tmp_path / "faces"
+
+
+class Extractor:
+    """Rows with the content of the files, and which of them were asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = StorageFolder(root)
+        self.asked: list[str] = []
+
+    def __call__(self, files: Sequence[StoredFile]) -> Iterator[dict[str, Any]]:
+        import hashlib
+
+        for file in files:
+            self.asked.append(file.path)
+            data = self.root.read(file.path)
+            assert isinstance(data, bytes)
+            yield {
+                "image_id": file.path,
+                "folder": "",
+                "status": "ok",
+                "file_bytes": file.num_bytes,
+                "modified_ns": file.modified_ns,
+                "content_sha256": hashlib.sha256(data).digest(),
+                "dhash": ord(data),
+            }
+
+
+def update(root: Path, follow: bool) -> tuple[list[str], list[str], dict[str, int]]:
+    """Return extracted images, changed images, and each image's content in the table."""
+    table, extractor = StorageFolder(root.parent / "table"), Extractor(root)
+    writer = ShardWriter(StorageFolder(root), table, SCHEMA, follow_changes=follow)
+    changes = writer.update(NAME, sorted(StorageFolder(root).walk()), extractor)
+    rows = read_table(table.uri, ["dhash"]).to_pylist()
+    return extractor.asked, changes.changed, {row["image_id"]: chr(row["dhash"]) for row in rows}
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_update__a_shard_that_is_there_costs_nothing(root: Path, follow: bool) -> None:
+    assert update(root, follow)[0] == ["a", "b", "c"]
+    file = root.parent / "table" / NAME
+    before = file.stat().st_mtime_ns
+    assert update(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
+    assert file.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_update__a_file_that_was_only_touched_is_not_extracted_again(root: Path, follow: bool) -> None:
+    update(root, follow)
+    os.utime(root / "b", ns=(5, 5))
+    assert update(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
+    assert read_table(root.parent / "table", ["modified_ns"])["modified_ns"][1].as_py() == 5
+
+
+def test_update__changed_and_deleted_images_are_followed_or_reported(root: Path) -> None:
+    update(root, follow=False)
+    (root / "b").write_text("x")
+    os.utime(root / "b", ns=(5, 5))
+    (root / "c").unlink()
+    assert update(root, follow=False) == ([], ["b"], {"a": "a", "b": "b", "c": "c"})
+    assert update(root, follow=False)[1] == ["b"]
+    assert update(root, follow=True) == (["b"], ["b"], {"a": "a", "b": "x"})
+    assert update(root, follow=True) == ([], [], {"a": "a", "b": "x"})
