@@ -1,16 +1,16 @@
-"""Which value of a setting is better, judged by trials that share all else.
+"""Comparisons of the values of a setting by trials that share all other settings.
 
 Two values are compared in two ways:
 
 * `matched`: the mean difference over the settings that both were tried with. A pair is two trials that
-  differ in nothing else; settings that only one of the values has, such as a fixed weight, are averaged over
-  within each pair. Pairs of one seed share its start and its batches, so that each seed counts as one
-  replicate, the mean of its pairs; only where all pairs have one seed, each setting is a replicate.
-* `tuned`: each value with its own best settings. Those are chosen, for each seed, by the mean of the other
-  seeds, since the best of many on the same seed would look better than it is (leave-one-out, Stone 1974).
+  differ in nothing else; a setting that only one of the values has, such as a fixed weight, is averaged over
+  within each pair. Pairs with the same seed share initial weights and batches, so each seed counts as one
+  replicate, the mean of its pairs; only if all pairs have the same seed, each pair is a replicate.
+* `tuned`: each value with its own best settings. For each seed they are chosen by the mean of the other
+  seeds, because choosing by the same seed overestimates the best of many (leave-one-out, Stone 1974).
 
-Trials that failed take part in neither. A trial that a scheduler stopped has had fewer chances for a good
-epoch than one that ran to its end: it is compared only up to an epoch that all trials reached.
+Failed trials are excluded. A trial that a scheduler stopped had fewer epochs to choose the best of than one
+that finished: it is compared only up to an epoch that all trials reached.
 """
 
 import math
@@ -21,15 +21,13 @@ from typing import Literal
 
 from faceml.search.pairing import matched_differences, scores_table, tuned_differences
 from faceml.search.scores import Score
-from faceml.search.trial import SEED, Trial, setting_keys
+from faceml.search.trial import BASELINE, SEED, Trial, setting_keys
 from faceml.statistics import MeanDifference, holm, paired_difference, replicates_needed, unpaired_difference
 
 Way = Literal["matched", "tuned"]
 Replicates = Literal["seeds", "settings", "trials"]
 
 SIGNIFICANCE = 0.05
-BASELINE = "fixed"
-"""Of the weightings: others are seen as what they add to it."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +36,20 @@ class Comparison:
 
     Attributes:
         key: Dotted key of the setting.
-        value: What is compared.
-        baseline: With what.
-        score: By which.
-        way: How.
-        difference: Of the scores, value less baseline.
-        replicates: What is repeated; `trials` are unpaired.
-        pairs: Pairs of trials that differ in nothing else; 0 if unpaired.
-        pairs_won: In which the value is better.
-        pairs_lost: In which the baseline is; in the others both are the same.
-        last_difference: The same of the scores of the last epoch, which no choice of an epoch flatters.
-        epoch: Up to which scores count; None for all that a trial may have.
-        comparisons: Made of this setting in this way.
-        adjusted_p: Holm's, over all of them; None where chance cannot be estimated.
-        needed: Replicates that would tell, if this difference is the true one; None where it is not known.
+        value: The value that is compared.
+        baseline: The value that it is compared with.
+        score: Metric of the comparison.
+        way: `matched` or `tuned`.
+        difference: Difference of the scores, value minus baseline.
+        replicates: Kind of the replicates; `trials` are unpaired.
+        pairs: Number of pairs of trials that differ in nothing else; 0 if unpaired.
+        pairs_won: Number of pairs in which the value is better.
+        pairs_lost: Number of pairs in which the baseline is better.
+        last_difference: Difference of the scores of the last epoch instead of the best one.
+        epoch: Last epoch whose scores count; None for all epochs.
+        comparisons: Number of comparisons of this setting in this way.
+        adjusted_p: Holm's p-value, over all of them; None where the variance cannot be estimated.
+        needed: Replicates that resolve a true difference of this size; None where it is not known.
     """
 
     key: str
@@ -72,7 +70,7 @@ class Comparison:
 
     @property
     def resolved(self) -> bool:
-        """Whether chance alone would make such a difference in at most one of twenty searches."""
+        """Whether the difference is significant at 5 % after Holm's correction."""
         return self.adjusted_p is not None and self.adjusted_p <= SIGNIFICANCE
 
     @property
@@ -82,7 +80,7 @@ class Comparison:
 
     @property
     def turned(self) -> "Comparison":
-        """The same the other way round."""
+        """The same comparison with value and baseline exchanged."""
         difference = self.difference
         interval = difference.interval and (-difference.interval[1], -difference.interval[0])
         return replace(
@@ -101,23 +99,23 @@ class Comparison:
 def compare_values(
     trials: Sequence[Trial], key: str, way: Way = "matched", epoch: int | None = None
 ) -> list[Comparison]:
-    """Compare any two values of a setting that have trials to compare.
+    """Compare each pair of values of a setting that have trials to compare.
 
     Args:
-        trials: Of a search.
+        trials: Trials of a search.
         key: Dotted key of a setting with two values or more.
-        way: How.
-        epoch: Up to which scores count, of trials that reached it; None for the trials that finished.
+        way: `matched` or `tuned`.
+        epoch: Last epoch whose scores count, of trials that reached it; None for the trials that finished.
 
     Returns:
-        One for each two values, with p-values adjusted for all of them (Holm).
+        A comparison for each pair, with p-values adjusted for all of them (Holm).
     """
     pairs = combinations(setting_values(trials, key), 2)
     found = [_compare(trials, key, value, baseline, way, epoch) for baseline, value in pairs]
     comparisons = [comparison for comparison in found if comparison]
     tested = [comparison for comparison in comparisons if _varies(comparison.difference)]
     adjusted = holm([comparison.difference.p_value or 0.0 for comparison in tested])
-    # What is not resolved would have to pass at Holm's next level.
+    # Comparisons that are not resolved are planned for Holm's next level.
     level = SIGNIFICANCE / max(1, sum(p_value > SIGNIFICANCE for p_value in adjusted))
     p_values = {id(comparison): p_value for comparison, p_value in zip(tested, adjusted, strict=True)}
     return [
@@ -132,7 +130,7 @@ def compare_values(
 
 
 def categorical_keys(trials: Sequence[Trial]) -> list[str]:
-    """Return the settings with two named values or more, those of the loss weighting first."""
+    """Return the settings with two or more named values, those of the loss weighting first."""
 
     def is_categorical(key: str) -> bool:
         values = [trial.settings[key] for trial in trials if key in trial.settings]
@@ -143,13 +141,13 @@ def categorical_keys(trials: Sequence[Trial]) -> list[str]:
 
 
 def setting_values(trials: Sequence[Trial], key: str) -> list[str]:
-    """Return the values that a setting has in any trial, `fixed` first, then by name."""
+    """Return the values that a setting has in any trial, the baseline first, then by name."""
     values = {str(trial.settings[key]) for trial in trials if key in trial.settings}
     return sorted(values, key=lambda value: (value != BASELINE, value))
 
 
 def common_epoch(trials: Sequence[Trial]) -> int:
-    """Return the last epoch that all trials reached, failed ones left aside; 0 without any."""
+    """Return the last epoch that all trials except failed ones reached; 0 without any."""
     return min((trial.epochs for trial in trials if trial.error is None), default=0)
 
 
@@ -195,7 +193,7 @@ def _compare(
 
 
 def _varies(difference: MeanDifference) -> bool:
-    """Say whether chance can be estimated: equal differences, as of few images, say nothing of it."""
+    """Return whether the variance can be estimated; equal differences, as of few images, do not allow it."""
     return difference.interval is not None and difference.interval[0] < difference.interval[1]
 
 

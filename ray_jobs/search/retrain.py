@@ -49,10 +49,10 @@ def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> d
 def retraining_sentence(result: dict[str, Any]) -> str:
     """Return the result of retraining as a sentence."""
     metric, seeds = result["metric"], len(result["seeds"])
-    mean = SCORES[metric].write(result["mean"])
+    mean = SCORES[metric].format(result["mean"])
     if result["interval"] is None:
         return f"Retrained with one seed: {metric} {mean}; the variance over seeds is unknown."
-    low, high = (SCORES[metric].write(limit) for limit in result["interval"])
+    low, high = (SCORES[metric].format(limit) for limit in result["interval"])
     return f"Retrained with {seeds} seeds: mean {metric} {mean}, 95 % interval {low} to {high}."
 
 

@@ -20,9 +20,7 @@ from faceml.models import refuse_unusable_weights
 from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
-    answer_tables,
-    group_leaderboard_table,
-    leaderboard_table,
+    result_tables,
     tuning_chapter,
 )
 from faceml.runs import SUMMARY_FILE, RunFolder, TrialFolder, read_summary
@@ -38,7 +36,7 @@ from faceml.search import (
     write_trials,
 )
 from faceml.storage import StorageFolder, place_below, translate_outage, write_text
-from faceml.training import opened_faces, steps_per_epoch
+from faceml.training import build_cached_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.search.plan import build_plan, planned_settings
 from ray_jobs.search.resources import await_room, cluster_nodes, plan_room
@@ -129,9 +127,8 @@ def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
 
 def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
     """Print tables and verdicts, the result of retraining, and the command that trains the best settings."""
-    for table in answer_tables(trials):
+    for table in result_tables(trials):
         console.print(table)
-    console.print(group_leaderboard_table(trials) if has_repeats(trials) else leaderboard_table(trials))
     for line in verdict_lines(trials):
         console.print(line, soft_wrap=True)
     files = RunFolder(config.run.folder).path
@@ -158,7 +155,7 @@ def check_search(config: TuneConfig) -> None:
         (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried
     }
     for trial in filling.values():
-        steps_per_epoch(trial, opened_faces(trial.data))
+        steps_per_epoch(trial, build_cached_faces(trial.data))
 
 
 def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
@@ -170,3 +167,8 @@ def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
         error=folder.outcome.error if folder.outcome else None,
         metric=config.metric,
     )
+
+
+def run_and_show(config: TuneConfig, console: Console) -> None:
+    """Search, and print the results."""
+    show(run(config), config, console)
