@@ -64,14 +64,7 @@ def exit_status() -> int:
 
 
 class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    """Fork for each command; end with the process that started it."""
-
-    parent = os.getppid()
-
-    def service_actions(self) -> None:
-        super().service_actions()
-        if os.getppid() != self.parent:
-            sys.exit()
+    """Fork for each command."""
 
 
 if __name__ == "__main__":
