@@ -18,7 +18,7 @@ from faceml.config.loading import load_config
 job, module, model, num_cpus, file = sys.argv[1:]
 config = load_config(getattr(importlib.import_module(module), model), Path(file))
 ray.init("local", num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
-importlib.import_module(f"ray_jobs.{job}").run(config)
+importlib.import_module(job).run(config)
 ray.shutdown()
 """
 
@@ -27,7 +27,7 @@ def run_on_own_cluster(job: str, config: Config, num_cpus: int, folder: Path, ti
     """Run a job to its end.
 
     Args:
-        job: A module of `ray_jobs`.
+        job: Module whose `run` is called, such as `ray_jobs.search.tuning`.
         config: Of the job.
         num_cpus: Logical CPUs of the cluster.
         folder: For the configuration.
