@@ -24,10 +24,9 @@ import numpy as np
 import torch
 from measuring import median_ratio, run_job  # type: ignore[import-not-found]  # beside this file
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.data import DataLoader
 
 from faceml.config import ModelConfig
-from faceml.datasets import AlignedPreprocessing, FaceSample, PersonDataset, PKSampler, draw_pairs
+from faceml.datasets import AlignedPreprocessing, FaceLoader, FaceSample, PersonDataset, PKSampler, draw_pairs
 from faceml.losses import ArcFace
 from faceml.models import IdentityHead, build_face_resnet
 from faceml.synthetic import generate_faces
@@ -92,11 +91,10 @@ def embedding(data: Path, rounds: int) -> dict[str, Any]:
             model(ready) + model(ready.flip(-1))
 
     def embed(faces: PersonDataset) -> None:
-        loader: DataLoader[FaceSample] = DataLoader(faces, BATCH)
-        verification.embed(model, loader)
+        verification.embed(model, FaceLoader(faces, BATCH))
 
     for faces in splits.values():
-        faces.prepare()
+        faces.source.prepare()
     bare()
     rates: dict[str, list[float]] = {"bare": [], "files": [], "copies": []}
     for _ in range(rounds):

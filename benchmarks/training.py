@@ -46,7 +46,7 @@ from faceml.config import TrainConfig, load_config, parse_config
 from faceml.datasets import ExpressionSampler, FaceDataset, SampledBatches, build_augmentation
 from faceml.runs import read_metrics
 from faceml.tables import LANDMARK_SETS
-from faceml.training import build_faces, build_trainer, set_up_process
+from faceml.training import build_faces, build_multitask_trainer, set_up_process
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
 TIMES = 10
@@ -94,7 +94,7 @@ def peak_mib(config: TrainConfig) -> float:
     plain["data"] |= {"image_size": 32, "train": plain["data"]["train"] | {"images": None}}
     with tempfile.TemporaryDirectory() as cache:  # includes the creation of the cache
         plain["data"]["cache"] = cache
-        build_trainer(parse_config(TrainConfig, plain), torch.device("cpu")).fit(1, Rates())
+        build_multitask_trainer(parse_config(TrainConfig, plain), torch.device("cpu")).fit(1, Rates())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -127,7 +127,7 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     preprocessing, landmark_set = faces.preprocessing, LANDMARK_SETS[config.data.num_landmarks]
     copies = FaceDataset(config.data.train.table, None, config.data.num_landmarks, preprocessing)
     augmentation = build_augmentation(config.data.augmentation, landmark_set)
-    data = [faces.read(index) for index in range(len(faces))]
+    data = [faces.source.read(index) for index in range(len(faces))]
 
     def decode(images: list[bytes]) -> None:
         for image in images:
@@ -141,7 +141,7 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     sides: dict[str, Callable[[], None]] = {
         "imdecode": lambda: decode(data),
         "files": lambda: feed(faces),
-        "imdecode_copies": lambda: decode([copies.read(index) for index in range(len(copies))]),
+        "imdecode_copies": lambda: decode([copies.source.read(index) for index in range(len(copies))]),
         "copies": lambda: feed(copies),
     }
     rates: dict[str, list[float]] = {side: [] for side in sides}

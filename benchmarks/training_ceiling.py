@@ -10,12 +10,12 @@ from faceml.config import TrainConfig
 from faceml.datasets import EpochBatches, FaceSample
 from faceml.training import (
     AUTOCAST_DTYPES,
-    BrokenStep,
     EpochRecord,
+    NonFiniteStep,
     Precision,
     StepRecord,
     Trainer,
-    build_trainer,
+    build_multitask_trainer,
 )
 
 EPOCHS = 2
@@ -37,7 +37,7 @@ class Rates:
         """Record the rate."""
         self.rates.append(record.metrics["train/images_per_second"])
 
-    def on_broken_step(self, record: BrokenStep) -> None:
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
         """Do nothing."""
 
 
@@ -54,7 +54,7 @@ class AlternatingBatches:
 
     def __init__(self, batches: EpochBatches, bare: Trainer, precision: Precision) -> None:
         self._batches, self._bare, self._precision = batches, bare, precision
-        batch = next(iter(bare.train_faces)).to(DEVICE)
+        batch = next(iter(bare.train_batches)).to(DEVICE)
         self._batch = batch._replace(image=batch.image.float() / 255)
         self.bare_s = 0.0
 
@@ -80,7 +80,7 @@ class AlternatingBatches:
 def loop_rate(config: TrainConfig) -> float:
     """Return images/s of training without Ray; the first epoch is a warm-up."""
     observer = Rates()
-    build_trainer(config, DEVICE).fit(EPOCHS, observer)
+    build_multitask_trainer(config, DEVICE).fit(EPOCHS, observer)
     return observer.rates[-1]
 
 
@@ -94,12 +94,15 @@ def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     config = config.model_copy(update={"training": training})
     split = config.data.train.model_copy(update={"images": None})
     copies = config.model_copy(update={"data": config.data.model_copy(update={"train": split})})
-    loops = {"loop": build_trainer(config, DEVICE), "copies": build_trainer(copies, DEVICE)}
-    bare = build_trainer(config, DEVICE)
+    loops = {
+        "loop": build_multitask_trainer(config, DEVICE),
+        "copies": build_multitask_trainer(copies, DEVICE),
+    }
+    bare = build_multitask_trainer(config, DEVICE)
     turns = {}
     for side, trainer in loops.items():
-        turns[side] = trainer.train_faces = AlternatingBatches(
-            trainer.train_faces, bare, config.training.precision
+        turns[side] = trainer.train_batches = AlternatingBatches(
+            trainer.train_batches, bare, config.training.precision
         )
     rates: dict[str, list[float]] = {"loop": [], "bare": [], "copies": [], "bare_copies": []}
     for number in range(rounds + 1):

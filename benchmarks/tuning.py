@@ -117,7 +117,6 @@ def overhead(faces: Path, work: Path, trials: int, epochs: int) -> dict[str, flo
         "per_trial_without_start_s": (found["wall_s"] - found["training_s"]) / trials,
         "training_per_trial_s": found["training_s"] / trials,
         "processes": float(len({outcome.worker for outcome in outcomes if outcome})),
-        "data_openings_per_process": float(max(outcome.data_openings for outcome in outcomes if outcome)),
     }
 
 

@@ -2,13 +2,18 @@ from .augmentation import FaceAugmentation as FaceAugmentation, build_augmentati
 from .batches import (
     EpochBatches as EpochBatches,
     EpochSampler as EpochSampler,
+    FaceLoader as FaceLoader,
     SampledBatches as SampledBatches,
     WatchedBatches as WatchedBatches,
 )
 from .face_columns import read_yaw as read_yaw, training_columns as training_columns
-from .face_dataset import FaceDataset as FaceDataset, FaceSample as FaceSample
+from .face_dataset import (
+    FaceDataset as FaceDataset,
+    FaceSample as FaceSample,
+    LabelledFaces as LabelledFaces,
+)
 from .identity_sampling import PKSampler as PKSampler, ShuffledSampler as ShuffledSampler
-from .image_files import ImageFiles as ImageFiles
+from .image_source import ImageFiles as ImageFiles
 from .labels import (
     EXPRESSIONS as EXPRESSIONS,
     expression_label as expression_label,
@@ -21,7 +26,11 @@ from .person_dataset import (
 )
 from .preprocessing import Preprocessing as Preprocessing
 from .sampling import ExpressionSampler as ExpressionSampler
-from .streamed_faces import Columns as Columns, collated as collated, decode_rows as decode_rows
+from .streamed_faces import (
+    Columns as Columns,
+    collate_columns as collate_columns,
+    decode_rows as decode_rows,
+)
 from .verification_pairs import (
     VerificationPairs as VerificationPairs,
     draw_pairs as draw_pairs,

@@ -1,4 +1,4 @@
-"""Batches of several people with several images of each.
+"""Samplers for the training of face recognition.
 
 Shape letters: N images, P people of a batch, K images of each of them, W workers.
 """
@@ -11,17 +11,17 @@ from torch.utils.data import Sampler
 
 
 class ShuffledSampler(Sampler[int]):
-    """Draw images in shuffled order, whoever they show, so many for each epoch: the naive way.
+    """Draw images in shuffled order regardless of the person: the naive sampling.
 
-    All images are gone through once, then all again in another order, and so on; an epoch goes on where the
-    one before ended. Worker r gets draws r, r + W, r + 2W, … of an epoch.
+    All images are drawn once, then once more in another order, and so on; each epoch continues where the
+    last one ended. Worker r gets draws r, r + W, r + 2W, … of an epoch.
 
     Args:
         num_images: N.
-        draws: Of an epoch, for each worker.
+        draws: Draws of each worker per epoch.
         num_replicas: W.
-        rank: r, this worker, from 0.
-        seed: Of the order.
+        rank: Rank r of this worker.
+        seed: Seed of the order.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ShuffledSampler(Sampler[int]):
         self.epoch = 1
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is drawn next, the first one being 1."""
+        """Set the epoch of the next draws, from 1."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -56,23 +56,22 @@ class ShuffledSampler(Sampler[int]):
 
 
 class PKSampler(Sampler[int]):
-    """Draw P·K images at a time: K of each of P people, so that a batch shows what one face has in common.
+    """Draw batches of P·K images: K images of each of P people.
 
-    An epoch is as many passes over all people as bring it nearest to N draws, one at least. A pass has the
-    people in shuffled order, W·P of them in each step, P for each worker: none twice in a step, and none on
-    two workers. The last step of a pass is filled up with people from its beginning.
+    An epoch consists of one or more passes over all people; their number brings the draws nearest to N. A
+    pass takes people in shuffled order, W·P in each step and P on each worker: a person occurs at most once
+    in a step. The last step of a pass is completed with people from the start of the pass.
 
-    A person's images are shuffled once an epoch and gone through K at a time, from the start again at the
-    end: nobody's image is drawn twice before all were, and a person with fewer than K images shows some of
-    them more often than once in a batch.
+    A person's images are shuffled once per epoch and drawn K at a time, cyclically: none is drawn twice
+    before all are drawn, and of a person with fewer than K images some occur several times in a batch.
 
     Args:
         labels: Person of each of the N images.
         people_per_batch: P.
         images_per_person: K.
         num_replicas: W.
-        rank: This worker, from 0.
-        seed: Of the order.
+        rank: Rank of this worker.
+        seed: Seed of the order.
 
     Raises:
         ValueError: There are fewer than W·P people.
@@ -93,7 +92,8 @@ class PKSampler(Sampler[int]):
         self.people_per_step = people_per_batch * num_replicas
         if len(self._images) < self.people_per_step:
             raise ValueError(
-                f"{len(self._images)} people, a step has {people_per_batch} on each of {num_replicas} workers"
+                f"{len(self._images)} people, but a step has {people_per_batch} on each of "
+                f"{num_replicas} workers"
             )
         self.people_per_batch = people_per_batch
         self.images_per_person = images_per_person
@@ -103,7 +103,7 @@ class PKSampler(Sampler[int]):
         self.passes = max(1, round(len(self.labels) / (len(self._images) * images_per_person)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is drawn next."""
+        """Set the epoch of the next draws."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -120,7 +120,7 @@ class PKSampler(Sampler[int]):
             yield from by_person[self._places(number, self._own_people(rng))].ravel().tolist()
 
     def _own_people(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Return this worker's people of a pass, as numbers from 0."""
+        """Return this worker's people of a pass."""
         people = rng.permutation(len(self._images))
         filled = np.resize(people, -(-len(people) // self.people_per_step) * self.people_per_step)
         return filled.reshape(-1, self.people_per_step // self.people_per_batch, self.people_per_batch)[
@@ -128,6 +128,6 @@ class PKSampler(Sampler[int]):
         ].ravel()
 
     def _places(self, number: int, people: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return where among all images, sorted by person, those of a pass are, of shape (people, K)."""
+        """Return positions of a pass's images among all images sorted by person, of shape (people, K)."""
         turns = number * self.images_per_person + np.arange(self.images_per_person)
         return self._first[people, None] + turns % self._images[people, None]

@@ -1,4 +1,4 @@
-"""The eight expressions and their order, as AffectNet numbers them."""
+"""The eight expressions in AffectNet's order."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ EXPRESSIONS: tuple[str, ...] = (
 
 
 def refuse_other_order(labels: Sequence[str]) -> None:
-    """Refuse a numbering of the expressions other than AffectNet's: every label would mean something else.
+    """Refuse folder numbers in another order than AffectNet's, which would permute all labels.
 
     Args:
         labels: The expressions of the folders `0`, `1`, …
 
     Raises:
-        ConfigError: Names the first that differs, and says if the order is the alphabet's.
+        ConfigError: The order differs; names the first difference, and alphabetical order where it is that.
     """
     if tuple(labels) == EXPRESSIONS:
         return
@@ -39,13 +39,13 @@ def refuse_other_order(labels: Sequence[str]) -> None:
 
 
 def expression_label(folder: str) -> int | None:
-    """Return the label that a folder's name stands for: its number, or the expression's name.
+    """Return the label of a folder named by a label or an expression.
 
     Args:
         folder: First component of an image's path, such as `3` or `surprise`.
 
     Returns:
-        A label from 0 to 7, or None if the folder names no expression.
+        A label from 0 to 7, or None if the name is no expression.
     """
     names = {str(label): label for label in range(len(EXPRESSIONS))}
     names |= {name: label for label, name in enumerate(EXPRESSIONS)}

@@ -1,4 +1,4 @@
-"""What is done to every image before a network sees it, in training and ever after.
+"""Preprocessing of images, identical in training and use of a network.
 
 Shape letters: B images of a batch, S side of the square, px.
 """
@@ -21,15 +21,15 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Scale the whole image to a square, its aspect given up, then normalise RGB.
+    """Scale the whole image to a square without keeping its aspect ratio, then normalise RGB.
 
-    Normalised landmarks stay what they are under that scaling. A checkpoint carries the fingerprint, because
-    a network fed otherwise is wrong without a sign.
+    Normalised landmarks do not change under this scaling. Checkpoints contain the fingerprint, because with
+    other preprocessing a network gives wrong results without any error.
 
     Attributes:
         image_size: S.
-        mean: Of each channel, for values from 0 to 1.
-        std: Likewise.
+        mean: Mean of each channel, for values from 0 to 1.
+        std: Standard deviation of each channel, for values from 0 to 1.
     """
 
     image_size: int
@@ -37,55 +37,59 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def decode(self, data: bytes) -> RgbImage | DecodeFailure:
-        """Decode a file's bytes, a large JPEG at no more than it takes to have S px on both sides.
+        """Decode an encoded image, a large JPEG at the smallest scale with at least S px on both sides.
 
         Returns:
-            uint8 of shape (H, W, 3), or why there is no image.
+            uint8 of shape (H, W, 3), or the reason for failure.
         """
         decoded = decode_reduced(data, short_side_px=self.image_size)
         return decoded if isinstance(decoded, str) else decoded.pixels
 
     def square(self, data: bytes | None, image_id: str, table: str) -> Tensor:
-        """Decode and scale a file's bytes to a uint8 tensor of shape (3, S, S).
+        """Decode and scale an encoded image to a uint8 tensor of shape (3, S, S).
 
         Raises:
-            StoppedError: The file is no longer what was extracted.
+            StoppedError: The image has changed since extraction.
         """
         return self.resize(self.pixels(data, image_id, table))
 
     def pixels(self, data: bytes | None, image_id: str, table: str) -> RgbImage:
-        """Decode a file's bytes as `decode` does, to uint8 of shape (H, W, 3).
+        """Decode an encoded image to uint8 of shape (H, W, 3).
 
         Args:
-            data: The bytes; None if the file is gone.
-            image_id: Names the image, for the error.
-            table: That has it, its place.
+            data: The encoded image; None if its file is missing.
+            image_id: Name of the image, for the error.
+            table: Path or URI of its landmark table, for the error.
 
         Raises:
-            StoppedError: The file is no longer what was extracted.
+            StoppedError: The image has changed since extraction.
         """
-        image = "no longer there" if data is None else self.decode(data)
+        image = "missing" if data is None else self.decode(data)
         if isinstance(image, str):
             raise StoppedError(
-                f"{image_id}: {image}, though the landmark table {table} says otherwise. Put the image back, "
-                "or extract again with output.on_change=re-extract."
+                f"{image_id}: {image}, but the landmark table {table} was extracted from a readable image. "
+                "Restore the image, or extract again with output.on_change=re-extract."
             )
         return image
 
     def resize(self, image: RgbImage) -> Tensor:
-        """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), antialiased."""
+        """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), with antialiasing."""
         pixels = torch.from_numpy(image).permute(2, 0, 1)
         size = (self.image_size, self.image_size)
         return interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Turn (B, 3, S, S), uint8 or float32 from 0 to 1, into mean 0, deviation 1 over ImageNet."""
+        """Subtract the mean and divide by the standard deviation of each channel.
+
+        Args:
+            images: uint8, or float32 from 0 to 1, of shape (B, 3, S, S).
+        """
         scaled = images if images.is_floating_point() else images.to(torch.float32).mul_(1 / 255)
         mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
         return (scaled - mean) / std
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return all of the above as plain values, for a checkpoint."""
+        """Return the preprocessing as plain values, for a checkpoint."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
         rules = {"color_order": "rgb", "jpeg_decode": "dct_scaled", "resize": "stretch"}
         return {**rules, "interpolation": "bilinear_antialias", **values}
@@ -93,5 +97,5 @@ class Preprocessing:
 
 @cache
 def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return float32 of shape (3, 1, 1); kept, because to bring it to a GPU waits for all that it does."""
+    """Return float32 of shape (3, 1, 1), cached because a copy to a GPU waits for all of its queued work."""
     return torch.tensor(values, device=device)[:, None, None]

@@ -1,4 +1,4 @@
-"""The order in which training faces are drawn, and how often each class is.
+"""Sampler for multitask training, with optional balancing of classes.
 
 Shape letters: N faces, E expressions.
 """
@@ -14,23 +14,23 @@ Sampling = Literal["natural", "balanced", "sqrt"]
 
 
 class ExpressionSampler(Sampler[int]):
-    """Draw N faces for each epoch and deal them out to the workers.
+    """Draw N faces per epoch and divide them among the workers.
 
-    `natural` draws every face once. `balanced` gives every class that has faces the same share of the draws,
-    `sqrt` a share in proportion to the square root of its faces. A class goes through its faces in shuffled
-    order and begins again, shuffled anew, when all were seen: two faces of a class differ by at most one
-    draw. Shares are rounded down; the draws left over go to classes at random, by their fractions, so that
-    every share is exact to within one draw.
+    `natural` draws every face once. `balanced` gives each class that has faces the same share of the draws,
+    `sqrt` a share proportional to the square root of its number of faces. The faces of a class are drawn in
+    shuffled order, and in another order once all have been drawn: draws of two faces of a class differ by at
+    most one. Shares are rounded down, and the remaining draws go to classes at random, weighted by the
+    fractions, so that each share is exact to within one draw.
 
-    Worker r gets draws r, r + W, r + 2W, … of the one order that all W workers compute from the seed and the
-    epoch; the last N mod W draws are left out, so that all have the same number.
+    All W workers compute the same order from the seed and the epoch; worker r gets its draws r, r + W,
+    r + 2W, … The last N mod W draws are dropped, so that all workers have the same number.
 
     Args:
         labels: Class of each of the N faces.
         sampling: `natural`, `balanced` or `sqrt`.
         num_replicas: W, the number of workers.
-        rank: r, this worker, from 0.
-        seed: Of the order.
+        rank: Rank r of this worker.
+        seed: Seed of the order.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ExpressionSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is drawn next."""
+        """Set the epoch of the next draws."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -73,6 +73,6 @@ class ExpressionSampler(Sampler[int]):
             faces = np.flatnonzero(self.labels == label)
             rounds = -(-int(number) // len(faces))
             passes = [rng.permutation(faces) for _ in range(rounds)]
-            in_turn = np.concatenate([*passes, faces[:0]])  # of a class that gets no draw there is no pass
+            in_turn = np.concatenate([*passes, faces[:0]])  # a class without draws has no passes
             chosen.extend(in_turn[:number].tolist())
         return rng.permutation(np.asarray(chosen, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Faces that come as rows of a landmark table, some at a time, instead of being asked for one by one.
+"""Batches of faces made from rows of a landmark table, as Ray Data streams them.
 
 Shape letters: B rows, L landmarks, S side of the image, px.
 """
@@ -15,7 +15,7 @@ import torch
 
 from faceml.datasets.face_columns import DECODED, expression_labels, has_landmarks, seen_landmarks
 from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.image_files import ImageFiles
+from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.tables import COLUMN
 
@@ -25,22 +25,22 @@ Columns = dict[str, npt.NDArray[Any]]
 def decode_rows(
     rows: pa.Table, table: str, images: ImageFiles | None, num_landmarks: int, preprocessing: Preprocessing
 ) -> Columns:
-    """Turn rows into arrays of faces, those left out that have no pixels.
+    """Return the faces of rows as arrays; rows whose image could not be decoded are left out.
 
     Args:
-        rows: With `image_id` and the columns of `training_columns`, and with `image_jpeg` if there is no
-            folder of images.
-        table: Where they come from, for errors.
-        images: Of the folder that was extracted; None decodes `image_jpeg`.
+        rows: Rows with `image_id` and the columns of `training_columns`, and with `image_jpeg` if there is
+            no folder of images.
+        table: The table's path or URI, for errors.
+        images: The folder that was extracted; None decodes `image_jpeg`.
         num_landmarks: L.
-        preprocessing: Makes the square image.
+        preprocessing: Turns an encoded image into a square of pixels.
 
     Returns:
         `image`, uint8 of shape (B, 3, S, S); `label`, `landmarks`, `has_landmarks` as in `FaceSample`;
         `image_id`.
 
     Raises:
-        StoppedError: An image is no longer what was extracted; names it.
+        StoppedError: An image has changed since extraction; names it.
     """
     rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
     names = rows["image_id"].to_pylist()
@@ -58,12 +58,12 @@ def decode_rows(
     }
 
 
-def collated(columns: Mapping[str, npt.NDArray[Any]], image_ids: Sequence[str]) -> FaceSample:
-    """Make a batch of what `decode_rows` returned, possibly in another order.
+def collate_columns(columns: Mapping[str, npt.NDArray[Any]], image_ids: Sequence[str]) -> FaceSample:
+    """Return a batch made from columns of `decode_rows`, whose rows may have been reordered.
 
     Args:
-        columns: B rows.
-        image_ids: All of the data set, sorted; a face's position is its place among them.
+        columns: Arrays of B rows.
+        image_ids: Names of all images of the data set, sorted; a face's position is its place among them.
     """
     positions = [bisect_left(image_ids, name) for name in columns["image_id"].tolist()]
     image, label, landmarks, found = (

@@ -1,4 +1,4 @@
-"""Pairs of photographs to verify on: read from a file in the format of LFW, or drawn.
+"""Pairs of images for face verification, read from a file in LFW's format or drawn at random.
 
 Shape letters: N pairs.
 """
@@ -16,12 +16,12 @@ FOLDS = 10
 
 
 class VerificationPairs(NamedTuple):
-    """Pairs of images of a set.
+    """Pairs of images of a data set.
 
     Attributes:
-        images: int64 of shape (N, 2), positions in the set.
-        same: bool of shape (N,), whether a pair shows one person.
-        folds: int64 of shape (N,), from 0.
+        images: Positions in the data set, int64 of shape (N, 2).
+        same: Whether a pair shows the same person, bool of shape (N,).
+        folds: Fold of each pair, from 0, int64 of shape (N,).
     """
 
     images: npt.NDArray[np.int64]
@@ -32,20 +32,20 @@ class VerificationPairs(NamedTuple):
 def draw_pairs(
     people: Sequence[int], num_pairs: int, seed: int = 0, table_key: str = "data.val.table"
 ) -> VerificationPairs:
-    """Draw pairs, as many of one person as of two, in folds that share nobody.
+    """Draw as many genuine as impostor pairs, in folds without people in common.
 
-    People are dealt to ten folds, fewer where there are less than twenty people. Each fold has, as far as
-    its images allow, the same number of pairs; none comes twice. Pairs of one person are drawn evenly over
-    people, so that those with many images do not outweigh the others.
+    People are divided into ten folds, or fewer with less than twenty people. All folds have the same number
+    of pairs as far as their images allow, and no pair is drawn twice. Genuine pairs are drawn evenly over
+    people, so that people with many images do not dominate.
 
     Args:
-        people: Of each image of the set.
-        num_pairs: In all folds together, at most.
-        seed: Of the draw.
-        table_key: The setting that names the set, for the error.
+        people: Person of each image of the data set.
+        num_pairs: Largest number of pairs in all folds together.
+        seed: Seed of the draw.
+        table_key: The setting that names the data set, for the error.
 
     Raises:
-        ConfigError: There are fewer than four people of two images or more.
+        ConfigError: Fewer than four people have two images or more.
     """
     rng = np.random.default_rng(seed)
     labels = np.asarray(people, dtype=np.int64)
@@ -55,8 +55,8 @@ def draw_pairs(
     num_folds = min(FOLDS, len(several) // 2)
     if num_folds < 2:
         raise ConfigError(
-            f"{table_key}: {len(several)} people with two images or more, and pairs in folds that share "
-            "nobody take four."
+            f"{table_key}: {len(several)} people have two images or more; two folds without people in common "
+            "need four. Add images."
         )
     dealt = np.array_split(rng.permutation(several), num_folds)
     wanted = max(1, num_pairs // (2 * num_folds))
@@ -74,7 +74,7 @@ def draw_pairs(
 def _pairs_of_one(
     of_person: list[npt.NDArray[np.int64]], wanted: int, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
-    """Draw pairs within people, going round them, until there are enough or none is left."""
+    """Draw genuine pairs from one person after another, until there are enough or none is left."""
     left = []
     for images in of_person:
         first, second = np.triu_indices(len(images), k=1)
@@ -86,7 +86,7 @@ def _pairs_of_one(
 def _pairs_of_two(
     of_person: list[npt.NDArray[np.int64]], wanted: int, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
-    """Draw pairs of images of two people, each at most once."""
+    """Draw impostor pairs, each at most once."""
     person = np.repeat(np.arange(len(of_person)), [len(images) for images in of_person])
     images = np.concatenate(of_person)
     drawn = dict[tuple[int, int], None]()
@@ -100,34 +100,34 @@ def _pairs_of_two(
 
 
 DRAWS_PER_PAIR = 20
-"""After so many, a fold has fewer pairs of two people than are wanted."""
+"""Draws per wanted impostor pair, after which a fold gets fewer pairs."""
 
 
 def read_pairs(file: Path, image_ids: Sequence[str]) -> VerificationPairs:
     """Read pairs in the format of LFW's `pairs.txt`.
 
-    The first line has the number of folds and how many pairs of one person, and as many of two, each has.
-    `name 1 4` is a pair of one person, `name 1 other 2` one of two; numbers are those that end the names of
-    image files, `name/name_0001.jpg`. Columns are parted by tabs.
+    The first line has the number of folds and the number of genuine pairs per fold, which is also that of
+    impostor pairs. `name 1 4` is a genuine pair, `name 1 other 2` an impostor pair; numbers are the last part
+    of the names of image files, `name/name_0001.jpg`. Columns are separated by tabs.
 
     Args:
-        file: Of pairs.
-        image_ids: Of the set, `{person}/{image}`.
+        file: Text file of pairs.
+        image_ids: Names of the data set's images, `{person}/{image}`.
 
     Raises:
-        ConfigError: The file is not of that format, or names an image that the set lacks; says which line.
+        ConfigError: The file has another format, or names an image that the data set lacks; gives the line.
     """
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     header = [int(word) for word in lines[0].split() if word.isdecimal()] if lines else []
     if len(header) != 2 or min(header) < 1 or len(lines) - 1 < 2 * header[0] * header[1]:
         raise ConfigError(
-            f"data.pairs.file: {file} is no file of pairs; its first line has to be 'folds<TAB>pairs of one "
-            "person', and as many lines have to follow."
+            f"data.pairs.file: {file} is not in the format of LFW's pairs.txt: its first line must be "
+            "'folds<TAB>genuine pairs per fold', and a line for each pair must follow."
         )
     if header[0] < 2:
         raise ConfigError(
-            f"data.pairs.file: {file} has one fold; the threshold of each is chosen on the others, so that "
-            "there have to be two or more."
+            f"data.pairs.file: {file} has one fold; the threshold of a fold is chosen on the others, which "
+            "needs at least two folds."
         )
     num_folds, of_each = header
     numbered = {_numbered(image_id): position for position, image_id in enumerate(image_ids)}
@@ -153,7 +153,7 @@ def read_pairs(file: Path, image_ids: Sequence[str]) -> VerificationPairs:
 
 
 def _numbered(image_id: str) -> tuple[str, int]:
-    """Return person and number of an image, `name/name_0004.jpg` being the fourth of name; -1 without one."""
+    """Return person and number of an image, name and 4 for `name/name_0004.jpg`; -1 without a number."""
     person, _, path = image_id.partition("/")
     name = path.rpartition("/")[2]
     digits = name.rpartition(".")[0].rpartition("_")[2]

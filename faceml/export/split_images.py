@@ -33,7 +33,7 @@ class SplitImages:
         faces: The same.
     """
 
-    def __init__(self, faces: FaceDataset) -> None:
+    def __init__(self, faces: FaceDataset | PersonDataset) -> None:
         self.faces = faces
         self._whole = WholeDecoding(faces.preprocessing.image_size)
 
@@ -51,7 +51,7 @@ class SplitImages:
         if isinstance(self.faces, PersonDataset):
             return self.square(index).permute(1, 2, 0).contiguous().numpy()[None]
         faces = self.faces
-        return self._whole.pixels(faces.read(index), faces.image_ids[index], faces.table)[None]
+        return self._whole.pixels(faces.source.read(index), faces.image_ids[index], faces.table)[None]
 
     def square(self, index: int) -> Tensor:
         """Return the input of the training before normalisation, uint8 of shape (3, S, S).
@@ -81,5 +81,5 @@ def open_split(config: SplitConfig, preprocessing: Preprocessing, landmark_set: 
     if not len(faces):
         raise ConfigError(f"data.table: {config.table} has no usable image.")
     faces.log_left_out()
-    faces.prepare()
+    faces.source.prepare()
     return SplitImages(faces)

@@ -49,8 +49,16 @@ def roc_curve(pairs: ScoredPairs, weights: Floats | None = None) -> Curve:
         pairs: Pairs of the same person and of different people, at least one of each.
         weights: Weights of the pairs, of shape (N,); equal by default.
     """
-    thresholds, same, different = _accepted(pairs, _weights(pairs, weights))
-    return Curve(thresholds, different / different[-1], same / same[-1])
+    weights = _weights(pairs, weights)
+    order = np.argsort(-pairs.scores, kind="stable")
+    scores, same, counted = pairs.scores[order], pairs.same[order], weights[order]
+    last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    between = (scores[last_of_score[:-1]] + scores[last_of_score[:-1] + 1]) / 2
+    thresholds = np.concatenate([[np.inf], between, [-np.inf]])
+    same_above, different_above = (
+        np.append(0.0, np.cumsum(np.where(which, counted, 0.0))[last_of_score]) for which in (same, ~same)
+    )
+    return Curve(thresholds, different_above / different_above[-1], same_above / same_above[-1])
 
 
 def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> float:
@@ -73,12 +81,6 @@ def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> 
     chosen = np.argmax(of_fold.sum(axis=0) - of_fold, axis=1)
     gained = np.take_along_axis(of_fold, chosen[:, None], axis=1).sum()
     return float((gained + weights[~pairs.same].sum()) / weights.sum())
-
-
-def best_threshold(pairs: ScoredPairs, weights: Floats | None = None) -> float:
-    """Return the threshold of the highest accuracy; of several the highest threshold."""
-    thresholds, same, different = _accepted(pairs, _weights(pairs, weights))
-    return float(thresholds[np.argmax(same - different)])
 
 
 def true_accepts_at(curve: Curve, false_accept_rate: float, different_pairs: int) -> float | None:
@@ -170,16 +172,3 @@ def bootstrap_interval(value: float, samples: Floats, confidence: float = 0.95) 
 
 def _weights(pairs: ScoredPairs, weights: Floats | None) -> Floats:
     return np.ones(len(pairs.scores)) if weights is None else weights
-
-
-def _accepted(pairs: ScoredPairs, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return thresholds and the weights above them of same and of different pairs, each of shape (C,)."""
-    order = np.argsort(-pairs.scores, kind="stable")
-    scores, same, counted = pairs.scores[order], pairs.same[order], weights[order]
-    last_of_score = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    between = (scores[last_of_score[:-1]] + scores[last_of_score[:-1] + 1]) / 2
-    thresholds = np.concatenate([[np.inf], between, [-np.inf]])
-    same_above, different_above = (
-        np.append(0.0, np.cumsum(np.where(which, counted, 0.0))[last_of_score]) for which in (same, ~same)
-    )
-    return thresholds, same_above, different_above

@@ -12,8 +12,8 @@ from .files import (
     epoch_record as epoch_record,
     read_metrics as read_metrics,
     read_summary as read_summary,
-    write_broken_step as write_broken_step,
     write_metrics as write_metrics,
+    write_nonfinite_step as write_nonfinite_step,
 )
 from .lineage import TrainedRun as TrainedRun, find_trained_runs as find_trained_runs
 from .run_folder import RunFolder as RunFolder, changed_keys as changed_keys, put_file as put_file

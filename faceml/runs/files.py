@@ -9,7 +9,7 @@ from faceml.storage import StorageFolder, write_text
 
 if TYPE_CHECKING:
     from faceml.metrics import ConfusionMatrix
-    from faceml.training import BrokenStep, Metrics
+    from faceml.training import Metrics, NonFiniteStep
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
@@ -58,7 +58,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     return found
 
 
-def write_broken_step(record: "BrokenStep", rank: int, folder: StorageFolder) -> None:
+def write_nonfinite_step(record: "NonFiniteStep", rank: int, folder: StorageFolder) -> None:
     """Write the image ids and losses of a step whose gradient is not finite.
 
     Args:

@@ -39,12 +39,10 @@ class Outcome:
     Attributes:
         error: Reason of a failure in one line; None if the trial succeeded.
         worker: Process in which the trial ended, `host:pid`; empty if unknown.
-        data_openings: Number of times that this process had opened the data; 0 if unknown.
     """
 
     error: str | None = None
     worker: str = ""
-    data_openings: int = 0
 
 
 class TrialFolder:
@@ -89,7 +87,7 @@ class TrialFolder:
     def outcome(self) -> Outcome | None:
         """Outcome of the trial; None if it has not finished."""
         found = self._read(OUTCOME_FILE)
-        return None if found is None else Outcome(**found)
+        return None if found is None else Outcome(found["error"], found["worker"])
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -3,25 +3,25 @@ from .evaluation import Evaluation as Evaluation, EvaluationResult as Evaluation
 from .faces import (
     Faces as Faces,
     batches_per_epoch as batches_per_epoch,
+    build_cached_faces as build_cached_faces,
     build_faces as build_faces,
     steps_per_epoch as steps_per_epoch,
 )
 from .full_gpu import translate_full_gpu as translate_full_gpu
 from .loop import Trainer as Trainer
-from .multitask import build_trainer as build_trainer
+from .multitask import build_multitask_trainer as build_multitask_trainer
 from .observer import (
-    BrokenStep as BrokenStep,
     EpochRecord as EpochRecord,
     Metrics as Metrics,
+    NonFiniteStep as NonFiniteStep,
     StepRecord as StepRecord,
 )
-from .opened_faces import data_openings as data_openings, opened_faces as opened_faces
 from .predictions import (
     Embeddings as Embeddings,
     EmbeddingSample as EmbeddingSample,
     Predictions as Predictions,
 )
-from .process_setup import set_up_process as set_up_process
+from .process_setup import device_name as device_name, set_up_process as set_up_process
 from .recognition import (
     People as People,
     build_people as build_people,
@@ -29,17 +29,19 @@ from .recognition import (
     recognition_steps as recognition_steps,
 )
 from .recognition_objective import RecognitionObjective as RecognitionObjective
-from .scored_pairs import read_pairs_table as read_pairs_table, write_pairs as write_pairs
 from .step import AUTOCAST_DTYPES as AUTOCAST_DTYPES, Precision as Precision, TrainingStep as TrainingStep
-from .trained_model import TrainedModel as TrainedModel, load_trained_model as load_trained_model
-from .trained_recognition import (
+from .trained_model import (
+    TrainedModel as TrainedModel,
     is_recognition as is_recognition,
+    load_trained_model as load_trained_model,
     load_trained_recognition as load_trained_recognition,
 )
 from .verification import (
     Verification as Verification,
     accuracy_interval as accuracy_interval,
+    read_pairs_table as read_pairs_table,
     score_pairs as score_pairs,
     score_split as score_split,
+    write_pairs as write_pairs,
 )
-from .workers import device_name as device_name, epoch_seed as epoch_seed
+from .workers import epoch_seed as epoch_seed

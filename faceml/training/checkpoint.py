@@ -1,4 +1,4 @@
-"""What a training leaves behind: a state to resume from, and a model to use."""
+"""Checkpoints: the state that a training is resumed from, and the trained model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,29 +19,30 @@ MODEL_FILE = "model.pt"
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values, whole or not at all; `read_state` reads them back.
+    """Write tensors and plain values to a file atomically; `read_state` reads them.
 
     Raises:
-        StoppedError: No space is left.
+        StoppedError: No space is left on the disk.
     """
     with atomic_file(path) as partial, partial.open("wb") as file:
-        torch.save(state, file)  # given a path instead, PyTorch does not say why it cannot write
+        torch.save(state, file)  # with a path instead of a file, PyTorch's error would lack the cause
 
 
 def read_state(place: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `write_state` wrote, at a path or URI; nothing in the file is executed.
+    """Read a file of `write_state` from a path or URI, without executing code from it.
 
     Raises:
-        ConfigError: There is no such file in the store.
+        ConfigError: The store has no such file.
     """
     state: dict[str, Any] = read_tensors(place, device)
     return state
 
 
 def contract(preprocessing: Preprocessing, landmark_set: LandmarkSet) -> dict[str, Any]:
-    """Return what a network and its user have to agree on, as plain values.
+    """Return the meaning of a network's inputs and outputs as plain values.
 
-    The preprocessing's fingerprint, `labels` in the order of the logits, `landmark_set` in that of points.
+    These are the preprocessing's fingerprint, `labels` in the order of the logits, and `landmark_set` in the
+    order of the predicted landmarks.
     """
     return preprocessing.fingerprint() | {
         "labels": list(EXPRESSIONS),
@@ -57,15 +58,15 @@ def model_checkpoint(
     metrics: Metrics,
     framing: Framing | None = None,
 ) -> dict[str, Any]:
-    """Return the content of `best_model.pt`: all that is needed to use a model, and how good it was.
+    """Return the content of `best_model.pt`: all that is needed to use a model, and its metrics.
 
     Args:
-        model: Its `state_dict` becomes `model_state_dict`.
+        model: The network, whose `state_dict` becomes `model_state_dict`.
         config: The resolved training configuration as plain values.
-        preprocessing: Of the images that the model expects.
-        landmark_set: Of the points that it predicts.
-        metrics: Of the epoch.
-        framing: How faces lie in the images that it was trained on; None if no landmarks tell.
+        preprocessing: The preprocessing that the network expects.
+        landmark_set: The landmarks that it predicts.
+        metrics: Metrics of the epoch.
+        framing: Where faces lie in the training images; None without landmarks.
     """
     agreed = contract(preprocessing, landmark_set)
     return {

@@ -1,4 +1,4 @@
-"""Gradients of several tasks that do not work against each other.
+"""Projection of conflicting task gradients (PCGrad).
 
 Shape letters: K tasks, P parameters.
 """
@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from faceml.training.workers import flattened, mean_over_workers, world_size
 
 Gradients = list[Tensor]
-"""One for each of P parameters, in its shape."""
+"""The gradient of each of P parameters, in its shape."""
 
 
 def project_conflicts(gradients: Sequence[Gradients]) -> list[Gradients]:
-    """Take from each task's gradient its component against any other's (Yu et al. 2020, Algorithm 1).
+    """Remove from each task's gradient the components that conflict with other tasks' gradients.
 
-    Where g_i·g_j < 0, g_i becomes g_i - (g_i·g_j / |g_j|²)·g_j, g_j being the other's as it came. With two
-    tasks, as in faceml, the order in which others are gone through, random in the paper, makes no difference.
+    Where g_i·g_j < 0, g_i becomes g_i - (g_i·g_j / |g_j|²)·g_j, where g_j is the other task's original
+    gradient (Yu et al. 2020, Algorithm 1). The order of the other tasks, random in the paper, makes no
+    difference with two tasks.
 
     Args:
-        gradients: Of K tasks, over the same P parameters.
+        gradients: Gradients of K tasks over the same P parameters.
     """
     projected = []
     for own, gradient in enumerate(gradients):
@@ -35,11 +36,11 @@ def project_conflicts(gradients: Sequence[Gradients]) -> list[Gradients]:
 
 
 class ConflictFreeBackward:
-    """A backward pass that gathers each task's gradient, and in the end their conflict-free sum.
+    """Backward pass that accumulates a gradient per task and sums them after projection.
 
     Args:
-        shared: Parameters that all tasks have in common; only there is anything projected.
-        others: The rest, each of one task.
+        shared: Parameters of all tasks; only their gradients are projected.
+        others: Parameters of one task each.
     """
 
     def __init__(self, shared: Sequence[nn.Parameter], others: Sequence[nn.Parameter]) -> None:
@@ -60,7 +61,7 @@ class ConflictFreeBackward:
             )
 
     def finish(self) -> None:
-        """Average each task's gradient over the workers, project, and give parameters their gradient."""
+        """Average each task's gradient over the workers, project, and set the parameters' gradients."""
         for gradients in self._gathered.values() if world_size() > 1 else ():
             means = torch.split(mean_over_workers(flattened(gradients)), [g.numel() for g in gradients])
             for gradient, mean in zip(gradients, means, strict=True):

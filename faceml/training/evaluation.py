@@ -1,4 +1,4 @@
-"""Measuring a network on faces it does not learn from."""
+"""Evaluation of a multitask network on a validation split."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -15,20 +15,20 @@ from faceml.training.observer import Metrics
 
 
 class EvaluationResult(NamedTuple):
-    """Figures by name, and how often each expression was taken for which."""
+    """Metrics by name, and the confusion matrix of expressions."""
 
     metrics: Metrics
     confusion: ConfusionMatrix
 
 
 class Evaluation:
-    """Evaluate a network; with several workers each brings its share, and all get the result of the whole.
+    """Evaluate a network; with several workers each evaluates its share, and all get the whole result.
 
     Args:
-        preprocessing: As in training.
-        landmark_set: The network's points.
-        num_expressions: The network's classes.
-        device: Where the network is.
+        preprocessing: The training's preprocessing.
+        landmark_set: The landmarks that the network predicts.
+        num_expressions: Number of classes.
+        device: Device of the network.
     """
 
     def __init__(
@@ -49,23 +49,23 @@ class Evaluation:
         self,
         model: MultitaskFaceModel,
         batches: Iterable[FaceSample],
-        see: Callable[[FaceSample, FaceOutputs], None] | None = None,
+        on_batch: Callable[[FaceSample, FaceOutputs], None] | None = None,
     ) -> EvaluationResult:
         """Return accuracy, macro-F1 and loss of expressions, MSE and NME of landmarks by name.
 
-        The network is in evaluation mode afterwards.
+        The network is left in evaluation mode.
 
         Args:
             model: The network.
-            batches: This worker's.
-            see: Is shown each batch, on the device, with what the network says of it.
+            batches: This worker's batches.
+            on_batch: Called with each batch, on the device, and the network's outputs.
         """
         model.eval()
         for batch in batches:
             faces = batch.to(self._device)
             outputs: FaceOutputs = model(self._preprocessing.normalize(faces.image))
-            if see is not None:
-                see(faces, outputs)
+            if on_batch is not None:
+                on_batch(faces, outputs)
             self._expression.update(outputs.logits, faces.label)
             self._landmarks.update(outputs.landmarks, faces.landmarks, faces.has_landmarks)
             self._loss.update(expression_cross_entropy(outputs.logits, faces.label), weight=len(faces.label))

@@ -1,8 +1,9 @@
-"""The faces of a multitask training, and how many steps they fill."""
+"""The data of a multitask training, and its number of steps per epoch."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-from faceml.config import ConfigError, DataConfig, TrainConfig
+from faceml.config import AugmentationConfig, ConfigError, DataConfig, LeakageConfig, TrainConfig
 from faceml.datasets import FaceDataset, Preprocessing, refuse_other_order
 
 
@@ -31,16 +32,38 @@ def build_faces(config: DataConfig) -> Faces:
     )
 
 
+def build_cached_faces(config: DataConfig) -> Faces:
+    """Open both splits, or return those of the last call if its settings give the same splits.
+
+    Trainings that follow each other in one process, as in a search, so open their data once.
+
+    Raises:
+        ConfigError: A table or its images cannot be used.
+    """
+    # Settings without an effect on the splits are set to their defaults, to be equal in the cache.
+    same = {
+        "sampling": "natural",
+        "leakage": LeakageConfig(),
+        "augmentation": AugmentationConfig(),
+        "loader_processes": 0,
+    }
+    return _build_faces(config.model_copy(update=same))
+
+
+# One entry only: names and landmarks of millions of faces take hundreds of megabytes.
+_build_faces = lru_cache(maxsize=1)(build_faces)
+
+
 def batches_per_epoch(config: TrainConfig, faces: Faces) -> int:
-    """Return the whole batches that each worker has in an epoch."""
+    """Return the number of complete batches of each worker per epoch."""
     return len(faces.train) // config.scaling.num_train_workers // config.training.batch_size_per_worker
 
 
 def steps_per_epoch(config: TrainConfig, faces: Faces) -> int:
-    """Return the steps of one epoch, what is left at its end and fills none being left out.
+    """Return the number of steps per epoch; an incomplete last step is dropped.
 
     Raises:
-        ConfigError: The training split does not fill one batch, or the validation split is empty.
+        ConfigError: The training split does not fill one step, or the validation split is empty.
     """
     training = config.training
     batches = batches_per_epoch(config, faces)

@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps and an evaluation after each, told to an observer."""
+"""Training loop: epochs of steps, each followed by an evaluation and a report to an observer."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,34 +19,41 @@ from faceml.errors import StoppedError
 from faceml.models import ModelT
 from faceml.storage import place_below
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
-from faceml.training.ema import AveragedWeights
 from faceml.training.full_gpu import FOR_TRAINING, translate_full_gpu
-from faceml.training.objective import Objective
-from faceml.training.observer import BrokenStep, EpochRecord, Measured, Metrics, StepRecord, TrainingObserver
+from faceml.training.objective import Objective, ObjectiveOutput
+from faceml.training.observer import (
+    EpochRecord,
+    Evaluated,
+    Metrics,
+    NonFiniteStep,
+    StepRecord,
+    TrainingObserver,
+)
+from faceml.training.optimizer import AveragedWeights
 from faceml.training.step import Precision, TrainingStep
 from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """How a training goes, beside its data, network and optimiser.
+    """Options of a training beside its data, network and optimiser.
 
     Attributes:
-        seed: Of the whole training.
-        measured: What comes before the names of the evaluation's metrics.
-        log_every_steps: Steps between two that the observer is told of.
-        gradient_norms_every_steps: Steps between two at which the objective takes a look.
-        accumulate_batches: Batches whose gradients make one step.
-        freeze_backbone_epochs: Epochs in which the backbone stays as it is; its learning rate is 0 in them.
-        patience_epochs: Epochs without a better validation accuracy after which it ends; None: never.
-        max_grad_norm: A longer gradient is scaled down to this length.
-        ema_decay: Of the average of the weights, which is evaluated and kept in their stead.
-        precision: Of forward and backward pass.
-        on_nonfinite: What happens when a gradient has NaN or infinity: `stop`, or `skip` the step.
+        seed: Seed of the whole training.
+        metric_prefix: Prefix of the names of the evaluation's metrics.
+        log_every_steps: Steps between two reports to the observer.
+        gradient_norms_every_steps: Steps between two computations of the objective's diagnostics.
+        accumulate_batches: Batches per step, whose gradients are accumulated.
+        freeze_backbone_epochs: First epochs in which the backbone does not change; its learning rate is 0.
+        patience_epochs: Epochs without a better validation accuracy after which training stops; None: never.
+        max_grad_norm: Largest norm of the gradient, above which it is clipped.
+        ema_decay: Decay of the moving average of the weights, which is evaluated and saved in their place.
+        precision: Precision of forward and backward pass.
+        on_nonfinite: Reaction to a non-finite gradient: `stop` the training, or `skip` the step.
     """
 
     seed: int = 0
-    measured: str = "val"
+    metric_prefix: str = "val"
     log_every_steps: int = 20
     gradient_norms_every_steps: int = 200
     accumulate_batches: int = 1
@@ -59,21 +66,21 @@ class TrainerOptions:
 
 
 class Trainer(Generic[ModelT]):
-    """Train an objective, alone or as one of several workers that average their gradients.
+    """Train an objective in one process, or as one of several workers that average their gradients.
 
-    Every epoch starts its random numbers from seed, worker and epoch, so that a resumed training goes on as
-    the uninterrupted one would have.
+    Every epoch seeds the random numbers with the training's seed, the worker and the epoch, so that a resumed
+    training gives the same result as an uninterrupted one.
 
     Args:
-        objective: On its device.
-        optimizer: Over the objective's parameters.
-        schedule: Stepped once an update.
-        train_faces: Batches of this worker, told the epoch.
-        image_ids: Of the training faces, by their position.
-        augmentation: Makes random views of a batch, on the objective's device.
-        evaluate: Measures a network on other faces.
+        objective: The objective on its device.
+        optimizer: Optimiser over the objective's parameters.
+        schedule: Learning-rate schedule, stepped once per update.
+        train_batches: Batches of this worker.
+        image_ids: Names of the training images, by position in the data set.
+        augmentation: Augmentation of batches on the objective's device.
+        evaluate: Evaluates a network on the validation split.
         model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
-        options: The rest.
+        options: Further options.
     """
 
     def __init__(
@@ -81,10 +88,10 @@ class Trainer(Generic[ModelT]):
         objective: Objective[ModelT],
         optimizer: Optimizer,
         schedule: LRScheduler,
-        train_faces: EpochBatches,
+        train_batches: EpochBatches,
         image_ids: Sequence[str],
         augmentation: FaceAugmentation,
-        evaluate: Callable[[ModelT], Measured],
+        evaluate: Callable[[ModelT], Evaluated],
         model_checkpoint: Callable[[ModelT, Metrics], dict[str, Any]],
         options: TrainerOptions,
     ) -> None:
@@ -93,7 +100,7 @@ class Trainer(Generic[ModelT]):
         self._step = TrainingStep(module, objective, optimizer, options.precision, options.max_grad_norm)
         self.optimizer = optimizer
         self._schedule = schedule
-        self.train_faces = train_faces
+        self.train_batches = train_batches
         self._image_ids = image_ids
         self._augmentation = augmentation
         self._evaluate = evaluate
@@ -103,30 +110,30 @@ class Trainer(Generic[ModelT]):
         self._device = next(objective.parameters()).device
         self._epochs_done = self._best_epoch = 0
         self._best_accuracy = -1.0
-        self._step_figures = ("train/loss", *(f"train/loss_{t}" for t in objective.tasks), "train/grad_norm")
+        self._step_metrics = ("train/loss", *(f"train/loss_{t}" for t in objective.tasks), "train/grad_norm")
 
     @property
     def model(self) -> ModelT:
-        """The network that is evaluated and kept: the one that learns, or its average."""
+        """The network that is evaluated and saved: the trained one, or its moving average."""
         return self._average.model if self._average else self.objective.model
 
     @property
     def epochs_done(self) -> int:
-        """Epochs done in all, those before a resume included."""
+        """Number of epochs done, including those before a resume."""
         return self._epochs_done
 
     @property
     def has_stopped_early(self) -> bool:
-        """Whether validation accuracy has not improved for as long as patience goes."""
+        """Whether validation accuracy has not improved for `patience_epochs`."""
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
     @translate_full_gpu(FOR_TRAINING)
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
-        """Train until `epochs` are done in all, those before a resume included, or patience is at its end.
+        """Train up to epoch `epochs`, including those before a resume, or until it stops early.
 
         Raises:
-            StoppedError: A gradient is not finite, or the GPU has no memory for a step.
+            StoppedError: A gradient is not finite, or the GPU is out of memory.
         """
         while self._epochs_done < epochs and not self.has_stopped_early:
             epoch = self._epochs_done + 1
@@ -134,15 +141,15 @@ class Trainer(Generic[ModelT]):
             share_buffers(self.objective)
             if self._average:
                 share_buffers(self.model)
-            found = self._evaluate(self.model)
-            metrics |= {f"{self._options.measured}/{name}": value for name, value in found.metrics.items()}
+            found, confusion = self._evaluate(self.model)
+            metrics |= {f"{self._options.metric_prefix}/{name}": value for name, value in found.items()}
             self._epochs_done = epoch
-            if found.metrics["accuracy"] > self._best_accuracy:
-                self._best_epoch, self._best_accuracy = epoch, found.metrics["accuracy"]
-            observer.on_epoch(EpochRecord(epoch, metrics, found.confusion, partial(self.save, metrics)))
+            if found["accuracy"] > self._best_accuracy:
+                self._best_epoch, self._best_accuracy = epoch, found["accuracy"]
+            observer.on_epoch(EpochRecord(epoch, metrics, confusion, partial(self.save, metrics)))
 
     def save(self, metrics: Metrics, folder: Path) -> None:
-        """Write the state to resume from and the model to use into a folder."""
+        """Write the state for `resume` and the trained model into a folder."""
         state = {
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -157,7 +164,7 @@ class Trainer(Generic[ModelT]):
         write_state(self._model_checkpoint(self.model, metrics), folder / MODEL_FILE)
 
     def resume(self, folder: str | Path) -> None:
-        """Go back to the moment at which `save` wrote into a folder, given by its path or URI."""
+        """Restore the state that `save` wrote into a folder, given by its path or URI."""
         state = read_state(place_below(folder, STATE_FILE), self._device)
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -170,22 +177,25 @@ class Trainer(Generic[ModelT]):
 
     def _train_epoch(self, epoch: int, epochs: int, observer: TrainingObserver) -> Metrics:
         self.objective.train()
-        self.objective.begin_epoch(epoch)
+        self.objective.on_epoch_start(epoch)
         if epoch <= self._options.freeze_backbone_epochs:
-            self.objective.model.backbone.eval()  # its batch norms stay as they are, as its weights do
+            self.objective.model.backbone.eval()  # freezes the statistics of batch norms too
         torch.manual_seed(epoch_seed(self._options.seed, epoch))
-        self.train_faces.set_epoch(epoch)
+        self.train_batches.set_epoch(epoch)
         accumulate = self._options.accumulate_batches
-        steps, started_s = len(self.train_faces) // accumulate, time.perf_counter()
-        sums, looks = torch.zeros(1 + len(self._step_figures), device=self._device), list[Metrics]()
+        steps, started_s = len(self.train_batches) // accumulate, time.perf_counter()
+        sums, diagnostics = torch.zeros(1 + len(self._step_metrics), device=self._device), list[Metrics]()
         unchecked: list[_UncheckedStep] = []
-        broken = faces = 0
-        for step, batches in enumerate(_groups(self.train_faces, accumulate)):
-            looking = step % self._options.gradient_norms_every_steps == 0
+        skipped = faces = 0
+
+        def diagnose(output: ObjectiveOutput) -> None:
+            diagnostics.append(self.objective.compute_diagnostics(output))
+
+        for step, batches in enumerate(_groups(self.train_batches, accumulate)):
+            is_diagnosed = step % self._options.gradient_norms_every_steps == 0
             learning_rate = float(self.optimizer.param_groups[0]["lr"])
             result = self._step(
-                [self._view(batch) for batch in batches],
-                (lambda output: looks.append(self.objective.look(output))) if looking else None,
+                [self._augmented(batch) for batch in batches], diagnose if is_diagnosed else None
             )
             self._schedule.step()
             self.objective.weighting.clamp_()
@@ -195,14 +205,14 @@ class Trainer(Generic[ModelT]):
             values = torch.cat([result.losses, result.grad_norm.reshape(1)])
             sums += torch.where(result.is_done, torch.cat([torch.ones_like(values[:1]), values]), 0.0)
             positions = [batch.position for batch in batches]
-            unchecked.append(_UncheckedStep(step + 1, positions, values, result.is_broken))
+            unchecked.append(_UncheckedStep(step + 1, positions, values, result.is_nonfinite))
             if step % self._options.log_every_steps == 0:
-                broken += self._tell_broken(observer, epoch, unchecked)
-                unchecked, told = [], self._named(values)
-                if np.isfinite(told["train/grad_norm"]):
+                skipped += self._report_nonfinite(observer, epoch, unchecked)
+                unchecked, metrics = [], self._named(values)
+                if np.isfinite(metrics["train/grad_norm"]):
                     steps_done = (epoch - 1) * steps + step + 1
-                    observer.on_step(StepRecord(epoch, steps_done, epochs * steps, told))
-        broken += self._tell_broken(observer, epoch, unchecked)
+                    observer.on_step(StepRecord(epoch, steps_done, epochs * steps, metrics))
+        skipped += self._report_nonfinite(observer, epoch, unchecked)
         if not sums[0]:
             raise StoppedError(f"No step of epoch {epoch} had a finite gradient. {REMEDY}")
         means = self._named(mean_over_workers(sums[1:] / sums[0]))
@@ -210,39 +220,39 @@ class Trainer(Generic[ModelT]):
         weighting = self.objective.weighting
         figures = {
             **means,
-            **{n: float(mean_over_workers(v)) for n, v in self.objective.epoch_figures().items()},
-            **{name: _mean_of_finite([look[name] for look in looks]) for name in looks[0]},
+            **{n: float(mean_over_workers(v)) for n, v in self.objective.epoch_metrics().items()},
+            **{name: _mean_of_finite([found[name] for found in diagnostics]) for name in diagnostics[0]},
             **{f"train/log_var_{t}": float(s) for t, s in weighting.log_variances().items()},
             **{f"train/weight_{t}": w for t, w in weighting.effective_weights().items()},
             "train/learning_rate": learning_rate,
             "train/images_per_second": faces * world_size() / seconds,
-            "train/broken_steps": float(broken),
+            "train/broken_steps": float(skipped),
         }
         weighting.after_epoch({task: means[f"train/loss_{task}"] for task in weighting.tasks})
         return figures
 
-    def _view(self, batch: FaceSample) -> FaceSample:
-        """Return random views of a batch of faces, on the device."""
+    def _augmented(self, batch: FaceSample) -> FaceSample:
+        """Return an augmented batch on the device."""
         faces = batch.to(self._device)
         image, landmarks = self._augmentation(faces.image, faces.landmarks)
         return faces._replace(image=image, landmarks=landmarks * faces.has_landmarks[:, None, None])
 
-    def _tell_broken(
+    def _report_nonfinite(
         self, observer: TrainingObserver, epoch: int, unchecked: Sequence["_UncheckedStep"]
     ) -> int:
-        """Tell of steps whose gradient was not finite, which all workers know of at the same moment.
+        """Report steps with a non-finite gradient, in all workers at the same moment.
 
         Returns:
-            Their number.
+            The number of such steps.
 
         Raises:
-            StoppedError: There is one, and it is not to be left out.
+            StoppedError: There is such a step, and the training is to stop.
         """
-        flags = torch.stack([step.is_broken for step in unchecked]).tolist() if unchecked else []
-        found = [step for step, is_broken in zip(unchecked, flags, strict=True) if is_broken]
+        flags = torch.stack([step.is_nonfinite for step in unchecked]).tolist() if unchecked else []
+        found = [step for step, is_nonfinite in zip(unchecked, flags, strict=True) if is_nonfinite]
         for step in found:
             images = [self._image_ids[position] for batch in step.positions for position in batch.tolist()]
-            observer.on_broken_step(BrokenStep(epoch, step.number, images, self._named(step.values)))
+            observer.on_nonfinite_step(NonFiniteStep(epoch, step.number, images, self._named(step.values)))
             if self._options.on_nonfinite == "stop":
                 raise StoppedError(
                     f"A gradient is not finite in epoch {epoch}, step {step.number}. {REMEDY} "
@@ -251,30 +261,30 @@ class Trainer(Generic[ModelT]):
         return len(found)
 
     def _named(self, values: Tensor) -> Metrics:
-        """Name the figures of a step: the total, each task's loss, the norm of the gradient."""
-        return dict(zip(self._step_figures, values.tolist(), strict=True))
+        """Return a step's metrics by name: the total, each task's loss, the norm of the gradient."""
+        return dict(zip(self._step_metrics, values.tolist(), strict=True))
 
 
 class _UncheckedStep(NamedTuple):
-    """A step of the epoch, the faces it saw, its figures, and on the device whether it was broken."""
+    """Number of a step in the epoch, positions of its faces, and tensors of its result on the device."""
 
     number: int
     positions: list[Tensor]
     values: Tensor
-    is_broken: Tensor
+    is_nonfinite: Tensor
 
 
 REMEDY = "Lower optimizer.learning_rate, lengthen training.warmup_epochs or set training.max_grad_norm."
 
 
 def _mean_of_finite(values: Sequence[float]) -> float:
-    """Return the mean; a broken step has gradients that are not finite, one without landmarks no cosine."""
+    """Return the mean of the finite values; a cosine is NaN for a batch without landmarks."""
     finite = [value for value in values if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
 
 
 def _groups(batches: Iterable[FaceSample], size: int) -> Iterator[list[FaceSample]]:
-    """Yield so many batches at a time; what is left at the end does not make a step."""
+    """Yield lists of `size` batches; an incomplete last one is dropped."""
     group = []
     for batch in batches:
         group.append(batch)

@@ -1,4 +1,4 @@
-"""What a training minimises: from a batch of faces to one number, and the losses behind it."""
+"""Objectives of training: the total loss of a batch, and the losses of the tasks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from faceml.training.workers import flattened, mean_over_workers
 
 
 class ObjectiveOutput(NamedTuple):
-    """The total, a scalar; the loss of each task, scalars; and what the network said."""
+    """The total loss, a scalar; the loss of each task, scalars; and the network's outputs."""
 
     total: Tensor
     losses: dict[str, Tensor]
@@ -22,14 +22,14 @@ class ObjectiveOutput(NamedTuple):
 
 
 class Objective(nn.Module, ABC, Generic[ModelT]):
-    """A network, its task losses and their weighting as one module, so that DDP sees every parameter.
+    """A network, its task losses and their weighting, in one module so that DDP covers all parameters.
 
     Args:
         model: The network.
-        weighting: Of the tasks.
+        weighting: Weighting of the tasks.
 
     Attributes:
-        tasks: Their names, in the order of the losses.
+        tasks: Names of the tasks, in the order of the losses.
     """
 
     tasks: tuple[str, ...]
@@ -44,34 +44,33 @@ class Objective(nn.Module, ABC, Generic[ModelT]):
         """Return the weighted total of the task losses over a batch on the network's device.
 
         Args:
-            batch: Of this worker.
-            landmark_rows: What the penalties of landmarks are divided by; None counts
-                them with `rows_per_worker`.
+            batch: A batch of this worker.
+            landmark_rows: Divisor of the sum of landmark losses; the result of `rows_per_worker` by default.
         """
 
     @abstractmethod
-    def look(self, output: ObjectiveOutput) -> dict[str, float]:
-        """Return what is to be known of a step beside its losses, while its graph is there."""
+    def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:
+        """Return further metrics of a step by name, before its graph is freed."""
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Hear that an epoch begins, the first one being 1."""
+    def on_epoch_start(self, epoch: int) -> None:
+        """Prepare for an epoch, numbered from 1."""
 
-    def epoch_figures(self) -> dict[str, Tensor]:
-        """Return scalars of the epoch until now, of this worker's batches, by name."""
+    def epoch_metrics(self) -> dict[str, Tensor]:
+        """Return metrics of this worker's batches of the epoch so far, scalars, by name."""
         return {}
 
 
 class MultitaskObjective(Objective[MultitaskFaceModel]):
-    """Expression and landmarks from one network.
+    """Classification of expressions and regression of landmarks by one network.
 
     Args:
         model: The network.
-        weighting: Of the tasks `expression` and `landmarks`.
+        weighting: Weighting of the tasks `expression` and `landmarks`.
         preprocessing: Normalises the images on the network's device.
-        class_weights: Of the expressions, float32 of shape (E,); None weighs all alike.
-        label_smoothing: In [0, 1).
-        focal_gamma: As in `expression_cross_entropy`.
-        landmark_loss: With the arguments of `masked_mse`.
+        class_weights: Weights of the expressions, float32 of shape (E,); equal by default.
+        label_smoothing: Label smoothing in [0, 1).
+        focal_gamma: Focusing parameter of `expression_cross_entropy`.
+        landmark_loss: Loss function with the arguments of `masked_mse`.
     """
 
     tasks = ("expression", "landmarks")
@@ -95,7 +94,7 @@ class MultitaskObjective(Objective[MultitaskFaceModel]):
         self.landmark_loss = landmark_loss
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
-        """Return the weighted total, as `Objective.forward` says."""
+        """Return the weighted total of the task losses; see `Objective.forward`."""
         rows = rows_per_worker(batch.has_landmarks) if landmark_rows is None else landmark_rows
         outputs: FaceOutputs = self.model(self.preprocessing.normalize(batch.image))
         losses = {
@@ -108,7 +107,7 @@ class MultitaskObjective(Objective[MultitaskFaceModel]):
             self.weighting.see_losses(shared_losses(losses))
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
 
-    def look(self, output: ObjectiveOutput) -> dict[str, float]:
+    def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:
         """Return the norm of each task's gradient on the backbone, and the cosine between the two."""
         shared = [p for p in self.model.backbone.parameters() if p.requires_grad]
         gradients = task_gradients(output.losses, shared)
@@ -117,16 +116,16 @@ class MultitaskObjective(Objective[MultitaskFaceModel]):
 
 
 def shared_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the mean of each loss over all workers, cut from the graph."""
+    """Return the mean of each loss over all workers, detached from the graph."""
     means = mean_over_workers(torch.stack([loss.float() for loss in losses.values()]))
     return dict(zip(losses, means, strict=True))
 
 
 def rows_per_worker(has_landmarks: Tensor) -> Tensor:
-    """Return the mean over all workers of their rows with landmarks, a scalar; without workers, the count.
+    """Return the number of rows with landmarks, averaged over all workers, a scalar.
 
-    DDP averages gradients over workers. A squared error divided by each worker's own count would weigh rows
-    of a worker with few of them more; divided by this, the average is the mean over the global batch.
+    DDP averages gradients over workers. If each worker divided its squared errors by its own count, rows of a
+    worker with few landmarks would weigh more; with this divisor the average is the mean of the global batch.
     """
     return mean_over_workers(has_landmarks.sum().float())
 
@@ -139,14 +138,14 @@ class TaskGradients(NamedTuple):
 
 
 def task_gradients(losses: Mapping[str, Tensor], parameters: list[nn.Parameter]) -> TaskGradients:
-    """Look at the gradient of each of two tasks, unweighted, over shared parameters.
+    """Return norms and cosine of two tasks' gradients, unweighted, over shared parameters.
 
-    The graph is kept for the training step's backward pass. Without a gradient, as from a batch without
-    landmarks, the cosine is NaN.
+    The graph is kept for the training step's backward pass. The cosine is NaN if a gradient is zero, as for
+    a batch without landmarks.
 
     Args:
         losses: Scalar loss of each task.
-        parameters: The shared ones, such as the backbone's.
+        parameters: Shared parameters, such as the backbone's.
     """
     one, other = (
         flattened(torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True))

@@ -1,4 +1,4 @@
-"""Who is told how a training goes."""
+"""Records of a training's progress, and the interface of their observers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +9,19 @@ from faceml.metrics import ConfusionMatrix
 
 Metrics = dict[str, float]
 
+Evaluated = tuple[Metrics, ConfusionMatrix | None]
+"""Metrics of an evaluation by name, with `accuracy`, and the confusion matrix where there are classes."""
+
 
 @dataclass(frozen=True)
 class StepRecord:
-    """Where a training is, in the middle of an epoch.
+    """Progress of a training within an epoch.
 
     Attributes:
-        epoch: From 1.
+        epoch: Number of the epoch, from 1.
         step: Steps done in the whole training.
         total_steps: Steps of the whole training.
-        metrics: Of this step: `train/loss`, `train/loss_expression`, …
+        metrics: Metrics of this step: `train/loss`, `train/loss_expression`, …
     """
 
     epoch: int
@@ -29,13 +32,13 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """The result of an epoch.
+    """Result of an epoch.
 
     Attributes:
-        epoch: From 1.
+        epoch: Number of the epoch, from 1.
         metrics: Means over the epoch (`train/…`) and the evaluation at its end (`val/…`, `verification/…`).
-        confusion: Of the expressions in that evaluation; None where there are none.
-        save: Writes the checkpoint of this moment into a folder.
+        confusion: Confusion matrix of that evaluation; None in face recognition.
+        save: Writes a checkpoint of the end of this epoch into a folder.
     """
 
     epoch: int
@@ -45,14 +48,14 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class BrokenStep:
-    """A step whose gradient is not finite, so that the parameters were left as they were.
+class NonFiniteStep:
+    """A step with a non-finite gradient, which did not change the parameters.
 
     Attributes:
-        epoch: From 1.
-        step: Of the epoch, from 1.
-        image_ids: Of this worker's faces.
-        metrics: The losses, `train/loss`, …, NaN and infinities among them, and `train/grad_norm`.
+        epoch: Number of the epoch, from 1.
+        step: Number of the step in the epoch, from 1.
+        image_ids: Names of this worker's images.
+        metrics: The losses, `train/loss`, …, and `train/grad_norm`, some of them NaN or infinite.
     """
 
     epoch: int
@@ -61,31 +64,17 @@ class BrokenStep:
     metrics: Metrics
 
 
-class Measured(Protocol):
-    """What a network was found to be worth."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """Figures by name, `accuracy` among them."""
-        ...
-
-    @property
-    def confusion(self) -> ConfusionMatrix | None:
-        """How often each expression was taken for which; None where there are none."""
-        ...
-
-
 class TrainingObserver(Protocol):
-    """Is called by every worker at the same moments, so that it may synchronise them."""
+    """Observer of a training. All workers call it at the same moments, so that it may synchronise them."""
 
     def on_step(self, record: StepRecord) -> None:
-        """Hear of a step, every so many of them."""
+        """Receive the record of a step, once every `log_every_steps`."""
         ...
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Hear of the end of an epoch, and keep the checkpoint if it wants to."""
+        """Receive the record of an epoch at its end, and save a checkpoint where one is wanted."""
         ...
 
-    def on_broken_step(self, record: BrokenStep) -> None:
-        """Hear of a step that was left out, on each worker with its own faces, and keep what it tells."""
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
+        """Receive the record of a skipped step, on each worker with its own images."""
         ...

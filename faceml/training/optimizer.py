@@ -1,15 +1,17 @@
-"""Optimiser and learning-rate schedule."""
+"""Optimiser, learning-rate schedule and exponential moving average of the weights."""
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, cast
 
 import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from faceml.config import OptimizerConfig
+from faceml.models import ModelT
 
 ParameterGroup = dict[str, Any]
 
@@ -17,14 +19,14 @@ ParameterGroup = dict[str, Any]
 def build_optimizer(
     config: OptimizerConfig, model: nn.Module, weighting: nn.Module, weighting_learning_rate: float
 ) -> Optimizer:
-    """Build the optimiser of a multitask training.
+    """Build the optimiser of a training.
 
     Args:
-        config: Which, and its settings; `learning_rate` is the backbone's.
-        model: Has a submodule `backbone`; everything else in it is new and learns `head_multiplier` times
-            faster.
-        weighting: Its parameters, the log-variances, have no weight decay.
-        weighting_learning_rate: Of the log-variances.
+        config: The optimiser and its settings; `learning_rate` is the backbone's.
+        model: Module with a submodule `backbone`; the learning rate of all other parameters, the heads', is
+            `head_multiplier` times higher.
+        weighting: Weighting of the tasks; its parameters have no weight decay.
+        weighting_learning_rate: Learning rate of the weighting's parameters.
     """
     groups = parameter_groups(
         model, config.learning_rate, config.head_multiplier, config.weight_decay, config.layer_decay
@@ -34,13 +36,13 @@ def build_optimizer(
         groups.append(
             {"name": "weighting", "params": log_vars, "lr": weighting_learning_rate, "weight_decay": 0.0}
         )
-    # Fused: one pass over the parameters instead of several. On two CPU threads a step of ResNet-18 takes
-    # 10 ms instead of 50, which with batches of 32 small images is 40 % more images per second.
+    # Fused optimisers make one pass over the parameters instead of several. On two CPU threads a step of
+    # ResNet-18 takes 10 ms instead of 50: with batches of 32 small images, 40 % more images per second.
     if config.name == "adamw":
         return AdamW(groups, fused=True)
     sgd = SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)
     for parameter in (p for group in groups for p in group["params"] if config.momentum):
-        # A first step that is left out, as where fp16 overflows, would leave whatever was in memory there.
+        # If the first step is skipped, as on an fp16 overflow, PyTorch leaves this buffer uninitialised.
         sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return sgd
 
@@ -52,18 +54,18 @@ def parameter_groups(
     weight_decay: float,
     layer_decay: float = 1.0,
 ) -> list[ParameterGroup]:
-    """Divide a model's parameters by learning rate and weight decay.
+    """Group a model's parameters by learning rate and weight decay.
 
-    Biases and the scales of norms have no weight decay: shrinking them regularises nothing (He et al. 2019,
-    "Bag of Tricks", section 3.1). They are the parameters with fewer than two dimensions.
+    Biases and scales of normalisation layers, the parameters with fewer than two dimensions, have no weight
+    decay (He et al. 2019, "Bag of Tricks", section 3.1).
 
     Args:
-        model: Has a submodule `backbone`, a ResNet.
-        learning_rate: Of the backbone's last stage.
-        head_multiplier: Learning rate of everything else, in multiples of it.
-        weight_decay: Of the parameters that have any.
-        layer_decay: Learning rate of each stage of the backbone, as a multiple of the next one's (Clark et
-            al. 2020, "ELECTRA", use it for layers of a transformer).
+        model: Module with a submodule `backbone`, a ResNet.
+        learning_rate: Learning rate of the backbone's last stage.
+        head_multiplier: Learning rate of the heads, as a multiple of `learning_rate`.
+        weight_decay: Weight decay of the parameters with two or more dimensions.
+        layer_decay: Learning rate of each stage of the backbone, as a multiple of the next stage's (Clark et
+            al. 2020, "ELECTRA", decay it over the layers of a transformer).
     """
     by_group: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in _trainable(model):
@@ -89,7 +91,7 @@ BACKBONE_STAGES = ("backbone.stem", *(f"backbone.layer{number}" for number in ra
 
 
 def _stage(parameter_name: str) -> str:
-    """Name the part of the model that a parameter belongs to."""
+    """Return the stage of the backbone that a parameter belongs to, or `HEADS`."""
     if not parameter_name.startswith("backbone."):
         return HEADS
     stage = ".".join(parameter_name.split(".")[:2])
@@ -97,10 +99,10 @@ def _stage(parameter_name: str) -> str:
 
 
 def warmup_cosine(warmup_steps: int, total_steps: int) -> Callable[[int], float]:
-    """Return the learning rate's factor at a step: linear from near 0 to 1, then a half cosine to 0.
+    """Return a function from step to learning-rate factor: linear warm-up to 1, then a half cosine to 0.
 
     Args:
-        warmup_steps: Steps until the factor is 1; the first step has 1 / warmup_steps.
+        warmup_steps: Steps of the warm-up; the factor of the first step is 1 / warmup_steps.
         total_steps: Steps of the whole training; the factor at `total_steps` would be 0.
     """
 
@@ -116,13 +118,13 @@ def warmup_cosine(warmup_steps: int, total_steps: int) -> Callable[[int], float]
 def build_schedule(
     optimizer: Optimizer, warmup_steps: int, total_steps: int, frozen_steps: int = 0
 ) -> LambdaLR:
-    """Build the schedule of `warmup_cosine`, for every parameter group alike; step it once an update.
+    """Build the schedule of `warmup_cosine` for all parameter groups, to be stepped once per update.
 
     Args:
-        optimizer: Of `build_optimizer`.
-        warmup_steps: As there.
-        total_steps: As there.
-        frozen_steps: In these, the first, the backbone's learning rate is 0: its weights stay bit for bit.
+        optimizer: Optimiser of `build_optimizer`.
+        warmup_steps: Steps of the warm-up.
+        total_steps: Steps of the whole training.
+        frozen_steps: First steps in which the backbone's learning rate is 0, so that it does not change.
     """
     factor = warmup_cosine(warmup_steps, total_steps)
 
@@ -133,6 +135,38 @@ def build_schedule(
     return LambdaLR(
         optimizer, [of_backbone if group["name"].startswith("backbone.") else factor for group in groups]
     )
+
+
+class AveragedWeights(Generic[ModelT]):
+    """Exponential moving average of a network's weights and of its batch norm statistics.
+
+    Each update sets average ← decay · average + (1 − decay) · network.
+
+    Args:
+        model: The network that is trained.
+        decay: Decay in [0, 1); the average covers about 1 / (1 − decay) steps.
+    """
+
+    def __init__(self, model: ModelT, decay: float) -> None:
+        self._model = model
+        self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+    @property
+    def model(self) -> ModelT:
+        """The network with averaged weights."""
+        return cast(ModelT, self._average.module)
+
+    def update(self) -> None:
+        """Update the average; the first update copies the network."""
+        self._average.update_parameters(self._model)
+
+    def state_dict(self) -> dict[str, object]:
+        """Return the state for `load_state_dict`."""
+        return dict(self._average.state_dict())
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Load a saved state."""
+        self._average.load_state_dict(state)
 
 
 def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

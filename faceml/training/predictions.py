@@ -1,4 +1,4 @@
-"""What a network says of each image, as a Parquet table, and the embeddings of a sample of them."""
+"""Predictions of all images as a Parquet table, and embeddings of a random sample."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from faceml.storage import atomic_file
 
 
 class Predictions:
-    """Gather predictions batch by batch.
+    """Collect predictions batch by batch.
 
     Args:
-        image_ids: Of the faces, by their position.
+        image_ids: Names of the images, by position in the data set.
     """
 
     def __init__(self, image_ids: Sequence[str]) -> None:
@@ -28,11 +28,11 @@ class Predictions:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, batch: FaceSample, outputs: FaceOutputs) -> None:
-        """Add a batch.
+        """Add the predictions of a batch.
 
         Args:
             batch: B faces.
-            outputs: Of the network, logits (B, E) and landmarks (B, L, 2).
+            outputs: The network's outputs, with logits (B, E) and landmarks (B, L, 2).
         """
         probabilities = outputs.logits.float().softmax(dim=1)
         self._batches.append(
@@ -51,26 +51,26 @@ class Predictions:
 
     @property
     def table(self) -> pa.Table:
-        """One row for each image.
+        """Table with a row for each image.
 
-        Columns `image_id`, `label`, `has_landmarks`, `predicted`, `brightness` from 0 to 1, `probabilities`,
-        `landmarks`.
+        Its columns are `image_id`, `label`, `has_landmarks`, `predicted`, `brightness` from 0 to 1,
+        `probabilities` and `landmarks`.
         """
         return pa.Table.from_batches(self._batches)
 
     def write(self, file: Path) -> None:
-        """Write the table."""
+        """Write the table as a Parquet file."""
         with atomic_file(file) as partial:
             pq.write_table(self.table, partial, compression="zstd")
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Of some images.
+    """Embeddings of K images.
 
     Attributes:
-        vectors: float32 of shape (K, D).
-        labels: int64 of shape (K,), true expressions.
+        vectors: Embeddings, float32 of shape (K, D).
+        labels: True expressions, int64 of shape (K,).
     """
 
     vectors: npt.NDArray[np.float32]
@@ -78,12 +78,12 @@ class Embeddings:
 
 
 class EmbeddingSample:
-    """Keep the embeddings of a sample of the images.
+    """Collect the embeddings of a random sample of the images.
 
     Args:
-        total: Images in all.
-        most: Images kept.
-        seed: Of the sample.
+        total: Number of all images.
+        most: Number of sampled images, at most.
+        seed: Seed of the sample.
     """
 
     def __init__(self, total: int, most: int, seed: int) -> None:
@@ -94,19 +94,19 @@ class EmbeddingSample:
         self._labels: list[npt.NDArray[np.int64]] = []
 
     def add(self, batch: FaceSample, outputs: FaceOutputs) -> None:
-        """Add what of a batch belongs to the sample."""
+        """Add the sampled images of a batch."""
         kept = self._kept[batch.position.cpu().numpy()]
         self._vectors.append(outputs.embedding.float().cpu().numpy()[kept])
         self._labels.append(batch.label.cpu().numpy()[kept])
 
     @property
     def embeddings(self) -> Embeddings:
-        """Those that were seen so far, at least one batch."""
+        """Embeddings of the batches so far, of which there must be one."""
         return Embeddings(np.concatenate(self._vectors), np.concatenate(self._labels))
 
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601)."""
+"""Luma weights of red, green and blue (ITU-R BT.601)."""
 
 
 def _brightness(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the training of recognition minimises: from a batch of faces to one number.
+"""Objective of face recognition: classification of people with an angular margin.
 
 Shape letters: B images of a batch, C people, D embedding dimensions.
 """
@@ -16,12 +16,12 @@ from faceml.training.objective import Objective, ObjectiveOutput
 
 
 class RecognitionOutputs(NamedTuple):
-    """What the network says about a batch of faces.
+    """Outputs of the network for a batch of faces.
 
     Attributes:
         embedding: float32 of shape (B, D).
-        cosines: float32 of shape (B, C), to the centre of every person.
-        labels: int64 of shape (B,), who they are.
+        cosines: Cosines to the centre of each person, float32 of shape (B, C).
+        labels: True people, int64 of shape (B,).
     """
 
     embedding: Tensor
@@ -30,14 +30,14 @@ class RecognitionOutputs(NamedTuple):
 
 
 class RecognitionObjective(Objective[FaceResNet]):
-    """Cross-entropy over all people of the training split, with a margin for the own one.
+    """Cross-entropy over all people of the training split, with an angular margin for the true person.
 
     Args:
         model: The network.
         head: The centres of the people.
-        margin: Between people.
+        margin: The angular margin.
         preprocessing: Normalises the images on the network's device.
-        margin_warmup_epochs: The margin grows linearly from 0 over these.
+        margin_warmup_epochs: Epochs over which the margin grows linearly from 0.
     """
 
     tasks = ("identity",)
@@ -56,21 +56,22 @@ class RecognitionObjective(Objective[FaceResNet]):
         self.margin = margin
         self.preprocessing = preprocessing
         self.margin_warmup_epochs = margin_warmup_epochs
-        # Of the epoch: images nearest to their own centre, and all; on the device, so that no step waits.
+        # Number of the epoch's correctly classified images, and of all; on the device, to avoid a
+        # synchronisation in each step.
         self.register_buffer("seen", torch.zeros(2), persistent=False)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the share of the margin: 0 in the first epoch of a warm-up, all of it after the last."""
+    def on_epoch_start(self, epoch: int) -> None:
+        """Set the share of the margin: 0 in the first epoch of a warm-up, 1 after the last."""
         warmup = self.margin_warmup_epochs
         self.margin.share = min(1.0, (epoch - 1) / warmup) if warmup else 1.0
         self.seen.zero_()
 
-    def epoch_figures(self) -> dict[str, Tensor]:
-        """Return the share of training images that were nearest to their own centre, before any margin."""
+    def epoch_metrics(self) -> dict[str, Tensor]:
+        """Return the training accuracy, the share of images nearest to their person's centre."""
         return {"train/accuracy": self.seen[0] / self.seen[1]}
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
-        """Return the loss of a batch, as `Objective.forward` says."""
+        """Return the loss of a batch; see `Objective.forward`."""
         embedding = self.model(self.preprocessing.normalize(batch.image))
         cosines, norms = self.head(embedding)
         if self.training:
@@ -82,11 +83,11 @@ class RecognitionObjective(Objective[FaceResNet]):
         )
 
     @torch.no_grad()
-    def look(self, output: ObjectiveOutput) -> dict[str, float]:
-        """Return what tells a training that learns from one that fails.
+    def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:
+        """Return metrics by which a training that fails to learn can be recognised.
 
-        The mean cosine to the own centre and to others', the deviation of the cosines of an image, and how
-        many images of a person a batch has.
+        They are the mean cosine to the true person's centre and to other centres, the standard deviation of
+        an image's cosines, and the number of images of a person in a batch.
         """
         found: RecognitionOutputs = output.outputs
         own = found.cosines.gather(1, found.labels[:, None])[:, 0]

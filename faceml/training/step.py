@@ -1,4 +1,4 @@
-"""One update of the parameters from one or several batches."""
+"""Training step: one update of the parameters from one or several batches."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,36 +25,36 @@ AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class StepResult:
-    """What an update was made of, on the device: a GPU may still be at work on it.
+    """Results of a step as tensors on the device, which a GPU may still be computing.
 
     Attributes:
-        losses: float32 of shape (1 + tasks,): the total, then each task's loss, means over the batches.
-        grad_norm: Scalar, the Euclidean norm of the whole gradient before clipping.
-        is_done: Scalar, whether the parameters were changed; not if the norm is not finite.
-        is_broken: Scalar, whether that is for another reason than too large a scale of the loss.
-        output: Of the last batch.
+        losses: The total, then each task's loss, means over the batches, float32 of shape (1 + tasks,).
+        grad_norm: Euclidean norm of the gradient before clipping, scalar.
+        is_done: Whether the parameters were updated, which needs a finite norm, scalar.
+        is_nonfinite: Whether the gradient is not finite, overflows of fp16's loss scale excepted, scalar.
+        output: Output of the last batch.
     """
 
     losses: Tensor
     grad_norm: Tensor
     is_done: Tensor
-    is_broken: Tensor
+    is_nonfinite: Tensor
     output: ObjectiveOutput
 
 
 class TrainingStep:
-    """Accumulate gradients, clip them, and let the optimiser go a step.
+    """Accumulate gradients of several batches, clip them and update the parameters.
 
-    The mean over the batches is that of one large batch: batches are equally large, and squared errors of
-    landmarks are divided by the number of faces that have any in all of them.
+    The gradient equals that of one large batch: all batches have the same size, and landmark losses are
+    divided by the number of rows with landmarks in all batches.
 
     Args:
-        module: The objective, wrapped for several workers or not.
-        objective: The same, unwrapped.
-        optimizer: Over its parameters, a fused one.
-        precision: Of forward and backward pass; parameters, losses and updates stay in float32. fp16 scales
-            the loss and needs a GPU (Micikevicius et al. 2018, "Mixed precision training").
-        max_grad_norm: A longer gradient is scaled down to this length; None leaves it.
+        module: The objective, wrapped in DDP if there are several workers.
+        objective: The objective itself.
+        optimizer: A fused optimiser over the objective's parameters.
+        precision: Precision of forward and backward pass; parameters, losses and updates stay in float32.
+            fp16 uses loss scaling and needs a GPU (Micikevicius et al. 2018, "Mixed precision training").
+        max_grad_norm: Largest norm of the gradient, above which it is clipped; None never clips.
     """
 
     def __init__(
@@ -80,15 +80,15 @@ class TrainingStep:
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=precision == "fp16")
 
     def __call__(
-        self, batches: Sequence[FaceSample], look: Callable[[ObjectiveOutput], None] | None = None
+        self, batches: Sequence[FaceSample], on_output: Callable[[ObjectiveOutput], None] | None = None
     ) -> StepResult:
         """Update the parameters from batches on the device, unless the gradient is not finite.
 
-        Nothing here waits for a GPU, but for a weighting that needs losses after the step.
+        The step does not synchronise with a GPU, except for weightings that need losses after the update.
 
         Args:
-            batches: Equally large.
-            look: Sees the last batch's output before its graph is gone.
+            batches: Batches of the same size.
+            on_output: Called with the last batch's output before its graph is freed.
         """
         weighting = self._objective.weighting
         weighting.before_step()
@@ -99,8 +99,8 @@ class TrainingStep:
             is_last = number == len(batches) - 1
             with self._exchange_of_gradients(is_last):
                 output = self.forward(batch, rows)
-                if look is not None and is_last:
-                    look(output)
+                if on_output is not None and is_last:
+                    on_output(output)
                 self._backward(output, len(batches))
             losses = losses + torch.stack([output.total, *output.losses.values()]).detach() / len(batches)
         if self._conflict_free:
@@ -115,18 +115,18 @@ class TrainingStep:
         return StepResult(losses, norm, is_done, ~is_done & ~is_overflow, output)
 
     def _update(self, is_finite: Tensor) -> None:
-        """Let the optimiser go a step, unless the gradient is not finite."""
-        if self.scaler.is_enabled():  # looks for itself, and scales less from then on
+        """Update the parameters, unless the gradient is not finite."""
+        if self.scaler.is_enabled():  # checks the gradient itself, and lowers its scale after an overflow
             self.scaler.step(self._optimizer)
             self.scaler.update()
             return
-        # As a scaler tells it: a fused optimiser leaves the step out where the parameters are. To ask here
-        # would wait for a GPU, which then waits for the next batch.
+        # A fused optimiser checks this flag, which scalers set, on the device. A check on the CPU would
+        # synchronise with the GPU, which would then wait for the next batch.
         self._optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]
         self._optimizer.step()
 
     def _backward(self, output: ObjectiveOutput, num_batches: int) -> None:
-        """Add the gradients of one of so many batches."""
+        """Accumulate the gradient of one of `num_batches` batches."""
         if self._conflict_free is None:
             self.scaler.scale(output.total / num_batches).backward()  # type: ignore[no-untyped-call]
             return
@@ -140,13 +140,13 @@ class TrainingStep:
 
     @torch.no_grad()
     def _losses_again(self, batch: FaceSample, rows: Tensor) -> dict[str, Tensor]:
-        """Return the losses of a batch as they are now, means over all workers."""
+        """Return the losses of a batch after the update, means over all workers."""
         with self._autocast():
             output: ObjectiveOutput = self._objective(batch, rows)
         return shared_losses(output.losses)
 
     def _gradient_norm(self) -> Tensor:
-        """Return the gradient's norm; clip the gradient if it is too long."""
+        """Return the gradient's norm, and clip the gradient."""
         parameters = [p for p in self._objective.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if self._max_grad_norm is not None:
@@ -154,7 +154,7 @@ class TrainingStep:
         return norm
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
-        """Return the losses of a batch in this precision."""
+        """Return the objective's output for a batch, computed in the step's precision."""
         with self._autocast():
             output: ObjectiveOutput = self._module(batch, landmark_rows)
         return output
@@ -163,7 +163,10 @@ class TrainingStep:
         return torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None)
 
     def _exchange_of_gradients(self, is_last: bool) -> AbstractContextManager[None]:
-        """Let workers exchange gradients at the last batch only, and not at all where each task's are."""
+        """Return a context in which workers average gradients only after the last batch.
+
+        PCGrad averages the gradient of each task instead.
+        """
         by_hand = not is_last or self._conflict_free is not None
         if isinstance(self._module, DistributedDataParallel) and by_hand:
             return self._module.no_sync()

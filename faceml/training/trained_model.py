@@ -1,4 +1,4 @@
-"""Using a network that was trained: it is read back with the preprocessing it expects, or refused."""
+"""Loading of trained networks, after a check that this version prepares images as their training did."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,24 +6,25 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from faceml.config import ConfigError, ModelConfig
-from faceml.datasets import EXPRESSIONS, Preprocessing
+from faceml.datasets import EXPRESSIONS, AlignedPreprocessing, Preprocessing
 from faceml.images import Framing
-from faceml.models import MultitaskFaceModel, build_multitask_model
+from faceml.models import FaceResNet, MultitaskFaceModel, build_multitask_model
 from faceml.tables import LANDMARK_SETS, LandmarkSet
 from faceml.training.checkpoint import contract, read_state
 
-KEYS = ("model_state_dict", "config", "preprocessing", "landmark_set")
+RECOGNITION_KEYS = ("model_state_dict", "config", "preprocessing")
+MULTITASK_KEYS = (*RECOGNITION_KEYS, "landmark_set")
 
 
 class TrainedModel(NamedTuple):
-    """A network in evaluation mode, and what is to be known of it.
+    """A multitask network in evaluation mode.
 
     Attributes:
         model: The network.
-        preprocessing: What is done to images before it.
-        landmark_set: The points that it places.
-        framing: How faces lay in the images it was trained on; None if it does not say.
-        config: Of its training, as plain values.
+        preprocessing: The preprocessing that it expects.
+        landmark_set: The landmarks that it predicts.
+        framing: Where faces lay in the training images; None in checkpoints without it.
+        config: Configuration of the training, as plain values.
     """
 
     model: MultitaskFaceModel
@@ -33,22 +34,29 @@ class TrainedModel(NamedTuple):
     config: Mapping[str, Any] = MappingProxyType({})
 
 
+class TrainedRecognition(NamedTuple):
+    """A face recognition network in evaluation mode, and the preprocessing that it expects."""
+
+    model: FaceResNet
+    preprocessing: AlignedPreprocessing
+
+
 def load_trained_model(place: str | Path) -> TrainedModel:
-    """Read a `best_model.pt` at a path or URI.
+    """Load a `best_model.pt` of `faceml train` from a path or URI.
 
     Raises:
-        ConfigError: It is none, or was trained on images, points or labels other than this faceml makes; each
-            difference is named.
+        ConfigError: The file is no such model, or its training had another preprocessing, other landmarks or
+            labels than this version of faceml; names each difference.
     """
     checkpoint = read_state(place)
-    missing = [key for key in KEYS if key not in checkpoint]
+    missing = [key for key in MULTITASK_KEYS if key not in checkpoint]
     if missing:
         raise ConfigError(f"{place}: is no model of `faceml train`; it lacks {', '.join(missing)}.")
     config = checkpoint["config"]
     preprocessing = Preprocessing(config["data"]["image_size"])
     landmark_set = LANDMARK_SETS[config["data"]["num_landmarks"]]
     refuse_other_contract(checkpoint, contract(preprocessing, landmark_set), str(place))
-    # Its weights come with it: whatever it once started from is not looked for again.
+    # The checkpoint has all weights: those that the training started from are not needed.
     architecture = ModelConfig.model_validate(config["model"] | {"weights": "none"})
     model = build_multitask_model(architecture, len(landmark_set), len(EXPRESSIONS))
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -57,15 +65,39 @@ def load_trained_model(place: str | Path) -> TrainedModel:
     return TrainedModel(model.eval(), preprocessing, landmark_set, found, config)
 
 
-def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:
-    """Refuse a network that expects other images or means other things by its outputs.
+def is_recognition(checkpoint: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint is a `best_model.pt` of `faceml transfer`, which has no landmarks."""
+    return all(key in checkpoint for key in RECOGNITION_KEYS) and "landmark_set" not in checkpoint
 
-    A network fed otherwise than in training is wrong without a sign.
+
+def load_trained_recognition(checkpoint: Mapping[str, Any], place: str | Path) -> TrainedRecognition:
+    """Build the network of a `best_model.pt` of `faceml transfer`.
+
+    Args:
+        checkpoint: Content of the file, for which `is_recognition` holds.
+        place: Path or URI of the file, for the error.
+
+    Raises:
+        ConfigError: Its training had another preprocessing than this version; names each difference.
+    """
+    config = checkpoint["config"]
+    preprocessing = AlignedPreprocessing(config["data"]["image_size"])
+    expected = preprocessing.fingerprint() | {"landmark_set": None}
+    refuse_other_contract({**checkpoint, "landmark_set": None}, expected, str(place))
+    model = FaceResNet(ModelConfig.model_validate(config["model"] | {"weights": "none"}))
+    model.load_state_dict(checkpoint["model_state_dict"])
+    return TrainedRecognition(model.eval(), preprocessing)
+
+
+def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:
+    """Refuse a network that expects other images, or whose outputs have another meaning.
+
+    With other preprocessing than in training a network gives wrong results without any error.
 
     Args:
         checkpoint: Content of a `best_model.pt`.
-        expected: From `faceml.training.checkpoint.contract`.
-        source: Where the checkpoint comes from, for the error.
+        expected: Result of `faceml.training.checkpoint.contract`.
+        source: Path or URI of the checkpoint, for the error.
 
     Raises:
         ConfigError: Names every difference.
@@ -78,8 +110,8 @@ def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, 
     ]
     if differences:
         raise ConfigError(
-            f"{source}: was trained with {'; '.join(differences)}. Use the faceml that it was trained with, "
-            "or train it anew."
+            f"{source}: was trained with {'; '.join(differences)}. Use the version of faceml that it was "
+            "trained with, or train it again."
         )
 
 

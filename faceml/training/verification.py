@@ -1,20 +1,21 @@
-"""Measuring a network of recognition on people it does not learn from.
+"""Evaluation of face recognition on people outside the training split, and tables of scored pairs.
 
 Shape letters: N images, D embedding dimensions.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
-from faceml.datasets import FaceSample, PersonDataset, Preprocessing, VerificationPairs
+from faceml.datasets import FaceLoader, FaceSample, PersonDataset, Preprocessing, VerificationPairs
 from faceml.metrics import (
     ScoredPairs,
     bootstrap_interval,
@@ -26,29 +27,24 @@ from faceml.metrics import (
     weights_of_resampled_people,
 )
 from faceml.models import FaceResNet
+from faceml.storage import atomic_file
 from faceml.training.observer import Metrics
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
 RANKS = (1, 5)
-
-
-class VerificationResult(NamedTuple):
-    """Figures by name."""
-
-    metrics: Metrics
-    confusion: None = None
+COLUMNS = ("image_id", "other_image_id", "is_same", "fold", "score")
 
 
 class Verification:
-    """Verify pairs, and identify images by a gallery of one image of each person.
+    """Evaluate a network by verification of pairs and by identification.
 
-    With several workers each embeds its share of the images, and all get the result of the whole.
+    With several workers each embeds its share of the images, and all get the result of the whole split.
 
     Args:
-        pairs: Of images of the split.
-        people: Of all N images, int64 of shape (N,).
-        preprocessing: As in training.
-        device: Where the network is.
+        pairs: Pairs of images of the split.
+        people: Person of each of the N images, int64 of shape (N,).
+        preprocessing: The training's preprocessing.
+        device: Device of the network.
     """
 
     def __init__(
@@ -63,24 +59,24 @@ class Verification:
         self._preprocessing = preprocessing
         self._device = device
 
-    def __call__(self, model: FaceResNet, batches: Iterable[FaceSample]) -> VerificationResult:
-        """Return the figures of `verification_metrics` and `identification`.
+    def __call__(self, model: FaceResNet, batches: Iterable[FaceSample]) -> tuple[Metrics, None]:
+        """Return the metrics of `verification_metrics` and `identification`, and no confusion matrix.
 
-        The network is in evaluation mode afterwards.
+        The network is left in evaluation mode.
         """
         embeddings = self.embed(model, batches)
         scored = score_pairs(embeddings, self._pairs, self._people)
-        return VerificationResult(verification_metrics(scored) | identification(embeddings, self._people))
+        return verification_metrics(scored) | identification(embeddings, self._people), None
 
     @torch.no_grad()
     def embed(self, model: FaceResNet, batches: Iterable[FaceSample]) -> npt.NDArray[np.float64]:
-        """Return the directions of all images' embeddings, float64 of shape (N, D), of length 1.
+        """Return the normalised embeddings of all images, float64 of shape (N, D).
 
         An image's embedding is the sum of its own and its mirror image's (flip test).
 
         Args:
             model: The network.
-            batches: This worker's, of the whole split.
+            batches: This worker's batches of the split.
         """
         model.eval()
         embeddings: Tensor | None = None
@@ -93,7 +89,7 @@ class Verification:
             embeddings[faces.position] = functional.normalize(both)
         assert embeddings is not None, "a split has images for every worker"
         if dist.is_initialized():
-            dist.all_reduce(embeddings)  # rows of other workers are 0 here
+            dist.all_reduce(embeddings)  # rows of other workers' images are 0
         return embeddings.double().cpu().numpy()
 
 
@@ -107,14 +103,14 @@ def score_split(
     """Score the pairs of a split in this process.
 
     Args:
-        model: On the device.
+        model: The network, on the device.
         faces: The split.
-        pairs: Of its images.
-        batch_size: Images at once.
-        device: Where the network is.
+        pairs: Pairs of its images.
+        batch_size: Images per batch.
+        device: Device of the network.
     """
     people = faces.labels.numpy()
-    batches: DataLoader[FaceSample] = DataLoader(faces, batch_size)
+    batches = FaceLoader(faces, batch_size)
     embeddings = Verification(pairs, people, faces.preprocessing, device).embed(model, batches)
     return score_pairs(embeddings, pairs, people)
 
@@ -122,7 +118,7 @@ def score_split(
 def score_pairs(
     embeddings: npt.NDArray[np.float64], pairs: VerificationPairs, people: npt.NDArray[np.int64]
 ) -> ScoredPairs:
-    """Return the cosine of each pair."""
+    """Score each pair by the cosine of its embeddings."""
     first, second = pairs.images.T
     scores = np.einsum("nd,nd->n", embeddings[first], embeddings[second])
     return ScoredPairs(scores, pairs.same, pairs.folds, people[pairs.images])
@@ -130,8 +126,8 @@ def score_pairs(
 
 def verification_metrics(pairs: ScoredPairs) -> Metrics:
     """Return accuracy, equal error rate and TAR at FAR by name; NaN where there are too few pairs."""
-    curve, of_two = roc_curve(pairs), int((~pairs.same).sum())
-    at = {rate: true_accepts_at(curve, rate, of_two) for rate in FALSE_ACCEPT_RATES}
+    curve, impostors = roc_curve(pairs), int((~pairs.same).sum())
+    at = {rate: true_accepts_at(curve, rate, impostors) for rate in FALSE_ACCEPT_RATES}
     return {
         "accuracy": verification_accuracy(pairs),
         "equal_error_rate": equal_error_rate(curve),
@@ -145,7 +141,7 @@ def verification_metrics(pairs: ScoredPairs) -> Metrics:
 def accuracy_interval(
     pairs: ScoredPairs, rounds: int = 500, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the interval of the verification accuracy, from a bootstrap over people, within 0 and 1."""
+    """Return a confidence interval of the verification accuracy, by a bootstrap over people, in [0, 1]."""
     rng = np.random.default_rng(seed)
     drawn = [verification_accuracy(pairs, weights_of_resampled_people(pairs, rng)) for _ in range(rounds)]
     low, high = bootstrap_interval(verification_accuracy(pairs), np.array(drawn), confidence)
@@ -153,10 +149,10 @@ def accuracy_interval(
 
 
 def identification(embeddings: npt.NDArray[np.float64], people: npt.NDArray[np.int64]) -> Metrics:
-    """Identify all images by a gallery of the first one of each person with several; by name.
+    """Identify all images by a gallery of the first image of each person who has several.
 
     Returns:
-        `top_1` and `top_5`, shares of the probes; the people of the gallery are those of the split.
+        `top_1` and `top_5`, the shares of the probes identified at these ranks.
     """
     names, first, counts = np.unique(people, return_index=True, return_counts=True)
     gallery = first[counts > 1]
@@ -165,3 +161,21 @@ def identification(embeddings: npt.NDArray[np.float64], people: npt.NDArray[np.i
         embeddings[gallery], people[gallery], embeddings[probes], people[probes], RANKS
     )
     return {f"top_{rank}": rate for rank, rate in rates.items()}
+
+
+def write_pairs(scored: ScoredPairs, pairs: VerificationPairs, image_ids: Sequence[str], file: Path) -> None:
+    """Write scored pairs as a Parquet table with the columns `COLUMNS`, a row for each pair."""
+    first, second = ([image_ids[position] for position in side] for side in pairs.images.T.tolist())
+    columns = dict(zip(COLUMNS, (first, second, scored.same, scored.folds, scored.scores), strict=True))
+    with atomic_file(file) as partial:
+        pq.write_table(pa.table(columns), partial, compression="zstd")
+
+
+def read_pairs_table(file: Path | pa.BufferReader) -> ScoredPairs:
+    """Read a table of `write_pairs`; people are numbered in the order of their names."""
+    table = pq.read_table(file)
+    names = [[name.partition("/")[0] for name in table[column].to_pylist()] for column in COLUMNS[:2]]
+    _, numbers = np.unique(np.array(names), return_inverse=True)
+    people = numbers.reshape(2, -1).T.astype(np.int64)
+    same, folds, scores = (table[column].to_numpy() for column in COLUMNS[2:])
+    return ScoredPairs(scores, same, folds, people)

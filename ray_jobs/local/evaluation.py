@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from faceml.config import ConfigError, EvaluateConfig, dump_config
-from faceml.datasets import EXPRESSIONS, FaceDataset, FaceSample, read_yaw
+from faceml.datasets import EXPRESSIONS, FaceDataset, FaceLoader, FaceSample, read_yaw
 from faceml.metrics import measure_calibration
 from faceml.models import FaceOutputs
 from faceml.page import ProgressReport, Report, percent
@@ -49,9 +48,7 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     if not len(faces):
         raise ConfigError(f"data.table: {config.data.table} has no image that could be decoded.")
     faces.log_left_out()
-    loader: DataLoader[FaceSample] = DataLoader(
-        faces, config.batch_size, num_workers=config.loader_processes, pin_memory=config.use_gpu
-    )
+    batches = FaceLoader(faces, config.batch_size, config.loader_processes, pin_memory=config.use_gpu)
     evaluation = Evaluation(trained.preprocessing, trained.landmark_set, len(EXPRESSIONS), device)
     predictions = Predictions(faces.image_ids)
     others = [(place, read_predictions(place)) for place in config.compare_with]
@@ -63,7 +60,7 @@ def run(config: EvaluateConfig) -> EvaluationResult:
             sample.add(batch, outputs)
             progress.advance(len(batch.label))
 
-        result = evaluation(trained.model.to(device), loader, on_batch)
+        result = evaluation(trained.model.to(device), batches, on_batch)
     table = predictions.table
     findings = EvaluationFindings(
         predictions=table,

@@ -73,7 +73,7 @@ class TrialCallbacks(ray.tune.Callback):
         folder, last = trial_folder(self._config, trial.config["trial"]), trial.last_result or {}
         if folder.outcome is None:  # else its own process has written why it failed
             worker = f"{last['hostname']}:{last['pid']}" if "pid" in last else ""
-            folder.end(Outcome(reason, worker, last.get("data_openings", 0)))
+            folder.end(Outcome(reason, worker))
         outcome = folder.outcome
         self._board.ended(folder.name, outcome.error or "" if outcome else "")
 

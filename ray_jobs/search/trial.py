@@ -10,9 +10,9 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, TuneConfig, build_running_trial, dump_config, parse_config
-from faceml.runs import RunFolder, TrialFolder, record_failure, write_broken_step
+from faceml.runs import RunFolder, TrialFolder, record_failure, write_nonfinite_step
 from faceml.storage import place_below, translate_outage
-from faceml.training import BrokenStep, EpochRecord, StepRecord, data_openings, opened_faces, set_up_process
+from faceml.training import EpochRecord, NonFiniteStep, StepRecord, build_cached_faces, set_up_process
 from ray_jobs.cluster import set_up_log
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
         rank: Rank of this worker.
         report: Called by all workers after each epoch with its metrics; may raise to end the trial.
     """
-    from faceml.training import build_trainer  # late: the driver needs no networks
+    from faceml.training import build_multitask_trainer  # late: the driver needs no networks
 
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.place, job.cpus)
     set_up_log(train.logging.format, "tune", folder.place, rank)
     set_up_process(device, job.cpus, train.data.loader_processes)
-    trainer = build_trainer(train, device, rank, opened_faces(train.data))
+    trainer = build_multitask_trainer(train, device, rank, build_cached_faces(train.data))
     resume_trial(trainer, folder, report)
     with ExitStack() as stack:
         opened = stack.enter_context(folder.open()) if rank == 0 else None
@@ -95,7 +95,7 @@ def resume_trial(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -
         with translate_outage(checkpoint):
             trainer.resume(checkpoint)
     for record in folder.records[: trainer.epochs_done]:
-        report(record | {"data_openings": data_openings()})
+        report(record)
 
 
 class TuneObserver:
@@ -137,10 +137,10 @@ class TuneObserver:
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
                 self._folder.save_checkpoint(record.save)
                 self._checkpoint_s = time.monotonic()
-        self._report({"epoch": record.epoch, **metrics, "data_openings": data_openings()})
+        self._report({"epoch": record.epoch, **metrics})
         self._epoch_began_s = time.monotonic()
 
-    def on_broken_step(self, record: BrokenStep) -> None:
-        """Keep what it tells."""
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
+        """Write the record of the step."""
         with translate_outage(self._folder.place):
-            write_broken_step(record, self._rank, self._folder.folder)
+            write_nonfinite_step(record, self._rank, self._folder.folder)

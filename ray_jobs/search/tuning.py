@@ -36,7 +36,7 @@ from faceml.search import (
     write_trials,
 )
 from faceml.storage import StorageFolder, place_below, translate_outage, write_text
-from faceml.training import opened_faces, steps_per_epoch
+from faceml.training import build_cached_faces, steps_per_epoch
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.search.plan import build_plan, planned_settings
 from ray_jobs.search.resources import await_room, cluster_nodes, plan_room
@@ -155,7 +155,7 @@ def check_search(config: TuneConfig) -> None:
         (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried
     }
     for trial in filling.values():
-        steps_per_epoch(trial, opened_faces(trial.data))
+        steps_per_epoch(trial, build_cached_faces(trial.data))
 
 
 def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:

@@ -1,7 +1,7 @@
-"""Ray Train's checkpoints of a run, and what they lack to survive whatever is killed whenever.
+"""Ray Train's checkpoints of a run, made safe against interruption at any moment.
 
-Ray Train keeps a list of its checkpoints in a file that it writes in place: killed at that moment, or on a
-full disk, it leaves half a list, and then knows of no checkpoint at all.
+Ray Train keeps a list of its checkpoints in a file that it overwrites in place. When it is killed during the
+write, or the disk is full, the list is incomplete, and Ray Train then finds no checkpoint at all.
 """
 
 import json
@@ -23,20 +23,20 @@ LIST_COPY_FILE = "checkpoint_list.json"
 
 
 def checkpoint_path(epoch: int) -> str:
-    """Return the folder of an epoch's checkpoint, below that of the run."""
+    """Return the folder of an epoch's checkpoint, relative to the run folder."""
     return f"{CHECKPOINTS_FOLDER}/checkpoint_epoch_{epoch:06}"
 
 
 @contextmanager
 def new_checkpoint(run_folder: StorageFolder, epoch: int) -> Iterator[Path]:
-    """Give a folder of this machine to write a checkpoint into; on a clean exit it is in the run folder.
+    """Yield a local folder to write a checkpoint into, and move it to the run folder afterwards.
 
-    There it is whole or not at all if the operating system sees it. In a store its files come one by one: a
-    checkpoint counts when it is on Ray Train's list.
+    In a local run folder the checkpoint appears atomically. In a store its files are uploaded one by one: the
+    checkpoint is valid once it is on Ray Train's list.
 
     Args:
-        run_folder: Of the run.
-        epoch: Of the checkpoint.
+        run_folder: Folder of the run.
+        epoch: Epoch of the checkpoint.
     """
     if run_folder.is_local:
         with atomic_folder(Path(run_folder.uri, checkpoint_path(epoch))) as partial:
@@ -49,15 +49,15 @@ def new_checkpoint(run_folder: StorageFolder, epoch: int) -> Iterator[Path]:
 
 
 def checkpoint_in(run_folder: StorageFolder, epoch: int) -> ray.train.Checkpoint:
-    """Return the checkpoint of an epoch as Ray Train knows it."""
+    """Return the checkpoint of an epoch for Ray Train."""
     return ray.train.Checkpoint(f"{run_folder.path}/{checkpoint_path(epoch)}", run_folder.filesystem)
 
 
 class ListKept(ray.train.UserCallback):
-    """Copy Ray Train's list of checkpoints after each of them, whole or not at all.
+    """Copy Ray Train's list of checkpoints atomically after each checkpoint.
 
     Args:
-        run_folder: Of the run.
+        run_folder: Folder of the run.
     """
 
     def __init__(self, run_folder: StorageFolder) -> None:
@@ -69,7 +69,7 @@ class ListKept(ray.train.UserCallback):
         metrics: list[dict[str, Any]],
         checkpoint: ray.train.Checkpoint | None,
     ) -> None:
-        """Copy the list, which has the new checkpoint by now."""
+        """Copy the list, which already has the new checkpoint."""
         if checkpoint is not None:
             self._folder.write(
                 f"{CHECKPOINTS_FOLDER}/{LIST_COPY_FILE}", _read(self._folder, CHECKPOINT_LIST_FILE)
@@ -77,14 +77,14 @@ class ListKept(ray.train.UserCallback):
 
 
 def settle_checkpoints(run_folder: StorageFolder) -> None:
-    """Undo what processes that were killed have left half done: the list, and checkpoints not on it.
+    """Restore an incomplete list from its copy, and delete checkpoints that are not on the list.
 
-    Nothing is at work in this folder. The list's copy is at most one checkpoint behind, and Ray Train
-    deletes old checkpoints only when the list has been written: all that are on the copy are there.
+    No process may be training in this folder. The copy is at most one checkpoint behind, and Ray Train
+    deletes old checkpoints only after it has written the list: all checkpoints on the copy exist.
 
     Raises:
-        ConfigError: The store refuses; says why.
-        StoppedError: It cannot be reached.
+        ConfigError: The store refuses access; names the cause.
+        StoppedError: The store cannot be reached.
     """
     with translate_outage(run_folder.uri):
         listed = _read(run_folder, CHECKPOINT_LIST_FILE)
@@ -101,7 +101,7 @@ def settle_checkpoints(run_folder: StorageFolder) -> None:
 
 
 def _read(run_folder: StorageFolder, name: str) -> bytes:
-    """Return the content of a list of checkpoints, nothing if there is none."""
+    """Return the content of a list of checkpoints, empty if there is none."""
     if not run_folder.has(f"{CHECKPOINTS_FOLDER}/{name}"):
         return b""
     content = run_folder.read(f"{CHECKPOINTS_FOLDER}/{name}")

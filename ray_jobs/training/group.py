@@ -1,9 +1,9 @@
-"""A group of Ray Train workers at work, as the driver sees it: what every kind of training shares."""
+"""The driver's side of a Ray Train worker group, common to all kinds of training."""
 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,34 +23,32 @@ from faceml.training import MODEL_FILE, Metrics, StepRecord
 from ray_jobs.cluster import EventChannel, EventSender, Resources, TrainingMetrics
 from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
 from ray_jobs.training.errors import FinalErrors, translate_training_errors
-from ray_jobs.training.worker import Start, WorkerProgress
+from ray_jobs.training.worker import Start, WorkerProgress, train_worker
 
 logger = logging.getLogger(__name__)
 
-# A worker that dies is replaced this often, and the group goes on from the last checkpoint.
 MAX_WORKER_FAILURES = 3
-# Each is a request to the store.
+"""Number of times that workers are restarted from the last checkpoint after one has died."""
 BYTES_AT_ONCE = 16 * 2**20
+"""Bytes copied at once, each with a request to the store."""
 
 
 @dataclass(frozen=True)
 class GroupJob:
-    """What a kind of training brings along.
+    """A training for a worker group.
 
     Attributes:
-        config: Of the whole training.
+        config: Configuration of the training.
         run_folder: Run folder, entered by the job.
-        worker: What each process of the group runs, given `config` as plain values and `events`.
-        total_steps: Of the whole training.
-        score: The metric by which the best epoch is known.
+        total_steps: Steps of the whole training.
+        score: Metric that selects the best epoch.
         diagnosis: Diagnoses the training after each epoch.
-        tracking: Who is told beside the run folder.
-        streams: Data sets that Ray Data brings, by name.
+        tracking: Experiment tracking beside the run folder.
+        streams: Data sets that Ray Data streams to the workers, by name.
     """
 
     config: TrainConfig | RecognitionConfig
     run_folder: RunFolder
-    worker: Callable[[dict[str, Any]], None]
     total_steps: int
     score: str
     diagnosis: TrainingDiagnosis
@@ -59,12 +57,12 @@ class GroupJob:
 
 
 def train_group(job: GroupJob) -> list[dict[str, Any]]:
-    """Train, keep the best model, and return the records of all epochs.
+    """Train, save the best model, and return the records of all epochs.
 
     An unfinished run in the folder is continued from its last checkpoint.
 
     Raises:
-        StoppedError: Workers could not go on, for the reason that it names, or died too often.
+        StoppedError: A worker has failed; names the cause. Or workers have died too often.
     """
     files, folder = job.run_folder.path, job.run_folder.folder
     settle_checkpoints(folder)
@@ -75,17 +73,17 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
         EventChannel(_Receiver(job, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()
-    settle_checkpoints(folder)  # of what workers that died were writing
+    settle_checkpoints(folder)  # removes checkpoints that dying workers left incomplete
     _keep_best_model(result, files, job.score)
     return job.run_folder.records
 
 
 def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[Resources]:
-    """Return what each worker of a training holds.
+    """Return the resources of each worker of a training.
 
     Args:
-        scaling: Of the training.
-        for_reading: Whether Ray Data reads for them: it waits for a CPU that they do not hold.
+        scaling: The training's scaling.
+        for_reading: Whether Ray Data streams the images, which needs a CPU beside the workers'.
     """
     each: Resources = {"CPU": float(scaling.cpus_per_worker)} | ({"GPU": 1.0} if scaling.use_gpu else {})
     return [each] * scaling.num_train_workers + ([{"CPU": 1.0}] if for_reading else [])
@@ -94,8 +92,12 @@ def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[R
 def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:
     config, scaling, folder = job.config, job.config.scaling, job.run_folder.folder
     return ray.train.torch.TorchTrainer(
-        job.worker,
-        train_loop_config={"config": config.model_dump(mode="json"), "events": events},
+        train_worker,
+        train_loop_config={
+            "kind": type(config),
+            "config": config.model_dump(mode="json"),
+            "events": events,
+        },
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling.num_train_workers,
             use_gpu=scaling.use_gpu,
@@ -117,7 +119,7 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
 
 def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> None:
     if not result.best_checkpoints:
-        raise StoppedError(f"Ray Train kept no checkpoint in {run_folder}; its log says why.")
+        raise StoppedError(f"Ray Train has kept no checkpoint in {run_folder}; see its log for the cause.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
     with (
         translate_outage(best.path),
@@ -129,7 +131,7 @@ def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> 
 
 
 class _Receiver:
-    """Take what workers tell: into the run folder, MLflow, the progress bar, Ray's metrics, the log."""
+    """Handle workers' events: update run folder, MLflow, progress bar, Ray's metrics and the log."""
 
     def __init__(self, job: GroupJob, progress: ProgressReport, metrics: TrainingMetrics) -> None:
         self._job = job
@@ -146,20 +148,20 @@ class _Receiver:
             epochs = self._job.config.training.epochs
             logger.info("%s", start_line(event.device, len(event.records), epochs))
         elif isinstance(event, StepRecord):
-            self._hear_step(event)
+            self._on_step(event)
         elif isinstance(event, WorkerProgress):
             self._metrics.worker_done(event.rank, event.node, event.images, event.waited_s)
         else:
-            self._hear_epoch(*event)
+            self._on_epoch(*event)
 
-    def _hear_step(self, record: StepRecord) -> None:
+    def _on_step(self, record: StepRecord) -> None:
         self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
         self._metrics.step_done(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
         line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
         if line is not None:
             logger.info("%s", line)
 
-    def _hear_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
+    def _on_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
         self._run_folder.add_epoch(epoch, metrics, confusion)
         self._job.tracking.log_epochs(self._run_folder.records)
         self._metrics.epoch_done(epoch, metrics)

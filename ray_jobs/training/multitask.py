@@ -1,4 +1,4 @@
-"""`faceml train`: Ray Train runs the multitask training on one or many workers."""
+"""`faceml train`: multitask training with Ray Train on one or several workers."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resou
 from ray_jobs.training.group import GroupJob, resources_of, train_group
 from ray_jobs.training.resuming import MAY_CHANGE
 from ray_jobs.training.stream import face_stream
-from ray_jobs.training.worker import STREAM, train_worker
+from ray_jobs.training.worker import STREAM
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ def run(config: TrainConfig) -> dict[str, Any]:
     An unfinished run in the same folder is continued from its last checkpoint.
 
     Raises:
-        ConfigError: Data, folder, resources or MLflow do not fit; found before any worker starts.
-        StoppedError: A gradient is not finite, an image is no longer what was extracted, a checkpoint could
-            not be written, or workers died too often.
+        ConfigError: Data, folder, resources or MLflow cannot be used; raised before any worker starts.
+        StoppedError: A gradient is not finite, an image has changed since extraction, a checkpoint cannot be
+            written, or workers have died too often.
     """
     started_s = time.monotonic()
     faces = build_faces(config.data)
@@ -66,7 +66,6 @@ def run(config: TrainConfig) -> dict[str, Any]:
                 job = GroupJob(
                     config,
                     run_folder,
-                    train_worker,
                     plan.total_steps,
                     VALIDATION_ACCURACY,
                     TrainingDiagnosis(partial(diagnose_multitask, weighting=config.weighting)),
@@ -89,7 +88,7 @@ def _report(summary: dict[str, Any], run_folder: RunFolder) -> Report:
 
 
 def _show_on_stderr(shown: RenderableType) -> None:
-    """Print for a person; in a job's log, wide enough for what a line has to say."""
+    """Print to the terminal, or to the log of a job in a width that does not wrap lines."""
     if writes_json():
         page = Console(file=StringIO(), width=120)
         with page.capture() as captured:
@@ -101,7 +100,7 @@ def _show_on_stderr(shown: RenderableType) -> None:
 
 
 def show(config: TrainConfig, console: Console) -> None:
-    """Print a table of the epochs, and one of the expressions in the best of them."""
+    """Print a table of the epochs, and one of the expressions in the best epoch."""
     records = read_metrics(RunFolder(config.run.folder).path)
     console.print(epochs_table(records))
     best = best_record(records)
@@ -112,7 +111,7 @@ def show(config: TrainConfig, console: Console) -> None:
 
 
 def needed_resources(config: TrainConfig) -> list[Resources]:
-    """Return what each worker of a training holds."""
+    """Return the resources of a training: those of each worker, and those of streaming."""
     return resources_of(config.scaling, for_reading=config.data.ingest == "stream")
 
 

@@ -1,4 +1,4 @@
-"""`faceml transfer`: Ray Train runs the training of recognition on one or many workers."""
+"""`faceml transfer`: training of face recognition with Ray Train on one or several workers."""
 
 import json
 import time
@@ -36,7 +36,6 @@ from faceml.training import (
 )
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.recognition_worker import recognition_worker
 from ray_jobs.training.resuming import MAY_CHANGE
 
 
@@ -46,9 +45,10 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     An unfinished run in the same folder is continued from its last checkpoint.
 
     Raises:
-        ConfigError: Data, starting weights, folder or resources do not fit; found before any worker starts.
-        StoppedError: A gradient is not finite, an image is no longer what was extracted, a checkpoint could
-            not be written, or workers died too often.
+        ConfigError: Data, starting weights, folder or resources cannot be used; raised before any worker
+            starts.
+        StoppedError: A gradient is not finite, an image has changed since extraction, a checkpoint cannot be
+            written, or workers have died too often.
     """
     started_s = time.monotonic()
     people = build_people(config.data)
@@ -66,9 +66,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             refuse_other_people(people.train.people, run_folder)
             diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
             total_steps = steps * config.training.epochs
-            job = GroupJob(
-                config, run_folder, recognition_worker, total_steps, VERIFICATION_ACCURACY, diagnosis
-            )
+            job = GroupJob(config, run_folder, total_steps, VERIFICATION_ACCURACY, diagnosis)
             records = train_group(job)
         pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
         write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
@@ -85,7 +83,9 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
 
 
 def refuse_other_people(people: list[str], run_folder: RunFolder) -> None:
-    """Write down who is trained on, or refuse to go on with others: each centre is somebody's.
+    """Save the names of the people, or refuse to continue a run with other people.
+
+    Each row of the identity head is the centre of one person.
 
     Raises:
         ConfigError: The run in the folder began with other people.
@@ -94,15 +94,15 @@ def refuse_other_people(people: list[str], run_folder: RunFolder) -> None:
     began_with = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else people
     if began_with != people:
         raise ConfigError(
-            f"data.train.table: has {len(people)} people, and the run in {run_folder.folder.uri} began with "
-            f"{len(began_with)} of whom {len(set(began_with) & set(people))} are among them. Go on with the "
-            "same ones, or choose another run.folder."
+            f"data.train.table: has {len(people)} people, but the run in {run_folder.folder.uri} began with "
+            f"{len(began_with)}, of whom {len(set(began_with) & set(people))} are in the table. Continue it "
+            "with the same people, or choose another run.folder."
         )
     write_text(file, json.dumps(people) + "\n")
 
 
 def verify(config: RecognitionConfig, people: People, best_model: Path) -> ScoredPairs:
-    """Score the pairs with the best model of a training, a file on this machine."""
+    """Score the validation pairs with the best model of a training, a local file."""
     device = torch.device("cuda" if config.scaling.use_gpu and torch.cuda.is_available() else "cpu")
     model = FaceResNet(config.model)
     model.load_state_dict(read_state(best_model)["model_state_dict"])
@@ -110,7 +110,7 @@ def verify(config: RecognitionConfig, people: People, best_model: Path) -> Score
 
 
 def show(config: RecognitionConfig, console: Console) -> None:
-    """Print a table of the epochs, and the answer."""
+    """Print a table of the epochs, and the verification accuracy."""
     folder = RunFolder(config.run.folder).path
     console.print(recognition_table(read_metrics(folder)))
     console.print(verification_line(read_summary(folder)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Training faces that Ray Data reads, shuffles and decodes, for tables that no node's disk holds."""
+"""Stream of training faces with Ray Data, for data sets larger than a node's disk."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ from faceml.datasets import (
     FaceSample,
     ImageFiles,
     Preprocessing,
-    collated,
+    collate_columns,
     decode_rows,
     training_columns,
 )
@@ -31,11 +31,11 @@ BATCHES_AHEAD = 2
 
 
 def face_stream(config: DataConfig, seed: int) -> ray.data.Dataset:
-    """Return the training split as a stream, its shards in another order in each epoch.
+    """Build the stream of the training split, with shards in another order in each epoch.
 
     Args:
-        config: Of the training's data.
-        seed: Of the order.
+        config: The training's data.
+        seed: Seed of the order.
     """
     table, images = StorageFolder(config.train.table), config.train.images
     columns = ["image_id", *training_columns(table.uri, config.num_landmarks, from_copies=images is None)]
@@ -58,7 +58,7 @@ def face_stream(config: DataConfig, seed: int) -> ray.data.Dataset:
 def _faces_of_shards(
     batch: Columns, table: StorageFolder, columns: list[str], decode: Callable[[pa.Table], Columns]
 ) -> Iterator[Columns]:
-    """Yield the faces of shards, a bounded number at a time."""
+    """Yield the faces of shards in batches of `ROWS_AT_ONCE` rows, to bound memory."""
     for shard in batch["shard"].tolist():
         file = pq.ParquetFile(f"{table.path}/{shard}", filesystem=table.filesystem)
         for rows in file.iter_batches(ROWS_AT_ONCE, columns=columns):
@@ -70,19 +70,20 @@ class _Collate(NumpyBatchCollateFn):
         self._image_ids = image_ids
 
     def __call__(self, batch: Columns) -> dict[str, Tensor]:  # type: ignore[override]
-        return collated(batch, self._image_ids)._asdict()  # Ray moves tensors in mappings, in no named tuples
+        # Ray moves tensors in mappings to a device, but not those in named tuples.
+        return collate_columns(batch, self._image_ids)._asdict()
 
 
 class StreamedBatches:
-    """One worker's share of a stream, drawn at random among the rows that are there.
+    """Batches of one worker's share of a stream, drawn at random from a shuffle buffer.
 
     Args:
-        stream: The share.
-        image_ids: Of the whole training split, sorted.
-        batch_size: Faces of a batch.
-        num_batches: Of an epoch.
-        shuffle_buffer: Rows among which is drawn.
-        seed: Of the draws, which differ between workers.
+        stream: This worker's share.
+        image_ids: Names of all images of the training split, sorted.
+        batch_size: Faces per batch.
+        num_batches: Batches per epoch.
+        shuffle_buffer: Rows in the shuffle buffer.
+        seed: Seed of the draws, which differ between workers.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class StreamedBatches:
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the seed of the next draws."""
+        """Set the epoch of the next draws."""
         self._epoch = epoch
 
     def __len__(self) -> int:

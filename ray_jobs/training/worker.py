@@ -1,4 +1,4 @@
-"""One worker of a training: what runs in each process of Ray Train's group."""
+"""Training worker: the function that each process of Ray Train's worker group runs."""
 
 import logging
 import socket
@@ -12,14 +12,13 @@ import ray.train.torch
 import torch
 from ray.train.collective import barrier
 
-from faceml.config import TrainConfig, parse_config
+from faceml.config import RecognitionConfig, TrainConfig, parse_config
 from faceml.datasets import WatchedBatches
-from faceml.runs import epoch_record, read_metrics, write_broken_step, write_metrics
+from faceml.runs import epoch_record, read_metrics, write_metrics, write_nonfinite_step
 from faceml.storage import StorageFolder
 from faceml.training import (
-    BrokenStep,
     EpochRecord,
-    Faces,
+    NonFiniteStep,
     StepRecord,
     batches_per_epoch,
     build_faces,
@@ -36,64 +35,66 @@ if TYPE_CHECKING:
     from faceml.training import Trainer
 
 STREAM = "train"
-"""What Ray Train calls the stream of training faces."""
+"""Name of the stream of training faces among Ray Train's data sets."""
 PROGRESS_EVERY_S = 5.0
-"""Metrics are exported half as often; to tell takes milliseconds."""
+"""Seconds between progress events, which take milliseconds to send. Metrics are exported half as often."""
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train expression and landmarks as one of the workers of a group."""
-    # Imported late: networks and metrics take seconds, and the driver, which names this function, has no use
-    # for them.
-    from faceml.training import build_trainer
+    """Train as one of the workers of a group, from the last checkpoint if there is one.
 
-    config = parse_config(TrainConfig, settings["config"])
+    Args:
+        settings: `kind`, the class of the configuration; `config`, the configuration as plain values; and
+            `events`, the driver's event sender.
+    """
+    config: TrainConfig | RecognitionConfig = parse_config(settings["kind"], settings["config"])
     rank = ray.train.get_context().get_world_rank()
-    set_up_log(config.logging.format, "train", config.run.folder, rank)
+    command = "train" if isinstance(config, TrainConfig) else "transfer"
+    set_up_log(config.logging.format, command, config.run.folder, rank)
     device = ray.train.torch.get_device()
     set_up_process(device, config.scaling.cpus_per_worker, config.data.loader_processes)
-    faces = build_faces(config.data)
-    streamed = _streamed(config, faces) if config.data.ingest == "stream" else None
-    trainer = build_trainer(config, device, rank, faces, streamed)
-    fit_in_group(trainer, config.training.epochs, device, settings["events"], config.run.folder)
-
-
-def fit_in_group(
-    trainer: "Trainer[Any]", epochs: int, device: torch.device, events: EventSender, run_folder: str
-) -> None:
-    """Train as a worker of a group, from its last checkpoint if there is one."""
-    rank = ray.train.get_context().get_world_rank()
-    batches = trainer.train_faces = WatchedBatches(trainer.train_faces)
-    observer = _RayTrainObserver(events, rank, StorageFolder(run_folder), batches)
+    trainer = _build_trainer(config, device, rank)
+    batches = trainer.train_batches = WatchedBatches(trainer.train_batches)
+    observer = _RayTrainObserver(settings["events"], rank, StorageFolder(config.run.folder), batches)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
             observer.resume(Path(folder))
-    observer.start(device_name(device))
+    observer.on_start(device_name(device))
     logger.info("Training on %s from epoch %d", device_name(device), trainer.epochs_done + 1)
-    trainer.fit(epochs, observer)
+    trainer.fit(config.training.epochs, observer)
 
 
-def _streamed(config: TrainConfig, faces: Faces) -> StreamedBatches:
-    """Return this worker's share of the stream."""
-    return StreamedBatches(
-        ray.train.get_dataset_shard(STREAM),
-        faces.train.image_ids,
-        config.training.batch_size_per_worker,
-        batches_per_epoch(config, faces),
-        config.data.shuffle_buffer,
-        config.seed,
-    )
+def _build_trainer(
+    config: TrainConfig | RecognitionConfig, device: torch.device, rank: int
+) -> "Trainer[Any]":
+    # Imported here because networks and metrics take seconds to import, and the driver, which imports this
+    # module, does not need them.
+    from faceml.training import build_multitask_trainer, build_recognition_trainer
+
+    if isinstance(config, RecognitionConfig):
+        return build_recognition_trainer(config, device, rank)
+    faces, streamed = build_faces(config.data), None
+    if config.data.ingest == "stream":
+        streamed = StreamedBatches(
+            ray.train.get_dataset_shard(STREAM),
+            faces.train.image_ids,
+            config.training.batch_size_per_worker,
+            batches_per_epoch(config, faces),
+            config.data.shuffle_buffer,
+            config.seed,
+        )
+    return build_multitask_trainer(config, device, rank, faces, streamed)
 
 
 @dataclass(frozen=True)
 class Start:
-    """The workers are there and begin, or go on.
+    """Event at the start of the workers, or at their restart from a checkpoint.
 
     Attributes:
-        device: What the first worker trains on.
-        records: Of the epochs that are done.
+        device: Name of the first worker's device.
+        records: Records of the epochs already done.
     """
 
     device: str
@@ -102,13 +103,13 @@ class Start:
 
 @dataclass(frozen=True)
 class WorkerProgress:
-    """What one worker has done since it told the last time.
+    """Progress of one worker since its last event.
 
     Attributes:
-        rank: Of the worker.
+        rank: Rank of the worker.
         node: Host name of its node.
-        images: That it took.
-        waited_s: Seconds until they were there.
+        images: Number of images trained on.
+        waited_s: Seconds spent waiting for them.
     """
 
     rank: int
@@ -118,7 +119,7 @@ class WorkerProgress:
 
 
 class _RayTrainObserver:
-    """Report epochs to Ray Train, from all workers at once; rank 0 also brings checkpoint and events."""
+    """Report epochs to Ray Train from all workers at once; rank 0 also saves checkpoints and sends events."""
 
     def __init__(
         self, events: EventSender, rank: int, run_folder: StorageFolder, batches: WatchedBatches
@@ -127,27 +128,27 @@ class _RayTrainObserver:
         self._rank = rank
         self._run_folder = run_folder
         self._batches = batches
-        self._told_images, self._told_waited_s = 0, 0.0
-        self._told_s = time.monotonic()
+        self._sent_images, self._sent_waited_s = 0, 0.0
+        self._sent_s = time.monotonic()
         self._records: list[dict[str, Any]] = []
 
     def resume(self, folder: Path) -> None:
-        """Go back to the moment of a checkpoint, of which the driver may have missed something."""
+        """Read the records of a checkpoint, some of which the driver may have missed."""
         self._records = read_metrics(folder)
 
-    def start(self, device: str) -> None:
-        """Tell that training begins, or goes on."""
+    def on_start(self, device: str) -> None:
+        """Send the start of training, or its continuation."""
         if self._rank == 0:
             self._events.send(Start(device, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
-        if time.monotonic() - self._told_s >= PROGRESS_EVERY_S:
-            self._tell_progress()
+        if time.monotonic() - self._sent_s >= PROGRESS_EVERY_S:
+            self._send_progress()
         if self._rank == 0:
             self._events.send(record)
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self._tell_progress()
+        self._send_progress()
         checkpoint = None
         if self._rank == 0:
             self._events.send((record.epoch, record.metrics, record.confusion))
@@ -158,22 +159,22 @@ class _RayTrainObserver:
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.NO_UPLOAD,
         )
 
-    def _tell_progress(self) -> None:
+    def _send_progress(self) -> None:
         images, waited_s = self._batches.images, self._batches.waited_s
-        if images > self._told_images:
-            progress = (images - self._told_images, waited_s - self._told_waited_s)
+        if images > self._sent_images:
+            progress = (images - self._sent_images, waited_s - self._sent_waited_s)
             self._events.send(WorkerProgress(self._rank, socket.gethostname(), *progress))
-            self._told_images, self._told_waited_s = images, waited_s
-            self._told_s = time.monotonic()
+            self._sent_images, self._sent_waited_s = images, waited_s
+            self._sent_s = time.monotonic()
 
     def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
-        """Write where Ray Train keeps it: its own copying is not whole or not at all."""
+        """Write a checkpoint to its final folder, since Ray Train's own upload is not atomic."""
         self._records.append(epoch_record(record.epoch, record.metrics, record.confusion))
         with new_checkpoint(self._run_folder, record.epoch) as folder:
             record.save(folder)
             write_metrics(self._records, folder)
         return checkpoint_in(self._run_folder, record.epoch)
 
-    def on_broken_step(self, record: BrokenStep) -> None:
-        write_broken_step(record, self._rank, self._run_folder)
-        barrier()  # the first worker that stops takes the others with it
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
+        write_nonfinite_step(record, self._rank, self._run_folder)
+        barrier()  # the first worker to stop ends the others, which must have written their files by then

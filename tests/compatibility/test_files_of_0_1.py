@@ -34,8 +34,8 @@ from faceml.runs.run_folder import RunFolder
 from faceml.tables.landmark_table import export_json, read_table, table_metadata_of
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import build_people
-from faceml.training.scored_pairs import read_pairs_table
-from faceml.training.trained_recognition import is_recognition, load_trained_recognition
+from faceml.training.trained_model import is_recognition, load_trained_recognition
+from faceml.training.verification import read_pairs_table
 from ray_jobs.cluster.connection import RayCluster
 from ray_jobs.local import evaluation, forgetting
 from ray_jobs.search import study, tuning

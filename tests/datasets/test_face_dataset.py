@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, default_collate
 
 from faceml.config.config_error import ConfigError
+from faceml.datasets.batches import FaceLoader
 from faceml.datasets.face_dataset import FaceDataset, FaceSample
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
@@ -126,14 +126,14 @@ def test_face_dataset__threads_share_a_batch_and_keep_its_order(threads: int, fo
     torch.set_num_threads(threads)
     together = faces.__getitems__(order)
     torch.set_num_threads(1)
-    assert [int(face.position) for face in together] == order
+    assert together.position.tolist() == order
     for one, other in zip(alone, together, strict=True):
-        assert torch.equal(one.image, other.image)
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("processes", [0, 2])
 def test_face_dataset__batches_through_a_loader(processes: int, folder: Path) -> None:
-    batch: FaceSample = next(iter(DataLoader(dataset(folder), 6, num_workers=processes)))
+    batch = next(iter(FaceLoader(dataset(folder), 6, processes)))
     assert batch.image.shape == (6, 3, 48, 48)
     assert batch.landmarks.shape == (6, 5, 2)
     assert batch.has_landmarks.tolist() == [True, True, False, False, True, True]
@@ -149,15 +149,15 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones
 ) -> None:
     table, images = in_s3(folder / "table"), in_s3(folder / "images")
     stored = FaceDataset(table, None if copies else images, 5, Preprocessing(48), folder / "cache")
-    local: FaceSample = default_collate(dataset(folder, copies=copies).__getitems__(list(range(6))))
-    here: FaceSample = default_collate(stored.__getitems__(list(range(6))))
-    for faces in (here, *DataLoader(stored, 6, num_workers=2)):
+    local = dataset(folder, copies=copies).__getitems__(list(range(6)))
+    here = stored.__getitems__(list(range(6)))
+    for faces in (here, *FaceLoader(stored, 6, 2)):
         assert all(torch.equal(found, wanted) for found, wanted in zip(faces, local, strict=True))
     if not copies:
         StorageFolder(images).delete("3/b.jpg")
-        with pytest.raises(StoppedError, match=r"^3/b\.jpg: no longer there, though .* table s3://faces"):
+        with pytest.raises(StoppedError, match=r"^3/b\.jpg: missing, but .* table s3://faces"):
             stored[1]
-        with pytest.raises(ConfigError, match=r"0/a\.jpg of the table s3://.* is not there"):
+        with pytest.raises(ConfigError, match=r"has no 0/a\.jpg, an image of the table s3://"):
             FaceDataset(table, table, 5, Preprocessing(48))
 
 
@@ -172,13 +172,13 @@ def test_face_dataset__a_folder_that_names_no_expression_is_refused(folder: Path
     rows = [{"image_id": f"{name}/a.jpg", "folder": name, "status": "no_face"} for name in ("person_1", "0")]
     write_shard(rows, landmark_schema(METADATA, with_image=True), tmp_path / "table" / "a.parquet")
     with pytest.raises(
-        ConfigError, match=r"folder 'person_1' names no expression\. Folders are 0 to 7 or neutral"
+        ConfigError, match=r"folder 'person_1' is no expression\. Name folders 0 to 7 or neutral"
     ):
         dataset(tmp_path, copies=True)
 
 
 def test_face_dataset__another_images_folder_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"{tmp_path}: 0/a.jpg of the table .* is not there"):
+    with pytest.raises(ConfigError, match=f"{tmp_path}: has no 0/a.jpg, an image of the table "):
         FaceDataset(folder / "table", tmp_path, 5, Preprocessing(48))
 
 
@@ -191,7 +191,7 @@ def test_face_dataset__a_table_without_copies_needs_the_folder(tmp_path: Path) -
 
 @pytest.mark.parametrize("loader_processes", [0, 1])
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "no longer there")]
+    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "missing")]
 )
 def test_face_dataset__an_image_that_changed_or_vanished_is_named_in_one_line(
     content: bytes | None, said: str, loader_processes: int, tmp_path: Path
@@ -205,10 +205,10 @@ def test_face_dataset__an_image_that_changed_or_vanished_is_named_in_one_line(
     if content is None:
         file.unlink()
     with pytest.raises(StoppedError) as stopped:
-        next(iter(DataLoader(faces, num_workers=loader_processes)))
+        next(iter(FaceLoader(faces, 1, loader_processes)))
     assert str(stopped.value) == (
-        f"0/a.jpg: {said}, though the landmark table {faces.table} says otherwise. Put the image back, or "
-        "extract again with output.on_change=re-extract."
+        f"0/a.jpg: {said}, but the landmark table {faces.table} was extracted from a readable image. Restore "
+        "the image, or extract again with output.on_change=re-extract."
     )
 
 

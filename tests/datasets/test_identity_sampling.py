@@ -95,5 +95,5 @@ def _order(sampler: PKSampler, epoch: int) -> list[int]:
 
 
 def test_pk_sampler__too_few_people_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 people, a step has 2 on each of 2 workers"):
+    with pytest.raises(ValueError, match="3 people, but a step has 2 on each of 2 workers"):
         PKSampler([0, 1, 2], 2, 2, num_replicas=2)

@@ -82,6 +82,7 @@ def test_decode__a_jpeg_keeps_the_pixels_that_the_square_needs(
 
 def test_square__what_is_no_image_is_named() -> None:
     with pytest.raises(
-        StoppedError, match=r"^0/a\.jpg: undecodable, though the landmark table tables/a says"
+        StoppedError,
+        match=r"^0/a\.jpg: undecodable, but the landmark table tables/a was extracted from a readable image",
     ):
         Preprocessing(32).square(b"text", "0/a.jpg", Path("tables/a"))

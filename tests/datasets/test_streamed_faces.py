@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import default_collate
 
 from faceml.datasets.face_columns import training_columns
-from faceml.datasets.face_dataset import FaceDataset, FaceSample
-from faceml.datasets.image_files import ImageFiles
+from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.streamed_faces import collated, decode_rows
+from faceml.datasets.streamed_faces import collate_columns, decode_rows
 from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import read_table, write_shard
@@ -53,9 +52,9 @@ def test_decode_rows__are_the_faces_of_the_data_set(from_copies: bool, folder: P
     rows = read_table(table, [*columns, "image_jpeg"])
     shuffled = rows.take([4, 0, 3, 5, 1])
     files = ImageFiles(images) if images else None
-    batch = collated(decode_rows(shuffled, str(table), files, 5, Preprocessing(32)), faces.image_ids)
+    batch = collate_columns(decode_rows(shuffled, str(table), files, 5, Preprocessing(32)), faces.image_ids)
     assert batch.position.tolist() == [3, 0, 4, 1], "without the undecodable one"
-    expected: FaceSample = default_collate(faces.__getitems__(batch.position.tolist()))
+    expected = faces.__getitems__(batch.position.tolist())
     for found, wanted in zip(batch, expected, strict=True):
         assert found.dtype == wanted.dtype
         assert torch.equal(found, wanted)
@@ -65,5 +64,5 @@ def test_decode_rows__an_image_that_changed_is_named(folder: Path, tmp_path: Pat
     rows = read_table(folder / "table", ["folder", "status", "landmarks_5"]).slice(2, 1)
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "a.jpg").write_bytes(b"text")
-    with pytest.raises(StoppedError, match=r"^2/a\.jpg: undecodable, though the landmark table"):
+    with pytest.raises(StoppedError, match=r"^2/a\.jpg: undecodable, but the landmark table"):
         decode_rows(rows, str(folder / "table"), ImageFiles(tmp_path), 5, Preprocessing(32))

@@ -45,7 +45,7 @@ def test_draw_pairs__as_many_as_wanted_and_evenly_over_people() -> None:
 
 
 def test_draw_pairs__too_few_people_are_refused() -> None:
-    with pytest.raises(ConfigError, match="3 people with two images or more"):
+    with pytest.raises(ConfigError, match="3 people have two images or more"):
         draw_pairs([0, 0, 1, 1, 2, 2, 3, 4], 10)
 
 
@@ -66,10 +66,10 @@ def test_read_pairs__of_lfw(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no file of pairs"),
-        ("10\t0\n", "no file of pairs"),
+        ("", "not in the format of LFW"),
+        ("10\t0\n", "not in the format of LFW"),
         ("1\t2\n" + LFW.partition("\n")[2], "has one fold"),
-        ("2\t5\nAnn_Lee\t1\t3\n", "no file of pairs"),
+        ("2\t5\nAnn_Lee\t1\t3\n", "not in the format of LFW"),
         (LFW.replace("Bo\t1\t2", "Bo\t1"), r"line 4: 'Bo\\t1' is neither 'name i j' nor 'name i other j'"),
         (LFW.replace("Bo\t1\t2", "Bo\t1\t9"), "line 4: data.val has no image 9 of Bo"),
         (LFW.replace("Bo\t1\t2", "Bo\tx\t2"), "line 4: .* is neither"),

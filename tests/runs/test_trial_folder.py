@@ -32,8 +32,8 @@ def test_trial_folder__reads_back_what_was_written(place: str) -> None:
     folder.begin(settings)
     assert (folder.name, folder.settings, folder.outcome) == ("trial_00007", settings, None)
     assert folder.has_begun
-    folder.end(Outcome(worker="host:1", data_openings=1))
-    assert TrialFolder(folder.place).outcome == Outcome(None, "host:1", 1)
+    folder.end(Outcome(worker="host:1"))
+    assert TrialFolder(folder.place).outcome == Outcome(None, "host:1")
 
 
 def test_trial_folder__a_metric_without_a_value_is_nan_and_confusions_stay_out(place: str) -> None:

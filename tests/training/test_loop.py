@@ -17,20 +17,20 @@ from faceml.errors import StoppedError
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.loop import Trainer
-from faceml.training.multitask import build_trainer
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.multitask import build_multitask_trainer
+from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 
 EPOCHS, STEPS = 2, 4
 
 
 class Notebook:
-    """Writes down what it hears, and keeps the checkpoint of every epoch."""
+    """Keeps all records, and the checkpoint of every epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.steps: list[StepRecord] = []
         self.epochs: list[EpochRecord] = []
-        self.broken: list[BrokenStep] = []
+        self.nonfinite: list[NonFiniteStep] = []
 
     def on_step(self, record: StepRecord) -> None:
         self.steps.append(record)
@@ -39,8 +39,8 @@ class Notebook:
         self.epochs.append(record)
         record.save(self.folder / str(record.epoch))
 
-    def on_broken_step(self, record: BrokenStep) -> None:
-        self.broken.append(record)
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
+        self.nonfinite.append(record)
 
 
 def config(faces: Path, **changes: Any) -> TrainConfig:
@@ -60,7 +60,7 @@ def config(faces: Path, **changes: Any) -> TrainConfig:
 
 
 def trained(settings: TrainConfig, folder: Path, epochs: int = EPOCHS, resume: Path | None = None) -> Trainer:
-    trainer = build_trainer(settings, torch.device("cpu"))
+    trainer = build_multitask_trainer(settings, torch.device("cpu"))
     if resume:
         trainer.resume(resume)
     trainer.fit(epochs, Notebook(folder))
@@ -96,7 +96,7 @@ def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer,
     """One uninterrupted training."""
     torch.set_num_threads(1)
     notebook = Notebook(tmp_path_factory.mktemp("run"))
-    trainer = build_trainer(config(faces), torch.device("cpu"))
+    trainer = build_multitask_trainer(config(faces), torch.device("cpu"))
     trainer.fit(EPOCHS, notebook)
     return trainer, notebook
 
@@ -135,18 +135,20 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
             assert weight == pytest.approx(math.exp(-s))
 
 
-@pytest.mark.parametrize(("every", "looks"), [(1, 8), (3, 4), (1000, 2)])
-def test_fit__looks_at_gradients_as_often_as_asked_and_learns_the_same(
-    every: int, looks: int, run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
+@pytest.mark.parametrize(("every", "times"), [(1, 8), (3, 4), (1000, 2)])
+def test_fit__computes_diagnostics_as_often_as_configured_and_learns_the_same(
+    every: int, times: int, run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
 ) -> None:
     notebook, seen = Notebook(tmp_path), []
-    trainer = build_trainer(config(faces, training__gradient_norms_every_steps=every), torch.device("cpu"))
-    look = trainer.objective.look
-    trainer.objective.look = lambda output: seen.append(look(output)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
+    trainer = build_multitask_trainer(
+        config(faces, training__gradient_norms_every_steps=every), torch.device("cpu")
+    )
+    compute = trainer.objective.compute_diagnostics
+    trainer.objective.compute_diagnostics = lambda output: seen.append(compute(output)) or seen[-1]  # type: ignore[method-assign, func-returns-value]
     trainer.fit(EPOCHS, notebook)
-    assert len(seen) == looks
+    assert len(seen) == times
     for name in ("train/grad_norm_expression", "train/grad_cosine"):
-        epochs = [[look[name] for look in part] for part in (seen[: looks // 2], seen[looks // 2 :])]
+        epochs = [[found[name] for found in part] for part in (seen[: times // 2], seen[times // 2 :])]
         assert [record.metrics[name] for record in notebook.epochs] == pytest.approx(
             [sum(part) / len(part) for part in epochs]
         )
@@ -211,16 +213,16 @@ def test_fit__a_gradient_that_is_not_finite_stops_it_with_the_remedy_and_names_t
     log_every_steps: int, faces: Path, tmp_path: Path
 ) -> None:
     settings = config(faces, **BREAKING, training__log_every_steps=log_every_steps)
-    notebook, trainer = Notebook(tmp_path), build_trainer(settings, torch.device("cpu"))
+    notebook, trainer = Notebook(tmp_path), build_multitask_trainer(settings, torch.device("cpu"))
     with pytest.raises(StoppedError, match=r"in epoch 1, step \d+\. Lower optimizer.learning_rate"):
         trainer.fit(EPOCHS, notebook)
-    assert not notebook.epochs, "no checkpoint of a broken model"
-    (broken,) = notebook.broken
-    assert broken.epoch == 1
-    assert broken.step > 1
-    assert len(set(broken.image_ids)) == 16
-    assert set(broken.image_ids) <= set(trained_faces(faces))
-    assert not math.isfinite(broken.metrics["train/grad_norm"])
+    assert not notebook.epochs, "no checkpoint of a model that diverged"
+    (nonfinite,) = notebook.nonfinite
+    assert nonfinite.epoch == 1
+    assert nonfinite.step > 1
+    assert len(set(nonfinite.image_ids)) == 16
+    assert set(nonfinite.image_ids) <= set(trained_faces(faces))
+    assert not math.isfinite(nonfinite.metrics["train/grad_norm"])
     assert all(p.isfinite().all() for p in trainer.objective.parameters()), "the step was left out"
 
 
@@ -231,22 +233,24 @@ def trained_faces(faces: Path) -> list[str]:
 
 def test_fit__a_poisoned_face_is_skipped_if_asked_and_the_others_learned(faces: Path, tmp_path: Path) -> None:
     settings = config(faces, training__on_nonfinite="skip")
-    trainer, notebook = build_trainer(settings, torch.device("cpu")), Notebook(tmp_path)
-    assert isinstance(trainer.train_faces, SampledBatches)
-    dataset = trainer.train_faces.faces
+    trainer, notebook = build_multitask_trainer(settings, torch.device("cpu")), Notebook(tmp_path)
+    assert isinstance(trainer.train_batches, SampledBatches)
+    dataset = trainer.train_batches.faces
     poisoned = int(dataset.has_landmarks.nonzero()[5])
     dataset.landmarks[poisoned] = float("inf")
     trainer.fit(EPOCHS, notebook)
-    assert [record.epoch for record in notebook.broken] in ([1, 2], [1], [2])
-    assert all(dataset.image_ids[poisoned] in record.image_ids for record in notebook.broken)
+    assert [record.epoch for record in notebook.nonfinite] in ([1, 2], [1], [2])
+    assert all(dataset.image_ids[poisoned] in record.image_ids for record in notebook.nonfinite)
     for record in notebook.epochs:
-        assert record.metrics["train/broken_steps"] == sum(b.epoch == record.epoch for b in notebook.broken)
+        assert record.metrics["train/broken_steps"] == sum(
+            b.epoch == record.epoch for b in notebook.nonfinite
+        )
         assert math.isfinite(record.metrics["train/loss"])
 
 
 def test_fit__a_frozen_backbone_stays_bit_for_bit_and_then_learns(faces: Path, tmp_path: Path) -> None:
     settings = config(faces, training__freeze_backbone_epochs=1)
-    start = build_trainer(settings, torch.device("cpu")).objective.model.backbone.state_dict()
+    start = build_multitask_trainer(settings, torch.device("cpu")).objective.model.backbone.state_dict()
     trained(settings, tmp_path)
     first, second = (
         torch.load(tmp_path / epoch / "model.pt", weights_only=True)["model_state_dict"]
@@ -282,14 +286,14 @@ def test_fit__the_average_is_what_is_evaluated_and_kept_and_resumed(faces: Path,
     state = kept["model_state_dict"]
     assert_equal(state, dict(trainer.model.state_dict()))
     assert not torch.equal(state["expression_head.weight"], trainer.objective.model.expression_head.weight)
-    assert trainer._evaluate(trainer.model).metrics["accuracy"] == kept["metrics"]["val/accuracy"]
+    assert trainer._evaluate(trainer.model)[0]["accuracy"] == kept["metrics"]["val/accuracy"]
     trained(settings, tmp_path / "resumed", resume=tmp_path / "whole" / "1")
     assert_same_state(tmp_path / "resumed" / "2", tmp_path / "whole" / "2")
 
 
 def test_fit__sampling_draws_rare_expressions_as_often_as_frequent_ones(faces: Path) -> None:
-    trainer = build_trainer(config(faces, data__sampling="balanced"), torch.device("cpu"))
-    drawn = torch.cat([batch.label for batch in trainer.train_faces])
+    trainer = build_multitask_trainer(config(faces, data__sampling="balanced"), torch.device("cpu"))
+    drawn = torch.cat([batch.label for batch in trainer.train_batches])
     counts = torch.bincount(drawn, minlength=8)
     assert len(drawn) == STEPS * 16
     assert counts.max() - counts.min() <= 2
@@ -302,7 +306,7 @@ def test_fit__another_way_to_compute_learns_the_same(
     # All of torch.compile but the C++ compiler, which would take minutes.
     monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="aot_eager"))
     trainer, notebook = (
-        build_trainer(config(faces, **{f"training__{option}": True}), torch.device("cpu")),
+        build_multitask_trainer(config(faces, **{f"training__{option}": True}), torch.device("cpu")),
         Notebook(tmp_path),
     )
     trainer.fit(1, notebook)
@@ -312,7 +316,7 @@ def test_fit__another_way_to_compute_learns_the_same(
         assert value == pytest.approx(expected[name], rel=1e-2), name
     assert notebook.steps[1].metrics["train/loss"] < notebook.steps[0].metrics["train/loss"]
     assert trainer.model.state_dict().keys() == run[0].model.state_dict().keys()
-    again = build_trainer(config(faces), torch.device("cpu"))
+    again = build_multitask_trainer(config(faces), torch.device("cpu"))
     again.resume(tmp_path / "1")
     assert_equal(dict(again.model.state_dict()), dict(trainer.model.state_dict()))
 

@@ -11,7 +11,13 @@ from faceml.config.train import AdamWConfig, SGDConfig
 from faceml.losses.weighting.base import FixedWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
-from faceml.training.optimizer import build_optimizer, build_schedule, parameter_groups, warmup_cosine
+from faceml.training.optimizer import (
+    AveragedWeights,
+    build_optimizer,
+    build_schedule,
+    parameter_groups,
+    warmup_cosine,
+)
 
 TASKS = ("expression", "landmarks")
 
@@ -152,3 +158,35 @@ def test_build_schedule__keeps_the_backbone_where_it_is_at_first() -> None:
         schedule.step()
         same = all(torch.equal(tensor, before[name]) for name, tensor in model.backbone.state_dict().items())
         assert same == (step < 3)
+
+
+def test_averaged_weights__follow_the_closed_form_batch_norms_included() -> None:
+    torch.manual_seed(0)
+    model, decay = build_multitask_model(ModelConfig(), 5), 0.9
+    average = AveragedWeights(model, decay)
+    names = ("expression_head.weight", "backbone.bn1.running_mean")
+    expected: dict[str, torch.Tensor] = {}
+    for step in range(4):
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.add_(torch.randn_like(tensor))
+        average.update()
+        for name in names:
+            now = model.state_dict()[name].clone()
+            expected[name] = now if step == 0 else decay * expected[name] + (1 - decay) * now
+    for name in names:
+        torch.testing.assert_close(average.model.state_dict()[name], expected[name])
+
+
+def test_averaged_weights__go_on_from_a_saved_state() -> None:
+    torch.manual_seed(0)
+    model = build_multitask_model(ModelConfig(), 5)
+    one = AveragedWeights(model, 0.5)
+    one.update()
+    other = AveragedWeights(model, 0.5)
+    other.load_state_dict(one.state_dict())
+    for parameter in model.parameters():
+        parameter.data.add_(1.0)
+    other.update()
+    halfway = model.expression_head.state_dict()["weight"] - 0.5
+    torch.testing.assert_close(other.model.expression_head.state_dict()["weight"], halfway)

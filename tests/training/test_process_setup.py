@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import torch
 
-from faceml.training.process_setup import set_up_process
+from faceml.training import process_setup
+from faceml.training.process_setup import device_name, set_up_process
 
 MIB = 24
 PROGRAM = f"""
@@ -48,3 +51,13 @@ def test_set_up_process__a_gpu_that_others_decode_for_gets_one_thread() -> None:
         found.append(torch.get_num_threads())
     torch.set_num_threads(threads)
     assert found == [3, 3, 1]
+
+
+def test_device_name__of_the_processor_is_what_linux_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tmp_path / "cpuinfo"
+    monkeypatch.setattr(process_setup, "CPU_NAMES", names)
+    assert device_name(torch.device("cpu")) == "CPU"
+    names.write_text("processor\t: 0\nmodel name\t: Fast 9000: two\n\nprocessor\t: 1\nmodel name\t: Slow\n")
+    assert device_name(torch.device("cpu")) == "Fast 9000: two"

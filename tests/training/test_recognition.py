@@ -14,7 +14,7 @@ from faceml.images.alignment import template
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
 
 SIDE = 40
@@ -83,7 +83,7 @@ class Records:
     def on_epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
 
-    def on_broken_step(self, record: BrokenStep) -> None:
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
         raise AssertionError(record)
 
 
@@ -129,7 +129,7 @@ def test_training__both_samplings_see_as_many_images(people: Path, tmp_path: Pat
     for sampling in ("pk", "naive"):
         config = config_of(people, tmp_path)
         config = config.model_copy(update={"data": config.data.model_copy(update={"sampling": sampling})})
-        steps.append(len(build_recognition_trainer(config, torch.device("cpu")).train_faces))
+        steps.append(len(build_recognition_trainer(config, torch.device("cpu")).train_batches))
     assert steps[0] == steps[1] == 6  # 71 images of 12 people: twice three steps of four people
 
 

@@ -63,7 +63,7 @@ def test_recognition_objective__is_cross_entropy_with_the_margin_of_the_epoch(
     warmup: int, epoch: int, margin: float
 ) -> None:
     made = objective(warmup)
-    made.begin_epoch(epoch)
+    made.on_epoch_start(epoch)
     cosines, own = cosines_of(made), (np.arange(FACES), batch().label.numpy())
     logits = SCALE * cosines
     logits[own] = SCALE * np.cos(np.arccos(cosines[own]) + margin)
@@ -71,19 +71,19 @@ def test_recognition_objective__is_cross_entropy_with_the_margin_of_the_epoch(
     assert made(batch()).total.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_epoch_figures__count_the_faces_nearest_to_their_own_centre_since_the_epoch_began() -> None:
+def test_epoch_metrics__count_the_faces_nearest_to_their_own_centre_since_the_epoch_began() -> None:
     made = objective()
     for _ in range(2):
-        made.begin_epoch(1)
+        made.on_epoch_start(1)
         made(batch())
         made(batch())
         right = np.mean(cosines_of(made).argmax(axis=1) == batch().label.numpy())
-        assert made.epoch_figures()["train/accuracy"].item() == pytest.approx(right)
+        assert made.epoch_metrics()["train/accuracy"].item() == pytest.approx(right)
 
 
-def test_look__says_who_is_near_and_how_many_images_of_a_person_a_batch_has() -> None:
+def test_compute_diagnostics__measures_cosines_and_images_per_person() -> None:
     made = objective()
-    figures, cosines = made.look(made(batch())), cosines_of(made)
+    figures, cosines = made.compute_diagnostics(made(batch())), cosines_of(made)
     is_own = np.zeros_like(cosines, dtype=bool)
     is_own[np.arange(FACES), batch().label.numpy()] = True
     assert figures["train/cosine_own"] == pytest.approx(cosines[is_own].mean(), abs=1e-5)

@@ -179,7 +179,7 @@ def test_training_step__a_gradient_that_is_not_finite_changes_nothing(
     batch.landmarks[0, 0, 0] = value
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
     result = step([batch])
-    assert (bool(result.is_done), bool(result.is_broken)) == (False, True)
+    assert (bool(result.is_done), bool(result.is_nonfinite)) == (False, True)
     torch.testing.assert_close(dict(made.state_dict()), before, rtol=0, atol=0)
     torch.testing.assert_close(optimizer.state_dict()["state"], averages, rtol=0, atol=0)
 
@@ -203,13 +203,13 @@ def test_training_step__a_first_one_that_is_left_out_leaves_no_trace(config: dic
 def test_training_step__shows_the_output_before_its_graph_is_gone() -> None:
     made, seen = objective(), list[float]()
 
-    def look(output: ObjectiveOutput) -> None:
+    def on_output(output: ObjectiveOutput) -> None:
         (gradient,) = torch.autograd.grad(
             output.losses["expression"], [made.model.backbone.conv1.weight], retain_graph=True
         )
         seen.append(float(gradient.norm()))
 
-    step_of(made)([large_batches()[0]], look)
+    step_of(made)([large_batches()[0]], on_output)
     assert len(seen) == 1
     assert seen[0] > 0
 

@@ -1,22 +1,10 @@
 from pathlib import Path
 
-import pytest
 import torch
 from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
 
-from faceml.training import workers
-from faceml.training.workers import device_name, epoch_seed, mean_over_workers, share_buffers, world_size
-
-
-def test_device_name__of_the_processor_is_what_linux_calls_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = tmp_path / "cpuinfo"
-    monkeypatch.setattr(workers, "CPU_NAMES", names)
-    assert device_name(torch.device("cpu")) == "CPU"
-    names.write_text("processor\t: 0\nmodel name\t: Fast 9000: two\n\nprocessor\t: 1\nmodel name\t: Slow\n")
-    assert device_name(torch.device("cpu")) == "Fast 9000: two"
+from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
 
 
 def test_epoch_seed__differs_between_epochs_and_seeds() -> None:

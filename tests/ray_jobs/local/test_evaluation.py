@@ -169,9 +169,7 @@ def test_run__an_image_that_vanished_is_named_in_one_line(
     vanished = sorted((tmp_path / "faces" / "val").rglob("*.jpg"))[9]
     vanished.unlink()
     settings = config(model, tmp_path / "faces", tables, loader_processes=loader_processes)
-    with pytest.raises(
-        StoppedError, match=f"^{vanished.parent.name}/{vanished.name}: no longer there"
-    ) as stopped:
+    with pytest.raises(StoppedError, match=f"^{vanished.parent.name}/{vanished.name}: missing") as stopped:
         evaluation.run(settings)
     assert "\n" not in str(stopped.value)
 

@@ -179,7 +179,7 @@ def test_run__what_an_earlier_export_left_is_gone_if_another_is_stopped(
     shutil.copytree(noisy_faces / "images" / "val", images)
     (images / "3" / "011.jpg").unlink()
     data = {"table": str(noisy_faces / "tables" / "val"), "images": str(images)}
-    with pytest.raises(StoppedError, match=r"^3/011\.jpg: no longer there"):
+    with pytest.raises(StoppedError, match=r"^3/011\.jpg: missing"):
         export.run(config(model, data=data, check_images=64))
     assert [file.name for file in folder.iterdir()] == ["config.yaml"]
 
@@ -215,7 +215,7 @@ def test_run__recognition_gives_directions_of_aligned_faces(tmp_path: Path, nois
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-5)
     with pytest.raises(ConfigError, match=r"^quantize\.calibration_images = 64"):
         export.run(config(file, noisy_faces, quantize={"calibration_images": 64}))
-    with pytest.raises(ConfigError, match=r"^data\.table: . people with two images or more"):
+    with pytest.raises(ConfigError, match=r"^data\.table: . people have two images or more"):
         export.run(config(file, noisy_faces, quantize={"calibration_images": 60}))
     loss = export.run(config(file, noisy_faces, quantize={"calibration_images": 8})).quantization
     assert loss is not None

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
+import torch
 import yaml
 from rich.console import Console
 
@@ -17,7 +19,9 @@ from faceml.errors import StoppedError
 from faceml.page.tables import percent
 from faceml.runs.trial_folder import TrialFolder
 from faceml.search.trial import Trial
+from faceml.training import faces
 from ray_jobs.search import tuning
+from ray_jobs.search.trial import TrialJob, train_trial
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -90,7 +94,7 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(make_
     assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
 
 
-def test_run__opens_the_data_once_in_a_process_not_once_for_a_trial(make_config: MakeConfig) -> None:
+def test_run__trials_follow_each_other_in_one_process(make_config: MakeConfig) -> None:
     config = make_config(
         {"seed": grid(*range(6)), "data.augmentation.flip_probability": grid(0.0, 0.5)},
         num_trials=1,
@@ -102,7 +106,21 @@ def test_run__opens_the_data_once_in_a_process_not_once_for_a_trial(make_config:
     assert sum(workers.values()) == 12
     # A second process that starts for longer than the trials of the first last gets none of them.
     assert len(workers) <= 2
-    assert {outcome.data_openings for outcome in outcomes if outcome} == {1}
+
+
+def test_train_trial__trials_of_one_process_open_the_data_once(make_config: MakeConfig) -> None:
+    plain = make_config({"seed": grid(0, 1)}).model_dump(mode="json")
+
+    def openings() -> int:
+        faces._build_faces.cache_clear()
+        for seed, probability in ((0, 0.0), (1, 0.5), (2, 0.5)):
+            settings = {"seed": seed, "data.augmentation.flip_probability": probability}
+            job = TrialJob(plain, f"trial_{seed}", settings, 1)
+            config = parse_config(TuneConfig, plain)
+            train_trial(job, config, torch.device("cpu"), 0, list[dict[str, Any]]().append)
+        return faces._build_faces.cache_info().misses
+
+    assert ray.get(ray.remote(openings).remote()) == 1
 
 
 def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config: MakeConfig) -> None:

@@ -87,7 +87,7 @@ def test_train__a_validation_image_that_changed_stops_it_and_is_named(faces: Pat
     with pytest.raises(StoppedError) as stopped:
         multitask.run(settings)
     assert str(stopped.value) == (
-        f"1/017.jpg: undecodable, though the landmark table {faces / 'tables' / 'val'} says otherwise. Put "
-        "the image back, or extract again with output.on_change=re-extract."
+        f"1/017.jpg: undecodable, but the landmark table {faces / 'tables' / 'val'} was extracted from a "
+        "readable image. Restore the image, or extract again with output.on_change=re-extract."
     )
     assert not read_metrics(Path(settings.run.folder))

@@ -84,7 +84,7 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
     # Nor does a run go on with other people than it began with.
     began_with = json.loads((folder / "people.json").read_text(encoding="utf-8"))
     recognition.refuse_other_people(began_with, RunFolder(folder))
-    with pytest.raises(ConfigError, match=rf"and the run in {folder} began with 12 of whom 11"):
+    with pytest.raises(ConfigError, match=rf"but the run in {folder} began with 12, of whom 11"):
         recognition.refuse_other_people(began_with[1:], RunFolder(folder))
 
 

@@ -13,8 +13,8 @@ from faceml.config.train import TrainConfig
 from faceml.errors import StoppedError
 from faceml.runs.files import read_metrics
 from faceml.training.faces import build_faces
-from faceml.training.multitask import build_trainer
-from faceml.training.observer import BrokenStep, EpochRecord, StepRecord
+from faceml.training.multitask import build_multitask_trainer
+from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from ray_jobs.training import multitask
 from ray_jobs.training.stream import StreamedBatches, face_stream
 from tests.own_cluster import run_on_own_cluster
@@ -49,7 +49,7 @@ class Heard:
     def on_epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
 
-    def on_broken_step(self, record: BrokenStep) -> None:
+    def on_nonfinite_step(self, record: NonFiniteStep) -> None:
         raise AssertionError(record)
 
 
@@ -84,9 +84,9 @@ def test_train__on_a_stream_learns_as_from_the_disk(faces: Path, tables: Path, t
     multitask.run(settings)
     streamed = read_metrics(tmp_path / "run")
     mapped = settings.model_copy(update={"data": settings.data.model_copy(update={"ingest": "map"})})
-    trainer = build_trainer(mapped, torch.device("cpu"))
+    trainer = build_multitask_trainer(mapped, torch.device("cpu"))
     assert len(streamed) == 2
-    assert len(trainer.train_faces) * BATCH == 64
+    assert len(trainer.train_batches) * BATCH == 64
     for record in streamed:
         assert record["val/accuracy"] >= 0
     # The first epoch starts from the same weights and sees the same faces: its mean loss is nearly the same.
@@ -117,7 +117,7 @@ def test_train__an_image_that_vanished_from_a_stream_ends_it_with_one_line(
     with pytest.raises(StoppedError) as stopped:
         multitask.run(config(tmp_path / "faces", tables, tmp_path / "run"))
     image_id = gone.relative_to(tmp_path / "faces" / "train").as_posix()
-    assert str(stopped.value).startswith(f"{image_id}: no longer there, though the landmark table")
+    assert str(stopped.value).startswith(f"{image_id}: missing, but the landmark table")
     assert "\n" not in str(stopped.value)
 
 

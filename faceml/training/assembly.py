@@ -1,0 +1,129 @@
+"""Assembly of a trainer from its configuration, common to multitask training and face recognition."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Generic
+
+import torch
+import torch._functorch.config
+from torch import nn
+
+from faceml.config import RecognitionConfig, TrainConfig
+from faceml.datasets import (
+    EpochBatches,
+    EpochSampler,
+    FaceLoader,
+    FaceSample,
+    LabelledFaces,
+    SampledBatches,
+    build_augmentation,
+)
+from faceml.models import ModelT
+from faceml.tables import LandmarkSet
+from faceml.training.loop import Trainer, TrainerOptions
+from faceml.training.objective import Objective
+from faceml.training.observer import Evaluated, Metrics
+from faceml.training.optimizer import build_optimizer, build_schedule
+
+
+@dataclass(frozen=True)
+class TrainingParts(Generic[ModelT]):
+    """Parts of a training that differ between multitask training and face recognition.
+
+    Attributes:
+        train: The training split.
+        val: The validation split.
+        sampler: Draws of this worker from the training split.
+        batch_size: Faces per batch.
+        steps_per_epoch: Updates of the parameters per epoch.
+        landmark_set: The landmarks of a sample.
+        objective: The objective; moved to the device by the assembly.
+        optimized: Module with a submodule `backbone`, whose parameters the optimiser groups.
+        evaluate: Measures a network on this worker's batches of the validation split.
+        model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
+        metric_prefix: Prefix of the names of the evaluation's metrics.
+        weighting_learning_rate: Learning rate of the weighting's parameters, where it has any.
+    """
+
+    train: LabelledFaces
+    val: LabelledFaces
+    sampler: EpochSampler
+    batch_size: int
+    steps_per_epoch: int
+    landmark_set: LandmarkSet
+    objective: Objective[ModelT]
+    optimized: nn.Module
+    evaluate: Callable[[ModelT, Iterable[FaceSample]], Evaluated]
+    model_checkpoint: Callable[[ModelT, Metrics], dict[str, Any]]
+    metric_prefix: str = "val"
+    weighting_learning_rate: float = 0.0
+
+
+def build_trainer(
+    config: TrainConfig | RecognitionConfig,
+    parts: TrainingParts[ModelT],
+    device: torch.device,
+    rank: int,
+    train_batches: EpochBatches | None = None,
+) -> Trainer[ModelT]:
+    """Build the trainer of one worker.
+
+    Args:
+        config: Configuration of the training.
+        parts: Parts of this kind of training.
+        device: Device of this worker.
+        rank: Rank of this worker.
+        train_batches: This worker's batches; by default the sampler draws them from the training split.
+    """
+    training, scaling, steps = config.training, config.scaling, parts.steps_per_epoch
+    objective = parts.objective.to(device)
+    choose_kernels(objective.model, channels_last=training.channels_last, compiled=training.compile)
+    loader_processes, pin_memory = config.data.loader_processes, scaling.use_gpu
+    if train_batches is None:
+        parts.train.source.prepare()
+        train_batches = SampledBatches(
+            parts.train, parts.sampler, parts.batch_size, loader_processes, pin_memory=pin_memory
+        )
+    parts.val.source.prepare()
+    # A padding sampler would count some faces twice.
+    share = range(rank, len(parts.val), scaling.num_train_workers)
+    val_batches = FaceLoader(parts.val, parts.batch_size, loader_processes, share, pin_memory=pin_memory)
+    optimizer = build_optimizer(
+        config.optimizer, parts.optimized, objective.weighting, parts.weighting_learning_rate
+    )
+    schedule = build_schedule(
+        optimizer,
+        round(training.warmup_epochs * steps),
+        training.epochs * steps,
+        training.freeze_backbone_epochs * steps,
+    )
+    names = {option.name for option in fields(TrainerOptions)}
+    options = training.model_dump(include=names)
+    return Trainer(
+        objective,
+        optimizer,
+        schedule,
+        train_batches,
+        parts.train.image_ids,
+        build_augmentation(config.data.augmentation, parts.landmark_set).to(device),
+        lambda model: parts.evaluate(model, val_batches),
+        parts.model_checkpoint,
+        TrainerOptions(seed=config.seed, metric_prefix=parts.metric_prefix, **options),
+    )
+
+
+def choose_kernels(network: nn.Module, *, channels_last: bool, compiled: bool) -> None:
+    """Choose memory format and compilation of a network without changing what it computes.
+
+    Args:
+        network: The network on its device; names of parameters and buffers do not change.
+        channels_last: Use the memory format that convolutions prefer on GPUs and in bf16.
+        compiled: Generate kernels with `torch.compile`, at the first call for each kind of input.
+    """
+    if channels_last:
+        network.to(memory_format=torch.channels_last)
+    if compiled:
+        # By default the first backward pass may overwrite the graph's buffers, which rules out a second one.
+        # PCGrad and the gradient norm of each task need a backward pass per task.
+        torch._functorch.config.donated_buffer = False
+        network.compile()
