@@ -7,11 +7,11 @@ import ray
 from ray.tune import PlacementGroupFactory
 
 from faceml.config import ConfigError, TrialResources
-from ray_jobs.cluster import Resources, require_resources
+from ray_jobs.cluster import HEAD_NODE_RESOURCE, Resources, require_resources
 
 # The process that waits for a worker group reserves no CPU, which its own workers might need. Ray Tune
 # requires that a trial reserves some resource; every head node has this one.
-WAITING = {"node:__internal_head__": 0.001}
+WAITING = {HEAD_NODE_RESOURCE: 0.001}
 
 
 @dataclass(frozen=True)

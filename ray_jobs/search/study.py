@@ -143,3 +143,8 @@ def _arm_run(config: StudyConfig, name: str, images_per_epoch: int) -> ArmRun:
         pairs=None if pairs is None else read_pairs_table(pa.BufferReader(pairs)),
         error=folder.outcome.error if folder.outcome else None,
     )
+
+
+def run_and_show(config: StudyConfig, console: Console) -> None:
+    """Train all arms, and print the results."""
+    show(*run(config), config, console)

@@ -167,3 +167,8 @@ def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
         error=folder.outcome.error if folder.outcome else None,
         metric=config.metric,
     )
+
+
+def run_and_show(config: TuneConfig, console: Console) -> None:
+    """Search, and print the results."""
+    show(run(config), config, console)

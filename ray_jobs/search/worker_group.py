@@ -13,17 +13,16 @@ import ray.train
 import ray.train.torch
 import ray.tune
 import torch
-from ray._raylet import PlacementGroupID
 from ray.exceptions import RayActorError
 from ray.tune.result import DONE, RESULT_DUPLICATE
 from ray.util import get_current_placement_group, remove_placement_group
-from ray.util.placement_group import PlacementGroup
 from ray.util.queue import Empty, Queue
 from torch import distributed
 
 from faceml.config import StudyConfig, TuneConfig, parse_config
 from faceml.runs import record_failure
 from faceml.storage import StorageFolder, place_below, translate_outage
+from ray_jobs.cluster import placement_group
 from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
 from ray_jobs.training import translate_worker_outage
 
@@ -133,7 +132,7 @@ def release_workers(config: TuneConfig | StudyConfig, trial: str) -> None:
     with translate_outage(folder.uri):
         group = folder.read(name) if folder.has(name) else None
         if isinstance(group, bytes):
-            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group.decode()))))
+            remove_placement_group(placement_group(group.decode()))
             folder.delete(name)
 
 
