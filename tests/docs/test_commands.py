@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -50,7 +51,7 @@ SMALL_RECOGNITION = {key: value for key, value in SMALL_TRAINING.items() if key 
     "training.channels_last": "false",
 }
 SMALL = {
-    "synth": {"splits.train": "16", "splits.val": "16", "image_size_px": "96", "processes": "1"},
+    "synth": {"splits.train": "32", "splits.val": "16", "image_size_px": "96", "processes": "1"},
     "train": SMALL_TRAINING,
     "tune": SMALL_SEARCH,
     # Every weighting and every seed would be 36 trials.
@@ -64,7 +65,7 @@ SMALL = {
         "trial": "{cpus: 1, gpus: 0}",
     },
     "demo": {
-        "synth.splits": "{train: 16, val: 16}",
+        "synth.splits": "{train: 32, val: 16}",
         "synth.processes": "1",
         "train.training.epochs": "1",
         "tune.num_trials": "1",
@@ -77,6 +78,13 @@ SMALL = {
 
 FACEML = """
 set -euo pipefail
+run_faceml() {{
+    if [ -n "${{COMMAND_SERVER-}}" ]; then
+        python -I -S {client} "$COMMAND_SERVER" "$@"
+    else
+        command faceml "$@"
+    fi
+}}
 faceml() {{
     local small=$1
     case "$*" in
@@ -85,7 +93,7 @@ faceml() {{
     esac
     case "$small" in
 {cases}
-    *) command faceml "$@";;
+    *) run_faceml "$@";;
     esac
 }}
 """
@@ -111,8 +119,8 @@ def script(page: str) -> str:
 def shell_function() -> str:
     """Return `faceml` as a function that makes jobs small."""
     settings = {job: " ".join(f"--set '{key}={value}'" for key, value in SMALL[job].items()) for job in SMALL}
-    cases = "\n".join(f'    {job}) command faceml "$@" {text};;' for job, text in settings.items())
-    return FACEML.format(cases=cases)
+    cases = "\n".join(f'    {job}) run_faceml "$@" {text};;' for job, text in settings.items())
+    return FACEML.format(cases=cases, client=Path(__file__).with_name("command_client.py"))
 
 
 PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if script(page.read_text("utf-8")))
@@ -131,7 +139,24 @@ def examples() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, cluster_environment: dict[str, str]) -> Path:
+def local(
+    cluster_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The environment of commands that run here, on one Ray cluster, in forks of one process."""
+    place = tmp_path_factory.mktemp("server") / "socket"
+    words = [sys.executable, "-m", "tests.docs.command_server", str(place)]
+    with subprocess.Popen(words, cwd=REPOSITORY) as server:
+        deadline_s = time.monotonic() + 300
+        while not place.exists():
+            assert server.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        yield cluster_environment | {"COMMAND_SERVER": str(place)}
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, local: dict[str, str]) -> Path:
     """A folder with faces and what a clone has, in which AffectNet's page has been followed."""
     folder = tmp_path_factory.mktemp("home")
     for name in ("configs", "Makefile", "pyproject.toml", "constraints.txt", "faceml", "ray_jobs"):
@@ -150,7 +175,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, cluster_environment: dict[str
     for number, face in enumerate(sorted((folder / "data" / "affectnet" / "val").rglob("*.jpg"))[:5]):
         shutil.copy(face, folder / "album" / f"{number}.jpg")
     shutil.copy(face, folder / "photo.jpg")
-    run(script((DOCS / FIRST).read_text("utf-8")), folder, cluster_environment)
+    run(script((DOCS / FIRST).read_text("utf-8")), folder, local)
     return folder
 
 
@@ -173,8 +198,8 @@ def test_pages__the_first_leaves_what_it_says(home: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in (FIRST, "how-to/cluster.md")])
-def test_page__its_commands_run(page: str, copy_of_home: Path, cluster_environment: dict[str, str]) -> None:
-    run(script((DOCS / page).read_text("utf-8")), copy_of_home, cluster_environment)
+def test_page__its_commands_run(page: str, copy_of_home: Path, local: dict[str, str]) -> None:
+    run(script((DOCS / page).read_text("utf-8")), copy_of_home, local)
 
 
 def test_page__of_the_cluster_runs_its_commands(copy_of_home: Path, cluster: dict[str, str]) -> None:
@@ -182,16 +207,16 @@ def test_page__of_the_cluster_runs_its_commands(copy_of_home: Path, cluster: dic
     assert list((copy_of_home / "tables" / "affectnet" / "train").glob("*.parquet"))
 
 
-def test_help__its_examples_run(copy_of_home: Path, cluster_environment: dict[str, str]) -> None:
+def test_help__its_examples_run(copy_of_home: Path, local: dict[str, str]) -> None:
     pages = [script((DOCS / page).read_text("utf-8")) for page in PAGES]
     in_pages = {" ".join(line.split()) for page in pages for line in page.replace("\\\n", " ").splitlines()}
     left = [example for example in examples() if example not in in_pages]
     assert len(left) < len(examples()) / 2
-    run("\n".join(left), copy_of_home, cluster_environment)
+    run("\n".join(left), copy_of_home, local)
 
 
 def run(text: str, folder: Path, environment: Mapping[str, str]) -> None:
-    """Run a script, in which jobs are small, on the cluster that the environment names."""
+    """Run a script, in which jobs are small; without a server of commands in processes of their own."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     ended = subprocess.run(
         ["bash", "-c", shell_function() + text],

@@ -1,0 +1,74 @@
+"""Commands in forks of one process that has imported what they need.
+
+`python -m tests.docs.command_server SOCKET`. A command that `command_client.py` sends has arguments, folder,
+environment, standard streams and exit status of its own, and spares the seconds that the imports take.
+"""
+
+import importlib
+import json
+import os
+import socket
+import socketserver
+import sys
+import traceback
+
+from ray_jobs.cli import main
+from ray_jobs.cluster import prepare_environment
+
+MOST_BYTES = 2**20
+MODULES = (
+    "ray.data",
+    "ray.tune",
+    "torchvision",
+    "ray_jobs.local.demo",
+    "ray_jobs.local.evaluation",
+    "ray_jobs.search.study",
+    "ray_jobs.search.tuning",
+    "ray_jobs.tables.extraction",
+    "ray_jobs.training.multitask",
+    "ray_jobs.training.recognition",
+)
+
+
+class Command(socketserver.BaseRequestHandler):
+    """One command, in its own process."""
+
+    request: socket.socket
+
+    def handle(self) -> None:
+        message, streams, _, _ = socket.recv_fds(self.request, MOST_BYTES, 3)
+        command = json.loads(message)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        os.chdir(command["folder"])
+        os.environ.clear()
+        os.environ.update(command["environment"])
+        prepare_environment()
+        sys.argv = ["faceml", *command["arguments"]]
+        self.request.sendall(str(exit_status()).encode())
+
+
+def exit_status() -> int:
+    """Run the command line and return what it exits with."""
+    status = 0
+    try:
+        main()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Fork for each command."""
+
+
+if __name__ == "__main__":
+    for module in MODULES:
+        importlib.import_module(module)
+    with Server(sys.argv[1], Command) as server:
+        server.serve_forever()
