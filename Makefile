@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint types imports docs unit bench clean
+.PHONY: install demo test soak lint types imports docs unit bench clean
 
 install: $(VENV)/installed
 
@@ -39,6 +39,10 @@ $(VENV)/chromium/chromium: tests/browser/install.py | install
 # Much of what tests of jobs do is to wait: for Ray to start, for a process to be missed. Each file stays whole.
 unit: install $(VENV)/chromium/chromium
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Before a release: every round of kills and losses of nodes, of which `make test` has one for each job.
+soak: install $(VENV)/chromium/chromium
+	$(BIN)/pytest -m soak
 
 bench: install
 	$(BIN)/python benchmarks/synthetic.py

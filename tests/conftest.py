@@ -1,4 +1,4 @@
-"""What tests of several packages share: the landmark model, loaded once, and a store that speaks S3."""
+"""Fixtures of several packages: the landmark model, loaded once, a Ray cluster and an S3 server."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,9 +14,17 @@ from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 
+SLOW = ("docs", "ray_jobs")
+"""Folders of the tests that take longest; they come first, so that pytest's processes end together."""
+
 # How long an example takes says more about the other processes of the machine.
 settings.register_profile("faceml", deadline=None)
 settings.load_profile("faceml")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(Path(__file__).parent).parts[0], len(SLOW)))
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +47,30 @@ def s3_keys() -> Iterator[None]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(s3_keys: None) -> Iterator[None]:
+    """One Ray head for all tests of a process, except those that kill it.
+
+    It has two logical CPUs, as the smallest machine that runs two workers has, whatever else runs here.
+    """
+    import ray
+
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def cluster_environment(ray_cluster: None) -> dict[str, str]:
+    """Variables by which a command in a process of its own finds `ray_cluster`."""
+    import ray
+
+    return {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nothing preempts the nodes of one machine
+    }
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ if any(argument.endswith("default_worker.py") for argument in sys.orig_argv):
     import time
     from pathlib import Path
 
+    event = Path(__file__).with_name("event")
+
     def wait():
-        while not Path(__file__).with_name("full").exists():
+        while not (event.exists() and Path(event.read_text()).exists()):
             time.sleep(0.01)
         # Logs of Ray are shorter, checkpoints are longer.
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -32,9 +34,9 @@ class FullDisk:
 
     folder: Path
 
-    def fill(self) -> None:
-        """From now on no file grows beyond a megabyte."""
-        (self.folder / "full").touch()
+    def fill_with(self, file: Path) -> None:
+        """Let no file grow beyond a megabyte once this one is there; the workers themselves look for it."""
+        (self.folder / "event").write_text(str(file))
 
 
 def write_full_disk(folder: Path) -> FullDisk:

@@ -16,7 +16,8 @@ from typing import Self
 import requests
 from ray.job_submission import JobSubmissionClient
 
-from ray_jobs.submission.log import PatientClient
+from ray_jobs.cluster.ray_internals import connect_job_client
+from ray_jobs.submission.log import ANSWER_WITHIN_S
 from tests.job import MARK, kill_marked
 
 BIN = Path(sys.executable).parent
@@ -93,7 +94,7 @@ class HeadNode:
         """
         token = self.environment.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return PatientClient(address or self.address, headers=headers)
+        return connect_job_client(address or self.address, ANSWER_WITHIN_S, headers)
 
     def _answers(self) -> bool:
         """Say whether jobs can be submitted: the dashboard is up before the agent that runs them."""

@@ -19,9 +19,12 @@ MARK = "FACEML_TEST_MARK"
 # What Ray itself runs as processes of its own.
 CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
 
+DETECTOR = r"-m faceml\.tables\.extraction_server "
+"""What the command line of a detector's process matches."""
+
 VICTIMS = {
     "extract": {
-        "detector": re.compile(r"faceml\.tables\.extraction_server"),
+        "detector": re.compile(DETECTOR),
         "actor": re.compile(r"ray::.*ShardActor"),
         "driver": re.compile(r"-m ray_jobs\.extract "),
         "cluster": CLUSTER,
@@ -71,7 +74,7 @@ class Job:
             command + [part for setting in settings for part in ("--set", setting)],
             cwd=REPOSITORY,
             env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-            | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": _paths(path)}
+            | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": python_path(path)}
             | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -119,7 +122,8 @@ def kill_marked(mark: str) -> None:
         time.sleep(0.1)
 
 
-def _paths(first: str) -> str:
+def python_path(first: str = "") -> str:
+    """Return the `PYTHONPATH` by which a process finds a folder of modules first, then this project."""
     return os.pathsep.join([first, str(REPOSITORY)] if first else [str(REPOSITORY)])
 
 

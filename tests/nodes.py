@@ -18,7 +18,7 @@ from typing import Any, Self
 import ray
 
 from tests.head_node import free_ports, new_token
-from tests.job import MARK, kill_marked, marked_processes
+from tests.job import MARK, kill_marked, marked_processes, python_path
 
 RAY = Path(sys.executable).with_name("ray")
 STARTS_WITHIN_S = 120
@@ -70,17 +70,20 @@ class Nodes:
     Args:
         num_cpus: Logical ones of its head.
         on_demand: Logical CPUs of each node that an autoscaler starts when there is work, or 0.
+        path: Folder that goes before all others on the path of Python's modules, on every node.
 
     Attributes:
         environment: What lets a job find it.
         head: Its first node.
     """
 
-    def __init__(self, num_cpus: int, on_demand: int = 0) -> None:
+    def __init__(self, num_cpus: int, on_demand: int = 0, path: str = "") -> None:
         self._num_cpus = num_cpus
         self._on_demand = on_demand
+        self._added: list[Node] = []
         (port,) = free_ports(1)
         self._address = f"{ray.util.get_node_ip_address()}:{port}"
+        self._path = {"PYTHONPATH": python_path(path)}
         self._token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": new_token()}
         self.environment = self._token | {"RAY_ADDRESS": self._address}
         self._temp_dir = Path(tempfile.mkdtemp(prefix="ray_", dir="/tmp"))
@@ -112,7 +115,14 @@ class Nodes:
     def add(self, num_cpus: int = 1) -> Node:
         """Start a node and wait until it is there."""
         self._num_cpus = num_cpus
-        return self._start(f"--address={self._address}")
+        self._added.append(self._start(f"--address={self._address}"))
+        return self._added[-1]
+
+    def remove_added(self) -> None:
+        """Kill the nodes that were added and are still there."""
+        for node in self._added:
+            node.kill()
+        self._added.clear()
 
     def _start(self, *options: str) -> Node:
         node = Node()
@@ -128,7 +138,7 @@ class Nodes:
             process = self._stack.enter_context(
                 subprocess.Popen(
                     [*words, *options],
-                    env=environment | self._token | FAKED_CLOUD | {MARK: node.mark},
+                    env=environment | self._path | self._token | FAKED_CLOUD | {MARK: node.mark},
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )

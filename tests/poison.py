@@ -1,5 +1,6 @@
-"""Images that crash or hang the native detector, for real: in its process, and by their names."""
+"""Images that crash, hang or hold up the native detector, for real: in its process, and by their names."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 SITE = """
@@ -9,12 +10,14 @@ if "faceml.tables.extraction_server" in sys.orig_argv:
     import ctypes
     import os
     import signal
+    import time
     from pathlib import Path
 
     from {module} import {name} as extractor
 
     true_detect = extractor.detect
-    flaked = Path(__file__).with_name("flaked")
+    folder = Path(__file__).parent
+    flaked = folder / "flaked"
 
     def detect(self, file, data):
         name = Path(file.path).stem
@@ -27,16 +30,47 @@ if "faceml.tables.extraction_server" in sys.orig_argv:
             raise RuntimeError("the detector does not like this image")
         if name == "outage":
             raise OSError("the store gives no answer")
+        if name == "wait":
+            (folder / "waiting").touch()
+            while not (folder / "released").exists():
+                time.sleep(0.02)
         return true_detect(self, file, data)
 
     extractor.detect = detect
 """
 
 
+@dataclass(frozen=True)
+class Poison:
+    """What images of these names do: crash, flaky, hang, raise, outage, wait.
+
+    One named `wait` holds up its detector until it is released, and with it the end of the job.
+
+    Attributes:
+        folder: Of the module that Python imports when it starts with this folder on its path.
+    """
+
+    folder: Path
+
+    @property
+    def holds(self) -> bool:
+        """Whether a detector has come to an image that waits."""
+        return (self.folder / "waiting").exists()
+
+    def release(self) -> None:
+        """Let images that wait, and those to come, be seen."""
+        (self.folder / "released").touch()
+
+    def reset(self) -> None:
+        """Let images wait again."""
+        for name in ("waiting", "released"):
+            (self.folder / name).unlink(missing_ok=True)
+
+
 def write_poison(
     folder: Path, module: str = "faceml.landmarks.extractor", name: str = "LandmarkExtractor"
-) -> Path:
-    """Write the module that Python imports when it starts with this folder on its path.
+) -> Poison:
+    """Write the module into a folder.
 
     Args:
         folder: Where to.
@@ -45,4 +79,4 @@ def write_poison(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(SITE.format(module=module, name=name))
-    return folder
+    return Poison(folder)

@@ -15,13 +15,21 @@ MODULES = sorted(file for package in ("faceml", "ray_jobs") for file in (ROOT / 
 TREES = {str(file.relative_to(ROOT)): ast.parse(file.read_text(encoding="utf-8")) for file in MODULES}
 
 STUBS = sorted(file for package in ("faceml", "ray_jobs") for file in (ROOT / package).rglob("*.pyi"))
-SCRIPTS = {f.name: ast.parse(f.read_text(encoding="utf-8")) for f in (ROOT / "benchmarks").glob("*.py")}
+SCRIPTS = {
+    str(file): ast.parse(file.read_text(encoding="utf-8"))
+    for folder in ("benchmarks", "docs")
+    for file in (ROOT / folder).glob("*.py")
+}
 
 MAX_LINES = 300
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 PLACEHOLDERS = re.compile(
     r"\b(TODO|FIXME|XXX|HACK|TBD|WIP|placeholder|dummy|lorem|NotImplementedError)\b", re.IGNORECASE
 )
+
+RAY_METHODS = {"_do_request"}
+RAY_PRIVATE = re.compile(r"ray(\.\w+)*\._(?!_)")
+RAY_STRINGS = re.compile(f"{RAY_PRIVATE.pattern}|checkpoint_manager_snapshot|__internal_head__")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -75,7 +83,7 @@ def undocumented(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
 
 
 def test_modules__are_found() -> None:
-    assert {"faceml/tables/schema.py", "faceml/training/loop.py", "ray_jobs/cli.py"} <= TREES.keys()
+    assert {"faceml/tables/schema.py", "faceml/training/loop.py", "ray_jobs/cli/commands.py"} <= TREES.keys()
 
 
 def test_modules__have_no_try() -> None:
@@ -186,6 +194,49 @@ def test_library__imports_mlflow_in_one_file_and_that_file_only_where_it_is_aske
         ]
     )
     assert not at_start
+
+
+def ray_internals_in(tree: ast.Module) -> list[str]:
+    """Return the private names of Ray that a module imports, overrides or has in a string."""
+    imported = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    imported += [
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    ]
+    attributes = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    private = [name for name in imported + attributes if RAY_PRIVATE.match(name)]
+    overridden = [function.name for function, _ in functions(tree) if function.name in RAY_METHODS]
+    spelt = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and RAY_STRINGS.search(node.value)
+    ]
+    return private + overridden + spelt
+
+
+def test_application__uses_internals_of_ray_in_one_file() -> None:
+    assert list(offenders(ray_internals_in)) == ["ray_jobs/cluster/ray_internals.py"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from ray._raylet import PlacementGroupID",
+        "from ray.train.v2 import _internal",
+        "import ray._private.worker",
+        "import ray\nray._private.worker._global_node",
+        "class Client(Base):\n    def _do_request(self): ...",
+        "import logging\nlogging.getLogger('ray.data._internal.progress')",
+        "FILE = 'checkpoint_manager_snapshot.json'",
+        "RESOURCE = 'node:__internal_head__'",
+    ],
+)
+def test_ray_internals_in__finds_every_kind_of_use(code: str) -> None:
+    assert ray_internals_in(ast.parse(code))
 
 
 def test_library__logs_and_never_prints() -> None:

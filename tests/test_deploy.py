@@ -14,7 +14,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from ray_jobs.submission.request import CONFIGS
+from ray_jobs.jobs import JOBS
 from tests.kuberay_schema import SPECS
 
 ROOT = Path(__file__).parents[1]
@@ -119,7 +119,7 @@ def test_kuberay__its_job_runs_on_its_cluster_with_a_shipped_configuration() -> 
     job = documents()[-1]["spec"]
     assert job["clusterSelector"] == {"ray.io/cluster": cluster()["metadata"]["name"]}
     words = shlex.split(job["entrypoint"])
-    assert words[2].removeprefix("ray_jobs.") in CONFIGS
+    assert JOBS[words[2].removeprefix("ray_jobs.")].can_be_submitted
     config = Path(words[words.index("--config") + 1])
     assert (ROOT / config.relative_to("/home/ray/faceml")).is_file()
 

@@ -17,18 +17,25 @@ from faceml.errors import flatten_message, translate_errors
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
-def load_config(model: type[AnyConfig], file: Path, overrides: Sequence[str] = ()) -> AnyConfig:
+def load_config(
+    model: type[AnyConfig],
+    file: Path,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> AnyConfig:
     """Read a YAML file, apply overrides, validate the whole, and check that its inputs are there.
 
     Args:
         model: The job's configuration model.
         file: YAML file.
         overrides: `dotted.key=value` each, the value in YAML: `seed=1`, `data.augmentation.scale=[0.9,1.1]`.
+        options: Values of dotted keys, assigned after the overrides.
 
     Raises:
         ConfigError: One line for each mistake, with the dotted key, the value, and what is allowed.
     """
-    config = parse_config(model, apply_overrides(read_mapping(file), overrides))
+    raw = assign_keys(apply_overrides(read_mapping(file), overrides), options or {})
+    config = parse_config(model, raw)
     check_inputs(config)
     return config
 

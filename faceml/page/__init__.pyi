@@ -14,7 +14,6 @@ from .chart import (
     log_axis as log_axis,
     percent_axis as percent_axis,
     styled as styled,
-    svg as svg,
 )
 from .contact_sheet import contact_sheet as contact_sheet, fit as fit
 from .html import (
@@ -33,5 +32,4 @@ from .tables import (
     percent as percent,
     percent_range as percent_range,
     significant as significant,
-    terminal_table as terminal_table,
 )

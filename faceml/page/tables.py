@@ -62,10 +62,12 @@ class DataTable:
 
 
 def terminal_table(data: DataTable) -> Table:
-    """Return a table of a report for the terminal, highlighted rows in bold."""
+    """Return a table of a report for the terminal, highlighted rows in bold and dimmed rows faint."""
     table = Table(title=data.title, title_justify="left", min_width=len(data.title))
     for column, name in enumerate(data.header):
         table.add_column(name, justify="right" if data.is_numeric(column) else "left", overflow="fold")
     for number, row in enumerate(data.rows):
-        table.add_row(*row, style="bold" if number in data.highlighted else "")
+        table.add_row(
+            *row, style="bold" if number in data.highlighted else "dim" if number in data.dimmed else ""
+        )
     return table

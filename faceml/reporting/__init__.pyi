@@ -47,11 +47,7 @@ from .recognition.study import (
 )
 from .search.board import TrialBoard as TrialBoard
 from .search.report import tuning_chapter as tuning_chapter
-from .search.tables import (
-    answer_tables as answer_tables,
-    group_leaderboard_table as group_leaderboard_table,
-    leaderboard_table as leaderboard_table,
-)
+from .search.tables import result_tables as result_tables
 from .training.diagnosis import (
     TrainingDiagnosis as TrainingDiagnosis,
     diagnose_multitask as diagnose_multitask,

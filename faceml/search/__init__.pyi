@@ -29,22 +29,22 @@ from .seed_groups import (
 from .trial import (
     SEED as SEED,
     Trial as Trial,
+    format_setting as format_setting,
+    format_settings as format_settings,
     ordered_values as ordered_values,
     outcomes as outcomes,
     ranked as ranked,
     setting_keys as setting_keys,
     setting_name as setting_name,
-    shown as shown,
-    shown_settings as shown_settings,
 )
 from .trial_files import write_trials as write_trials
 from .verdicts import (
     Answer as Answer,
     find_answers as find_answers,
-    listed as listed,
+    format_p_value as format_p_value,
+    join_names as join_names,
     needed_replicates as needed_replicates,
     search_answer as search_answer,
     verdict as verdict,
     verdict_lines as verdict_lines,
-    written_p_value as written_p_value,
 )

@@ -1,4 +1,4 @@
-"""What a search found, as tables for other programs."""
+"""Tables of the configurations, comparisons and importances of a search, as Parquet and CSV files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,17 +19,17 @@ IMPORTANCE = "importance"
 
 
 def write_answers(trials: Sequence[Trial], folder: Path) -> None:
-    """Write what a search found as Parquet and as CSV, each file whole or not at all.
+    """Write the results of a search as Parquet and as CSV, each file whole or not at all.
 
     * `configurations`: a row for each configuration, the best mean first: its settings, `mean` and its 95 %
       interval over seeds (`low`, `high`), `seeds` that ran to their end, `trials`, and their `names`.
-    * `comparisons`: a row for any two values of a setting and each way of comparing them: `difference`, its
-      95 % interval, p-values, replicates, and the `verdict` in words.
+    * `comparisons`: a row for each pair of values of a setting and each way of comparing them: `difference`,
+      its 95 % interval, p-values, replicates, and the `verdict` in words.
     * `importance`: a row for each setting and its `share`; not written without Optuna.
 
     Args:
-        trials: Of one search.
-        folder: Made if it is not there.
+        trials: Trials of one search.
+        folder: Folder to write to; created if it does not exist.
     """
     write_table(configurations_table(trials), folder / CONFIGURATIONS)
     write_table(comparisons_table(trials), folder / COMPARISONS)
@@ -63,7 +63,7 @@ def configurations_table(trials: Sequence[Trial]) -> pa.Table:
 
 
 def comparisons_table(trials: Sequence[Trial]) -> pa.Table:
-    """Return a row for any two values of a setting and each way of comparing them."""
+    """Return a row for each pair of values of a setting and each way of comparing them."""
     found = [c for a in find_answers(trials) for c in (*a.matched, *a.tuned, *a.early)]
     limits = [c.difference.interval or (None, None) for c in found]
 

@@ -1,4 +1,4 @@
-"""Whether ways of training tell people apart unequally well, beyond the chance of people and of seeds.
+"""Comparison of the verification accuracies of training arms, with uncertainty from people and seeds.
 
 Shape letters: A arms, S seeds, R rounds of a bootstrap.
 """
@@ -16,7 +16,7 @@ ROUNDS = 1000
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval."""
+    """An estimate and its confidence interval."""
 
     value: float
     low: float
@@ -24,12 +24,12 @@ class Estimate(NamedTuple):
 
     @property
     def is_decided(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 class ArmComparison(NamedTuple):
-    """How much more accurate the first arm is than the second, as a share."""
+    """Difference of the accuracies of two arms, first minus second, in [-1, 1]."""
 
     arm: str
     other: str
@@ -37,7 +37,7 @@ class ArmComparison(NamedTuple):
 
 
 class ArmStudy(NamedTuple):
-    """Accuracy of each arm, and of every two arms the difference."""
+    """Accuracy of each arm, and difference of each pair of arms."""
 
     accuracies: dict[str, Estimate]
     comparisons: list[ArmComparison]
@@ -48,17 +48,17 @@ def compare_arms(
 ) -> ArmStudy:
     """Compare verification accuracies, means over seeds.
 
-    The variance of a mean, and of a difference of two, has two parts: that of people, from a bootstrap that
-    draws them anew, the same for all arms (`weights_of_resampled_people`), and that of seeds, s²/S of each
-    arm; of one seed there is no such part. Intervals are Student's with the degrees of freedom of
-    Satterthwaite 1946. For all differences together to hold, each is widened to the confidence
-    1 - (1 - c) / (number of differences) (Bonferroni).
+    The variance of a mean, and of a difference of two means, has two parts: that of people, from a bootstrap
+    that resamples them equally for all arms (`weights_of_resampled_people`), and that of seeds, s²/S of each
+    arm, which is omitted for a single seed. Intervals are Student's with the degrees of freedom of
+    Satterthwaite 1946. Those of differences are Bonferroni-corrected to the confidence
+    1 - (1 - c) / (number of differences).
 
     Args:
-        arms: For each the same pairs, scored by the network of each seed.
-        rounds: R.
-        confidence: c of each accuracy, and of all differences together.
-        seed: Of the draws.
+        arms: Name of each arm with the same pairs, scored by the network of each seed.
+        rounds: Number of bootstrap rounds R.
+        confidence: Confidence c of each accuracy, and of all differences together.
+        seed: Seed of the bootstrap.
     """
     rng = np.random.default_rng(seed)
     some_pairs = next(iter(arms.values()))[0]
@@ -95,11 +95,11 @@ def compare_arms(
 def student_interval(
     value: float, parts: Sequence[tuple[float, int]], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return value ± t·√(Σ v), t with (Σ v)² / Σ (v² / d) degrees of freedom (Satterthwaite 1946).
+    """Compute value ± t·√(Σ v), t with (Σ v)² / Σ (v² / d) degrees of freedom (Satterthwaite 1946).
 
     Args:
         value: The estimate.
-        parts: Independent parts of its variance, each with its degrees of freedom.
+        parts: Independent components v of its variance, each with its degrees of freedom d.
         confidence: In (0, 1).
     """
     total = sum(variance for variance, _ in parts)
@@ -111,15 +111,15 @@ def student_interval(
 
 
 def images_to_reach(images: Sequence[int], accuracies: Sequence[float], target: float) -> float | None:
-    """Return after how many images an accuracy is reached, on the line between two measurements.
+    """Compute after how many images an accuracy is reached, by linear interpolation between measurements.
 
     Args:
-        images: Seen at each measurement, rising.
-        accuracies: Then.
-        target: To be reached for the first time.
+        images: Number of images seen at each measurement, increasing.
+        accuracies: Accuracy at each measurement.
+        target: Accuracy to reach for the first time.
 
     Returns:
-        None if it never is; the first measurement's images if it is there already.
+        None if it is never reached; the images of the first measurement if that reaches it.
     """
     reached = next((place for place, accuracy in enumerate(accuracies) if accuracy >= target), None)
     if reached is None or reached == 0:

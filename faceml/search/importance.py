@@ -1,4 +1,4 @@
-"""How much of the differences between trials each setting explains: fANOVA, from Optuna."""
+"""Importance of settings by fANOVA, from Optuna."""
 
 import importlib.util
 import math
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 PACKAGES = ("optuna", "sklearn")
 INSTALL = "pip install 'faceml[search]'"
 FEWEST_TRIALS = 4
-"""Fewer are split into no more than one leaf with anything to compare."""
+"""The forest's trees cannot split fewer trials into two leaves to compare."""
 TRIALS_PER_SETTING = 10
-"""Measurements for each coefficient, the rule of thumb of regression (Harrell 2015, section 4.4)."""
+"""Rule of thumb of regression for the number of observations per coefficient (Harrell 2015, section 4.4)."""
 FOREST_SEED = 0
 
 
@@ -30,8 +30,8 @@ class Importance:
 
     Attributes:
         key: Dotted key.
-        share: From 0 to 1; what those of one forest leave is due to settings acting together.
-        within: Which trials have the setting, if not all do.
+        share: From 0 to 1; the rest to 1 of one forest is due to interactions of settings.
+        within: Description of the trials that have the setting, if not all do.
     """
 
     key: str
@@ -40,12 +40,12 @@ class Importance:
 
     @property
     def label(self) -> str:
-        """Its words."""
+        """Name of the setting for a chart."""
         return setting_name(self.key) + (f",\n{self.within}" if self.within else "")
 
 
 def can_measure_importance() -> bool:
-    """Say whether the packages that it takes are installed."""
+    """Return whether the packages that fANOVA needs are installed."""
     return all(importlib.util.find_spec(package) for package in PACKAGES)
 
 
@@ -55,16 +55,16 @@ def measure_importance(trials: Sequence[Trial]) -> list[Importance]:
     It is fANOVA (Hutter, Hoos & Leyton-Brown 2014, "An efficient approach for assessing hyperparameter
     importance"): a random forest learns the score, and its variance over all combinations of the values tried
     is split among the settings; each has the share of its main effect. A setting that only some trials have
-    has no effect on the others: its share is of the variance among those that have it, with a forest of their
-    own.
+    has no effect on the others: its share is of the variance among those that have it, with a separate
+    forest.
 
-    Seeds are no setting. Trials that failed or were stopped early are left out.
+    The seed is not a setting. Trials that failed or were stopped early are excluded.
 
     Args:
-        trials: Of a search.
+        trials: Trials of a search.
 
     Returns:
-        None at all of fewer than four trials or without any difference between their scores.
+        An empty list for fewer than four trials or without any difference between their scores.
     """
     finished = [trial for trial in trials if trial.finished and not math.isnan(trial.best_score)]
     keys = [key for key in setting_keys(finished) if key != SEED]
@@ -80,7 +80,7 @@ def measure_importance(trials: Sequence[Trial]) -> list[Importance]:
 
 
 def chance_share(trials: Sequence[Trial]) -> float | None:
-    """Return the share of the variance that is between seeds of equal settings, which no setting explains.
+    """Compute the share of the variance that is between seeds of equal settings, which no setting explains.
 
     It is the sum of squares within groups over the total one (Fisher's analysis of variance).
 
@@ -96,7 +96,7 @@ def chance_share(trials: Sequence[Trial]) -> float | None:
 
 
 def is_enough(trials: Sequence[Trial], importances: Sequence[Importance]) -> bool:
-    """Say whether there are enough finished trials for the shares to mean something."""
+    """Return whether there are enough finished trials for reliable shares."""
     return sum(trial.finished for trial in trials) >= TRIALS_PER_SETTING * len(importances)
 
 
@@ -105,13 +105,13 @@ def _squares(group: TrialGroup) -> float:
 
 
 def _shares(trials: Sequence[Trial], keys: Sequence[str]) -> dict[str, float]:
-    """Return fANOVA's shares of the settings that all these trials have and that differ among them."""
+    """Compute fANOVA's shares of the settings that all these trials have and that differ among them."""
     codes = {key: _codes(trials, key) for key in keys}
     differing = {key: found for key, found in codes.items() if max(found, default=0.0) > 0}
     scores = [trial.best_score for trial in trials]
     if len(trials) < FEWEST_TRIALS or not differing or np.ptp(scores) == 0:
         return {}
-    # Imported late: an optional package, and one that no other part of a report needs.
+    # Imported late: an optional package that no other part of a report needs.
     importance = importlib.import_module("optuna.importance")
     evaluator = importance.FanovaImportanceEvaluator(seed=FOREST_SEED)
     shares = evaluator.evaluate(_study(differing, scores))
@@ -119,22 +119,22 @@ def _shares(trials: Sequence[Trial], keys: Sequence[str]) -> dict[str, float]:
 
 
 def _codes(trials: Sequence[Trial], key: str) -> list[float]:
-    """Return the places of a setting's values among all of them, from 0."""
+    """Return the ranks of a setting's values among its distinct values, from 0."""
     places = {identity(value): place for place, value in enumerate(ordered_values(trials, key))}
     return [float(places[identity(trial.settings[key])]) for trial in trials]
 
 
 def _study(codes: dict[str, list[float]], scores: Sequence[float]) -> "Study":
-    """Return the trials as Optuna knows them, settings as their places.
+    """Return the trials as an Optuna study, with the ranks of the settings' values.
 
-    A forest splits between places as it would between values, and half a place beyond either end gives every
-    value the same room, be it a name, a number or an order of magnitude. As categories Optuna would make each
-    name a coordinate of its own, and count combinations that no trial can have.
+    A forest splits between ranks as it would between values, and a margin of half a rank at both ends gives
+    every value the same weight. Optuna would one-hot encode categories, which adds combinations that no trial
+    can have.
     """
     optuna = importlib.import_module("optuna")
     real = optuna.distributions.FloatDistribution
     distributions = {key: real(-0.5, max(places) + 0.5) for key, places in codes.items()}
-    with ExitStack() as afterwards:  # says on standard error that there is a study
+    with ExitStack() as afterwards:  # Optuna logs each new study
         afterwards.callback(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study: Study = optuna.create_study()

@@ -1,4 +1,4 @@
-"""The validation metrics that trials are judged by, and how they are written."""
+"""Validation metrics that trials are compared by, and their values as text."""
 
 import math
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ class Score:
     """A validation metric.
 
     Attributes:
-        metric: Its name in a record.
-        label: As a reader knows it.
+        metric: Name of the metric in records.
+        label: Name of the metric in reports.
         minimised: Whether lower is better.
-        is_share: Whether it is written as percent, and its differences in percentage points.
-        digits: After the point, in percent or as it is; None writes three that count.
+        is_share: Whether values are formatted as percent, and differences in percentage points.
+        digits: Number of decimals; None for three significant digits.
     """
 
     metric: str
@@ -28,7 +28,7 @@ class Score:
 
     @property
     def unit(self) -> str:
-        """Of a difference, with a space before it."""
+        """Unit of a difference, with a space before it."""
         return " points" if self.is_share else ""
 
     @property
@@ -40,24 +40,24 @@ class Score:
         """Return the best of the values; NaN without any."""
         return self.direction * max((self.direction * value for value in values), default=math.nan)
 
-    def write(self, value: float | None) -> str:
+    def format(self, value: float | None) -> str:
         """Return a value with its unit; a dash for a missing one."""
         if value is None or math.isnan(value):
             return "–"
         return percent(value, self.digits or 0) if self.is_share else self._number(value)
 
-    def write_margin(self, interval: Interval | None) -> str:
+    def format_margin(self, interval: Interval | None) -> str:
         """Return half the width of an interval; a dash where there is none."""
         return "–" if interval is None else self._number((interval[1] - interval[0]) / 2)
 
-    def write_difference(self, difference: float) -> str:
+    def format_difference(self, difference: float) -> str:
         """Return a difference with its sign, without its unit."""
         text = self._number(abs(difference))
         return ("−" if difference < 0 and float(text) else "+") + text
 
-    def write_limits(self, interval: Interval | None) -> str:
+    def format_limits(self, interval: Interval | None) -> str:
         """Return the limits of a difference, without its unit; a dash where there are none."""
-        return "–" if interval is None else "…".join(self.write_difference(limit) for limit in interval)
+        return "–" if interval is None else "…".join(self.format_difference(limit) for limit in interval)
 
     def _number(self, value: float) -> str:
         scaled = 100 * value if self.is_share else value

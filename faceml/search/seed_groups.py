@@ -1,4 +1,4 @@
-"""Trials that differ only in their seed, taken together."""
+"""Groups of trials that differ only in their seed."""
 
 import json
 import math
@@ -18,14 +18,14 @@ MARGIN = "± at 95\N{NO-BREAK SPACE}%"
 
 @dataclass(frozen=True)
 class TrialGroup:
-    """A configuration, tried with one or more seeds.
+    """A configuration that was tried with one or more seeds.
 
-    Its mean is over the trials that had all their epochs: a stopped one would have come further, and a failed
-    one nowhere. Where a scheduler stopped some seeds of a configuration, those left are its luckier ones.
+    Its mean is over the trials that finished, without stopped and failed ones. If a scheduler stopped some
+    seeds of a configuration, the mean of the others is optimistic.
 
     Attributes:
-        settings: Without the seed.
-        trials: At least one, all judged by the same metric.
+        settings: Settings without the seed.
+        trials: Trials with these settings, at least one, all with the same metric.
     """
 
     settings: dict[str, Any]
@@ -33,12 +33,12 @@ class TrialGroup:
 
     @property
     def score(self) -> Score:
-        """What it is judged by."""
+        """Metric that configurations are compared by."""
         return self.trials[0].score
 
     @cached_property
     def scores(self) -> list[float]:
-        """Best scores of the trials that had all their epochs, those without any value left out."""
+        """Best scores of the trials that finished, without NaN."""
         scores = [trial.best_score for trial in self.trials if trial.finished]
         return [score for score in scores if not math.isnan(score)]
 
@@ -49,18 +49,18 @@ class TrialGroup:
 
     @property
     def interval(self) -> Interval | None:
-        """Student's 95 % interval of the mean over seeds; None of fewer than two."""
+        """Student's 95 % interval of the mean over seeds; None for fewer than two."""
         return mean_interval(self.scores)
 
     @property
     def best_so_far(self) -> float:
-        """Best score of any of its trials that did not fail; NaN without any."""
+        """Best score of the trials that did not fail; NaN without any."""
         scores = [trial.best_score for trial in self.trials if trial.error is None]
         return self.score.best(score for score in scores if not math.isnan(score))
 
 
 def settings_key(settings: dict[str, Any]) -> str:
-    """Return settings as a text that is the same for equal ones, whatever their order."""
+    """Return settings as JSON with sorted keys, the same for equal settings in any order."""
     return json.dumps(settings, sort_keys=True, default=str)
 
 
@@ -87,5 +87,5 @@ def group_seeds(trials: Sequence[Trial]) -> list[TrialGroup]:
 
 
 def has_repeats(trials: Sequence[Trial]) -> bool:
-    """Say whether any configuration was tried more than once."""
+    """Return whether any configuration was tried more than once."""
     return len({settings_key(without_seed(trial)) for trial in trials}) < len(trials)

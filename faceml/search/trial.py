@@ -1,4 +1,4 @@
-"""What a search found: a leaderboard of trials."""
+"""Trials of a search, their ranking and their settings as text."""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from faceml.search.scores import ACCURACY, SCORES, Score
 SEED = "seed"
 """The setting that repeated trials differ in."""
 BASELINE = "fixed"
+"""The loss weighting that others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,11 @@ class Trial:
 
     Attributes:
         name: Short, unique in the search.
-        settings: The dotted keys that were searched, and this trial's values; without those that do not
-            apply to it.
+        settings: Dotted keys that were searched, with this trial's values; without those that do not apply.
         records: Metrics of its epochs, in order.
-        max_epochs: Epochs it would have had at most.
-        error: Why it failed; None if it did not.
-        metric: That the search judges by, one of `SCORES`.
+        max_epochs: Maximum number of epochs.
+        error: Reason of its failure; None if it did not fail.
+        metric: Metric of the search, one of `SCORES`.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Trial:
 
     @property
     def score(self) -> Score:
-        """What it is judged by."""
+        """Metric that trials are compared by."""
         return SCORES[self.metric]
 
     @property
@@ -82,7 +82,7 @@ class Trial:
         return self.score.best(value for value in values if value is not None and math.isfinite(value))
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `summary.json` holds of it."""
+        """Return the trial as it is written to `summary.json`."""
         return {
             "name": self.name,
             "settings": self.settings,
@@ -110,7 +110,7 @@ def setting_keys(trials: Sequence[Trial]) -> list[str]:
 
 
 def setting_name(key: str) -> str:
-    """Return the words of a dotted key: `learning rate`, and `weighting` of `weighting.kind`."""
+    """Return the readable name of a dotted key: `learning rate`, or `weighting` for `weighting.kind`."""
     section, _, last = key.rpartition(".")
     if section and last in ("kind", "name"):
         name = section
@@ -119,18 +119,18 @@ def setting_name(key: str) -> str:
     return name.replace("_", " ").replace(".", " ")
 
 
-def shown(value: Any) -> str:
-    """Return a setting as a person writes it: three digits of a float, the last part of nothing else."""
+def format_setting(value: Any) -> str:
+    """Return a value as text, floats with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def shown_settings(settings: dict[str, Any]) -> str:
+def format_settings(settings: dict[str, Any]) -> str:
     """Return settings on one line: `learning rate 0.001, weighting fixed`."""
-    return ", ".join(f"{setting_name(key)} {shown(value)}" for key, value in settings.items())
+    return ", ".join(f"{setting_name(key)} {format_setting(value)}" for key, value in settings.items())
 
 
 def outcomes(trials: Sequence[Trial]) -> str:
-    """Return how many trials finished, were stopped and failed: `5 finished, 2 stopped early`."""
+    """Return the numbers of trials that finished, were stopped and failed: `5 finished, 2 stopped early`."""
     counts = {
         "finished": sum(trial.finished for trial in trials),
         "stopped early": sum(trial.stopped_early for trial in trials),
@@ -148,6 +148,6 @@ def ordered_values(trials: Sequence[Trial], key: str) -> list[Any]:
 
 
 def identity(value: Any) -> float | str:
-    """Return what is the same for equal values of a setting, and can be looked up."""
+    """Return a hashable key that is the same for equal values of a setting."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else str(value)

@@ -1,13 +1,11 @@
-"""Trials and their epochs as tables for other programs."""
+"""Tables of trials and of their epochs, as Parquet and CSV files."""
 
-import csv
-import io
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +15,15 @@ from faceml.storage import atomic_file
 TRIALS = "trials"
 EPOCHS = "epochs"
 FORMULA = re.compile(r"[=+\-@\t\r]")
-"""How a text begins that a spreadsheet would calculate."""
+"""First character of a text that a spreadsheet evaluates."""
+SETTING_TYPES = {
+    "boolean": pa.bool_(),
+    "empty": pa.bool_(),
+    "integer": pa.int64(),
+    "floating": pa.float64(),
+    "mixed-integer-float": pa.float64(),
+}
+"""Column types of settings by what pandas infers of their values; all others are written as text."""
 
 
 def write_trials(trials: Sequence[Trial], folder: Path) -> None:
@@ -28,26 +34,29 @@ def write_trials(trials: Sequence[Trial], folder: Path) -> None:
       `last_score`, `epochs`, `max_epochs`, `outcome` (`finished`, `stopped` or `failed`) and `error`.
     * `epochs.parquet`: a row for each trial and epoch: `trial`, `epoch` and every metric.
 
-    A sheet has a byte order mark, without which spreadsheets take UTF-8 for something else.
+    CSV files begin with a byte order mark, without which spreadsheets do not read them as UTF-8.
 
     Args:
-        trials: Of one search.
-        folder: Made if it is not there.
+        trials: Trials of one search.
+        folder: Folder to write to; created if it does not exist.
     """
     write_table(trials_table(trials), folder / TRIALS)
     _write_parquet(epochs_table(trials), folder / EPOCHS)
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as Parquet and as a sheet, `path` with `.parquet` and with `.csv`.
+    """Write a table as Parquet and as CSV (RFC 4180), `path` with `.parquet` and with `.csv`.
 
     Args:
-        table: Of numbers and texts.
-        path: Without an ending.
+        table: Table of numbers and texts; missing values become empty cells of the CSV file.
+        path: Path without a suffix.
     """
     _write_parquet(table, path)
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    for name in frame.select_dtypes(pd.ArrowDtype(pa.string())):
+        frame[name] = frame[name].map(_cell, na_action="ignore")
     with atomic_file(path.with_name(f"{path.name}.csv")) as partial:
-        partial.write_bytes(_sheet(table).encode("utf-8-sig"))
+        frame.to_csv(partial, index=False, encoding="utf-8-sig", lineterminator="\r\n")
 
 
 def trials_table(trials: Sequence[Trial]) -> pa.Table:
@@ -90,19 +99,15 @@ def epochs_table(trials: Sequence[Trial]) -> pa.Table:
 
 
 def number_column(values: Sequence[float | None]) -> pa.Array:
-    """Return numbers with null for those without a value."""
-    return pa.array([None if v is None or math.isnan(v) else float(v) for v in values], pa.float64())
+    """Return a column of numbers, null for None and NaN."""
+    return pa.array(values, pa.float64(), from_pandas=True)
 
 
-def setting_column(values: list[Any]) -> pa.Array:
-    """Return the values of a setting as the narrowest type that holds them all; else as text."""
-    given = [value for value in values if value is not None]
-    for kind, arrow in ((bool, pa.bool_()), (int, pa.int64()), (float, pa.float64()), (str, pa.string())):
-        # True is an integer to Python, and 1 a real number to everyone.
-        fits = (int, float) if kind is float else kind
-        if all(isinstance(v, fits) and (kind is bool or not isinstance(v, bool)) for v in given):
-            return pa.array(values, arrow)
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
+def setting_column(values: Sequence[Any]) -> pa.Array:
+    """Return the values of a setting as a column of the narrowest type that holds them all, or of text."""
+    kind = SETTING_TYPES.get(pd.api.types.infer_dtype(values, skipna=True))
+    texts = (None if value is None else str(value) for value in values)
+    return pa.array(texts, pa.string()) if kind is None else pa.array(values, kind)
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
@@ -110,20 +115,9 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def _sheet(table: pa.Table) -> str:
-    """Return a table as CSV (RFC 4180); a missing value is an empty cell."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Return a value for a spreadsheet: text on one line, and never a formula."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join(value.split())
+def _cell(text: str) -> str:
+    """Return a text for a spreadsheet: on one line, and never a formula."""
+    line = " ".join(text.split())
     return f"'{line}" if FORMULA.match(line) else line
 
 
@@ -132,7 +126,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _best_epoch(trial: Trial) -> int | None:
-    """Return the first epoch with the best score."""
+    """Return the first epoch with the best score, None without any."""
     return next((r["epoch"] for r in trial.records if r[trial.metric] == trial.best_score), None)
 
 

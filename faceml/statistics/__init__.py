@@ -1,4 +1,4 @@
-"""Intervals and tests: proportions, means over seeds, paired differences, multiple comparisons."""
+"""Confidence intervals and tests of proportions and of means."""
 
 import lazy_loader as lazy
 

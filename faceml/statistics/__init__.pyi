@@ -1,7 +1,5 @@
-from .intervals import wilson_interval as wilson_interval
-from .mean_differences import (
+from .means import (
     MOST_REPLICATES as MOST_REPLICATES,
-    Interval as Interval,
     MeanDifference as MeanDifference,
     holm as holm,
     mean_interval as mean_interval,
@@ -9,9 +7,11 @@ from .mean_differences import (
     replicates_needed as replicates_needed,
     unpaired_difference as unpaired_difference,
 )
-from .paired_proportions import paired_shares_interval as paired_shares_interval
 from .proportions import (
+    Interval as Interval,
     ShareDifference as ShareDifference,
     difference_of_shares as difference_of_shares,
     paired_difference_of_shares as paired_difference_of_shares,
+    paired_shares_interval as paired_shares_interval,
+    wilson_interval as wilson_interval,
 )

@@ -11,3 +11,11 @@ from .events import EventChannel as EventChannel, EventSender as EventSender
 from .exit_status import exit_at_errors as exit_at_errors
 from .log import set_up_log as set_up_log, writes_json as writes_json
 from .prometheus import ShardMetrics as ShardMetrics, TrainingMetrics as TrainingMetrics
+from .ray_internals import (
+    CHECKPOINT_LIST_FILE as CHECKPOINT_LIST_FILE,
+    HEAD_NODE_RESOURCE as HEAD_NODE_RESOURCE,
+    connect_job_client as connect_job_client,
+    placement_group as placement_group,
+    quieten_upload as quieten_upload,
+    read_upload_excludes as read_upload_excludes,
+)

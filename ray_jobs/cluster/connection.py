@@ -15,6 +15,7 @@ from ray.autoscaler.sdk import request_resources
 
 from faceml.config import Config, ConfigError, refuse_outputs_below, refuse_paths_of_one_node
 from ray_jobs.cluster.log import include_loggers
+from ray_jobs.cluster.ray_internals import quieten_start
 
 logger = logging.getLogger(__name__)
 
@@ -146,13 +147,8 @@ def _in_words(resources: Resources) -> str:
 
 
 def _quieten_ray() -> None:
-    """Keep off the terminal what Ray says at every start and a user of faceml can do nothing about.
-
-    That tokens are on, as by default; that its own progress bars are off; plan, start and end of Ray Data's
-    work. Ray's log files still have all of it.
-    """
-    for name in ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    for handler in logging.getLogger("ray.data").handlers:
+    """Keep messages off the terminal that a user of faceml cannot act on; Ray's log files still have them."""
+    quieten_start()
+    for handler in logging.getLogger("ray.data").handlers:  # plan, start and end of each execution
         if isinstance(handler, logging.StreamHandler):
             handler.setLevel(logging.WARNING)

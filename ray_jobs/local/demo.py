@@ -24,7 +24,7 @@ ANSWER = (
 logger = logging.getLogger(__name__)
 
 
-def run(config: DemoConfig, console: Console) -> None:
+def run_and_show(config: DemoConfig, console: Console) -> None:
     """Generate faces, extract their landmarks, train, search, and write `report.html`.
 
     Raises:
@@ -39,9 +39,8 @@ def run(config: DemoConfig, console: Console) -> None:
         synthesis.run(stages.synth)
         with RayCluster():
             for settings in stages.extract.values():
-                extraction.show(*extraction.run(settings), settings, console)
-            multitask.run(stages.train)
-            multitask.show(stages.train, console)
+                extraction.run_and_show(settings, console)
+            multitask.run_and_show(stages.train, console)
             trials = tuning.run(stages.tune)
             tuning.show(trials, stages.tune, console)
         chapters = [

@@ -120,3 +120,8 @@ def show(result: EvaluationResult, console: Console) -> None:
     console.print(scores_line(result.confusion))
     nme = result.metrics["nme_interocular"]
     console.print(f"Landmarks: {percent(nme)} of the distance between the eyes from MediaPipe's, on average.")
+
+
+def run_and_show(config: EvaluateConfig, console: Console) -> None:
+    """Evaluate, and print the results."""
+    show(run(config), console)

@@ -163,3 +163,8 @@ def show(result: ExportResult, console: Console) -> None:
     console.print(checks_line(result))
     if result.quantization:
         console.print(quantization_table(result.quantization, result.bytes_of))
+
+
+def run_and_show(config: ExportConfig, console: Console) -> None:
+    """Export the model, and print the results."""
+    show(run(config), console)

@@ -85,3 +85,15 @@ def show(counts: PredictionCounts, console: Console) -> None:
     console.print(table)
     counted = ", ".join(f"{count:,} {status}" for status, count in counts.statuses.most_common())
     console.print(f"{counts.statuses.total():,} images: {counted}")
+
+
+def run_and_show(config: PredictConfig, console: Console) -> None:
+    """Predict, and print the counts unless the predictions are printed."""
+    if config.output.table:
+        from ray_jobs.tables import predictions  # late: it imports Ray
+
+        counts = predictions.run(config)
+    else:
+        counts = run(config)
+    if config.output.table or config.output.file:
+        show(counts, console)

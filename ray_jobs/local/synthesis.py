@@ -3,6 +3,8 @@
 import logging
 import time
 
+from rich.console import Console
+
 from faceml.config import SynthConfig
 from faceml.page import ProgressReport
 from faceml.synthetic import generate_faces
@@ -29,3 +31,8 @@ def run(config: SynthConfig) -> int:
     seconds = time.monotonic() - started_s
     logger.info("Drew %d faces in %.1f s, %.0f images/s", faces, seconds, faces / seconds)
     return faces
+
+
+def run_and_show(config: SynthConfig, _console: Console) -> None:
+    """Draw the faces; there is nothing to print."""
+    run(config)

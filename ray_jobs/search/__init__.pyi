@@ -1,1 +1,1 @@
-from . import study as study, tuning as tuning
+from . import tuning as tuning

@@ -1,4 +1,4 @@
-"""One training of a study: what runs in each process that Ray Tune starts."""
+"""Training of one arm of a study in a process that Ray Tune starts."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from faceml.config import StudyConfig, build_arm_config, dump_config, parse_conf
 from faceml.runs import PAIRS_FILE, TrialFolder, record_failure
 from faceml.training import build_people, build_recognition_trainer, score_split, set_up_process, write_pairs
 from ray_jobs.cluster import set_up_log
-from ray_jobs.search.trial import TuneObserver, go_on, trial_folder
+from ray_jobs.search.trial import TuneObserver, resume_trial, trial_folder
 
 
 def run_arm(suggested: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:
-    """Train one arm with one seed in this process, and score the pairs with what it has learned at the end.
+    """Train one arm with one seed in this process, and score the verification pairs with its final weights.
 
-    At the end, not at the best epoch: arms are compared after equally many images.
+    Final weights, not those of the best epoch: arms are compared after the same number of images.
     """
     config = parse_config(StudyConfig, plain)
     folder = trial_folder(config, suggested["trial"])
@@ -30,7 +30,7 @@ def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any
     set_up_process(device, cpus, arm.data.loader_processes)
     people = build_people(arm.data)
     trainer = build_recognition_trainer(arm, device, people=people)
-    go_on(trainer, folder, ray.tune.report)
+    resume_trial(trainer, folder, ray.tune.report)
     with folder.open() as opened:
         opened.write_config(dump_config(arm))
         every_s = config.trial.checkpoint_every_s

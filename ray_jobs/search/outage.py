@@ -24,10 +24,10 @@ class StopAtOutage(catch_errors[UnreachableError | ConfigError], ray.tune.Stoppe
         return False
 
     def stop_all(self) -> bool:
-        """Return whether to end."""
+        """Return whether to end the search."""
         return self.error is not None
 
-    def tell(self) -> None:
+    def raise_caught(self) -> None:
         """Raise the error that was caught, if any, after Ray Tune has ended."""
         if self.error is not None:
             raise self.error

@@ -1,4 +1,4 @@
-"""How many trials run at once, and what each holds; what could never be placed is refused before it waits."""
+"""Resources of trials and the number of trials that run at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ import ray
 from ray.tune import PlacementGroupFactory
 
 from faceml.config import ConfigError, TrialResources
-from ray_jobs.cluster import Resources, require_resources
+from ray_jobs.cluster import HEAD_NODE_RESOURCE, Resources, require_resources
 
-# The process that waits for a group of workers does nothing, and so holds no CPU: with one, it could keep the
-# workers that it waits for from being placed. Ray wants a trial to hold something; every head node has this.
-WAITING = {"node:__internal_head__": 0.001}
+# The process that waits for a worker group reserves no CPU, which its own workers might need. Ray Tune
+# requires that a trial reserves some resource; every head node has this one.
+WAITING = {HEAD_NODE_RESOURCE: 0.001}
 
 
 @dataclass(frozen=True)
 class Room:
-    """What one trial gets.
+    """Resources of one trial.
 
     Attributes:
-        workers: Processes that train together.
-        cpus: Of each.
-        gpus: Of each.
-        at_once: Trials for which there is room at the same time, 1 or more.
+        workers: Number of processes that train together.
+        cpus: Number of CPUs of each worker.
+        gpus: Number of GPUs of each worker.
+        at_once: Number of trials that fit on the cluster at the same time, 1 or more.
     """
 
     workers: int
@@ -32,7 +32,7 @@ class Room:
 
     @property
     def placement(self) -> PlacementGroupFactory:
-        """What Ray Tune sets aside for a trial; a group of workers has Ray Train set aside its own."""
+        """Resources that Ray Tune reserves for a trial; for a worker group Ray Train reserves them."""
         if self.workers > 1:
             return PlacementGroupFactory([dict(WAITING)])
         gpus = {"GPU": self.gpus} if self.gpus else {}
@@ -40,16 +40,16 @@ class Room:
 
 
 def cluster_nodes() -> list[dict[str, float]]:
-    """Return what each living node has, in use or not."""
+    """Return the resources of each living node, in use or not."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     return [node["Resources"] for node in nodes if node["Alive"]]
 
 
 def await_room(trial: TrialResources, wait_s: float) -> None:
-    """Wait for nodes that have room for one trial, where a cluster starts them on demand.
+    """Wait for nodes with the resources of one trial, where a cluster starts nodes on demand.
 
     Raises:
-        ConfigError: They did not come; says what is missing.
+        ConfigError: The nodes did not start in time; names the missing resources.
     """
     each = {"CPU": float(trial.cpus if isinstance(trial.cpus, int) else 1)}
     gpus = {"GPU": trial.gpus} if trial.gpus else {}
@@ -58,18 +58,18 @@ def await_room(trial: TrialResources, wait_s: float) -> None:
 
 
 def plan_room(nodes: Sequence[Resources], trial: TrialResources, num_trials: int) -> Room:
-    """Size the trials of a search.
+    """Choose the resources of each trial and how many trials run at once.
 
-    A worker is on one node with all that it holds. `cpus: auto` gives each as many as leave room for as many
-    trials as there are GPUs for or, without GPUs, trials in all: few trials share all CPUs, many have one.
+    All resources of a worker are on one node. `cpus: auto` gives each worker as many CPUs as possible without
+    reducing the number of trials at once, which GPUs or, without GPUs, the number of trials limit.
 
     Args:
-        nodes: Of the cluster.
-        trial: What is asked for.
-        num_trials: Of the whole search; more never run at once.
+        nodes: Resources of each node of the cluster.
+        trial: Requested resources.
+        num_trials: Number of trials of the whole search.
 
     Raises:
-        ConfigError: Not even one trial has room; says what is missing.
+        ConfigError: The cluster cannot run a single trial; names the available resources.
     """
     cpus = trial.cpus if isinstance(trial.cpus, int) else _shared_cpus(nodes, trial, num_trials)
     at_once = _workers_placed(nodes, cpus, trial.gpus) // trial.workers
@@ -87,9 +87,9 @@ def plan_room(nodes: Sequence[Resources], trial: TrialResources, num_trials: int
 
 
 def _shared_cpus(nodes: Sequence[Resources], trial: TrialResources, num_trials: int) -> int:
-    """Return the most CPUs for each worker with which as many are placed as with one CPU for each.
+    """Return the most CPUs of a worker with which as many workers fit as with one CPU each.
 
-    No more than those of all trials are asked for.
+    Workers beyond those of all trials do not count.
     """
     wanted = max(1, min(_workers_placed(nodes, 1, trial.gpus), trial.workers * num_trials))
     most = int(max((node.get("CPU", 0.0) for node in nodes), default=0.0))
@@ -98,7 +98,7 @@ def _shared_cpus(nodes: Sequence[Resources], trial: TrialResources, num_trials: 
 
 
 def _workers_placed(nodes: Sequence[Resources], cpus: int, gpus: float) -> int:
-    """Return for how many workers of this size there is room."""
+    """Return how many workers of this size fit on the cluster."""
     return sum(_on_node(node, cpus, gpus) for node in nodes)
 
 
@@ -107,6 +107,6 @@ def _on_node(node: Resources, cpus: int, gpus: float) -> int:
     if not gpus:
         return by_cpu
     there = int(node.get("GPU", 0.0))
-    # Each GPU is shared by itself: of 0.4 each has room for two, and half a share is of no use.
+    # A worker's share is on one GPU: with 0.4 each, two workers fit on a GPU and 0.2 of it stays unused.
     by_gpu = there * int(1 / gpus + 1e-9) if gpus <= 1 else int(there // gpus)
     return min(by_cpu, by_gpu)

@@ -1,4 +1,4 @@
-"""Training with the best settings of a search at once, from several seeds."""
+"""Training with the best settings of a search, from several seeds."""
 
 import logging
 import statistics
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> dict[str, Any]:
     """Train once from each seed, and return the mean over them with its 95 % interval.
 
-    What was trained before an interruption is not trained again.
+    Seeds that were finished before an interruption are not trained again.
 
     Args:
-        best: The best settings.
-        config: Of the search.
+        best: Training configuration with the best settings.
+        config: Configuration of the search.
         settings: Seeds and epochs.
     """
     values = []
@@ -46,21 +46,21 @@ def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> d
     }
 
 
-def retrained_in_words(result: dict[str, Any]) -> str:
-    """Say what retraining found."""
+def retraining_sentence(result: dict[str, Any]) -> str:
+    """Return the result of retraining as a sentence."""
     metric, seeds = result["metric"], len(result["seeds"])
-    mean = SCORES[metric].write(result["mean"])
+    mean = SCORES[metric].format(result["mean"])
     if result["interval"] is None:
-        return f"Trained again from one seed: {metric} {mean}; one does not say how much it varies."
-    low, high = (SCORES[metric].write(limit) for limit in result["interval"])
-    return f"Trained again from {seeds} seeds: {metric} {mean} on average, 95 % interval {low} to {high}."
+        return f"Retrained with one seed: {metric} {mean}; the variance over seeds is unknown."
+    low, high = (SCORES[metric].format(limit) for limit in result["interval"])
+    return f"Retrained with {seeds} seeds: mean {metric} {mean}, 95 % interval {low} to {high}."
 
 
 def _summary_of_finished(run_folder: str) -> dict[str, Any] | None:
     """Return the summary of a training, None if it is not finished."""
     folder = StorageFolder(run_folder)
     with translate_outage(run_folder):
-        is_finished = folder.has(REPORT_FILE)  # which a training writes last
+        is_finished = folder.has(REPORT_FILE)  # training writes it last
         found: dict[str, Any] | None = folder.read_json(SUMMARY_FILE) if is_finished else None
     return found
 

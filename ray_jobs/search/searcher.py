@@ -1,82 +1,111 @@
-"""Ray Tune's side of a plan: only what is not done yet is run, what is done is told to plan and scheduler."""
+"""Ray Tune searcher and schedulers of a plan of trials that may have begun in an earlier run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
-from faceml.config import METRIC_MODES, TuneConfig
+from faceml.config import METRIC_MODES, Settings, StudyConfig, TuneConfig
 from faceml.runs import TrialFolder
 from faceml.search import SCORES
 from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.search.outage import StopAtOutage
-from ray_jobs.search.suggestions import Plan
 from ray_jobs.search.trial import trial_folder
 
 
+class Plan(NamedTuple):
+    """Trials in the order in which they begin, the same ones when a search is continued.
+
+    Attributes:
+        total: Number of trials.
+        trials: Name and settings of each; may depend on the results of those before.
+        on_result: Called with the name of each trial that ended and its best metric, None if it failed.
+    """
+
+    total: int
+    trials: Iterator[tuple[str, Settings]]
+    on_result: Callable[[str, float | None], None] | None = None
+
+
+def list_plan(variants: Sequence[Settings]) -> Plan:
+    """Return the plan of settings that are known before the search begins."""
+    return Plan(len(variants), zip(map(trial_name, range(len(variants))), variants, strict=True))
+
+
+def trial_name(number: int) -> str:
+    """Return the name of the trial with a number, from 0."""
+    return f"trial_{number:05}"
+
+
 class PlanSearcher(Searcher):
-    """Suggest the trials of a plan that have not ended, and tell it how each of them ended.
+    """Suggest the trials of a plan that have not ended.
+
+    The settings of a trial are written into its folder before it begins. Ray Tune's own variant generator
+    offers no such moment: a process that dies as it starts would leave a trial without settings, which the
+    next run could not continue.
 
     Args:
-        plan: What to try.
-        config: Of the search.
+        plan: Trials to run.
+        config: Configuration of the search or study.
         outage: Ends the search if its folders cannot be reached.
     """
 
-    def __init__(self, plan: Plan, config: TuneConfig, outage: StopAtOutage) -> None:
-        super().__init__(metric=config.metric, mode=METRIC_MODES[config.metric])
+    def __init__(self, plan: Plan, config: TuneConfig | StudyConfig, outage: StopAtOutage) -> None:
+        super().__init__(metric=config.metric, mode="min" if SCORES[config.metric].minimised else "max")
         self._plan = plan
         self._config = config
         self._outage = outage
-        self._trials: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune saves its searcher with the search; nobody reads it, and a plan cannot be saved."""
+        """Pickle nothing for Ray Tune: a search is continued from the folders of its trials."""
         return {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return name and settings of the next trial, written into its folder."""
+        """Return name and settings of the next trial, None after the last one."""
         with self._outage:
-            while (suggestion := self._plan.suggest()) is not None:
-                folder = trial_folder(self._config, suggestion.trial)
+            for name, settings in self._plan.trials:
+                folder = trial_folder(self._config, name)
                 if folder.outcome is None:
-                    folder.begin(suggestion.settings)
-                    self._trials[trial_id] = suggestion.trial
-                    return {"trial": suggestion.trial, "settings": suggestion.settings}
-                self._tell(folder)
+                    folder.begin(settings)
+                    self._names[trial_id] = name
+                    return {"trial": name, "settings": settings}
+                self._report_result(folder)
         return None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the plan; what counts is in the trial's folder, not in the last result."""
+        """Report the best metric in the trial's folder to the plan; `result` is only the last one."""
         with self._outage:
-            self._tell(trial_folder(self._config, self._trials[trial_id]), failed=error)
+            self._report_result(trial_folder(self._config, self._names[trial_id]), failed=error)
 
     def save(self, checkpoint_path: str) -> None:
-        """Keep nothing for Ray: the trials' folders have all that a continued search needs."""
+        """Save nothing: a search is continued from the trials' folders."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Do nothing, for the same reason."""
+        """Restore nothing."""
 
-    def _tell(self, folder: TrialFolder, failed: bool = False) -> None:
+    def _report_result(self, folder: TrialFolder, failed: bool = False) -> None:
+        if self._plan.on_result is None:
+            return
         failed = failed or (folder.outcome is not None and folder.outcome.error is not None)
-        self._plan.tell(folder.name, None if failed else best_value(folder.records, self._config.metric))
+        self._plan.on_result(folder.name, None if failed else best_value(folder.records, self._config.metric))
 
 
-def best_value(records: Sequence[dict[str, Any]], metric: str) -> float | None:
-    """Return the best of a metric over epochs; None if it has no value in any."""
+def best_value(records: Iterable[dict[str, Any]], metric: str) -> float | None:
+    """Return the best value of a metric over epochs; None if it has no value in any."""
     values = [record[metric] for record in records if not math.isnan(record[metric])]
     return SCORES[metric].best(values) if values else None
 
 
 def build_scheduler(config: TuneConfig, ended: Sequence[TrialFolder]) -> TrialScheduler:
-    """Build a scheduler that knows of the trials which ended before the search was interrupted."""
-    scheduler: Any = _new_scheduler(config)  # it asks no more of a trial than its name
+    """Build a scheduler that knows the results of the trials that ended before the search was interrupted."""
+    scheduler: Any = _new_scheduler(config)  # of a trial it only uses the name
     for folder in ended:
         trial, last = _EndedTrial(folder.name), None
         scheduler.on_trial_add(None, trial)
@@ -92,7 +121,7 @@ def build_scheduler(config: TuneConfig, ended: Sequence[TrialFolder]) -> TrialSc
 
 @dataclass(frozen=True)
 class _EndedTrial:
-    """What a scheduler wants to know of a trial."""
+    """The attributes of a trial that schedulers use."""
 
     trial_id: str
 
@@ -112,7 +141,7 @@ def _new_scheduler(config: TuneConfig) -> TrialScheduler:
             reduction_factor=scheduler.reduction_factor,
         )
     if scheduler.kind == "median":
-        never: Any = math.inf  # let trials wait for others, which would start them again later
+        never: Any = math.inf  # pausing trials for others would restart them later
         return MedianStoppingRule(
             **judged,
             grace_period=scheduler.grace_epochs,
@@ -123,11 +152,14 @@ def _new_scheduler(config: TuneConfig) -> TrialScheduler:
 
 
 def trial_folders(place: str | Path) -> list[TrialFolder]:
-    """Return the trials that began in a folder, given by its path or URI, in their order.
+    """Return the folders of the trials that have begun, in the order of their names.
+
+    Args:
+        place: Path or URI of the folder that holds them.
 
     Raises:
-        ConfigError: The store refuses; says why.
-        StoppedError: It cannot be reached.
+        ConfigError: The store denies access.
+        StoppedError: The store cannot be reached.
     """
     with translate_outage(str(place)):
         names = StorageFolder(place).folders()

@@ -1,4 +1,4 @@
-"""Optuna's tree-structured Parzen estimator, asked for the next settings and told what came of them."""
+"""Optuna's tree-structured Parzen estimator for search spaces with grids, seeds and conditions."""
 
 import statistics
 from collections.abc import Iterator, Mapping
@@ -19,30 +19,36 @@ from faceml.config import (
     holds,
     in_order,
 )
-from ray_jobs.search.suggestions import Suggestion, trial_name
+from ray_jobs.search.searcher import trial_name
 
 SEED = "seed"
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a study suggested, and what each seed made of it so far; None: it failed."""
+    """An Optuna trial and the results of its seeds so far, None for those that failed."""
 
     study: optuna.Study
     number: int
     values: list[float | None] = field(default_factory=list)
 
 
-class TpePlan:
-    """Ask a study of its own for every combination of the grids, in turns; seeds share a study's settings.
+class TpeStudies:
+    """Suggest settings by one Optuna study for each combination of the grids, in turns.
+
+    All seeds are trained with the same suggestion, and the study receives their mean.
 
     Args:
-        search: The dimensions.
-        rounds: Settings for each combination of the grids.
-        is_better_high: Whether more of the metric is better.
-        startup_rounds: Drawn at random.
-        seed: Of the random numbers.
-        known: Settings of trials that began in a search that is continued, by name; they are suggested again.
+        search: Dimensions of the search space.
+        rounds: Number of suggestions for each combination of the grids.
+        is_better_high: Whether higher values of the metric are better.
+        startup_rounds: Number of first rounds that are drawn at random.
+        seed: Seed of the random numbers.
+        known: Settings of the trials that began before the search was interrupted, by name, which are
+            suggested again.
+
+    Attributes:
+        total: Number of trials.
     """
 
     def __init__(
@@ -60,7 +66,7 @@ class TpePlan:
         seeds = search.get(SEED)
         self._seeds: list[Settings] = [{SEED: s} for s in seeds.values] if isinstance(seeds, Grid) else [{}]
         grids = {key: found for key, found in search.items() if isinstance(found, Grid) and key != SEED}
-        # A grid that waits for a drawn value cannot be combined before; the study draws from it.
+        # Grids whose condition depends on a drawn value cannot be enumerated; the study draws from them.
         outer = {key: found for key, found in grids.items() if found.when.keys() <= grids.keys()}
         self._drawn = [key for key in in_order(search) if key not in outer and key != SEED]
         combined = list(combinations(outer, lambda key: outer[key].values))
@@ -76,24 +82,12 @@ class TpePlan:
         ]
         self.total = rounds * len(combined) * len(self._seeds)
         self._asked: dict[str, _Asked] = {}
-        self._suggestions = self._suggest_all(rounds)
+        self._rounds = rounds
 
-    def suggest(self) -> Suggestion | None:
-        """Return the next settings: the same for every seed, then those of the next combination."""
-        return next(self._suggestions, None)
-
-    def tell(self, trial: str, value: float | None) -> None:
-        """Tell the study the mean over the seeds once all have ended; failed ones are left out of it."""
-        asked = self._asked.pop(trial)
-        asked.values.append(value)
-        if len(asked.values) == len(self._seeds):
-            reached = [found for found in asked.values if found is not None]
-            state = optuna.trial.TrialState.COMPLETE if reached else optuna.trial.TrialState.FAIL
-            asked.study.tell(asked.number, statistics.fmean(reached) if reached else None, state)
-
-    def _suggest_all(self, rounds: int) -> Iterator[Suggestion]:
+    def suggest_all(self) -> Iterator[tuple[str, Settings]]:
+        """Yield name and settings of each trial: a suggestion with every seed, then the next study's."""
         names = map(trial_name, range(self.total))
-        for _ in range(rounds):
+        for _ in range(self._rounds):
             for combined, study in self._studies:
                 group = [next(names) for _ in self._seeds]
                 begun = next((self._known[name] for name in group if name in self._known), None)
@@ -104,7 +98,16 @@ class TpePlan:
                 asked = _Asked(study, trial.number)
                 for name, seed in zip(group, self._seeds, strict=True):
                     self._asked[name] = asked
-                    yield Suggestion(name, settings | seed)
+                    yield name, settings | seed
+
+    def on_result(self, trial: str, value: float | None) -> None:
+        """Pass the mean over the seeds that did not fail to the study, once all seeds have ended."""
+        asked = self._asked.pop(trial)
+        asked.values.append(value)
+        if len(asked.values) == len(self._seeds):
+            reached = [found for found in asked.values if found is not None]
+            state = optuna.trial.TrialState.COMPLETE if reached else optuna.trial.TrialState.FAIL
+            asked.study.tell(asked.number, statistics.fmean(reached) if reached else None, state)
 
     def _settings(self, trial: optuna.Trial, combined: Settings) -> Settings:
         chosen = dict(combined)
@@ -114,7 +117,7 @@ class TpePlan:
         return {key: chosen[key] for key in self._search if key in chosen}
 
     def _parameters(self, settings: Settings) -> dict[str, Any]:
-        """Return what `_settings` asked a study for when it chose these settings."""
+        """Return the Optuna parameters that `_settings` turns into these settings."""
         return {
             key: found.values.index(settings[key]) if isinstance(found, Choice | Grid) else settings[key]
             for key in self._drawn
@@ -124,7 +127,7 @@ class TpePlan:
 
 def _suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
     if isinstance(dimension, Choice | Grid):
-        # By its place: values may be lists, which a study does not take.
+        # By index: values may be lists, which Optuna does not accept.
         return dimension.values[trial.suggest_categorical(key, range(len(dimension.values)))]
     if isinstance(dimension, RandInt):
         return trial.suggest_int(key, dimension.low, dimension.high)

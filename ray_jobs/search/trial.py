@@ -1,4 +1,4 @@
-"""One trial of a search: what runs in each process that Ray Tune starts."""
+"""Training of one trial of a search in the processes that Ray Tune starts."""
 
 import time
 from collections.abc import Callable
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from faceml.training import Trainer
 
 TRIALS_FOLDER = "trials"
-# What Ray writes of its own, read by nobody: the trials' folders have all that a search needs to go on.
+# Ray's own files, which are never read: a search is continued from the trials' folders.
 RAY_FOLDER = ".ray_tune"
 
-# How long an epoch took with its evaluation, without what the search adds to it.
+# Duration of an epoch with its evaluation, without the overhead of the search.
 EPOCH_SECONDS = "time/epoch_s"
 
 Report = Callable[[dict[str, Any]], None]
@@ -30,13 +30,13 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class TrialJob:
-    """What every process of a trial is told.
+    """Arguments of every process of a trial.
 
     Attributes:
-        config: Of the search, as plain values.
+        config: Configuration of the search, as plain values.
         trial: Name of the trial.
-        settings: The dotted keys that are searched with the trial's values.
-        cpus: Of each of the trial's workers.
+        settings: Dotted keys that are searched, with the trial's values.
+        cpus: Number of CPUs of each of the trial's workers.
     """
 
     config: dict[str, Any]
@@ -60,23 +60,23 @@ def trial_folder(config: TuneConfig | StudyConfig, trial: str) -> TrialFolder:
 
 
 def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: int, report: Report) -> None:
-    """Train as one of the trial's workers, from its checkpoint if it has one.
+    """Train as one of the trial's workers, from its checkpoint if there is one.
 
     Args:
-        job: What the trial is.
-        config: Of the search.
-        device: Of this worker.
-        rank: Of this worker.
-        report: Is called by all workers after each epoch with its metrics; may end the trial by raising.
+        job: Name and settings of the trial.
+        config: Configuration of the search.
+        device: Device of this worker.
+        rank: Rank of this worker.
+        report: Called by all workers after each epoch with its metrics; may raise to end the trial.
     """
-    from faceml.training import build_trainer  # late, as the driver has no use for networks
+    from faceml.training import build_trainer  # late: the driver needs no networks
 
     folder = trial_folder(config, job.trial)
     train = build_running_trial(config, job.settings, folder.place, job.cpus)
     set_up_log(train.logging.format, "tune", folder.place, rank)
     set_up_process(device, job.cpus, train.data.loader_processes)
     trainer = build_trainer(train, device, rank, opened_faces(train.data))
-    go_on(trainer, folder, report)
+    resume_trial(trainer, folder, report)
     with ExitStack() as stack:
         opened = stack.enter_context(folder.open()) if rank == 0 else None
         if opened is not None:
@@ -85,10 +85,10 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
         trainer.fit(train.training.epochs, observer)
 
 
-def go_on(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -> None:
-    """Go back to a trial's checkpoint, if it has one, and tell of the epochs before it.
+def resume_trial(trainer: "Trainer[Any]", folder: TrialFolder, report: Report) -> None:
+    """Resume from a trial's checkpoint, if there is one, and report the epochs before it.
 
-    Neither a scheduler of a new driver nor its table knows of those.
+    The scheduler and the board of a new driver have not seen them.
     """
     checkpoint = folder.checkpoint
     if checkpoint is not None:
@@ -102,11 +102,11 @@ class TuneObserver:
     """Report epochs to Ray Tune, which may stop the trial there.
 
     Args:
-        folder: Of the trial.
+        folder: Folder of the trial.
         opened: Run folder that receives the records; None in all workers but the first.
-        rank: Of this worker.
-        report: Tells Ray of an epoch; all workers call it.
-        checkpoint_every_s: No checkpoint is written sooner after the last one.
+        rank: Rank of this worker.
+        report: Reports an epoch to Ray; all workers call it.
+        checkpoint_every_s: Minimum time between two checkpoints.
     """
 
     def __init__(
@@ -125,14 +125,14 @@ class TuneObserver:
         self._epoch_began_s = self._checkpoint_s = time.monotonic()
 
     def on_step(self, record: StepRecord) -> None:
-        """Steps are too fine for a search."""
+        """Do nothing: a search reports epochs."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """Keep the record, and the checkpoint if it is time; then report, which may end the trial."""
+        """Write the record, and a checkpoint if one is due; then report the epoch."""
         now_s = time.monotonic()
         metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
         if self._opened is not None:
-            # The record first: told twice it is replaced, but what a checkpoint has is never trained again.
+            # The record first: a repeated one is replaced, but no epoch before a checkpoint is repeated.
             self._opened.add_epoch(record.epoch, metrics, record.confusion)
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
                 self._folder.save_checkpoint(record.save)

@@ -1,8 +1,8 @@
-"""A trial of several workers: a group of Ray Train inside a trial of Ray Tune.
+"""Trials with several workers: a worker group of Ray Train inside a trial of Ray Tune.
 
-A group sets its CPUs aside by itself, beside Ray Tune, and gives them back when it ends in order. One whose
-controller is killed never does, and the next trials would wait for them for good. Therefore a trial that the
-scheduler stops tells its workers, and waits until they have gone.
+A worker group reserves its CPUs separately from Ray Tune, and releases them when it ends normally. If its
+controller is killed, they stay reserved, and the next trials would wait for them forever. Therefore a trial
+that the scheduler stops signals its workers to end, and waits until they have exited.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,17 +13,16 @@ import ray.train
 import ray.train.torch
 import ray.tune
 import torch
-from ray._raylet import PlacementGroupID
 from ray.exceptions import RayActorError
 from ray.tune.result import DONE, RESULT_DUPLICATE
 from ray.util import get_current_placement_group, remove_placement_group
-from ray.util.placement_group import PlacementGroup
 from ray.util.queue import Empty, Queue
 from torch import distributed
 
 from faceml.config import StudyConfig, TuneConfig, parse_config
 from faceml.runs import record_failure
 from faceml.storage import StorageFolder, place_below, translate_outage
+from ray_jobs.cluster import placement_group
 from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
 from ray_jobs.training import translate_worker_outage
 
@@ -33,7 +32,7 @@ STOP_TIMEOUT_S = 540.0
 
 
 class GroupTrial(ray.tune.Trainable):
-    """Train one trial on a group of workers; each step is an epoch, after which they wait for a verdict."""
+    """Train one trial on a worker group, which waits for the scheduler's decision after each epoch."""
 
     def setup(self, config: dict[str, Any], plain: dict[str, Any], cpus: int) -> None:  # type: ignore[override]
         """Start the workers.
@@ -41,22 +40,22 @@ class GroupTrial(ray.tune.Trainable):
         Args:
             config: Name and settings of the trial.
             plain: Configuration of the search, as plain values.
-            cpus: Of each worker.
+            cpus: Number of CPUs of each worker.
         """
         search = parse_config(TuneConfig, plain)
         self._folder = trial_folder(search, config["trial"])
-        self._results, self._verdicts = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
-        self._has_told = False
+        self._results, self._decisions = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
+        self._has_reported = False
         with record_failure(self._folder):
             job = TrialJob(plain, config["trial"], config["settings"], cpus)
-            trainer = _torch_trainer(job, search, self._results, self._verdicts)
+            trainer = _torch_trainer(job, search, self._results, self._decisions)
             self._fitting: Future[Any] = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)
 
     def step(self) -> dict[str, Any]:
-        """Let the workers go on, and return the metrics of the epoch."""
-        if self._has_told:
-            self._verdicts.put(True)
-        self._has_told = True
+        """Let the workers continue, and return the metrics of the epoch."""
+        if self._has_reported:
+            self._decisions.put(True)
+        self._has_reported = True
         with record_failure(self._folder), translate_worker_outage():
             while True:
                 has_ended = self._fitting.done()
@@ -68,22 +67,22 @@ class GroupTrial(ray.tune.Trainable):
                     return {RESULT_DUPLICATE: True, DONE: True}
 
     def cleanup(self) -> None:
-        """Tell the workers to end, and wait until they have given back what they hold."""
-        self._verdicts.put(False)
+        """Signal the workers to end, and wait until they have released their resources."""
+        self._decisions.put(False)
         wait([self._fitting], STOP_TIMEOUT_S)
 
 
-class _ToldToStop(Exception):  # noqa: N818 - it ends a training as StopIteration ends a loop
+class _SchedulerStop(Exception):  # noqa: N818 - it ends a training as StopIteration ends a loop
     """The scheduler stops the trial."""
 
 
 def _torch_trainer(
-    job: TrialJob, config: TuneConfig, results: Queue, verdicts: Queue
+    job: TrialJob, config: TuneConfig, results: Queue, decisions: Queue
 ) -> ray.train.torch.TorchTrainer:
     trial, storage = config.trial, _groups_folder(config)
     return ray.train.torch.TorchTrainer(
         _train_as_worker,
-        train_loop_config={"job": job, "results": results, "verdicts": verdicts},
+        train_loop_config={"job": job, "results": results, "decisions": decisions},
         scaling_config=ray.train.ScalingConfig(
             num_workers=trial.workers,
             use_gpu=trial.gpus > 0,
@@ -104,17 +103,17 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
     rank, device = ray.train.get_context().get_world_rank(), ray.train.torch.get_device()
 
     def report(metrics: dict[str, Any]) -> None:
-        """Tell of an epoch; all workers go on, or all stop, as the first of them hears."""
-        goes_on = torch.ones(1, device=device)
+        """Report an epoch; all workers follow the decision that the first of them receives."""
+        may_continue = torch.ones(1, device=device)
         if rank == 0:
             settings["results"].put(metrics)
-            goes_on *= float(settings["verdicts"].get())
-        distributed.broadcast(goes_on, src=0)
-        if not goes_on:
-            raise _ToldToStop
+            may_continue *= float(settings["decisions"].get())
+        distributed.broadcast(may_continue, src=0)
+        if not may_continue:
+            raise _SchedulerStop
 
     if rank > 0:
-        with suppress(_ToldToStop):
+        with suppress(_SchedulerStop):
             train_trial(job, config, device, rank, report)
         return
     group = get_current_placement_group()
@@ -122,23 +121,23 @@ def _train_as_worker(settings: dict[str, Any]) -> None:
         folder = _groups_folder(config)
         with translate_outage(folder.uri):
             folder.write(_group_file(job.trial), group.id.hex().encode())
-    # Where the trial's own process has died, so have its queues, and these workers are about to.
-    with record_failure(trial_folder(config, job.trial)), suppress(_ToldToStop, RayActorError):
+    # If the trial's own process has died, its queues are gone, and these workers are about to be killed.
+    with record_failure(trial_folder(config, job.trial)), suppress(_SchedulerStop, RayActorError):
         train_trial(job, config, device, rank, report)
 
 
 def release_workers(config: TuneConfig | StudyConfig, trial: str) -> None:
-    """Give back what the workers of a trial hold whose own process has died, if it had any."""
+    """Release the resources of the workers, if any, of a trial whose own process has died."""
     folder, name = _groups_folder(config), _group_file(trial)
     with translate_outage(folder.uri):
         group = folder.read(name) if folder.has(name) else None
         if isinstance(group, bytes):
-            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group.decode()))))
+            remove_placement_group(placement_group(group.decode()))
             folder.delete(name)
 
 
 def _groups_folder(config: TuneConfig | StudyConfig) -> StorageFolder:
-    """Return where groups write, which all of their workers and the driver reach."""
+    """Return the folder of worker groups, which all of their workers and the driver can reach."""
     return StorageFolder(place_below(config.run.folder, RAY_FOLDER, "groups"))
 
 

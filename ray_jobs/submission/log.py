@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import Any
 
 import requests
 from ray.exceptions import RayError
@@ -20,16 +19,6 @@ SILENCE_S = 20.0
 PATIENCE_S = 30.0
 """For so long a lost cluster is looked for."""
 POLL_INTERVAL_S = 1.0
-
-
-class PatientClient(JobSubmissionClient):
-    """Ray's client, which would wait for an answer for ever."""
-
-    def _do_request(self, method: str, endpoint: str, **options: Any) -> requests.Response:
-        answer: requests.Response = super()._do_request(
-            method, endpoint, **{"timeout": ANSWER_WITHIN_S} | options
-        )
-        return answer
 
 
 class FollowedLog:

@@ -1,6 +1,5 @@
 """What is submitted to a cluster, and what is found wrong with it before anything is uploaded."""
 
-import importlib
 import os
 import shlex
 import tempfile
@@ -10,12 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
-from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 from ray.runtime_env import RuntimeEnv
 
 from faceml.config import (
-    Config,
     ConfigError,
     apply_overrides,
     parse_config,
@@ -23,20 +19,8 @@ from faceml.config import (
     refuse_outputs_below,
 )
 from faceml.errors import flatten_message, translate_errors
-
-CONFIGS = {
-    "synth": ("faceml.config.synth", "SynthConfig"),
-    "extract": ("faceml.config.extract", "ExtractConfig"),
-    "train": ("faceml.config.train", "TrainConfig"),
-    "evaluate": ("faceml.config.evaluate", "EvaluateConfig"),
-    "export": ("faceml.config.export", "ExportConfig"),
-    "predict": ("faceml.config.predict", "PredictConfig"),
-    "tune": ("faceml.config.tune", "TuneConfig"),
-    "transfer": ("faceml.config.recognition", "RecognitionConfig"),
-}
-"""Of each job, the model of its configuration."""
-STUDY_CONFIG = ("faceml.config.study", "StudyConfig")
-"""That of a transfer with arms."""
+from ray_jobs.cluster import read_upload_excludes
+from ray_jobs.jobs import JOBS, find_job
 
 
 @dataclass(frozen=True)
@@ -99,14 +83,12 @@ def check_settings(submission: Submission) -> None:
     """
     if "--resume" in submission.options:
         raise ConfigError("--resume: submit the job with the --config that it had; it goes on where it was.")
-    if submission.job not in CONFIGS:
-        raise ConfigError(f"{submission.job}: is no job. These are: {', '.join(CONFIGS)}.")
+    submittable = [name for name, job in JOBS.items() if job.can_be_submitted]
+    if submission.job not in submittable:
+        raise ConfigError(f"{submission.job}: is no job. These are: {', '.join(submittable)}.")
     raw = apply_overrides(read_mapping(submission.config), submission.overrides)
-    is_study = submission.job == "transfer" and "arms" in raw
-    module, name = STUDY_CONFIG if is_study else CONFIGS[submission.job]
-    model: type[Config] = getattr(importlib.import_module(module), name)
     with tempfile.TemporaryDirectory() as uploaded, chdir(uploaded):
-        refuse_outputs_below(parse_config(model, raw), Path.cwd())
+        refuse_outputs_below(parse_config(find_job(submission.job, raw).model, raw), Path.cwd())
 
 
 def read_runtime_env(file: Path | None) -> dict[str, Any]:
@@ -126,13 +108,8 @@ def read_runtime_env(file: Path | None) -> dict[str, Any]:
 
 def _is_left_out(file: Path, folder: Path) -> bool:
     """Say whether Ray does not upload a file that lies below the folder, or a folder that it lies in."""
-    heeds_git = os.environ.get(RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"
     way = [file, *(parent for parent in file.parents if parent.is_relative_to(folder) and parent != folder)]
-    rules = [
-        (path, is_excluded)
-        for path in (folder, *way[1:])
-        for is_excluded in get_excludes_from_ignore_files(path, include_gitignore=heeds_git)
-    ]
+    rules = [(path, is_excluded) for path in (folder, *way[1:]) for is_excluded in read_upload_excludes(path)]
     return any(is_excluded(each) for path, is_excluded in rules for each in way if each.is_relative_to(path))
 
 

@@ -11,7 +11,8 @@ from ray.job_submission import JobDetails, JobStatus
 
 from faceml.config import ConfigError
 from faceml.errors import StoppedError, translate_errors
-from ray_jobs.submission.log import ANSWER_WITHIN_S, LOSSES, FollowedLog, PatientClient
+from ray_jobs.cluster import connect_job_client, quieten_upload
+from ray_jobs.submission.log import ANSWER_WITHIN_S, LOSSES, FollowedLog
 from ray_jobs.submission.request import Submission, check_settings, read_runtime_env
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,6 @@ STOPPED_BY_HAND = 130
 """Exit status of a command that Ctrl-C ended, 128 + SIGINT."""
 OTHER_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray's client obeys instead of the address that it is given."""
-UPLOAD_LOG = "ray._private.runtime_env.packaging"
-"""Where Ray tells the paths of the ignore files it heeds as those of what it ignores."""
 
 
 def run(submission: Submission) -> int:
@@ -31,7 +30,7 @@ def run(submission: Submission) -> int:
         ConfigError: A setting the job would refuse, a cluster that takes jobs from anybody.
         StoppedError: The cluster is not reached or lost, or the job was stopped or never began.
     """
-    logging.getLogger(UPLOAD_LOG).setLevel(logging.WARNING)
+    quieten_upload()
     entrypoint = submission.entrypoint
     check_settings(submission)
     if not submission.address.startswith(("http://", "https://")):
@@ -47,7 +46,7 @@ def run(submission: Submission) -> int:
             refuse_open_cluster(submission.address)
         for variable in OTHER_ADDRESSES:
             os.environ.pop(variable, None)
-        client = PatientClient(submission.address)
+        client = connect_job_client(submission.address, ANSWER_WITHIN_S)
         job_id = client.submit_job(entrypoint=entrypoint, runtime_env=runtime_env)
         logger.info("%s runs on %s: %s", job_id, submission.address, entrypoint)
         if not submission.follow:

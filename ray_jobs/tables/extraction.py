@@ -119,3 +119,8 @@ def show(
             len(summary.by_folder),
             first_names(low, 10),
         )
+
+
+def run_and_show(config: ExtractConfig, console: Console) -> None:
+    """Extract, and print the results."""
+    show(*run(config), config, console)

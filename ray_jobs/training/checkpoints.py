@@ -16,10 +16,9 @@ import ray.train
 
 from faceml.runs import put_file
 from faceml.storage import StorageFolder, atomic_folder, translate_outage
+from ray_jobs.cluster import CHECKPOINT_LIST_FILE
 
 CHECKPOINTS_FOLDER = "checkpoints"
-LIST_FILE = "checkpoint_manager_snapshot.json"
-"""Ray Train's name."""
 LIST_COPY_FILE = "checkpoint_list.json"
 
 
@@ -72,7 +71,9 @@ class ListKept(ray.train.UserCallback):
     ) -> None:
         """Copy the list, which has the new checkpoint by now."""
         if checkpoint is not None:
-            self._folder.write(f"{CHECKPOINTS_FOLDER}/{LIST_COPY_FILE}", _read(self._folder, LIST_FILE))
+            self._folder.write(
+                f"{CHECKPOINTS_FOLDER}/{LIST_COPY_FILE}", _read(self._folder, CHECKPOINT_LIST_FILE)
+            )
 
 
 def settle_checkpoints(run_folder: StorageFolder) -> None:
@@ -86,12 +87,12 @@ def settle_checkpoints(run_folder: StorageFolder) -> None:
         StoppedError: It cannot be reached.
     """
     with translate_outage(run_folder.uri):
-        listed = _read(run_folder, LIST_FILE)
+        listed = _read(run_folder, CHECKPOINT_LIST_FILE)
         if not _is_whole(listed):
-            run_folder.delete(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}")
+            run_folder.delete(f"{CHECKPOINTS_FOLDER}/{CHECKPOINT_LIST_FILE}")
             listed = _read(run_folder, LIST_COPY_FILE)
             if listed:
-                run_folder.write(f"{CHECKPOINTS_FOLDER}/{LIST_FILE}", listed)
+                run_folder.write(f"{CHECKPOINTS_FOLDER}/{CHECKPOINT_LIST_FILE}", listed)
         store = run_folder.filesystem
         found = pafs.FileSelector(f"{run_folder.path}/{CHECKPOINTS_FOLDER}", allow_not_found=True)
         for entry in store.get_file_info(found):

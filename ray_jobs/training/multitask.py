@@ -114,3 +114,9 @@ def show(config: TrainConfig, console: Console) -> None:
 def needed_resources(config: TrainConfig) -> list[Resources]:
     """Return what each worker of a training holds."""
     return resources_of(config.scaling, for_reading=config.data.ingest == "stream")
+
+
+def run_and_show(config: TrainConfig, console: Console) -> None:
+    """Train, and print the results."""
+    run(config)
+    show(config, console)

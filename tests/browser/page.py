@@ -1,4 +1,4 @@
-"""A page as people get to see it: opened in headless Chromium, on a phone and on paper, light and dark."""
+"""Checks of a page in headless Chromium: on a phone and on paper, light and dark."""
 
 import json
 import os
@@ -18,59 +18,76 @@ PAPER_PX = {"width": 718, "height": 1047}
 """What 1 cm of margin leaves of an A4 page at 96 px an inch."""
 IMAGES_WITHOUT_ALT = "[...document.images].filter(image => !image.alt.trim()).length"
 TOO_WIDE = "document.documentElement.scrollWidth - window.innerWidth"
+TEXT_WIDTH = "document.createElement('canvas').getContext('2d').measureText('Faces').width"
 
 
 def faults_of(page: Path) -> list[str]:
-    """Return what is wrong with a page, in words; nothing if it is as it should be.
+    """Return the faults of a page; none if it is as it should be."""
+    return in_browser("faults", page)
 
-    It is opened by a process of its own: the browser's client runs a loop of events.
-    """
-    command = [sys.executable, "-m", "tests.browser.page", str(page.absolute())]
-    # Beside the program lie the libraries that a small machine lacks.
+
+def fonts_of(page: Path) -> list[str]:
+    """Return the families of the fonts that the text of a page is drawn with."""
+    return in_browser("fonts", page)
+
+
+def in_browser(check: str, page: Path) -> list[str]:
+    """Run a check of `CHECKS` in a process of its own: the browser's client runs an event loop."""
+    command = [sys.executable, "-m", "tests.browser.page", check, str(page.absolute())]
+    # The libraries and fonts that a small machine lacks come with the browser.
     libraries = os.pathsep.join(filter(None, [str(CHROMIUM / "lib"), os.environ.get("LD_LIBRARY_PATH")]))
-    environment = os.environ | {"LD_LIBRARY_PATH": libraries}
+    environment = os.environ | {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_FILE": str(CHROMIUM / "fonts.conf")}
     ended = subprocess.run(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120
     )
-    faults: list[str] = json.loads(ended.stdout)
-    return faults
+    found: list[str] = json.loads(ended.stdout)
+    return found
 
 
-def look(file: Path) -> Iterator[str]:
-    """Open a page in every way, and yield what is wrong with it."""
-    with sync_playwright() as client:
-        browser = client.chromium.launch(
-            executable_path=CHROMIUM / "chromium",
-            args=["--no-sandbox"],  # which needs rights that a container has not
-        )
-        for scheme in ("light", "dark"):
-            for fault in look_at_screen(browser, file, scheme):
-                yield f"{scheme}: {fault}"
-        page = browser.new_page(viewport=PAPER_PX)
-        page.emulate_media(media="print")
-        page.goto(file.as_uri())
-        if page.evaluate(TOO_WIDE) > 0:
-            yield f"print: {page.evaluate(TOO_WIDE)} px too wide for paper"
-        browser.close()
+def faults(browser: Browser, file: Path) -> Iterator[str]:
+    """Open a page on a screen and on paper, and yield its faults."""
+    for scheme in ("light", "dark"):
+        for fault in faults_on_screen(browser, file, scheme):
+            yield f"{scheme}: {fault}"
+    page = browser.new_page(viewport=PAPER_PX)
+    page.emulate_media(media="print")
+    page.goto(file.as_uri())
+    if page.evaluate(TEXT_WIDTH) == 0:
+        yield "text has no width: no font was found, so that nothing can be too wide"
+    if page.evaluate(TOO_WIDE) > 0:
+        yield f"print: {page.evaluate(TOO_WIDE)} px too wide for paper"
 
 
-def look_at_screen(browser: Browser, file: Path, scheme: Any) -> Iterator[str]:
+def fonts(browser: Browser, file: Path) -> Iterator[str]:
+    """Yield the families of the fonts that the text below `<body>` is drawn with."""
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    session = page.context.new_cdp_session(page)
+    session.send("DOM.enable")
+    session.send("CSS.enable")
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    for element in session.send("DOM.querySelectorAll", {"nodeId": root, "selector": "body *"})["nodeIds"]:
+        for font in session.send("CSS.getPlatformFontsForNode", {"nodeId": element})["fonts"]:
+            yield font["familyName"]
+
+
+def faults_on_screen(browser: Browser, file: Path, scheme: Any) -> Iterator[str]:
     page = browser.new_page(viewport=PHONE_PX, color_scheme=scheme)
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-    page.on("request", lambda request: faults.extend(foreign(request, file)))
+    found: list[str] = []
+    page.on("console", lambda message: found.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: found.append(f"error: {error}"))
+    page.on("request", lambda request: found.extend(foreign(request, file)))
     page.goto(file.as_uri())
     if page.evaluate(TOO_WIDE) > 0:
-        faults.append(f"{page.evaluate(TOO_WIDE)} px too wide for a phone")
+        found.append(f"{page.evaluate(TOO_WIDE)} px too wide for a phone")
     if page.evaluate(IMAGES_WITHOUT_ALT):
-        faults.append(f"{page.evaluate(IMAGES_WITHOUT_ALT)} images without alt text")
-    faults.extend(accessibility(page))
-    yield from faults
+        found.append(f"{page.evaluate(IMAGES_WITHOUT_ALT)} images without alt text")
+    found.extend(accessibility(page))
+    yield from found
 
 
 def foreign(request: Request, file: Path) -> list[str]:
-    """Say so if a request is for something other than the page itself."""
+    """Return a fault if a request is for something other than the page itself."""
     own = request.url.startswith("data:") or request.url == file.as_uri()
     return [] if own else [f"asks for {request.url}"]
 
@@ -82,5 +99,19 @@ def accessibility(page: Page) -> Iterator[str]:
         yield f"{violation['id']}, {len(violation['nodes'])} times: {first}"
 
 
+CHECKS = {"faults": faults, "fonts": fonts}
+
+
+def main(check: str, file: Path) -> None:
+    """Print what a check yields, as a JSON list."""
+    with sync_playwright() as client:
+        browser = client.chromium.launch(
+            executable_path=CHROMIUM / "chromium",
+            args=["--no-sandbox"],  # which needs rights that a container has not
+        )
+        sys.stdout.write(json.dumps(list(CHECKS[check](browser, file))))
+        browser.close()
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(list(look(Path(sys.argv[1])))))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,7 +1,8 @@
 """Every command, setting and piece of Python in the documentation, run as it stands there.
 
 A page is run from top to bottom in a folder like a user's: `configs/` is there, and faces where its commands
-look for them. Jobs are the same but for being small: on CPUs, from no weights, for one epoch.
+look for them. Jobs are the same but for being small: on CPUs, from no weights, for one epoch, on one Ray
+cluster.
 """
 
 import os
@@ -11,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 import typer
@@ -50,7 +50,7 @@ SMALL_RECOGNITION = {key: value for key, value in SMALL_TRAINING.items() if key 
     "training.channels_last": "false",
 }
 SMALL = {
-    "synth": {"splits.train": "48", "splits.val": "24", "image_size_px": "96"},
+    "synth": {"splits.train": "16", "splits.val": "16", "image_size_px": "96", "processes": "1"},
     "train": SMALL_TRAINING,
     "tune": SMALL_SEARCH,
     # Every weighting and every seed would be 36 trials.
@@ -64,7 +64,8 @@ SMALL = {
         "trial": "{cpus: 1, gpus: 0}",
     },
     "demo": {
-        "synth.splits": "{train: 48, val: 24}",
+        "synth.splits": "{train: 16, val: 16}",
+        "synth.processes": "1",
         "train.training.epochs": "1",
         "tune.num_trials": "1",
         "tune.train.training.epochs": "1",
@@ -130,14 +131,14 @@ def examples() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, cluster_environment: dict[str, str]) -> Path:
     """A folder with faces and what a clone has, in which AffectNet's page has been followed."""
     folder = tmp_path_factory.mktemp("home")
     for name in ("configs", "Makefile", "pyproject.toml", "constraints.txt", "faceml", "ray_jobs"):
         (folder / name).symlink_to(REPOSITORY / name)
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / ".gitignore").write_text("/data/\n/tables/\n/runs/\n/.venv\n")
-    faces, people = {"train": 48, "val": 24}, {"train": 8, "val": 20}
+    faces, people = {"train": 32, "val": 16}, {"train": 8, "val": 20}
     generate_faces(folder / "data" / "affectnet", "affectnet", faces, image_size_px=96, processes=1)
     generate_faces(
         folder / "data" / "casia", "identity", people, image_size_px=96, images_per_person=4, processes=1
@@ -149,7 +150,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, face in enumerate(sorted((folder / "data" / "affectnet" / "val").rglob("*.jpg"))[:5]):
         shutil.copy(face, folder / "album" / f"{number}.jpg")
     shutil.copy(face, folder / "photo.jpg")
-    run(script((DOCS / FIRST).read_text("utf-8")), folder)
+    run(script((DOCS / FIRST).read_text("utf-8")), folder, cluster_environment)
     return folder
 
 
@@ -172,8 +173,8 @@ def test_pages__the_first_leaves_what_it_says(home: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in (FIRST, "how-to/cluster.md")])
-def test_page__its_commands_run(page: str, copy_of_home: Path) -> None:
-    run(script((DOCS / page).read_text("utf-8")), copy_of_home)
+def test_page__its_commands_run(page: str, copy_of_home: Path, cluster_environment: dict[str, str]) -> None:
+    run(script((DOCS / page).read_text("utf-8")), copy_of_home, cluster_environment)
 
 
 def test_page__of_the_cluster_runs_its_commands(copy_of_home: Path, cluster: dict[str, str]) -> None:
@@ -181,16 +182,16 @@ def test_page__of_the_cluster_runs_its_commands(copy_of_home: Path, cluster: dic
     assert list((copy_of_home / "tables" / "affectnet" / "train").glob("*.parquet"))
 
 
-def test_help__its_examples_run(copy_of_home: Path) -> None:
+def test_help__its_examples_run(copy_of_home: Path, cluster_environment: dict[str, str]) -> None:
     pages = [script((DOCS / page).read_text("utf-8")) for page in PAGES]
     in_pages = {" ".join(line.split()) for page in pages for line in page.replace("\\\n", " ").splitlines()}
     left = [example for example in examples() if example not in in_pages]
     assert len(left) < len(examples()) / 2
-    run("\n".join(left), copy_of_home)
+    run("\n".join(left), copy_of_home, cluster_environment)
 
 
-def run(text: str, folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Run a script, in which jobs are small."""
+def run(text: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """Run a script, in which jobs are small, on the cluster that the environment names."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     ended = subprocess.run(
         ["bash", "-c", shell_function() + text],

@@ -17,7 +17,7 @@ from faceml.export.quantization_loss import (
 )
 from faceml.export.split_images import SplitImages, open_split
 from faceml.metrics.verification import verification_accuracy
-from faceml.statistics.paired_proportions import paired_shares_interval
+from faceml.statistics.proportions import paired_shares_interval
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.verification import score_pairs
 

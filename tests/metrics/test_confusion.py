@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from faceml.metrics.confusion import ConfusionMatrix
-from faceml.statistics.intervals import wilson_interval
+from faceml.statistics.proportions import wilson_interval
 
 
 def answers(images: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

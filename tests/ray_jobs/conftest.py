@@ -1,4 +1,4 @@
-"""One Ray cluster and one folder of synthetic faces for all tests of jobs."""
+"""Synthetic faces and jobs for the tests of jobs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ray
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
@@ -20,14 +19,6 @@ from tests.job import Job
 
 HEAD_TOKEN = new_token()
 SPLITS = {"train": 64, "val": 32}
-
-
-@pytest.fixture(scope="session")
-def ray_cluster(s3_keys: None) -> Iterator[None]:
-    """Two logical CPUs, as the smallest machine that runs two workers has, whatever else runs here."""
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, exit statuses, what they print."""
+"""The command line: exit statuses and what it prints, in this process and in processes of its own."""
 
 import json
 import logging
@@ -12,15 +12,19 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from faceml.config.base import Config
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.runs.files import read_metrics
 from faceml.tables.landmark_table import read_table
+from ray_jobs.cli import main
+from ray_jobs.jobs import JOBS, STUDY
 from tests.job import REPOSITORY
 
 FACEML = Path(sys.executable).with_name("faceml")
@@ -55,7 +59,7 @@ def _run(*arguments: str, program: tuple[str, ...] = (str(FACEML),)) -> subproce
         (["train", "--resume", "/nowhere"], "--resume /nowhere: holds no run, for it has no config.yaml."),
         (
             ["train", "--resume", "runs/a", "--config", "train.yaml"],
-            "--resume runs/a: goes on with the configuration in there. Leave out --config.",
+            "--resume runs/a: continues with the configuration in there. Omit --config.",
         ),
         (
             ["predict", "a.jpg", "--output", "p.csv"],
@@ -65,16 +69,29 @@ def _run(*arguments: str, program: tuple[str, ...] = (str(FACEML),)) -> subproce
         (["export-json", "--table", "t", "--output", "o", "--num-landmarks", "7"], "--num-landmarks 7"),
     ],
 )
-def test_main__tells_a_mistake_on_one_line_with_exit_status_2(arguments: list[str], told: str) -> None:
-    done = _run(*arguments)
+def test_main__tells_a_mistake_on_one_line_with_exit_status_2(
+    arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, which has imported what each command would import again."""
+    monkeypatch.setattr("sys.argv", ["faceml", *arguments])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert [told in line for line in printed.err.splitlines()] == [True], printed.err
+    assert printed.out == ""
+
+
+def test_main__in_a_process_of_its_own_tells_the_same() -> None:
+    done = _run("train", "--set", "optimizer.learning_rat=1e-3")
     assert done.returncode == 2
+    told = "Did you mean 'optimizer.learning_rate'?"
     assert [told in line for line in done.stderr.splitlines()] == [True], done.stderr
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize(
-    "job", ["synth", "extract", "train", "evaluate", "predict", "export", "tune", "transfer", "demo"]
-)
+@pytest.mark.parametrize("job", JOBS)
 def test_main__every_job_is_a_module(
     job: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +103,33 @@ def test_main__every_job_is_a_module(
     assert ended.value.code == 2
     told = "--config nowhere.yaml: no such file. Ready-made ones are in the folder configs/.\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("job", [*JOBS, "doctor", "forget", "submit"])
+def test_main__a_module_shows_its_help_without_a_warning(job: str) -> None:
+    """Python warns of a module that the import of its package has imported already."""
+    done = _run("--help", program=(sys.executable, "-m", f"ray_jobs.{job}"))
+    assert done.returncode == 0
+    assert f"Usage: faceml {job} " in done.stdout
+    assert done.stderr == ""
+
+
+def test_main__help_imports_no_heavy_package() -> None:
+    code = (
+        "import atexit, sys; from ray_jobs.cli import main\n"
+        "heavy = {'torch', 'ray', 'pyarrow', 'numpy', 'pydantic'}\n"
+        "atexit.register(lambda: print(heavy & sys.modules.keys()))\n"
+        "main()"
+    )
+    done = _run("--help", program=(sys.executable, "-c", code))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_jobs__each_names_its_configuration_and_its_module() -> None:
+    for job in (*JOBS.values(), STUDY):
+        assert issubclass(job.model, Config)
+        assert callable(import_module(job.module).run_and_show)
 
 
 def test_export_json__holds_the_points_of_the_table(tables: Path, faces: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.search.arms import compare_arms, images_to_reach, student_interval
-from faceml.statistics.mean_differences import unpaired_difference
+from faceml.statistics.means import unpaired_difference
 
 PEOPLE = 60
 

@@ -24,20 +24,20 @@ def test_write__value_and_difference(
     metric: str, value: float, written: str, difference: str, unit: str
 ) -> None:
     score = SCORES[metric]
-    assert plain(score.write(value)) == written
-    assert (score.write_difference(value), score.unit) == (difference, unit)
-    assert score.write_difference(-value) == difference.replace("+", "−")
+    assert plain(score.format(value)) == written
+    assert (score.format_difference(value), score.unit) == (difference, unit)
+    assert score.format_difference(-value) == difference.replace("+", "−")
 
 
 def test_write__what_is_missing_is_a_dash() -> None:
-    assert (ACCURACY.write(None), ACCURACY.write(math.nan)) == ("–", "–")
-    assert (ACCURACY.write_limits(None), ACCURACY.write_margin(None)) == ("–", "–")
+    assert (ACCURACY.format(None), ACCURACY.format(math.nan)) == ("–", "–")
+    assert (ACCURACY.format_limits(None), ACCURACY.format_margin(None)) == ("–", "–")
 
 
-def test_write_limits__signs_and_no_negative_zero() -> None:
-    assert ACCURACY.write_limits((-0.008, 0.031)) == "−0.8…+3.1"
-    assert ACCURACY.write_limits((-0.0001, 0.0001)) == "+0.0…+0.0"
-    assert ACCURACY.write_margin((-0.008, 0.032)) == "2.0"
+def test_format_limits__signs_and_no_negative_zero() -> None:
+    assert ACCURACY.format_limits((-0.008, 0.031)) == "−0.8…+3.1"
+    assert ACCURACY.format_limits((-0.0001, 0.0001)) == "+0.0…+0.0"
+    assert ACCURACY.format_margin((-0.008, 0.032)) == "2.0"
 
 
 def test_best__knows_its_direction() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faceml.reporting.search.tables import leaderboard
+from faceml.reporting.search.tables import trial_leaderboard
 from faceml.search.trial import Trial, ranked, setting_name
 from tests.reporting.searches import trial
 
@@ -76,10 +76,10 @@ def test_ranked__best_first_then_those_without_score_failed_last(metric: str, or
     assert found == [*order[:2], "d", "c"]
 
 
-def test_leaderboard__is_titled_by_the_metric() -> None:
-    titles, rows = leaderboard([trial({"weighting.kind": "fixed"}, 0.0446, metric="val/nme_interocular")])
-    assert titles == ["rank", "weighting", "landmark NME", "epochs", "outcome"]
-    assert rows == [["1", "fixed", "4.46\N{NO-BREAK SPACE}%", "4/4", "finished"]]
+def test_trial_leaderboard__is_titled_by_the_metric() -> None:
+    found = trial_leaderboard([trial({"weighting.kind": "fixed"}, 0.0446, metric="val/nme_interocular")])
+    assert found.header == ["rank", "weighting", "landmark NME", "epochs", "outcome"]
+    assert found.rows == [["1", "fixed", "4.46\N{NO-BREAK SPACE}%", "4/4", "finished"]]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from faceml.reporting.search.tables import answer_tables
+from faceml.reporting.search.tables import result_tables
 from faceml.search.comparison import compare_values
 from faceml.search.trial import Trial
-from faceml.search.verdicts import find_answers, listed, search_answer, verdict, verdict_lines
+from faceml.search.verdicts import find_answers, join_names, search_answer, verdict, verdict_lines
 from tests.reporting.searches import grid, search, trial
 
 
@@ -39,8 +39,8 @@ def test_verdict__resolved_names_the_better_one() -> None:
 @pytest.mark.parametrize(
     ("differences", "end"),
     [
-        ([0.02], "+2.0 points (one pair of trials): too few trials to show what chance does"),
-        ([0.02, 0.02], "the same in each of 2, which does not show what chance does"),
+        ([0.02], "+2.0 points (one pair of trials): too few trials to estimate the variance"),
+        ([0.02, 0.02], "the same in each of 2, so its variance is unknown"),
         ([0.0, 0.0], "+0.0…+0.0 (paired over 2 seeds, better in 0 of 2 pairs): no difference in any of them"),
         ([0.02, -0.02], "not resolvable with 2 seeds; more than 1,000 would be needed"),
     ],
@@ -87,9 +87,9 @@ def test_verdict__among_many_needs_more_than_its_own_interval() -> None:
 def test_find_answers__of_several_values_names_the_leader_and_whom_it_beats() -> None:
     (answer,) = find_answers(search(dwa=[0.2, 0.201, 0.202], rlw=[0.19, 0.21, 0.18]))
     assert answer.leader == "dwa"
-    assert answer.sentence == "Weighting: dwa is ahead, better than fixed and not told apart from rlw."
+    assert answer.sentence == "Weighting: dwa is ahead, better than fixed and not distinguished from rlw."
     assert not answer.is_decided
-    told = [(c.value, c.baseline) for c in answer.told]
+    told = [(c.value, c.baseline) for c in answer.reported]
     assert told == [("dwa", "fixed"), ("dwa", "rlw")], "as far as the leader is ahead"
 
 
@@ -133,8 +133,12 @@ def test_verdict_lines__one_for_each_comparison_told() -> None:
         "backbone: resnet50 − resnet18",
     ]
     assert "each with its best settings" in lines[1]
-    assert len(answer_tables(trials)) == 2
+    assert len(result_tables(trials)) == 3
 
 
-def test_listed__as_a_person_does() -> None:
-    assert [listed(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+def test_join_names__as_a_person_does() -> None:
+    assert [join_names(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

@@ -50,7 +50,7 @@ def settings(tmp_path: Path, model_bundle: Path) -> ExtractorSettings:
 
 @pytest.fixture
 def poison(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(write_poison(tmp_path_factory.mktemp("poison"))))
+    monkeypatch.syspath_prepend(str(write_poison(tmp_path_factory.mktemp("poison")).folder))
 
 
 def statuses(rows: list[Row]) -> dict[str, str]:

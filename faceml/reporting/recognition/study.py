@@ -1,4 +1,4 @@
-"""What a study of arms found, for the terminal and for a report."""
+"""Results of a study of arms, for the terminal and for a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,14 @@ from faceml.page import (
     Chapter,
     DataTable,
     Headline,
-    Picture,
     Section,
     chart,
+    chart_picture,
     legend_above,
     percent,
     percent_axis,
     percent_range,
     styled,
-    svg,
 )
 from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
@@ -43,12 +42,12 @@ class ArmRun:
     """One training of a study.
 
     Attributes:
-        arm: Its name.
-        seed: Of the training.
-        images_per_epoch: That it saw.
-        records: Of its epochs.
-        pairs: As it scores them at the end; None if it failed.
-        error: Why it failed, in one line.
+        arm: Name of the arm.
+        seed: Seed of the training.
+        images_per_epoch: Number of training images of an epoch.
+        records: Metrics of its epochs.
+        pairs: Verification pairs with their scores after the last epoch; None if the training failed.
+        error: Reason of the failure, in one line.
     """
 
     arm: str
@@ -60,29 +59,29 @@ class ArmRun:
 
     @property
     def images(self) -> list[int]:
-        """Seen until the end of each epoch."""
+        """Number of images seen until the end of each epoch."""
         return [record["epoch"] * self.images_per_epoch for record in self.records]
 
     @property
     def accuracies(self) -> list[float]:
-        """At the end of each epoch."""
+        """Verification accuracy at the end of each epoch."""
         return [record[ACCURACY] for record in self.records]
 
 
 def verdict(comparison: ArmComparison) -> str:
-    """Return in a sentence whether one arm is better than another."""
+    """Return the comparison of two arms as a sentence."""
     found = comparison.difference
     better, worse, sign = (
         (comparison.arm, comparison.other, 1) if found.value >= 0 else (comparison.other, comparison.arm, -1)
     )
     low, high = sorted((100 * sign * found.low, 100 * sign * found.high))
     points = f"{100 * abs(found.value):+.1f} points, {INTERVAL} {low:+.1f}…{high:+.1f}".replace("-", "−")
-    told = f"{better} is better" if found.is_decided else "no difference is resolved"
-    return f"{better} against {worse}: {points}: {told}."
+    conclusion = f"{better} is better" if found.is_decided else "no difference is resolved"
+    return f"{better} against {worse}: {points}: {conclusion}."
 
 
 def study_answer(study: ArmStudy) -> str:
-    """Return the sentence that says which arm is ahead, and of whom that is more than chance."""
+    """Return the arm with the highest accuracy, and from which others its difference is resolved."""
     ahead = max(study.accuracies, key=lambda arm: study.accuracies[arm].value)
     beaten, others = list[str](), list[str]()
     for comparison in study.comparisons:
@@ -90,16 +89,16 @@ def study_answer(study: ArmStudy) -> str:
             other = comparison.other if comparison.arm == ahead else comparison.arm
             (beaten if comparison.difference.is_decided else others).append(other)
     parts = [f"better than {', '.join(beaten)}"] if beaten else []
-    parts += [f"not told apart from {', '.join(others)}"] if others else []
+    parts += [f"not distinguished from {', '.join(others)}"] if others else []
     accuracy = study.accuracies[ahead]
     return (
-        f"{ahead} is ahead with {percent(accuracy.value)} of pairs of unseen people judged rightly "
+        f"{ahead} is ahead with a verification accuracy of {percent(accuracy.value)} on unseen people "
         f"({INTERVAL} {percent_range((accuracy.low, accuracy.high))}): {' and '.join(parts)}."
     )
 
 
 def reached(runs: Sequence[ArmRun], arm: str, target: float) -> list[float | None]:
-    """Return for each seed of an arm after how many images it reached an accuracy."""
+    """Return after how many images each seed of an arm reached an accuracy; None for those that did not."""
     return [
         images_to_reach(run.images, run.accuracies, target)
         for run in runs
@@ -108,7 +107,7 @@ def reached(runs: Sequence[ArmRun], arm: str, target: float) -> list[float | Non
 
 
 def study_summary(study: ArmStudy, runs: Sequence[ArmRun], targets: Sequence[float]) -> dict[str, Any]:
-    """Return what `summary.json` holds."""
+    """Return the content of `summary.json`."""
     return {
         "answer": study_answer(study),
         "arms": {
@@ -148,7 +147,7 @@ def study_table(study: ArmStudy, runs: Sequence[ArmRun], targets: Sequence[float
     _, rows = study_rows(study, runs, targets)
     images = max(run.images[-1] for run in runs if run.records)
     table = Table(
-        title=f"Unseen people told apart after {images:,} images",
+        title=f"Verification accuracy on unseen people after {images:,} images",
         title_justify="left",
         caption="to …: images until that accuracy, median of the seeds that reach it",
         caption_justify="left",
@@ -171,14 +170,14 @@ def study_chapter(
     summary: Mapping[str, Any],
     num_people: int,
 ) -> Chapter:
-    """Return what a study has to say.
+    """Return the chapter of a study.
 
     Args:
-        config: Of the study.
-        study: The comparison.
+        config: Configuration of the study.
+        study: Comparison of its arms.
         runs: All trainings.
-        summary: From `study_summary`, and `wall_s`.
-        num_people: That were trained on.
+        summary: Result of `study_summary` with `wall_s`.
+        num_people: Number of people in the training data.
     """
     header, rows = study_rows(study, runs, config.targets)
     images = max(run.images[-1] for run in runs if run.records)
@@ -192,33 +191,31 @@ def study_chapter(
         ],
         sections=[
             Section(
-                title="Which arm tells unseen people apart",
+                title="Verification accuracy of each arm",
                 text=[
                     f"Every arm saw {images:,} images of {num_people:,} people with each seed. "
-                    f"{len(pairs.scores):,} pairs of {people} other people are judged with what was learned "
-                    "at the end.",
+                    f"{len(pairs.scores):,} pairs of {people} other people are verified with the final "
+                    "weights.",
                     *(verdict(comparison) for comparison in study.comparisons),
                 ],
                 pictures=[
-                    Picture(
+                    chart_picture(
                         "Accuracy against images seen",
-                        svg(arms_figure(runs)),
-                        "image/svg+xml",
+                        arms_figure(runs),
                         "Verification accuracy of every training, a line for each, coloured by arm; final "
                         "values are in the table.",
                     ),
-                    Picture(
+                    chart_picture(
                         "Accuracy at the end",
-                        svg(accuracies_figure(study, runs)),
-                        "image/svg+xml",
+                        accuracies_figure(study, runs),
                         "Mean of each arm with its interval, and its seeds; values are in the table.",
                     ),
                 ],
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
-                    "Intervals allow for the draw of people and of seeds; few seeds make them wide, because "
-                    "they say little about how much seeds matter. Those of differences hold for all verdicts "
-                    "together."
+                    "Intervals include the sampling of people and of seeds. With few seeds they are wide, "
+                    "because the variance over seeds is uncertain. Those of differences are corrected for the "
+                    "number of verdicts."
                 ],
             ),
             *_failures(config, runs, num_people),
@@ -232,26 +229,26 @@ def study_chapter(
 
 
 def _failures(config: StudyConfig, runs: Sequence[ArmRun], num_people: int) -> list[Section]:
-    """Return what is told of trainings that failed, or learned nothing."""
+    """Return the errors and diagnoses of trainings that failed or did not learn."""
     text = [f"{run.arm}, seed {run.seed}: {run.error}" for run in runs if run.error]
     for run in runs:
         if run.records:
             settings = build_arm_config(config, run.arm, run.seed, config.run.folder)
             found = diagnose_recognition(run.records, settings, num_people)
             text += [f"{run.arm}, seed {run.seed}: {finding.text}" for finding in found]
-    return [Section(title="What failed", text=text)] if text else []
+    return [Section(title="Failed trainings", text=text)] if text else []
 
 
 @styled
 def arms_figure(runs: Sequence[ArmRun]) -> Figure:
-    """Show verification accuracy against images seen, a line for each training."""
-    figure, axes = chart("images seen", "of pairs judged rightly")
+    """Draw verification accuracy against images seen, a line for each training."""
+    figure, axes = chart("images seen", "verification accuracy")
     arms = list(dict.fromkeys(run.arm for run in runs))
     for arm, color, marker in zip(arms, cycle(COLORS), cycle(MARKERS), strict=False):
         for number, run in enumerate(run for run in runs if run.arm == arm and run.records):
             label = arm if number == 0 else None
             axes.plot(run.images, run.accuracies, color=color, marker=marker, label=label, alpha=0.8)
-    axes.axhline(0.5, color=QUIET, linestyle="--", linewidth=1.1, label="a coin", zorder=1)
+    axes.axhline(0.5, color=QUIET, linestyle="--", linewidth=1.1, label="chance", zorder=1)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -262,8 +259,8 @@ def arms_figure(runs: Sequence[ArmRun]) -> Figure:
 
 @styled
 def accuracies_figure(study: ArmStudy, runs: Sequence[ArmRun]) -> Figure:
-    """Show the mean of each arm with its interval, and its seeds."""
-    figure, axes = chart("of pairs judged rightly", height_in=0.9 + 0.4 * len(study.accuracies))
+    """Draw the mean of each arm with its interval, and its seeds."""
+    figure, axes = chart("verification accuracy", height_in=0.9 + 0.4 * len(study.accuracies))
     colors = dict(zip(dict.fromkeys(run.arm for run in runs), cycle(COLORS), strict=False))
     for place, (arm, found) in enumerate(study.accuracies.items()):
         margins = [[found.value - found.low], [found.high - found.value]]
@@ -279,7 +276,7 @@ def accuracies_figure(study: ArmStudy, runs: Sequence[ArmRun]) -> Figure:
 
 
 def _images(reached_by: Sequence[float | None]) -> str:
-    """Return the median over seeds, and how many of them came there if not all did."""
+    """Return the median over seeds, and how many of them reached the accuracy if not all did."""
     there = [images for images in reached_by if images is not None]
     if not there:
         return "–"

@@ -1,4 +1,4 @@
-"""How a search goes while it goes: a live table on a terminal, plain lines elsewhere."""
+"""Progress of a search: a live table on a terminal, log lines elsewhere."""
 
 import logging
 import math
@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from faceml.page import LINE_INTERVAL_S
-from faceml.search import SCORES, shown_settings
+from faceml.search import SCORES, format_settings
 
 MOST_ENDED_SHOWN = 8
-"""Rows of trials that ended without failing, the last of them; running and failed ones are all shown."""
+"""Maximum number of rows of finished trials, the latest ones; running and failed trials are all shown."""
 
 Status = Literal["running", "ended", "failed"]
 
@@ -35,14 +35,14 @@ class _Row:
 
 
 class TrialBoard:
-    """Tell of the trials of a search.
+    """Show the progress of the trials of a search.
 
     Args:
-        total: Trials in all, those of an interrupted search included.
-        max_epochs: Epochs of a trial, at most.
-        metric: Name of what they are judged on.
-        is_better_high: Whether more of it is better.
-        console: Where the table is drawn; stderr by default, so that stdout stays for results.
+        total: Number of all trials, including those that ended before an interruption.
+        max_epochs: Maximum number of epochs of a trial.
+        metric: Name of the metric that trials are compared by.
+        is_better_high: Whether higher values of the metric are better.
+        console: Console of the table; stderr by default, because stdout is for results.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class TrialBoard:
             self._live.stop()
 
     def ended_before(self, trial: str, settings: dict[str, Any], best: float | None, reason: str) -> None:
-        """Say that a trial ended before the search was interrupted; it does not count for the speed."""
+        """Add a trial that ended before the search was interrupted; it does not count for the speed."""
         status: Status = "failed" if reason else "ended"
-        self._rows[trial] = _Row(shown_settings(settings), status, self._max_epochs, best, best, reason)
+        self._rows[trial] = _Row(format_settings(settings), status, self._max_epochs, best, best, reason)
         self._units_before += self._max_epochs
 
     def started(self, trial: str, settings: dict[str, Any]) -> None:
-        """Say that a trial has a process to run in, the first one or another."""
-        self._rows.setdefault(trial, _Row(shown_settings(settings))).status = "running"
+        """Show a trial as running, when it starts or is restarted."""
+        self._rows.setdefault(trial, _Row(format_settings(settings))).status = "running"
 
     def epoch_ended(self, trial: str, epoch: int, value: float) -> None:
-        """Say what a trial reached in an epoch."""
+        """Show the metric of a trial after an epoch."""
         row = self._rows[trial]
         row.epoch, row.value = epoch, value
         if not math.isnan(value) and (row.best is None or self._is_better(value, row.best)):
@@ -98,33 +98,33 @@ class TrialBoard:
             logger.info("%s", self.headline)
 
     def ended(self, trial: str, reason: str = "") -> None:
-        """Say that a trial ended, with a reason if it failed."""
+        """Show a trial as ended, with a reason if it failed."""
         row = self._rows[trial]
         row.status, row.reason = ("failed" if reason else "ended"), reason
         if not self._console.is_terminal:
-            told = f"failed: {reason}" if reason else f"ended after epoch {row.epoch}"
-            logger.info("%s %s, %s; %s", trial, told, self._value(row.best), row.settings)
+            status = f"failed: {reason}" if reason else f"ended after epoch {row.epoch}"
+            logger.info("%s %s, %s; %s", trial, status, self._value(row.best), row.settings)
             logger.info("%s", self.headline)
             self._last_line_s = time.monotonic()
 
     @property
     def headline(self) -> str:
-        """One line: how many trials, the best so far, how long the rest takes."""
+        """One line with the numbers of trials, the best one so far and the remaining time."""
         of = {status: self._count(status) for status in ("running", "ended", "failed")}
-        told = [f"tune: {of['ended'] + of['failed']} of {self._total} trials ended, {of['running']} running"]
+        parts = [f"tune: {of['ended'] + of['failed']} of {self._total} trials ended, {of['running']} running"]
         if of["failed"]:
-            told.append(f"{of['failed']} failed")
+            parts.append(f"{of['failed']} failed")
         best = self.best_trial
         if best is not None:
-            told.append(f"best {self._value(self._rows[best].best)} ({best})")
+            parts.append(f"best {self._value(self._rows[best].best)} ({best})")
         left_s = self._seconds_left()
         if left_s is not None:
-            told.append(f"about {timedelta(seconds=round(left_s))} left")
-        return ", ".join(told)
+            parts.append(f"about {timedelta(seconds=round(left_s))} left")
+        return ", ".join(parts)
 
     @property
     def best_trial(self) -> str | None:
-        """Name of the best one so far."""
+        """Name of the best trial so far."""
         reached = {name: row.best for name, row in self._rows.items() if row.best is not None}
         sign = 1 if self._is_better_high else -1
         return max(reached, key=lambda name: sign * reached[name], default=None)
@@ -136,14 +136,14 @@ class TrialBoard:
         return sum(row.status == status for row in self._rows.values())
 
     def _seconds_left(self) -> float | None:
-        """Return how long the rest takes at the mean speed so far, in epochs that are done or saved."""
+        """Estimate the remaining time from the mean time of an epoch; skipped epochs count as done."""
         units = sum(row.epoch if row.status == "running" else self._max_epochs for row in self._rows.values())
         done = units - self._units_before
         left = self._total * self._max_epochs - units
         return None if done == 0 or left == 0 else left * (time.monotonic() - self._began_s) / done
 
     def _value(self, value: float | None) -> str:
-        return f"{SCORES[self._metric].label} {SCORES[self._metric].write(value)}"
+        return f"{SCORES[self._metric].label} {SCORES[self._metric].format(value)}"
 
     def _render(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -158,8 +158,8 @@ class TrialBoard:
                     name,
                     row.status,
                     f"{row.epoch}/{self._max_epochs}",
-                    SCORES[self._metric].write(row.value),
-                    SCORES[self._metric].write(row.best),
+                    SCORES[self._metric].format(row.value),
+                    SCORES[self._metric].format(row.best),
                     row.reason or row.settings,
                     style=style,
                 )

@@ -1,4 +1,4 @@
-"""All settings of a search and its scores side by side."""
+"""Parallel coordinates plot of the settings and scores of a search."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,25 +10,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from faceml.page import BLUE, FAINT, INK, QUIET, WIDTH_IN, legend_above, styled
-from faceml.reporting.search.colors import color_looks
+from faceml.reporting.search.colors import color_styles
 from faceml.search import (
     SEED,
     Trial,
     TrialGroup,
+    format_setting,
     group_seeds,
     ordered_values,
     setting_keys,
     setting_name,
-    shown,
 )
 
 HEIGHT_IN = 3.2
 MISSING = -0.14
-"""Where a setting stands that does not apply."""
+"""Height of a setting that does not apply."""
 LOG_RATIO = 10.0
-"""A range of positive numbers as wide as this is scaled as a logarithm."""
+"""Ratio of the limits from which a range of positive numbers is scaled logarithmically."""
 CLOSE = 0.12
-"""Values as near as this to an end have no letters of their own."""
+"""Distance from an end of an axis within which values have no label."""
 MOST_BETWEEN = 1
 
 
@@ -36,9 +36,8 @@ MOST_BETWEEN = 1
 def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
     """Draw every configuration as a line across its settings to its mean score.
 
-    Colour is the loss weighting; the best configuration is thick, and one of which no trial ran to its end is
-    faint, with its best score so far. A setting that does not apply to a configuration is passed below the
-    axis.
+    The colour shows the loss weighting. The best configuration is thick; one without a finished trial is
+    faint, with its best score so far. The line passes below the axis of a setting that does not apply.
 
     Args:
         trials: At least one of them with a score.
@@ -49,7 +48,7 @@ def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
     axes = figure.add_subplot()
     scales = [_setting_axis(axes, place, trials, key) for place, key in enumerate(keys)]
     score_scale = _score_axis(axes, len(keys), groups)
-    colors = color_looks(trials)
+    colors = color_styles(trials)
     for rank, group in reversed(list(enumerate(groups))):
         heights = [scale(group.settings.get(key)) for scale, key in zip(scales, keys, strict=True)]
         (line,) = axes.plot(
@@ -68,7 +67,7 @@ def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_xlim(-0.1, len(names) - 1 + 0.42)
-    entries = [Line2D([], [], color=color, label=value) for value, color in colors.looks.items()]
+    entries = [Line2D([], [], color=color, label=value) for value, color in colors.by_value.items()]
     if any(not group.scores for group in groups):
         entries.append(Line2D([], [], color=FAINT, label="stopped early"))
     if entries:
@@ -77,7 +76,7 @@ def parallel_coordinates_figure(trials: Sequence[Trial]) -> Figure:
 
 
 def compared_keys(trials: Sequence[Trial]) -> list[str]:
-    """Return the settings that differ among the trials, seeds aside."""
+    """Return the settings that differ among the trials, except the seed."""
 
     def differs(key: str) -> bool:
         return len(ordered_values(trials, key)) > 1 or any(key not in trial.settings for trial in trials)
@@ -90,7 +89,7 @@ def _score(group: TrialGroup) -> float:
 
 
 def _setting_axis(axes: Axes, place: int, trials: Sequence[Trial], key: str) -> Callable[[Any], float]:
-    """Draw the axis of a setting, and return where on it a value stands."""
+    """Draw the axis of a setting, and return the function from its values to heights."""
     values = ordered_values(trials, key)
     missing = any(key not in trial.settings for trial in trials)
     if missing:
@@ -98,27 +97,28 @@ def _setting_axis(axes: Axes, place: int, trials: Sequence[Trial], key: str) -> 
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if not numeric or len(values) == 1:
         heights = {
-            shown(v): (n / (len(values) - 1) if len(values) > 1 else 0.5) for n, v in enumerate(values)
+            format_setting(v): (n / (len(values) - 1) if len(values) > 1 else 0.5)
+            for n, v in enumerate(values)
         }
         _draw(axes, place, {height: text.replace("_", "\n") for text, height in heights.items()})
-        return lambda value: MISSING if value is None else heights[shown(value)]
+        return lambda value: MISSING if value is None else heights[format_setting(value)]
     low, high = float(values[0]), float(values[-1])
     scale = _scale(low, high, log=low > 0 and high >= LOG_RATIO * low)
     between = [value for value in values if CLOSE < scale(value) < 1 - CLOSE]
     ticks = (low, *(between if len(between) <= MOST_BETWEEN else ()), high)
-    _draw(axes, place, {scale(value): shown(value) for value in ticks})
+    _draw(axes, place, {scale(value): format_setting(value) for value in ticks})
     return lambda value: MISSING if value is None else scale(float(value))
 
 
 def _score_axis(axes: Axes, place: int, groups: Sequence[TrialGroup]) -> Callable[[float], float]:
-    """Draw the axis of the score, better ones higher, and return where on it a value stands."""
+    """Draw the axis of the score, better ones higher, and return the function from scores to heights."""
     score = groups[0].score
     values = sorted((_score(group) for group in groups), key=lambda value: score.direction * value)
     worst, best = values[0], values[-1]
     if worst == best:
-        _draw(axes, place, {0.5: score.write(best)})
+        _draw(axes, place, {0.5: score.format(best)})
         return lambda _: 0.5
-    _draw(axes, place, {0.0: score.write(worst), 1.0: score.write(best)})
+    _draw(axes, place, {0.0: score.format(worst), 1.0: score.format(best)})
     return _scale(worst, best, log=False)
 
 
@@ -136,7 +136,7 @@ def _draw(axes: Axes, place: int, ticks: dict[float, str]) -> None:
 
 
 def _label(axes: Axes, place: int, height: float, text: str) -> None:
-    # Lines pass behind the letters: a rim in the colour of the page, which a dark one inverts with the rest.
+    # A white outline keeps labels readable over lines; a dark page inverts it with the rest.
     axes.text(
         place + 0.04,
         height,

@@ -1,11 +1,20 @@
-"""What a report says of a search for settings."""
+"""Chapter of a report about a search."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from faceml.config import TuneConfig, load_yaml, parse_config
-from faceml.page import INTERVAL, Chapter, DataTable, Headline, Picture, Section, percent, percent_range, svg
+from faceml.page import (
+    INTERVAL,
+    Chapter,
+    Headline,
+    Picture,
+    Section,
+    chart_picture,
+    percent,
+    percent_range,
+)
 from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.search.colors import LEARNING_RATE
 from faceml.reporting.search.figures import (
@@ -16,7 +25,7 @@ from faceml.reporting.search.figures import (
     log_variances_figure,
 )
 from faceml.reporting.search.parallel_coordinates import compared_keys, parallel_coordinates_figure
-from faceml.reporting.search.tables import group_leaderboard, leaderboard
+from faceml.reporting.search.tables import group_leaderboard, trial_leaderboard
 from faceml.reporting.search.verdict_section import answer_headline, answer_section, method_notes
 from faceml.reporting.training.report import ValidationFaces, count_validation_faces
 from faceml.runs import CONFIG_FILE, SUMMARY_FILE
@@ -28,6 +37,8 @@ from faceml.search import (
     can_measure_importance,
     chance_share,
     find_answers,
+    format_setting,
+    format_settings,
     group_seeds,
     has_repeats,
     is_enough,
@@ -35,20 +46,18 @@ from faceml.search import (
     outcomes,
     ranked,
     setting_name,
-    shown,
-    shown_settings,
 )
 
 TASKS = ("expression", "landmarks")
 
 
 def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Search") -> Chapter:
-    """Return what a search has to say, the answer first.
+    """Return the chapter of a search, the verdicts first.
 
     Args:
-        run_folder: With `config.yaml` and `summary.json`; the validation table is still there.
-        trials: Of the search, at least one with an epoch.
-        title: Of the chapter.
+        run_folder: Run folder with `config.yaml` and `summary.json`; the validation table still exists.
+        trials: Trials of the search, at least one with an epoch.
+        title: Title of the chapter.
     """
     text = (run_folder / CONFIG_FILE).read_text(encoding="utf-8")
     config = parse_config(TuneConfig, load_yaml(text))
@@ -66,7 +75,7 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
             ),
             _leaderboard(trials, faces),
             _importance(trials),
-            _courses(trials),
+            _learning_curves(trials),
         ],
         config=text,
         facts=[*training_data_facts(title, config.train.data), (f"{title}: wall time", f"{wall_s:,.0f} s")],
@@ -78,10 +87,12 @@ def _headlines(trials: list[Trial], faces: ValidationFaces) -> list[Headline]:
     sureness = f"; {INTERVAL} {percent_range(faces.interval(best.best_score))}" if _is_accuracy(best) else ""
     name = "expression accuracy" if _is_accuracy(best) else score.label
     return [
-        Headline("Best trial", score.write(best.best_score), f"{name}{sureness}; n = {faces.total:,}"),
+        Headline("Best trial", score.format(best.best_score), f"{name}{sureness}; n = {faces.total:,}"),
         Headline("Trials", str(len(trials)), outcomes(trials)),
         *(
-            Headline(setting_name(key).capitalize(), shown(value).replace("_", " "), "in the best trial")
+            Headline(
+                setting_name(key).capitalize(), format_setting(value).replace("_", " "), "in the best trial"
+            )
             for key, value in best.settings.items()
             if key != SEED
         ),
@@ -91,46 +102,35 @@ def _headlines(trials: list[Trial], faces: ValidationFaces) -> list[Headline]:
 def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
     best, score = trials[0], trials[0].score
     text = [
-        f"The best of {len(trials)} trials reaches {score.write(best.best_score)} with "
-        f"{shown_settings(best.settings)}. {_rivals(trials, faces)}"
+        f"The best of {len(trials)} trials reaches {score.format(best.best_score)} with "
+        f"{format_settings(best.settings)}. {_rivals(trials, faces)}"
     ]
     tables = []
     if has_repeats(trials):
         first = group_seeds(trials)[0]
         if first.scores:
-            margin = f" ± {score.write_margin(first.interval)}{score.unit}" if first.interval else ""
+            margin = f" ± {score.format_margin(first.interval)}{score.unit}" if first.interval else ""
             text.append(
-                f"The best mean over seeds is {score.write(first.mean)}{margin} (n = {len(first.scores)}), "
-                f"with {shown_settings(first.settings)}."
+                f"The best mean over seeds is {score.format(first.mean)}{margin} (n = {len(first.scores)}), "
+                f"with {format_settings(first.settings)}."
             )
         tables.append(group_leaderboard(trials))
     else:
-        tables.append(_every_trial(trials, "Leaderboard"))
+        tables.append(trial_leaderboard(trials))
     return Section(
         title="Which settings suit these faces",
         text=text,
         tables=tables,
         notes=[
-            "Every trial is judged on the same validation images, and the best of many looks better than it "
-            "is: expect somewhat less on new images. Means and intervals over seeds are of the trials that "
-            "had all their epochs."
+            "Every trial is evaluated on the same validation images, and the best of many is overestimated: "
+            "expect somewhat lower scores on new images. Means and intervals over seeds include the trials "
+            "that finished."
         ],
     )
 
 
-def _every_trial(trials: list[Trial], what: str) -> DataTable:
-    header, rows = leaderboard(trials)
-    return DataTable(
-        title=f"{what} by best validation {trials[0].score.label}",
-        header=header,
-        rows=rows,
-        highlighted=frozenset({0}),
-        dimmed=frozenset(number for number, trial in enumerate(trials) if not trial.finished),
-    )
-
-
 def _rivals(trials: list[Trial], faces: ValidationFaces) -> str:
-    """Say how many trials chance may have ranked, as far as the number of images tells."""
+    """Return how many trials are within the interval of the best one, due to the number of images."""
     best = trials[0]
     if not _is_accuracy(best):
         return ""
@@ -140,8 +140,8 @@ def _rivals(trials: list[Trial], faces: ValidationFaces) -> str:
     if within == 1:
         return f"No other trial lies within its {INTERVAL} ({limits})."
     return (
-        f"{within} trials, this one included, lie within its {INTERVAL} ({limits}): chance may have ranked "
-        "them."
+        f"{within} trials, this one included, lie within its {INTERVAL} ({limits}): their order may be due "
+        "to chance."
     )
 
 
@@ -151,31 +151,32 @@ def _importance(trials: list[Trial]) -> Section:
     importances = measure_importance(trials) if can_measure_importance() else []
     if (chance := chance_share(trials)) is not None:
         text.append(
-            f"{percent(chance, 0)} of the variance of the {score.label} is between seeds of equal settings: "
-            "chance, which no setting explains."
+            f"{percent(chance, 0)} of the variance of the {score.label} is between seeds of equal settings, "
+            "which no setting explains."
         )
     if not can_measure_importance():
-        text.append(f"How much each setting matters takes Optuna: {INSTALL}")
+        text.append(f"The importance of each setting needs Optuna: {INSTALL}")
     elif not importances:
-        text.append("Too few trials ran to their end, or all alike, to say how much each setting matters.")
+        text.append(
+            "Too few trials finished, or all with the same score, to estimate the importance of each setting."
+        )
     else:
         first = importances[0]
         text.append(
-            f"Of what the settings explain, {setting_name(first.key)} alone makes up "
-            f"{percent(first.share, 0)}, learned from the trials that ran to their end."
+            f"Of the variance that the settings explain, {setting_name(first.key)} alone explains "
+            f"{percent(first.share, 0)}, estimated from the trials that finished."
         )
         if not is_enough(trials, importances):
             few = sum(trial.finished for trial in trials)
-            text.append(f"{few} trials are few for {len(importances)} settings: these shares mean little.")
+            text.append(f"{few} trials are few for {len(importances)} settings: these shares are unreliable.")
         pictures.append(
-            Picture(
+            chart_picture(
                 "Importance of each setting",
-                svg(importance_figure(importances)),
-                "image/svg+xml",
-                "Of what the settings explain, each alone makes up: "
+                importance_figure(importances),
+                "Share of the explained variance of each setting alone: "
                 + ", ".join(f"{setting_name(i.key)} {percent(i.share, 0)}" for i in importances)
                 + ".",
-                "What is missing to 100 % is due to settings acting together, and to chance.",
+                "The rest to 100 % is due to interactions of settings, and to chance.",
             )
         )
         notes.append(
@@ -186,12 +187,11 @@ def _importance(trials: list[Trial]) -> Section:
         pictures.append(_learning_rates(trials))
     if len(compared_keys(trials)) > 1:
         pictures.append(
-            Picture(
+            chart_picture(
                 "All settings at once",
-                svg(parallel_coordinates_figure(trials)),
-                "image/svg+xml",
+                parallel_coordinates_figure(trials),
                 f"A line for each configuration, from its settings to its {score.label}. The best one has "
-                f"{shown_settings(group_seeds(trials)[0].settings)}.",
+                f"{format_settings(group_seeds(trials)[0].settings)}.",
                 "Better is higher on the last axis; the best configuration is thick."
                 + (" Scores are means over seeds." if has_repeats(trials) else ""),
             )
@@ -200,41 +200,38 @@ def _importance(trials: list[Trial]) -> Section:
 
 
 def _learning_rates(trials: list[Trial]) -> Picture:
-    repeated = " Small marks are single seeds, large ones their mean." if has_repeats(trials) else ""
-    return Picture(
+    repeated = " Small markers are single seeds, large ones their mean." if has_repeats(trials) else ""
+    return chart_picture(
         f"{trials[0].score.label[:1].upper()}{trials[0].score.label[1:]} and learning rate",
-        svg(learning_rate_figure(trials)),
-        "image/svg+xml",
+        learning_rate_figure(trials),
         f"Best {trials[0].score.label} of every trial over its learning rate. The best trial has "
-        f"{shown(trials[0].settings[LEARNING_RATE])}.",
-        f"Trials that did not finish are hollow: with more epochs they might have come further.{repeated}",
+        f"{format_setting(trials[0].settings[LEARNING_RATE])}.",
+        f"Trials that did not finish are hollow: more epochs might have improved them.{repeated}",
     )
 
 
-def _courses(trials: list[Trial]) -> Section:
+def _learning_curves(trials: list[Trial]) -> Section:
     best, score = trials[0], trials[0].score
     pictures = [
-        Picture(
+        chart_picture(
             "Learning curve of every trial",
-            svg(learning_curves_figure(trials)),
-            "image/svg+xml",
+            learning_curves_figure(trials),
             f"Validation {score.label} by epoch of {len(trials)} trials, {outcomes(trials)}. The best one, "
-            f"{best.name}, reaches {score.write(best.best_score)}.",
-            "A cross is where a trial failed, or was stopped because others were ahead of it at that epoch.",
+            f"{best.name}, reaches {score.format(best.best_score)}.",
+            "A cross marks the epoch at which a trial failed, or was stopped because others were better.",
         )
     ]
     for task in TASKS:
         if learning := learned(trials, task):
             pictures.append(
-                Picture(
+                chart_picture(
                     f"Learned uncertainty: {task}",
-                    svg(log_variances_figure(trials, task)),
-                    "image/svg+xml",
+                    log_variances_figure(trials, task),
                     f"Log-variance of {task} by epoch of the {len(learning)} trials that learn it.",
-                    "The lower, the surer the network is of the task, and the more the task weighs.",
+                    "The lower it is, the lower the task's uncertainty and the higher its weight.",
                 )
             )
-    tables = [_every_trial(trials, "Every trial")] if has_repeats(trials) else []
+    tables = [trial_leaderboard(trials, "Every trial")] if has_repeats(trials) else []
     return Section(title="How the trials went", pictures=pictures, tables=tables)
 
 

@@ -1,37 +1,44 @@
-"""What a search found, as tables for the terminal and for the report."""
+"""Tables of a search: values of a setting, their comparisons, and leaderboards."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-from rich.table import Table
+import pandas as pd
 
-from faceml.page import INTERVAL, DataTable, terminal_table
+from faceml.page import INTERVAL, DataTable
 from faceml.search import (
     MARGIN,
     SEED,
     Comparison,
     Trial,
     categorical_keys,
+    format_p_value,
+    format_setting,
+    format_settings,
     group_seeds,
-    listed,
+    has_repeats,
+    join_names,
     needed_replicates,
     outcomes,
     ranked,
     setting_keys,
     setting_name,
     setting_values,
-    shown,
-    shown_settings,
-    written_p_value,
 )
 from faceml.statistics import Interval, mean_interval
 
 COMPARED = {"matched": "same settings", "tuned": "own best settings"}
 
 
-def values_data_table(trials: Sequence[Trial], key: str) -> DataTable:
-    """Return the mean of every value of a setting, over everything and with its best settings."""
+def result_tables(trials: Sequence[Trial]) -> list[DataTable]:
+    """Return the tables for the terminal: values of each setting with named values, and a leaderboard."""
+    leaderboard = group_leaderboard(trials) if has_repeats(trials) else trial_leaderboard(trials)
+    return [*(values_table(trials, key) for key in categorical_keys(trials)), leaderboard]
+
+
+def values_table(trials: Sequence[Trial], key: str) -> DataTable:
+    """Return the mean of every value of a setting, over all settings and with its best settings."""
     score = trials[0].score
     rows = []
     for value in setting_values(trials, key):
@@ -43,12 +50,12 @@ def values_data_table(trials: Sequence[Trial], key: str) -> DataTable:
             [
                 value,
                 f"{len(finished)} of {len(of_value)}",
-                score.write(float(np.mean([t.best_score for t in finished])) if finished else None),
-                score.write_margin(seeds_interval(finished)),
-                score.write(best.mean),
-                score.write_margin(best.interval),
+                score.format(float(np.mean([t.best_score for t in finished])) if finished else None),
+                score.format_margin(seeds_interval(finished)),
+                score.format(best.mean),
+                score.format_margin(best.interval),
                 str(len(best.scores)),
-                shown_settings(others),
+                format_settings(others),
             ]
         )
     means, best_title = f"mean {score.label}", "best mean"
@@ -59,40 +66,25 @@ def values_data_table(trials: Sequence[Trial], key: str) -> DataTable:
     )
 
 
-def values_table(trials: Sequence[Trial], key: str) -> Table:
-    """Return the mean of every value of a setting, for the terminal."""
-    return terminal_table(values_data_table(trials, key))
-
-
-def answer_tables(trials: Sequence[Trial]) -> list[Table]:
-    """Return a table of the values of each setting with named values, for the terminal."""
-    return [values_table(trials, key) for key in categorical_keys(trials)]
-
-
-def comparisons_data_table(comparisons: Sequence[Comparison], title: str) -> DataTable:
-    """Return every comparison as a row."""
+def comparisons_table(comparisons: Sequence[Comparison], title: str) -> DataTable:
+    """Return a row for each comparison."""
     score = comparisons[0].score
+    unit = score.unit.strip() or score.label
     return DataTable(
         title=title,
         header=[
-            "difference",
-            "compared",
-            score.unit.strip() or score.label,
-            INTERVAL,
-            "Holm's p",
-            "by last epoch",
-            "replicates",
-            "needed",
+            *("difference", "compared", unit, INTERVAL),
+            *("Holm's p", "by last epoch", "replicates", "needed"),
         ],
         rows=[
             [
                 f"{c.value} − {c.baseline}",
                 compared(c),
-                score.write_difference(c.difference.mean),
-                score.write_limits(c.difference.interval),
-                written_p_value(c.adjusted_p).removeprefix("= "),
-                "–" if c.last_difference is None else score.write_difference(c.last_difference),
-                "1 pair" if c.pairs == 1 else f"{listed(c.difference.counts)} {c.replicates}",
+                score.format_difference(c.difference.mean),
+                score.format_limits(c.difference.interval),
+                format_p_value(c.adjusted_p).removeprefix("= "),
+                "–" if c.last_difference is None else score.format_difference(c.last_difference),
+                "1 pair" if c.pairs == 1 else f"{join_names(c.difference.counts)} {c.replicates}",
                 "–"
                 if c.resolved
                 else needed_replicates(c).removeprefix("about ").replace("more than", ">") or "–",
@@ -110,67 +102,51 @@ def compared(comparison: Comparison) -> str:
 
 
 def seeds_interval(trials: Sequence[Trial]) -> Interval | None:
-    """Return the 95 % interval of the mean over seeds, each of which counts with the mean of its trials."""
-    scores: dict[str, list[float]] = {}
-    for trial in trials:
-        scores.setdefault(str(trial.settings.get(SEED)), []).append(trial.best_score)
-    return mean_interval([float(np.mean(of_seed)) for of_seed in scores.values()])
+    """Return the 95 % interval of the mean over seeds; the value of a seed is the mean of its trials."""
+    scores = pd.Series([trial.best_score for trial in trials], dtype=float)
+    seeds = [str(trial.settings.get(SEED)) for trial in trials]
+    return mean_interval(scores.groupby(seeds).mean().tolist())
 
 
-def leaderboard(trials: Sequence[Trial]) -> tuple[list[str], list[list[str]]]:
-    """Return titles and cells of the leaderboard: a row for each trial, the best one first."""
-    keys = setting_keys(trials)
-    rows = [
-        [
-            str(rank),
-            *(shown(trial.settings.get(key, "")) for key in keys),
-            trial.score.write(trial.best_score) if trial.records else "",
-            f"{trial.epochs}/{trial.max_epochs}",
-            trial.outcome,
-        ]
-        for rank, trial in enumerate(ranked(trials), start=1)
-    ]
-    return ["rank", *map(setting_name, keys), trials[0].score.label, "epochs", "outcome"], rows
-
-
-def leaderboard_table(trials: Sequence[Trial]) -> Table:
-    """Return the trials, ranked, for the terminal."""
-    label = trials[0].score.label
-    table = Table(title=f"Leaderboard by validation {label}", title_justify="left")
-    titles, rows = leaderboard(trials)
-    for title in titles:
-        table.add_column(title, justify="right" if title in ("rank", label, "epochs") else "left")
-    for row, trial in zip(rows, ranked(trials), strict=True):
-        style = "bold" if row[0] == "1" else "" if trial.finished else "dim"
-        table.add_row(*row, style=style)
-    return table
+def trial_leaderboard(trials: Sequence[Trial], title: str = "Leaderboard") -> DataTable:
+    """Return a row for each trial, the best one first."""
+    trials, keys, label = ranked(trials), setting_keys(trials), trials[0].score.label
+    return DataTable(
+        title=f"{title} by best validation {label}",
+        header=["rank", *map(setting_name, keys), label, "epochs", "outcome"],
+        rows=[
+            [
+                str(rank),
+                *(format_setting(trial.settings.get(key, "")) for key in keys),
+                trial.score.format(trial.best_score) if trial.records else "",
+                f"{trial.epochs}/{trial.max_epochs}",
+                trial.outcome,
+            ]
+            for rank, trial in enumerate(trials, start=1)
+        ],
+        highlighted=frozenset({0}),
+        dimmed=frozenset(number for number, trial in enumerate(trials) if not trial.finished),
+    )
 
 
 def group_leaderboard(trials: Sequence[Trial]) -> DataTable:
     """Return a row for each configuration, the best mean first."""
-    groups = group_seeds(trials)
+    groups, score = group_seeds(trials), trials[0].score
     keys = [key for key in setting_keys(trials) if key != SEED]
-    score = trials[0].score
-    rows = [
-        [
-            str(rank),
-            *(shown(group.settings.get(key, "")) for key in keys),
-            score.write(group.mean),
-            score.write_margin(group.interval),
-            str(len(group.scores)),
-            outcomes(group.trials),
-        ]
-        for rank, group in enumerate(groups, start=1)
-    ]
     return DataTable(
         title=f"Leaderboard by mean validation {score.label} over seeds",
         header=["rank", *map(setting_name, keys), score.label, MARGIN, "seeds", "outcome"],
-        rows=rows,
+        rows=[
+            [
+                str(rank),
+                *(format_setting(group.settings.get(key, "")) for key in keys),
+                score.format(group.mean),
+                score.format_margin(group.interval),
+                str(len(group.scores)),
+                outcomes(group.trials),
+            ]
+            for rank, group in enumerate(groups, start=1)
+        ],
         highlighted=frozenset({0}),
         dimmed=frozenset(number for number, group in enumerate(groups) if not group.scores),
     )
-
-
-def group_leaderboard_table(trials: Sequence[Trial]) -> Table:
-    """Return a row for each configuration, for the terminal."""
-    return terminal_table(group_leaderboard(trials))

@@ -1,10 +1,10 @@
-"""The part of a report that says which value of a setting is better."""
+"""Sections of a report that compare the values of a setting."""
 
 from collections.abc import Sequence
 
-from faceml.page import INTERVAL, DataTable, Headline, Picture, Section, svg
+from faceml.page import INTERVAL, DataTable, Headline, Section, chart_picture
 from faceml.reporting.search.figures import differences_figure
-from faceml.reporting.search.tables import compared, comparisons_data_table, values_data_table
+from faceml.reporting.search.tables import compared, comparisons_table, values_table
 from faceml.reporting.training.report import ValidationFaces
 from faceml.search import ACCURACY, Answer, Trial, common_epoch, outcomes, setting_name, verdict
 
@@ -18,24 +18,23 @@ def answer_headline(answer: Answer) -> Headline:
 
 
 def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str] = ()) -> Section:
-    """Return what a search says of the values of a setting, and the notes below it."""
+    """Return the comparison of the values of a setting, with notes below it."""
     name = setting_name(answer.key)
-    lines = [f"{verdict(comparison)}." for comparison in answer.told]
+    lines = [f"{verdict(comparison)}." for comparison in answer.reported]
     return Section(
         title=f"Which {name} is better",
         text=[answer.sentence, *(line for line in lines if not answer.sentence.endswith(line))],
         pictures=[
-            Picture(
+            chart_picture(
                 f"Differences with {INTERVAL}s",
-                svg(differences_figure([*answer.of_leader(answer.matched), *answer.of_leader(answer.tuned)])),
-                "image/svg+xml",
+                differences_figure([*answer.of_leader(answer.matched), *answer.of_leader(answer.tuned)]),
                 f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
-                "An interval across the dotted line leaves open which is better. Round: over the settings "
-                "that both were tried with; square: each with its own best settings. Filled: beyond chance.",
+                "An interval across the dotted line includes no difference. Round: over the settings that "
+                "both were tried with; square: each with its own best settings. Filled: resolved.",
             )
         ],
         tables=[
-            values_data_table(trials, answer.key),
+            values_table(trials, answer.key),
             *_comparison_tables(answer),
         ],
         notes=notes,
@@ -43,7 +42,7 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
 
 
 def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationFaces) -> list[str]:
-    """Return how the comparisons were made, and what they leave open."""
+    """Return the methods of the comparisons and their limits."""
     score = trials[0].score
     counts = [f"{len(answer.matched)} of {setting_name(answer.key)}" for answer in answers]
     notes = [
@@ -57,30 +56,30 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
     ]
     if any(answer.tuned for answer in answers):
         notes.append(
-            "With its own best settings: for each seed, those that were best with the other seeds. The best "
-            "of many on the same seed would look better than it is."
+            "With its own best settings: for each seed, those that were best with the other seeds. Choosing "
+            "by the same seed would overestimate the best of many."
         )
     if not all(trial.finished for trial in trials):
         early = any(answer.early for answer in answers)
         at = f" and at epoch {common_epoch(trials)}, which all others reached" if early else ""
         notes.append(
-            f"Of {len(trials)} trials, {outcomes(trials)}. Failed ones take part in no comparison, which "
-            "does not make a value that fails any better. Others are compared after all their epochs"
-            f"{at}: one that was stopped had fewer chances, and those that were not are the luckier ones."
+            f"Of {len(trials)} trials, {outcomes(trials)}. Comparisons exclude failed trials, so a value "
+            "whose trials fail is not penalised. Others are compared after all their epochs"
+            f"{at}: a stopped trial had fewer epochs to choose from, and the others are a selection."
         )
     notes.append(
         f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
-        "on, which flatters all, and the least steady the most; by the last epoch there is no such choice."
+        "on, which overestimates all, and the least stable most; the score of the last epoch is not chosen."
     )
-    same = "Differences were measured on the same images, which takes part of that out, and hold for them."
+    same = "Differences were measured on the same images, which removes part of it, and hold for them."
     if score is ACCURACY:
         low, high = faces.interval(score.best(t.best_score for t in trials if t.records))
         notes.append(
-            f"Besides seeds there are the images: {faces.total:,} of them leave an accuracy uncertain by "
-            f"± {100 * (high - low) / 2:.1f} points, and more seeds do not change that. {same}"
+            f"Besides seeds there is the sampling of images: with {faces.total:,} of them an accuracy is "
+            f"uncertain by ± {100 * (high - low) / 2:.1f} points, which more seeds do not reduce. {same}"
         )
     else:
-        notes.append(f"Besides seeds there are the {faces.total:,} images that scores depend on. {same}")
+        notes.append(f"Besides seeds, scores depend on the sampling of {faces.total:,} images. {same}")
     return notes
 
 
@@ -88,5 +87,5 @@ def _comparison_tables(answer: Answer) -> list[DataTable]:
     """Return one table, or one for each way of comparing more than two values."""
     ways = [list(way) for way in (answer.matched, answer.tuned, answer.early) if way]
     if len(answer.matched) == 1:
-        return [comparisons_data_table([c for way in ways for c in way], "Both values compared")]
-    return [comparisons_data_table(way, f"Any two values compared: {compared(way[0])}") for way in ways]
+        return [comparisons_table([c for way in ways for c in way], "Both values compared")]
+    return [comparisons_table(way, f"Any two values compared: {compared(way[0])}") for way in ways]

@@ -1,8 +1,7 @@
 """Nodes that join a cluster while a job runs, and nodes that leave it."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,19 @@ from faceml.config.loading import assign_keys, dump_config, load_config, parse_c
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.runs.files import read_metrics
+from faceml.storage.folder import StorageFolder
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.landmark_table import read_table
+from faceml.tables.plan import read_plan
 from ray_jobs.search import tuning
 from ray_jobs.search.searcher import trial_folders
 from ray_jobs.tables import extraction
 from ray_jobs.training import multitask, recognition
-from tests.job import Job
-from tests.nodes import Node, Nodes
+from tests.job import DETECTOR, Job
+from tests.nodes import Nodes
+from tests.poison import Poison, write_poison
 from tests.ray_jobs.search.test_tuning_kills import await_checkpoint, search
+from tests.ray_jobs.tables.test_extraction_kills import draw_crowd
 from tests.ray_jobs.training.test_multitask_kills import (
     assert_same_end,
     checkpoints_of,
@@ -33,97 +36,113 @@ from tests.ray_jobs.training.test_multitask_kills import (
 )
 from tests.ray_jobs.training.test_recognition import config_of
 
-IMAGES = 2000
-DETECTOR = r"faceml\.landmarks\.extractor_main"
+COPIES = 3
+IN_HAND = 2
+"""Shards that an actor has in hand: the one it is held up at, and the next."""
 TRAIN_WORKER = r"ray::.*RayTrainWorker"
 TRIAL = r"ray::.*ImplicitFunc"
 
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Many faces, of few people."""
+    """Some faces, one of which waits."""
     root = tmp_path_factory.mktemp("crowd")
     generate_faces(root / "drawn", "affectnet", {"train": 40}, image_size_px=96, seed=5, processes=1)
-    for number, face in enumerate(sorted((root / "drawn" / "train").rglob("*.jpg"))):
-        for copy in range(IMAGES // 40):
-            target = root / "faces" / face.parent.name / f"{number:03}_{copy:02}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.hardlink_to(face)
+    draw_crowd(sorted((root / "drawn" / "train").rglob("*.jpg")), root / "faces", COPIES)
     return root / "faces"
 
 
+@pytest.fixture(scope="module")
+def module_poison(tmp_path_factory: pytest.TempPathFactory) -> Poison:
+    return write_poison(tmp_path_factory.mktemp("poison"))
+
+
+@pytest.fixture(scope="module")
+def module_nodes(module_poison: Poison) -> Iterator[Nodes]:
+    with Nodes(num_cpus=1, path=str(module_poison.folder)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def poison(module_poison: Poison) -> Poison:
+    """What holds up a detector at the image that waits."""
+    module_poison.reset()
+    return module_poison
+
+
+@pytest.fixture
+def nodes(module_nodes: Nodes) -> Iterator[Nodes]:
+    """The head of a cluster, to which a test adds nodes."""
+    yield module_nodes
+    module_nodes.remove_added()
+
+
 def extraction_settings(crowd: Path, table: Path) -> list[str]:
-    settings = ("storage.shared=true", "output.images_per_shard=20", "quality.least_plausible=0")
-    return [f"data.root={crowd}", f"output.table={table}", *settings]
+    settings = ("storage.shared=true", "output.images_per_shard=10", "quality.least_plausible=0")
+    return [f"data.root={crowd}", f"output.table={table}", "landmarker.timeout_s=600", *settings]
 
 
 def wait_for(happened: Callable[[], bool], job: Job) -> None:
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 300
     while not happened():
         assert job.process.poll() is None, job.finish()
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
 
 
-def cpu_s(pid: int) -> float:
-    """Return the seconds that a process has computed for; 0 if it has ended."""
-    fields: list[str] = []
-    with suppress(OSError):
-        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100 if fields else 0.0
+def shards_of(table: Path) -> int:
+    return len(list(table.glob("part-*.parquet")))
 
 
-def test_extract__uses_a_node_that_joins(crowd: Path, tmp_path: Path, start: Callable[..., Job]) -> None:
+def test_extract__uses_a_node_that_joins(
+    crowd: Path, tmp_path: Path, nodes: Nodes, poison: Poison, start: Callable[..., Job]
+) -> None:
+    """The first node is held up at an image: what it has not in hand is done by the node that joins."""
     table = tmp_path / "table"
-    with Nodes(num_cpus=1) as nodes:
-        job = start("extract", *extraction_settings(crowd, table), environment=nodes.environment)
-        wait_for(lambda: len(list(table.glob("*.parquet"))) >= 2, job)
-        joined = nodes.add()
-        wait_for(lambda: bool(joined.processes(DETECTOR)), job)
-        detectors = [node.processes(DETECTOR)[0] for node in (nodes.head, joined)]
-        wait_for(lambda: cpu_s(detectors[1]) > 1.5, job)  # to start takes less
-        since = at_last = [cpu_s(detector) for detector in detectors]
-        while job.process.poll() is None and all(Path("/proc", str(pid)).exists() for pid in detectors):
-            at_last = [max(before, cpu_s(pid)) for before, pid in zip(at_last, detectors, strict=True)]
-            time.sleep(0.05)
-        assert "Results:" in job.finish()
-    assert len(read_table(table, ["image_id"])) == IMAGES
-    head, other = (now - before for now, before in zip(at_last, since, strict=True))
-    assert other / (head + other) > 0.3, "of the work that was left when it had joined"
+    job = start("extract", *extraction_settings(crowd, table), environment=nodes.environment)
+    wait_for(lambda: poison.holds, job)
+    planned = len(read_plan(StorageFolder(table)))
+    assert planned - shards_of(table) > IN_HAND
+    nodes.add()
+    wait_for(lambda: shards_of(table) == planned - IN_HAND, job)
+    poison.release()
+    assert "Results:" in job.finish()
+    assert len(read_table(table, ["image_id"])) == 40 * COPIES + 1
 
 
+@pytest.mark.soak
 def test_extract__a_node_that_leaves_takes_nothing_with_it(
-    crowd: Path, tmp_path: Path, ray_cluster: None, start: Callable[..., Job]
+    crowd: Path, tmp_path: Path, ray_cluster: None, nodes: Nodes, poison: Poison, start: Callable[..., Job]
 ) -> None:
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     plain = {"data": {"root": str(crowd)}, "output": {"table": str(undisturbed)}}
     extraction.run(parse_config(ExtractConfig, plain))
-    with Nodes(num_cpus=1) as nodes:
-        leaving: Node = nodes.add()
-        job = start("extract", *extraction_settings(crowd, disturbed), environment=nodes.environment)
-        wait_for(lambda: len(list(disturbed.glob("*.parquet"))) >= 4, job)
-        assert leaving.processes(DETECTOR)
-        leaving.kill()
-        assert "Results:" in job.finish()
+    leaving = nodes.add()
+    job = start("extract", *extraction_settings(crowd, disturbed), environment=nodes.environment)
+    wait_for(lambda: poison.holds and shards_of(disturbed) >= 2 and bool(leaving.processes(DETECTOR)), job)
+    leaving.kill()
+    poison.release()
+    assert "Results:" in job.finish()
     assert read_table(disturbed).equals(read_table(undisturbed))
 
 
 def test_train__a_node_that_leaves_changes_nothing_but_the_time(
-    noisy_faces: Path, tmp_path: Path, ray_cluster: None, start: Callable[..., Job]
+    noisy_faces: Path, tmp_path: Path, ray_cluster: None, nodes: Nodes, start: Callable[..., Job]
 ) -> None:
     few = ("scaling.num_train_workers=2", "training.epochs=5")
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     plain = [*settings_of(noisy_faces, undisturbed), *few]
     multitask.run(load_config(TrainConfig, Path("configs/multitask_affectnet.yaml"), plain))
     settings = [*settings_of(noisy_faces, disturbed), *few, "storage.shared=true"]
-    first = records_at_the_loss_of_a_node("train", settings, disturbed, start)[0]
+    first = records_at_the_loss_of_a_node(nodes, "train", settings, disturbed, start)[0]
     assert_same_end(disturbed, undisturbed)
     # The time that an epoch took tells that it is the same one, not trained again.
     assert read_metrics(disturbed)[0] == first
 
 
+@pytest.mark.soak
 def test_transfer__a_node_that_leaves_changes_nothing_but_the_time(
-    people: Path, tmp_path: Path, start: Callable[..., Job]
+    people: Path, tmp_path: Path, nodes: Nodes, start: Callable[..., Job]
 ) -> None:
     few = {"scaling.num_train_workers": 2, "data.people_per_batch": 3, "training.epochs": 4}
     configs = [config_of(people, tmp_path / name, **few) for name in ("undisturbed", "disturbed")]
@@ -132,7 +151,9 @@ def test_transfer__a_node_that_leaves_changes_nothing_but_the_time(
     file = tmp_path / "disturbed.yaml"
     file.write_text(dump_config(configs[1]), encoding="utf-8")
     options = {"options": ("--config", str(file))}
-    first = records_at_the_loss_of_a_node("transfer", ["storage.shared=true"], disturbed, start, **options)[0]
+    first = records_at_the_loss_of_a_node(
+        nodes, "transfer", ["storage.shared=true"], disturbed, start, **options
+    )[0]
     assert records_of(disturbed) == records_of(undisturbed)
     assert read_metrics(disturbed)[0] == first
     found, expected = (
@@ -146,17 +167,16 @@ def test_transfer__a_node_that_leaves_changes_nothing_but_the_time(
 
 
 def records_at_the_loss_of_a_node(
-    name: str, settings: list[str], run: Path, start: Callable[..., Job], **options: Any
+    nodes: Nodes, name: str, settings: list[str], run: Path, start: Callable[..., Job], **options: Any
 ) -> list[dict[str, Any]]:
     """Let a training of two workers lose the node of one, and go on on another; return what it had told."""
-    with Nodes(num_cpus=1) as nodes:
-        others = [nodes.add(), nodes.add()]  # one more than is needed
-        job = start(name, *settings, environment=nodes.environment, **options)
-        wait_for(lambda: len(checkpoints_of(run)) >= 2, job)
-        records = read_metrics(run)
-        leaving = next(node for node in others if node.processes(TRAIN_WORKER))
-        leaving.kill()
-        assert "Results:" in job.finish()
+    others = [nodes.add(), nodes.add()]  # one more than is needed
+    job = start(name, *settings, environment=nodes.environment, **options)
+    wait_for(lambda: len(checkpoints_of(run)) >= 2, job)
+    records = read_metrics(run)
+    leaving = next(node for node in others if node.processes(TRAIN_WORKER))
+    leaving.kill()
+    assert "Results:" in job.finish()
     return records
 
 
@@ -180,8 +200,9 @@ def test_require_resources__waits_for_nodes_that_are_started_on_demand(
     assert len(read_metrics(tmp_path / "run")) == 1
 
 
+@pytest.mark.soak
 def test_tune__a_trial_goes_on_when_its_node_leaves(
-    faces: Path, tables: Path, tmp_path: Path, start: Callable[..., Job]
+    faces: Path, tables: Path, tmp_path: Path, nodes: Nodes, start: Callable[..., Job]
 ) -> None:
     undisturbed = search(faces, tables, tmp_path / "undisturbed", trials=2)
     tuning.run(undisturbed)
@@ -189,13 +210,12 @@ def test_tune__a_trial_goes_on_when_its_node_leaves(
     disturbed = parse_config(TuneConfig, assign_keys(plain, {"train.storage.shared": True}))
     file = tmp_path / "disturbed.yaml"
     file.write_text(dump_config(disturbed), encoding="utf-8")
-    with Nodes(num_cpus=1) as nodes:
-        leaving = nodes.add()
-        job = start("tune", options=("--config", str(file)), environment=nodes.environment)
-        wait_for(lambda: bool(leaving.processes(TRIAL)), job)
-        await_checkpoint(job, disturbed, ended=0)
-        leaving.kill()
-        assert "Results:" in job.finish()
+    leaving = nodes.add()
+    job = start("tune", options=("--config", str(file)), environment=nodes.environment)
+    wait_for(lambda: bool(leaving.processes(TRIAL)), job)
+    await_checkpoint(job, disturbed, ended=0)
+    leaving.kill()
+    assert "Results:" in job.finish()
     found, expected = (
         {trial.name: [record["val/accuracy"] for record in trial.records] for trial in trials}
         for trials in (trial_folders(Path(c.run.folder, "trials")) for c in (disturbed, undisturbed))

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-import ray
 
 from faceml.tables.landmark_table import read_table
 from tests.job import REPOSITORY
@@ -20,7 +19,7 @@ from tests.observed import exported, worker_lines
 
 
 def test_extract__exports_the_counts_of_its_table_and_speaks_json_if_asked(
-    ray_cluster: None, faces: Path, tmp_path: Path
+    cluster_environment: dict[str, str], faces: Path, tmp_path: Path
 ) -> None:
     root, table, run = tmp_path / "faces", tmp_path / "table", tmp_path / "observed_extraction"
     shutil.copytree(faces / "val", root)
@@ -31,7 +30,7 @@ def test_extract__exports_the_counts_of_its_table_and_speaks_json_if_asked(
         [sys.executable, "-m", "ray_jobs.extract", "--set", "output.images_per_shard=10"]
         + [word for setting in settings for word in ("--set", setting)],
         cwd=REPOSITORY,
-        env=os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address},
+        env=os.environ | cluster_environment,
         capture_output=True,
         text=True,
         timeout=300,

@@ -36,7 +36,7 @@ def _config(folder: Path, **train: Any) -> DemoConfig:
 
 def test_run__leaves_every_stage_and_one_report(tmp_path: Path) -> None:
     console = Console(record=True, width=120)
-    demo.run(_config(tmp_path / "demo"), console)
+    demo.run_and_show(_config(tmp_path / "demo"), console)
     text = console.export_text()
     assert "32 images" in text
     assert "Leaderboard by validation accuracy" in text
@@ -51,12 +51,12 @@ def test_run__leaves_every_stage_and_one_report(tmp_path: Path) -> None:
     for expected in ("Landmarks", "Training", "Leaderboard", "data:image/svg+xml", "data:image/jpeg"):
         assert expected in report
     with pytest.raises(ConfigError, match=r"run\.folder: .* is not empty"):
-        demo.run(_config(folder), console)
+        demo.run_and_show(_config(folder), console)
 
 
 def test_run__names_a_stages_mistake_with_its_section_before_anything_is_drawn(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"Unknown key: 'train\.seeds' \(= 3\)\. Did you mean 'train\.seed'"
     ):
-        demo.run(_config(tmp_path / "demo", seeds=3), Console())
+        demo.run_and_show(_config(tmp_path / "demo", seeds=3), Console())
     assert not (tmp_path / "demo").exists()

@@ -1,6 +1,7 @@
 """A trained model becomes files that answer as PyTorch does, and what is told of them is true."""
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
 from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
+from ray_jobs.cli import main
 from ray_jobs.local import export
 from tests.browser.page import faults_of
 from tests.job import REPOSITORY
@@ -125,18 +127,21 @@ def accuracy(file: Path, faces: Path, indices: list[int]) -> float:
         (["formats=[exported_program]"], "quantize: is for ONNX; put onnx into formats"),
     ],
 )
-def test_main__tells_a_mistake_on_one_line(overrides: list[str], told: str, model: Path) -> None:
+def test_main__tells_a_mistake_on_one_line(
+    overrides: list[str],
+    told: str,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     sets = [word for override in [f"model={model}", *overrides] for word in ("--set", override)]
-    done = subprocess.run(
-        [str(FACEML), "export", "--config", "configs/export.yaml", *sets],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert [told in line for line in done.stderr.splitlines()] == [True], done.stderr
+    monkeypatch.setattr("sys.argv", ["faceml", "export", "--config", "configs/export.yaml", *sets])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert [told in line for line in printed.splitlines()] == [True], printed
 
 
 def test_run__without_the_extra_exports_what_needs_none_and_says_what_the_rest_needs(

@@ -28,8 +28,10 @@ def error_of(method: str) -> RayError:
 def test_reason_of__a_process_that_died_could_not_say_why() -> None:
     error = error_of("die")
     assert isinstance(error, RayActorError)
-    assert reason_of(error, 1) == "its process died, as one does that takes more memory than there is"
-    assert reason_of(error, 2) == "its process died 2 times, as one does that takes more memory than there is"
+    assert reason_of(error, 1) == "its process died, possibly because it exceeded the available memory"
+    assert (
+        reason_of(error, 2) == "its process died 2 times, possibly because it exceeded the available memory"
+    )
 
 
 def test_reason_of__an_error_is_named_by_what_caused_it() -> None:
@@ -39,5 +41,5 @@ def test_reason_of__an_error_is_named_by_what_caused_it() -> None:
 
 
 def test_reason_of__rays_own_guard_of_memory_says_so() -> None:
-    assert reason_of(OutOfMemoryError("killed"), 1) == "its process took more memory than its node has"
-    assert reason_of(None, 1) == "Ray Tune does not say why"
+    assert reason_of(OutOfMemoryError("killed"), 1) == "its process exceeded the memory of its node"
+    assert reason_of(None, 1) == "Ray Tune gives no reason"

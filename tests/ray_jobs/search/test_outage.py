@@ -17,10 +17,9 @@ from faceml.reporting.search.board import TrialBoard
 from faceml.runs.trial_folder import Outcome, TrialFolder
 from faceml.storage import stores
 from faceml.storage.locations import place_below
-from ray_jobs.search.callbacks import Watch
+from ray_jobs.search.callbacks import TrialCallbacks
 from ray_jobs.search.outage import StopAtOutage, raise_outage
-from ray_jobs.search.searcher import PlanSearcher
-from ray_jobs.search.suggestions import ListPlan
+from ray_jobs.search.searcher import PlanSearcher, list_plan
 from tests.flaky_store import FlakyStore
 from tests.ray_jobs.search.test_tuning_kills import search
 
@@ -31,7 +30,7 @@ def search_in(place: str) -> TuneConfig:
 
 def test_stop_at_outage__keeps_the_first_of_what_a_store_says() -> None:
     outage = StopAtOutage()
-    outage.tell()
+    outage.raise_caught()
     with pytest.raises(ValueError, match="a mistake"), outage:
         raise ValueError("a mistake")
     assert not outage.stop_all()
@@ -41,7 +40,7 @@ def test_stop_at_outage__keeps_the_first_of_what_a_store_says() -> None:
     assert outage.stop_all()
     assert not outage("trial", {})
     with pytest.raises(StoppedError, match=r"^gone$"):
-        outage.tell()
+        outage.raise_caught()
 
 
 def test_raise_outage__only_of_what_a_trial_died_of() -> None:
@@ -51,7 +50,7 @@ def test_raise_outage__only_of_what_a_trial_died_of() -> None:
         raise_outage(RayTaskError("run_trial", "", UnreachableError("gone")))
 
 
-def test_watch__a_trial_that_ends_in_an_outage_is_not_over(
+def test_trial_callbacks__a_trial_that_ends_in_an_outage_is_not_over(
     s3_server: str, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "S3_MAX_ATTEMPTS", 1)
@@ -64,14 +63,14 @@ def test_watch__a_trial_that_ends_in_an_outage_is_not_over(
     there = TrialFolder(place_below(s3_uri(), "trials", "trial_00000"))
     with FlakyStore(s3_server, lambda method, path: "drop") as store:
         config = search_in(s3_uri(store.endpoint))
-        watch = Watch(board, config, outage)
+        watch = TrialCallbacks(board, config, outage)
         watch.on_trial_start(0, [], trial)
-        searcher = PlanSearcher(ListPlan([{"seed": 0}, {"seed": 1}]), config, outage)
+        searcher = PlanSearcher(list_plan([{"seed": 0}, {"seed": 1}]), config, outage)
         assert searcher.suggest("a") is None
         watch.on_trial_complete(0, [], trial)
         watch.on_trial_error(0, [], trial)
     assert there.outcome is None
     with pytest.raises(StoppedError, match=r"^s3://faces/.*trial_00000.*: cannot be reached"):
-        outage.tell()
-    Watch(board, search_in(s3_uri()), outage).on_trial_complete(0, [], trial)
+        outage.raise_caught()
+    TrialCallbacks(board, search_in(s3_uri()), outage).on_trial_complete(0, [], trial)
     assert there.outcome == Outcome()

@@ -1,7 +1,7 @@
 """Plans are asked for settings as Ray Tune asks, and told values of a function in place of a training."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -9,7 +9,7 @@ from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.config.variants import holds, random_variants
 from ray_jobs.search.plan import build_plan
-from ray_jobs.search.suggestions import Plan, Suggestion
+from ray_jobs.search.searcher import Plan
 
 SPLIT = {"table": "/tables", "images": "/images"}
 LEARNING_RATE = {"kind": "loguniform", "low": 1e-4, "high": 1.0}
@@ -33,11 +33,17 @@ def config(search: dict[str, Any], searcher: dict[str, Any], num_trials: int = 3
     )
 
 
+class Suggestion(NamedTuple):
+    trial: str
+    settings: dict[str, Any]
+
+
 def played(plan: Plan, value: Callable[[dict[str, Any]], float | None]) -> list[Suggestion]:
     found = []
-    while (suggestion := plan.suggest()) is not None:
-        found.append(suggestion)
-        plan.tell(suggestion.trial, value(suggestion.settings))
+    for name, settings in plan.trials:
+        found.append(Suggestion(name, settings))
+        if plan.on_result is not None:
+            plan.on_result(name, value(settings))
     return found
 
 
@@ -67,7 +73,7 @@ CONDITIONAL = {
 }
 
 
-def test_tpe_plan__has_a_key_exactly_where_its_condition_holds() -> None:
+def test_tpe_studies__has_a_key_exactly_where_its_condition_holds() -> None:
     search = config(CONDITIONAL, TPE)
     found = played(build_plan(search, {}), lambda _: 0.5)
     assert len(found) == 6
@@ -76,14 +82,14 @@ def test_tpe_plan__has_a_key_exactly_where_its_condition_holds() -> None:
             assert (key in suggestion.settings) == holds(dimension.when, suggestion.settings)
 
 
-def test_tpe_plan__every_combination_of_the_grids_is_searched_as_often() -> None:
+def test_tpe_studies__every_combination_of_the_grids_is_searched_as_often() -> None:
     found = played(build_plan(config(CONDITIONAL, TPE, num_trials=4), {}), lambda _: 0.5)
     kinds = [suggestion.settings["weighting.kind"] for suggestion in found]
     assert kinds == ["fixed", "uncertainty"] * 4
 
 
 @pytest.mark.parametrize("kind", ["fixed", "uncertainty"])
-def test_tpe_plan__finds_where_each_combination_is_best(kind: str) -> None:
+def test_tpe_studies__finds_where_each_combination_is_best(kind: str) -> None:
     """After so many rounds it draws nearer to the best, which lies elsewhere for each weighting."""
     best = {"fixed": 1e-3, "uncertainty": 1e-1}
 
@@ -96,7 +102,7 @@ def test_tpe_plan__finds_where_each_combination_is_best(kind: str) -> None:
     assert max(values) > -0.2
 
 
-def test_tpe_plan__seeds_share_settings_and_count_by_their_mean() -> None:
+def test_tpe_studies__seeds_share_settings_and_count_by_their_mean() -> None:
     """One seed is lucky at high rates; the mean over both is best at low ones."""
     search = config({"lr": LEARNING_RATE, "seed": grid(0, 1)}, TPE, num_trials=30)
 
@@ -112,7 +118,7 @@ def test_tpe_plan__seeds_share_settings_and_count_by_their_mean() -> None:
     assert late[len(late) // 2] < 1e-2
 
 
-def test_tpe_plan__a_search_that_is_continued_suggests_again_what_began() -> None:
+def test_tpe_studies__a_search_that_is_continued_suggests_again_what_began() -> None:
     search = config(CONDITIONAL | {"seed": grid(0, 1)}, TPE, num_trials=6)
     whole = played(build_plan(search, {}), lambda settings: -settings["lr"])
     begun = {suggestion.trial: suggestion.settings for suggestion in whole[:9]}  # the ninth's seed is alone
@@ -121,12 +127,12 @@ def test_tpe_plan__a_search_that_is_continued_suggests_again_what_began() -> Non
     assert len(again) == len(whole) == 24
 
 
-def test_tpe_plan__failed_trials_are_no_results() -> None:
+def test_tpe_studies__failed_trials_are_no_results() -> None:
     found = played(build_plan(config({"lr": LEARNING_RATE}, TPE, num_trials=12), {}), lambda _: None)
     assert len(found) == 12
 
 
-def test_tpe_plan__values_may_be_lists_and_numbers_whole() -> None:
+def test_tpe_studies__values_may_be_lists_and_numbers_whole() -> None:
     scales = [[0.9, 1.1], [1.0, 1.0]]
     search = {"scale": {"kind": "choice", "values": scales}, "n": {"kind": "randint", "low": 1, "high": 3}}
     found = played(build_plan(config(search, TPE, num_trials=20), {}), lambda settings: settings["n"])

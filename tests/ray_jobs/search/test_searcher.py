@@ -11,8 +11,7 @@ from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from faceml.runs.trial_folder import Outcome, TrialFolder
 from ray_jobs.search.outage import StopAtOutage
-from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, trial_folders
-from ray_jobs.search.suggestions import ListPlan
+from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, list_plan, trial_folders
 
 SPLIT = {"table": "/tables", "images": "/images"}
 EPOCHS = 4
@@ -40,32 +39,22 @@ def write_trial(folder: Path, name: str, accuracies: list[float], ended: bool = 
     return trial
 
 
-class Told(ListPlan):
-    """Remembers what it was told."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__([{"seed": number} for number in range(count)])
-        self.told: dict[str, float | None] = {}
-
-    def tell(self, trial: str, value: float | None) -> None:
-        self.told[trial] = value
-
-
 def test_plan_searcher__suggests_only_what_has_not_ended_and_tells_the_plan_of_the_rest(
     tmp_path: Path,
 ) -> None:
     write_trial(tmp_path, "trial_00000", [0.2, 0.6, 0.4])
     write_trial(tmp_path, "trial_00001", [0.3], ended=False)
-    plan = Told(3)
+    told: dict[str, float | None] = {}
+    plan = list_plan([{"seed": number} for number in range(3)])._replace(on_result=told.__setitem__)
     searcher = PlanSearcher(plan, config(tmp_path), StopAtOutage())
     assert searcher.suggest("a") == {"trial": "trial_00001", "settings": {"seed": 1}}
-    assert plan.told == {"trial_00000": 0.6}
+    assert told == {"trial_00000": 0.6}
     assert searcher.suggest("b") == {"trial": "trial_00002", "settings": {"seed": 2}}
     assert TrialFolder(tmp_path / "trials" / "trial_00002").settings == {"seed": 2}
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("a", {"val/accuracy": 0.1})
     searcher.on_trial_complete("b", error=True)
-    assert plan.told == {"trial_00000": 0.6, "trial_00001": 0.3, "trial_00002": None}
+    assert told == {"trial_00000": 0.6, "trial_00001": 0.3, "trial_00002": None}
 
 
 def test_trial_folders__are_those_that_began_in_their_order(tmp_path: Path) -> None:

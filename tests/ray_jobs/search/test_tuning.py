@@ -166,7 +166,9 @@ def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
     # Student's t with one degree of freedom: 12.706 standard errors, each half the difference.
     low, high = retrained["interval"]
     assert (low, high) == pytest.approx((mean - 12.7062 * half, mean + 12.7062 * half), abs=1e-4)
-    assert f"Trained again from 2 seeds: val/accuracy {percent(mean)} on average" in console.export_text()
+    assert (
+        f"Retrained with 2 seeds: mean val/accuracy {percent(mean)}, 95 % interval" in console.export_text()
+    )
     with pytest.raises(ConfigError, match="holds a finished run"):
         tuning.run(again)
 

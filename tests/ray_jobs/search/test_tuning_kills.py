@@ -5,7 +5,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,67 @@ def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: 
     before = lines(killed)
     assert job.kill("trial", CHOOSE)
     output = job.finish(FINISH_S)
-    assert output.count("its process died, another goes on with it.") == 1, output
+    assert output.count("its process died; another one continues the trial.") == 1, output
     assert lines(killed)[:2] == before[:2]
     summary = json.loads(Path(config.run.folder, "summary.json").read_text())
     found = [(trial["epochs"], trial["outcome"]) for trial in summary["trials"]]
     assert found == [(EPOCHS, "finished")] * trials
 
 
+def kill_trial(job: Job, after: Sequence[int] = ()) -> list[int]:
+    """Kill the process of the only trial that runs, once it is none of those before; return its number."""
+    deadline = time.monotonic() + 300
+    while not (numbers := [pid for pid in job.of_kind("trial") if pid not in after]):
+        assert job.process.poll() is None, job.finish()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert job.kill("trial", CHOOSE)
+    return numbers
+
+
+def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_done(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    """One trial after the other: the first is killed for good, then the driver, then the third's process."""
+    config = search(faces, tables, tmp_path / "tune", trials=3, cpus=2, restarts=1)
+    job = start(config)
+    first = await_checkpoint(job, config, ended=0)
+    job.process.send_signal(signal.SIGINT)
+    output = job.finish(FINISH_S).strip()
+    assert output.endswith("Interrupted after 0 of 3 trials. Run the same command to continue."), output
+    assert first.outcome is None
+    before = lines(first)
+
+    job = start(config)
+    kill_trial(job, after=kill_trial(job))
+    second = await_checkpoint(job, config, ended=1)
+    assert lines(first)[:2] == before[:2]
+    assert first.outcome is not None
+    assert str(first.outcome.error).startswith("its process died 2 times")
+    assert job.kill("driver", CHOOSE)
+    job.stop()
+    assert not Path(config.run.folder, "summary.json").exists()
+    before, done = lines(second), lines(first)
+
+    job = start(config)
+    third = await_checkpoint(job, config, ended=2)
+    before_third = lines(third)
+    kill_trial(job)
+    output = job.finish(FINISH_S)
+    assert output.count("its process died; another one continues the trial.") == 1, output
+    assert f"Results: {config.run.folder}" in output, output
+    # The time that an epoch took tells that it is the same one, not trained again.
+    assert lines(first) == done
+    assert lines(second)[:2] == before[:2]
+    assert lines(third)[:2] == before_third[:2]
+    trials = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
+    ended = {trial["name"]: (trial["epochs"], trial["outcome"].partition(":")[0]) for trial in trials}
+    assert [ended[trial.name] for trial in (second, third)] == [(EPOCHS, "finished")] * 2
+    assert ended[first.name][1] == "failed"
+    assert not list(Path(config.run.folder).glob("trials/*/checkpoint")), "checkpoints of what has ended"
+
+
+@pytest.mark.soak
 def test_tune__driver_killed_then_the_same_command_goes_on(
     faces: Path, tables: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -118,6 +172,7 @@ def test_tune__driver_killed_then_the_same_command_goes_on(
     assert not list(Path(config.run.folder).glob("trials/*/checkpoint")), "checkpoints of what has ended"
 
 
+@pytest.mark.soak
 def test_tune__a_trial_whose_process_is_killed_goes_on_in_another(
     faces: Path, tables: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -125,6 +180,7 @@ def test_tune__a_trial_whose_process_is_killed_goes_on_in_another(
     assert_goes_on_when_a_trial_is_killed(config, start(config), TRIALS)
 
 
+@pytest.mark.soak
 def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothing(
     faces: Path, tables: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -134,7 +190,7 @@ def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothin
     await_checkpoint(job, config, ended=0)
     assert job.kill("trial", CHOOSE)
     output = job.finish(FINISH_S)
-    reason = "its process died, as one does that takes more memory than there is"
+    reason = "its process died, possibly because it exceeded the available memory"
     assert output.count(f" failed: {reason}") >= 1, output
     outcomes = [
         t["outcome"] for t in json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
@@ -142,6 +198,7 @@ def test_tune__a_trial_whose_process_is_killed_for_good_is_shown_and_ends_nothin
     assert sorted(outcomes) == [f"failed: {reason}"] + ["finished"] * (TRIALS - 1)
 
 
+@pytest.mark.soak
 def test_tune__workers_of_a_trial_whose_process_is_killed_give_back_their_cpus(
     faces: Path, tables: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -150,6 +207,7 @@ def test_tune__workers_of_a_trial_whose_process_is_killed_give_back_their_cpus(
     assert_goes_on_when_a_trial_is_killed(config, start(config), 2)
 
 
+@pytest.mark.soak
 def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(
     faces: Path, tables: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -159,7 +217,9 @@ def test_tune__interrupted_from_the_keyboard_it_says_how_far_it_came(
     job.process.send_signal(signal.SIGINT)
     output = job.finish(FINISH_S)
     assert job.process.returncode == 1
-    assert re.search(r"interrupted after \d of 4 trials; the same command goes on\.$", output.strip()), output
+    assert re.search(
+        r"Interrupted after \d of 4 trials\. Run the same command to continue\.$", output.strip()
+    ), output
     assert interrupted.outcome is None
     assert interrupted.checkpoint is not None
     assert not Path(config.run.folder, "summary.json").exists()

@@ -122,7 +122,7 @@ def test_predict__a_poisonous_image_costs_itself_alone(
         shutil.copy(root / "0.jpg", root / f"{name}.jpg")
     poison = write_poison(tmp_path / "poison", "faceml.prediction.extraction", "PredictionExtractor")
     settings = [*settings_of(root, run_folder, tmp_path / "table"), "workers.timeout_s=3"]
-    job = start("predict", *settings, path=str(poison))
+    job = start("predict", *settings, path=str(poison.folder))
     output = job.finish()
     assert job.process.returncode == 0, output
     statuses = {row["image_id"]: row["status"] for row in rows_of(tmp_path / "table")}

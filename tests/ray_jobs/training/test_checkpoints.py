@@ -9,10 +9,10 @@ import pytest
 
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
+from ray_jobs.cluster.ray_internals import CHECKPOINT_LIST_FILE
 from ray_jobs.training.checkpoints import (
     CHECKPOINTS_FOLDER,
     LIST_COPY_FILE,
-    LIST_FILE,
     checkpoint_in,
     checkpoint_path,
     new_checkpoint,
@@ -21,7 +21,7 @@ from ray_jobs.training.checkpoints import (
 
 ONE = b'{"checkpoints": ["checkpoint_epoch_000001"]}'
 TWO = b'{"checkpoints": ["checkpoint_epoch_000001", "checkpoint_epoch_000002"]}'
-LIST, COPY = (f"{CHECKPOINTS_FOLDER}/{name}" for name in (LIST_FILE, LIST_COPY_FILE))
+LIST, COPY = (f"{CHECKPOINTS_FOLDER}/{name}" for name in (CHECKPOINT_LIST_FILE, LIST_COPY_FILE))
 
 
 @pytest.fixture(params=["local", "s3"])

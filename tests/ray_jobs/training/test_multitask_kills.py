@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 import torch
 
+from faceml.config.loading import load_config
+from faceml.config.train import TrainConfig
 from faceml.reporting.training.summary import best_record
 from faceml.runs.files import read_metrics
 from faceml.storage.folder import StorageFolder
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state
-from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, settle_checkpoints
+from ray_jobs.training import multitask
+from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, checkpoint_path, settle_checkpoints
 from tests.full_disk import write_full_disk
 from tests.job import VICTIMS, Job
 
-ROUNDS = 6
+CONFIG = Path("configs/multitask_affectnet.yaml")
 EPOCHS = 10
 KEPT = 2
 # What a clock says is not the same twice.
@@ -133,24 +136,23 @@ class Moments:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(noisy_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(noisy_faces: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    job = Job("train", *settings_of(noisy_faces, run))
-    output = job.finish()
-    job.stop()
-    assert job.process.returncode == 0, output
+    multitask.run(load_config(TrainConfig, CONFIG, settings_of(noisy_faces, run)))
     return run
 
 
+@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.soak)])
 def test_train__killed_at_random_points_ends_as_if_undisturbed(
-    noisy_faces: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Job]
+    rounds: int, noisy_faces: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:
     choose = random.Random(20_260_102)
     run = tmp_path / "run"
     job = start("train", *settings_of(noisy_faces, run))
-    victims = choose.sample(list(VICTIMS["train"]) * 2, ROUNDS)
-    moments = ["end", *choose.sample(["setup", "epoch", "checkpoint"] * 2, ROUNDS - 1)]
+    victims = choose.sample(list(VICTIMS["train"]) * 2, 6)
+    moments = ["end", *choose.sample(["setup", "epoch", "checkpoint"] * 2, 5)]
     assert set(victims) == set(VICTIMS["train"])
+    victims, moments = victims[-rounds:], moments[-rounds:]
     while victims:
         longest_s = getattr(Moments(job, run), moments[-1])()
         time.sleep(choose.uniform(0.0, longest_s))
@@ -173,10 +175,8 @@ def test_train__a_full_disk_ends_with_one_line_and_costs_no_checkpoint(
 ) -> None:
     run = tmp_path / "run"
     disk = write_full_disk(tmp_path / "disk")
+    disk.fill_with(run / checkpoint_path(2))
     job = start("train", *settings_of(noisy_faces, run), path=str(disk.folder))
-    while job.process.poll() is None and len(read_metrics(run)) < 3:
-        time.sleep(0.01)
-    disk.fill()
     output = job.finish()
     assert job.process.returncode == 1, output
     assert "Traceback" not in output

@@ -56,9 +56,9 @@ def test_verdict__names_the_better_arm_only_where_the_interval_leaves_zero_out()
 
 
 def test_study_answer__says_whom_the_leader_beats_and_whom_not() -> None:
-    assert study_answer(STUDY).endswith("better than naive and not told apart from pk.")
+    assert study_answer(STUDY).endswith("better than naive and not distinguished from pk.")
     undecided = ArmStudy(STUDY.accuracies, [STUDY.comparisons[2]])
-    assert study_answer(undecided).endswith(": not told apart from pk.")
+    assert study_answer(undecided).endswith(": not distinguished from pk.")
 
 
 def test_reached__is_told_of_every_seed_that_did_not_fail() -> None:

@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 
 from faceml.reporting.search.tables import (
-    answer_tables,
-    comparisons_data_table,
+    comparisons_table,
+    result_tables,
     seeds_interval,
-    values_data_table,
+    values_table,
 )
 from faceml.search.comparison import compare_values
 from tests.reporting.searches import grid, search, trial
@@ -17,7 +17,7 @@ def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_values_data_table__means_over_everything_and_at_best() -> None:
+def test_values_table__means_over_everything_and_at_best() -> None:
     fixed = grid(
         lambda kind, weight, seed: 0.5 + 0.1 * weight + 0.01 * seed,
         kind=["fixed"],
@@ -25,9 +25,7 @@ def test_values_data_table__means_over_everything_and_at_best() -> None:
         seed=[0, 1],
     )
     stopped = [trial({"weighting.kind": "dwa", "seed": 0}, 0.9, epochs=2)]
-    rows = [
-        [plain(cell) for cell in row] for row in values_data_table(fixed + stopped, "weighting.kind").rows
-    ]
+    rows = [[plain(cell) for cell in row] for row in values_table(fixed + stopped, "weighting.kind").rows]
     # By seed 55 and 56 %: 12.706 · 0.5; at best 60 and 61 %.
     assert rows == [
         ["fixed", "4 of 4", "55.5 %", "6.4", "60.5 %", "6.4", "2", "lambda landmarks 1"],
@@ -42,8 +40,8 @@ def test_seeds_interval__each_seed_counts_once() -> None:
     assert seeds_interval(trials[:1]) is None
 
 
-def test_comparisons_data_table__a_row_for_each() -> None:
-    table = comparisons_data_table(
+def test_comparisons_table__a_row_for_each() -> None:
+    table = comparisons_table(
         compare_values(search(dwa=[0.2, 0.201, 0.202], rlw=[0.3, 0.1, 0.2]), "weighting.kind"), "All"
     )
     assert [row[0] for row in table.rows] == ["dwa − fixed", "rlw − fixed", "rlw − dwa"]
@@ -52,11 +50,12 @@ def test_comparisons_data_table__a_row_for_each() -> None:
     assert all(table.is_numeric(column) for column in (2, 3, 4, 5, 7))
 
 
-def test_answer_tables__one_for_each_setting_on_a_terminal() -> None:
+def test_result_tables__one_for_each_setting_and_a_leaderboard_on_a_terminal() -> None:
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(*answer_tables(search(dwa=[0.2, 0.201, 0.202])))
+    console.print(*result_tables(search(dwa=[0.2, 0.201, 0.202])))
     lines = plain(console.export_text()).splitlines()
     assert lines[0].startswith("Each weighting: mean over all its finished trials")
-    (of_dwa,) = [line for line in lines if "dwa" in line]
+    of_dwa = next(line for line in lines if "dwa" in line)
     # 20.0, 20.1 and 20.2 points above 50 %: 4.303 · 0.1 / √3.
     assert [cell.strip() for cell in of_dwa.split("│")[1:5]] == ["dwa", "3 of 3", "70.1 %", "0.2"]
+    assert any(line.startswith("Leaderboard by mean validation accuracy over seeds") for line in lines)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from faceml.statistics.mean_differences import (
+from faceml.statistics.means import (
     MOST_REPLICATES,
     holm,
     mean_interval,

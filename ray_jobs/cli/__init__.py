@@ -1,0 +1,5 @@
+"""The command line: `faceml COMMAND --config FILE --set dotted.key=value`."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

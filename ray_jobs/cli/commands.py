@@ -1,0 +1,37 @@
+"""The table of commands, in the order of `faceml --help`, and the program that runs them."""
+
+import sys
+
+import typer
+
+from ray_jobs.cli.models import evaluate, export, predict
+from ray_jobs.cli.system import doctor, submit
+from ray_jobs.cli.tables import export_json, extract, forget, synth
+from ray_jobs.cli.training import demo, train, transfer, tune
+from ray_jobs.cluster import exit_at_errors, set_up_log
+
+app = typer.Typer(
+    help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(synth)
+app.command()(extract)
+app.command("export-json")(export_json)
+app.command()(train)
+app.command()(tune)
+app.command()(transfer)
+app.command()(demo)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(submit)
+app.command()(evaluate)
+app.command()(predict)
+app.command()(export)
+app.command()(doctor)
+app.command()(forget)
+
+
+def main(*command: str) -> None:
+    """Run the command line; `command` comes before the arguments that the process was given."""
+    set_up_log()
+    with exit_at_errors():
+        app(args=[*command, *sys.argv[1:]], prog_name="faceml")

@@ -1,0 +1,79 @@
+"""Commands for the machine and for clusters."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ray_jobs.cli.running import Overrides, stdout_console
+
+
+def submit(
+    context: typer.Context,
+    job: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB", help="extract, train, tune, transfer, evaluate, predict, export, synth"
+        ),
+    ],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")],
+    overrides: Overrides = None,
+    address: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Dashboard of the cluster.", envvar="RAY_API_SERVER_ADDRESS"),
+    ] = "http://127.0.0.1:8265",
+    working_dir: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Folder to upload, except what .gitignore and .rayignore exclude."
+        ),
+    ] = Path(),
+    runtime_env: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML of what Ray prepares, such as pip packages.")
+    ] = None,
+    without_token: Annotated[
+        bool, typer.Option("--without-token", help="Accept a cluster without authentication.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the ID of the job and return at once.")
+    ] = False,
+) -> None:
+    """Run a job on a Ray cluster and follow its log; further options are passed to the job's command.
+
+    Example: faceml submit extract --config configs/extract_landmarks.yaml --set storage.shared=true
+        --set data.root=$PWD/data/affectnet/train --set output.table=$PWD/tables/affectnet/train
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled" if without_token else "token")  # before Ray reads it
+    from ray_jobs.submission import Submission, run as submit_job
+
+    submission = Submission(
+        job,
+        address,
+        config,
+        overrides or [],
+        context.args,
+        working_dir,
+        runtime_env,
+        needs_token=not without_token,
+        follow=not detach,
+    )
+    raise typer.Exit(submit_job(submission))
+
+
+def doctor(
+    landmarker: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A face_landmarker.task; searched for by default."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long to time the landmark detector.")] = 5.0,
+) -> None:
+    """Check this machine: its hardware, its speed of extraction, and problems.
+
+    Example: faceml doctor --seconds 2
+    """
+    from ray_jobs.local import machine_check as job
+
+    checks = job.run(landmarker, seconds)
+    job.show(checks, stdout_console())
+    raise typer.Exit(1 if any(check.is_wrong for check in checks) else 0)

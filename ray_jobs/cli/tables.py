@@ -1,0 +1,96 @@
+"""Commands for faces and their tables."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from faceml.config import ConfigError
+from ray_jobs.cli.running import (
+    ConfigFile,
+    Overrides,
+    load_job,
+    print_place,
+    run_job,
+    start_log,
+    stdout_console,
+)
+
+
+def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides = None) -> None:
+    """Draw synthetic faces of people who do not exist, with exact landmarks.
+
+    Example: faceml synth --set output.root=faces --set splits.train=880 --set splits.val=220
+        --set image_size_px=128
+    """
+    run_job(*load_job("synth", config, overrides))
+
+
+def extract(
+    config: ConfigFile = Path("configs/extract_landmarks.yaml"),
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the number of images and the time they need, then stop.")
+    ] = False,
+) -> None:
+    """Detect the landmarks of every face in a folder.
+
+    The same command again continues an interrupted extraction and adds new images.
+
+    Example: faceml extract --set data.root=faces/train --set output.table=tables/train
+    """
+    job, settings = load_job("extract", config, overrides)
+    if dry_run:
+        start_log(job, settings)
+        from ray_jobs.tables import dry_run as estimate
+
+        estimate(settings, stdout_console())
+        return
+    run_job(job, settings)
+
+
+def export_json(
+    table: Annotated[str, typer.Option(metavar="PLACE", help="Landmark table, a path or URI.")],
+    output: Annotated[str, typer.Option(metavar="PLACE", help="JSON file to write, a path or URI.")],
+    num_landmarks: Annotated[int, typer.Option(help="5 or 10.")] = 5,
+    images: Annotated[str | None, typer.Option(help="Folder to put before the path of each image.")] = None,
+) -> None:
+    """Write landmarks as JSON: the path of each image with its list of points.
+
+    Example: faceml export-json --table tables/affectnet/train --output landmarks.json
+    """
+    from faceml.tables import LANDMARK_SETS, export_json as write_json
+
+    if num_landmarks not in LANDMARK_SETS:
+        raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
+    count = write_json(table, output, num_landmarks, images)
+    print(f"{count} images with landmarks")  # noqa: T201
+    print_place(output)
+
+
+def forget(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Name of the person's folder of images.")],
+    table: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PLACE", help="Table of landmarks or of predictions, a path or URI; repeatable."
+        ),
+    ],
+    runs: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="Folder of run folders; repeatable.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be removed; remove nothing.")
+    ] = False,
+) -> None:
+    """Remove a person from tables and caches, and list the models trained on their images.
+
+    A table of predictions is searched too: its embeddings are a gallery for recognition.
+
+    Images with the same content under another name are removed as well.
+
+    Example: faceml forget 0000045 --table tables/casia/train --table tables/casia/val --runs runs
+    """
+    from ray_jobs.local import forgetting as job
+
+    job.show(job.run(person, table, runs or [], dry_run=dry_run), stdout_console())

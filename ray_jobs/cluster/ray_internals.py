@@ -1,0 +1,76 @@
+"""Private and internal parts of Ray, which a new version of Ray may change without notice.
+
+No other module uses them, so that an upgrade of Ray is checked here. They were read in Ray 2.60.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
+from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
+from ray._raylet import PlacementGroupID
+from ray.util.placement_group import PlacementGroup
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+    from requests import Response
+
+CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
+"""File in which Ray Train lists the checkpoints of a run."""
+HEAD_NODE_RESOURCE = "node:__internal_head__"
+"""Resource that the head node of every cluster has, of amount 1."""
+LOGGERS_OF_START = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
+"""Loggers that report on each start that tokens are on and that Ray's own progress bars are off."""
+LOGGER_OF_UPLOAD = "ray._private.runtime_env.packaging"
+"""Logger that reports the paths of the ignore files in effect as if they were the ignored paths."""
+
+
+def quieten_start() -> None:
+    """Log from Ray's start only errors."""
+    for name in LOGGERS_OF_START:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def quieten_upload() -> None:
+    """Log from the upload of a working directory only warnings and errors."""
+    logging.getLogger(LOGGER_OF_UPLOAD).setLevel(logging.WARNING)
+
+
+def placement_group(hex_id: str) -> PlacementGroup:
+    """Return the placement group with an ID, as `PlacementGroup.id.hex()` gives it."""
+    return PlacementGroup(PlacementGroupID(bytes.fromhex(hex_id)))
+
+
+def read_upload_excludes(folder: Path) -> Sequence[Callable[[Path], bool]]:
+    """Return a predicate for each ignore file of a folder: whether it keeps a path from the upload."""
+    includes_gitignore = os.environ.get(RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"
+    excludes: list[Callable[[Path], bool]] = get_excludes_from_ignore_files(
+        folder, include_gitignore=includes_gitignore
+    )
+    return excludes
+
+
+def connect_job_client(
+    address: str, timeout_s: float, headers: dict[str, str] | None = None
+) -> "JobSubmissionClient":
+    """Connect to the job server of a cluster; Ray's own client waits for each answer without limit.
+
+    Args:
+        address: URL of the cluster's dashboard.
+        timeout_s: Longest wait for an answer.
+        headers: Of each request, beside those that Ray sets.
+
+    Raises:
+        ConnectionError, RuntimeError: The cluster cannot be reached, or refuses.
+    """
+    from ray.job_submission import JobSubmissionClient  # late: workers do not need it
+
+    class _ClientWithTimeout(JobSubmissionClient):
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> "Response":
+            response: Response = super()._do_request(method, endpoint, **{"timeout": timeout_s} | options)
+            return response
+
+    return _ClientWithTimeout(address, headers=headers)

@@ -1,0 +1,79 @@
+"""Jobs: the configuration, the module and the results of each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import faceml.config
+
+if TYPE_CHECKING:
+    from faceml.config import Config
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that a YAML file configures.
+
+    Attributes:
+        command: Its command, as in `faceml train`.
+        config: Name of its configuration model in `faceml.config`.
+        module: Module whose `run_and_show(config, console)` runs it.
+        folder: Returns the folder of the run from a configuration, for the log.
+        results: Returns the place of the results, None for stdout; by default `folder`.
+        log_format: Returns the format of the log lines from a configuration.
+        can_be_submitted: Whether `faceml submit` takes it.
+    """
+
+    command: str
+    config: str
+    module: str
+    folder: Callable[[Any], str | Path | None] = attrgetter("run.folder")
+    results: Callable[[Any], str | Path | None] | None = None
+    log_format: Callable[[Any], Any] = attrgetter("logging.format")
+    can_be_submitted: bool = True
+
+    @property
+    def model(self) -> "type[Config]":
+        """The configuration model."""
+        model: type[Config] = getattr(faceml.config, self.config)
+        return model
+
+
+STUDY = Job(
+    "transfer", "StudyConfig", "ray_jobs.search.study", log_format=attrgetter("recognition.logging.format")
+)
+"""`faceml transfer` with `arms`."""
+
+JOBS = {
+    job.command: job
+    for job in (
+        Job("synth", "SynthConfig", "ray_jobs.local.synthesis", attrgetter("output.root")),
+        Job("extract", "ExtractConfig", "ray_jobs.tables.extraction", attrgetter("run_folder")),
+        Job("train", "TrainConfig", "ray_jobs.training.multitask"),
+        Job("evaluate", "EvaluateConfig", "ray_jobs.local.evaluation"),
+        Job("export", "ExportConfig", "ray_jobs.local.export"),
+        Job(
+            "predict",
+            "PredictConfig",
+            "ray_jobs.local.prediction",
+            lambda config: config.run_folder or config.output.file,
+            lambda config: config.output.table or config.output.file,
+        ),
+        Job("tune", "TuneConfig", "ray_jobs.search.tuning", log_format=attrgetter("train.logging.format")),
+        Job("transfer", "RecognitionConfig", "ray_jobs.training.recognition"),
+        Job(
+            "demo",
+            "DemoConfig",
+            "ray_jobs.local.demo",
+            results=lambda config: config.run.folder / "report.html",
+            can_be_submitted=False,
+        ),
+    )
+}
+
+
+def find_job(command: str, raw: Mapping[str, Any]) -> Job:
+    """Return the job of a command, given the plain values of its configuration."""
+    return STUDY if command == "transfer" and "arms" in raw else JOBS[command]
