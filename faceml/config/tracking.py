@@ -31,7 +31,7 @@ def _tracking_uri(uri: str) -> str:
         raise ValueError(
             "a URI must not contain passwords, because it is written to config.yaml. Set them in the "
             "environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN for "
-            "a server, the variable of its driver, such as PGPASSWORD, for a database"
+            "a server, PGPASSWORD or its equivalent for a database"
         )
     if scheme == "sqlite":
         if not uri.startswith(SQLITE) or uri == SQLITE:
