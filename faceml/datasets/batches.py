@@ -55,7 +55,7 @@ class WatchedBatches:
 
     Attributes:
         images: Number of images so far.
-        waited_s: Seconds spent waiting for batches so far, including the time that this process decoded.
+        waited_s: Seconds spent waiting for batches so far, including the time of decoding in this process.
     """
 
     def __init__(self, batches: EpochBatches) -> None:

@@ -116,5 +116,5 @@ def _is_left_out(file: Path, folder: Path) -> bool:
 
 
 def _absolute(path: Path) -> Path:
-    """Return an absolute path without `..`; links are not resolved, since they are uploaded by their names."""
+    """Return an absolute path without `..`; links, which are uploaded by name, are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100

@@ -110,8 +110,8 @@ def _exit_at_interrupt(address: str, job_id: str) -> translate_errors[KeyboardIn
 
     def log_and_exit(interrupt: KeyboardInterrupt) -> SystemExit:
         logger.warning(
-            "%s is still running. To follow it: ray job logs --address %s --follow %s; to stop it: ray job stop "
-            "--address %s %s",
+            "%s is still running. To follow it: ray job logs --address %s --follow %s; to stop it: "
+            "ray job stop --address %s %s",
             *(job_id, address, job_id, address, job_id),
         )
         return SystemExit(STOPPED_BY_HAND)

@@ -1,4 +1,4 @@
-"""The whole way through real Ray: tables of real extraction, two workers, a search, a checkpoint to use."""
+"""Extraction, training on two workers, search and use of a checkpoint on Ray."""
 
 import json
 import logging

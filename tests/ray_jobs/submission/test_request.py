@@ -1,4 +1,4 @@
-"""What is found wrong with a submission before anything is uploaded."""
+"""Checks of a submission before anything is uploaded."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Jobs on a cluster that is reached over HTTP and asks for a token: real submission, real ends."""
+"""Submission of jobs over HTTP to a cluster with authentication: their ends and exit statuses."""
 
 import re
 import signal
