@@ -1,7 +1,7 @@
 """Server that runs commands in forks of a process, which has already imported their modules.
 
-`python -m tests.docs.command_server SOCKET`. Each command of `command_client.py` has its own arguments, folder,
-environment, standard streams and exit status.
+`python -m tests.docs.command_server SOCKET`. Each command of `command_client.py` has its own arguments,
+folder, environment, standard streams and exit status.
 """
 
 import importlib
