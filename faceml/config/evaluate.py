@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from faceml.config.base import Config, CountOrZero, InputStorageFile, Seed, StorageUri
-from faceml.config.log import LoggingConfig
+from faceml.config.sections import LoggingConfig
 from faceml.config.train import SplitConfig
 
 

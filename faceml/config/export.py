@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import Config, Count, InputStorageFile, Seed, StorageUri
-from faceml.config.log import LoggingConfig
+from faceml.config.sections import LoggingConfig
 from faceml.config.train import SplitConfig
 
 ExportFormat = Literal["onnx", "exported_program"]

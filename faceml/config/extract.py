@@ -16,8 +16,7 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
-from faceml.config.log import LoggingConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.sections import LoggingConfig, StorageConfig
 
 
 class ExtractDataConfig(Config):

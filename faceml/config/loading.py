@@ -1,5 +1,6 @@
 """YAML and `--set` overrides in, a validated configuration out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,10 +12,26 @@ from faceml.config.base import Config, MustExist
 from faceml.config.config_error import ConfigError
 from faceml.config.errors import describe_mistakes
 from faceml.config.paths import local_paths
-from faceml.config.yaml_text import dump_yaml, load_yaml
 from faceml.errors import flatten_message, translate_errors
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+FLOAT = "tag:yaml.org,2002:float"
+# Of YAML 1.2.2, section 10.3.2, those with an exponent; others are floats to PyYAML already.
+NUMBER_WITH_EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+FIRST_LETTERS = list("-+.0123456789")
+
+
+class _Loader(yaml.SafeLoader):
+    """Read plain values, nothing else."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quote what the loader would take for a number."""
+
+
+_Loader.add_implicit_resolver(FLOAT, NUMBER_WITH_EXPONENT, FIRST_LETTERS)
+_Dumper.add_implicit_resolver(FLOAT, NUMBER_WITH_EXPONENT, FIRST_LETTERS)
 
 
 def load_config(
@@ -167,3 +184,20 @@ def _translate_yaml(source: str) -> translate_errors[yaml.YAMLError]:
     return translate_errors(
         yaml.YAMLError, lambda error: ConfigError(f"{source}: malformed YAML: {flatten_message(error)}")
     )
+
+
+def load_yaml(text: str | bytes) -> Any:
+    """Return the plain values of a YAML document.
+
+    Args:
+        text: Bytes tell themselves whether they are UTF-8 or UTF-16.
+
+    Raises:
+        YAMLError: It is none.
+    """
+    return yaml.load(text, _Loader)
+
+
+def dump_yaml(values: Any) -> str:
+    """Return plain values as YAML that `load_yaml` reads back, keys in their order."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

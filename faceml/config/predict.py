@@ -20,8 +20,7 @@ from faceml.config.base import (
     StorageUri,
 )
 from faceml.config.extract import folder_beside
-from faceml.config.log import LoggingConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.sections import LoggingConfig, StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
 

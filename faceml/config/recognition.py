@@ -5,10 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import AbsolutePath, Config, Count, CountOrZero, InputFile, Seed
-from faceml.config.log import LoggingConfig
-from faceml.config.margin import ArcFaceMargin, MarginConfig
-from faceml.config.model import ModelConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.losses import ArcFaceMargin, MarginConfig
+from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,

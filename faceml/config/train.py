@@ -16,12 +16,9 @@ from faceml.config.base import (
     Seed,
     StorageUri,
 )
-from faceml.config.log import LoggingConfig
-from faceml.config.loss import LossConfig
-from faceml.config.model import ModelConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.losses import LossConfig, UncertaintyWeighting, WeightingConfig
+from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
 from faceml.config.tracking import MlflowTracking
-from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
 
 
 class SplitConfig(Config):

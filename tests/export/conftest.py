@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.onnx_file import write_onnx

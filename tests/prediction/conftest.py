@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images.decoding import RgbImage, decode_image
 from faceml.images.framing import Framing

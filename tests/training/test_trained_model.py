@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model

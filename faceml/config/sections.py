@@ -1,4 +1,4 @@
-"""The network: which backbone, which starting weights."""
+"""Configuration sections that several jobs share: network, storage and logging."""
 
 from typing import Annotated, Literal
 
@@ -21,3 +21,17 @@ class ModelConfig(Config):
     stem_stride: Literal[1, 2] = 2
     """Of the backbone's first convolution; 1 leaves small images, as of 112 px, twice the resolution in every
     stage, at four times the computation. The weights are the same."""
+
+
+class StorageConfig(Config):
+    """Of a job that may run on several nodes."""
+
+    shared: bool = False
+    """Whether local paths are the same folders on every node, as those of a mounted file system are."""
+
+
+class LoggingConfig(Config):
+    """Lines on stderr, and of workers in Ray's log files; they change nothing of the results."""
+
+    format: Literal["text", "json"] = "text"
+    """`json`: each line an object with time, level, logger, message, job, run, node, and a worker's rank."""

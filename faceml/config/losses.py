@@ -1,10 +1,49 @@
-"""How the task losses become one total: one model for each kind of weighting."""
+"""Configuration of the task losses, of their weighting, and of the angular margin of face recognition."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from faceml.config.base import Config, NonNegative, Positive
+
+
+class MeanSquaredError(Config):
+    """e²."""
+
+    kind: Literal["mse"]
+
+
+class SmoothL1(Config):
+    """e² / (2·beta) up to beta, linear beyond."""
+
+    kind: Literal["smooth_l1"]
+    beta: Positive = 0.02
+    """In units of the image's side."""
+
+
+class Wing(Config):
+    """width·ln(1 + |e| / curvature) up to width, linear beyond (Feng et al. 2018)."""
+
+    kind: Literal["wing"]
+    width: Positive = 0.04
+    """In units of the image's side; the paper's 10 px of 256."""
+    curvature: Positive = 0.008
+    """Likewise; the paper's 2 px."""
+
+
+LandmarkLossConfig = Annotated[MeanSquaredError | SmoothL1 | Wing, Field(discriminator="kind")]
+
+
+class LossConfig(Config):
+    """Of expressions and of landmarks."""
+
+    class_weights: Literal["none", "inverse_frequency", "effective_number"] = "none"
+    effective_number_beta: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
+    """For `effective_number` (Cui et al. 2019): 0 weighs all classes alike, near 1 as `inverse_frequency`."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    focal_gamma: NonNegative = 0.0
+    """Faces already classified well count less, by (1 - p)^gamma (Lin et al. 2017); 0: cross-entropy."""
+    landmarks: LandmarkLossConfig = MeanSquaredError(kind="mse")
 
 
 class FixedWeighting(Config):
@@ -86,3 +125,37 @@ WeightingConfig = Annotated[
     | FAMOWeighting,
     Field(discriminator="kind"),
 ]
+
+
+class _Margin(Config):
+    scale: Positive = 64.0
+    """What cosines are multiplied by before the softmax."""
+
+
+class ArcFaceMargin(_Margin):
+    """cos(θ + margin) (Deng et al. 2019)."""
+
+    kind: Literal["arcface"]
+    margin: NonNegative = 0.5
+    """Radians."""
+    easy_margin: bool = False
+    """Faces nearer to the opposite of their person than to it are spared the margin."""
+
+
+class CosFaceMargin(_Margin):
+    """cos θ - margin (Wang et al. 2018)."""
+
+    kind: Literal["cosface"]
+    margin: NonNegative = 0.35
+
+
+class AdaFaceMargin(_Margin):
+    """A margin that depends on how good an image is (Kim et al. 2022)."""
+
+    kind: Literal["adaface"]
+    margin: NonNegative = 0.4
+    concentration: Positive = 0.333
+    """The paper's h: how soon an image counts as good or bad."""
+
+
+MarginConfig = Annotated[ArcFaceMargin | CosFaceMargin | AdaFaceMargin, Field(discriminator="kind")]
