@@ -64,7 +64,14 @@ def exit_status() -> int:
 
 
 class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    """Server that forks for each command."""
+    """Fork for each command; end with the process that started it."""
+
+    parent = os.getppid()
+
+    def service_actions(self) -> None:
+        super().service_actions()
+        if os.getppid() != self.parent:
+            sys.exit()
 
 
 if __name__ == "__main__":
