@@ -18,7 +18,7 @@ class SmoothL1(Config):
 
     kind: Literal["smooth_l1"]
     beta: Positive = 0.02
-    """In units of the image's side."""
+    """Threshold, in units of the image's side."""
 
 
 class Wing(Config):
@@ -26,23 +26,23 @@ class Wing(Config):
 
     kind: Literal["wing"]
     width: Positive = 0.04
-    """In units of the image's side; the paper's 10 px of 256."""
+    """Half width of the logarithmic part, in units of the image's side; the paper uses 10 of 256 px."""
     curvature: Positive = 0.008
-    """Likewise; the paper's 2 px."""
+    """Curvature, in units of the image's side; the paper uses 2 px."""
 
 
 LandmarkLossConfig = Annotated[MeanSquaredError | SmoothL1 | Wing, Field(discriminator="kind")]
 
 
 class LossConfig(Config):
-    """Of expressions and of landmarks."""
+    """Losses of expression classification and of landmark regression."""
 
     class_weights: Literal["none", "inverse_frequency", "effective_number"] = "none"
     effective_number_beta: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
-    """For `effective_number` (Cui et al. 2019): 0 weighs all classes alike, near 1 as `inverse_frequency`."""
+    """For `effective_number` (Cui et al. 2019): 0: equal weights, near 1: as `inverse_frequency`."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     focal_gamma: NonNegative = 0.0
-    """Faces already classified well count less, by (1 - p)^gamma (Lin et al. 2017); 0: cross-entropy."""
+    """Focal loss: factor (1 - p)^gamma on the cross-entropy (Lin et al. 2017); 0: plain cross-entropy."""
     landmarks: LandmarkLossConfig = MeanSquaredError(kind="mse")
 
 
@@ -55,7 +55,7 @@ class FixedWeighting(Config):
 
 
 class PCGradWeighting(Config):
-    """As `fixed`; of gradients that disagree, each loses its part against the other (Yu et al. 2020)."""
+    """As `fixed`; conflicting gradients are projected onto each other's normal plane (Yu et al. 2020)."""
 
     kind: Literal["pcgrad"]
     lambda_expression: NonNegative = 1.0
@@ -63,37 +63,38 @@ class PCGradWeighting(Config):
 
 
 class DWAWeighting(Config):
-    """Dynamic weight average (Liu et al. 2019): a task weighs the more the less its loss fell."""
+    """Dynamic weight average (Liu et al. 2019): larger weights for tasks whose loss decreases more slowly."""
 
     kind: Literal["dwa"]
     temperature: Positive = 2.0
-    """The larger, the more alike."""
+    """Softmax temperature; larger values make the weights more equal."""
 
 
 class RLWWeighting(Config):
-    """Random loss weighting (Lin et al. 2022): drawn anew for every step."""
+    """Random loss weighting (Lin et al. 2022): weights sampled in every step."""
 
     kind: Literal["rlw"]
 
 
 class FAMOWeighting(Config):
-    """Fast adaptive multitask optimization (Liu et al. 2023): all losses fall at the same relative speed."""
+    """Fast adaptive multitask optimization (Liu et al. 2023): equal relative decrease of all losses."""
 
     kind: Literal["famo"]
     learning_rate: Positive = 0.025
+    """Learning rate of the weights."""
     decay: NonNegative = 0.001
-    """Draws the weights together."""
+    """Weight decay of the logits; larger values make the weights more equal."""
 
 
 class LearnedWeighting(Config):
-    """Weights exp(-s), s being a parameter of the training."""
+    """Weights exp(-s), where s is a learned parameter of each task."""
 
     initial_log_var: float = 0.0
-    """Start of s = log σ² of every task."""
+    """Initial value of s = log σ² of every task."""
     max_abs_log_var: Positive = 10.0
-    """s is kept within ± this, so that no task is switched off or blown up for good."""
+    """Largest absolute value of s, so that no task loses all weight or dominates permanently."""
     learning_rate: Positive = 0.01
-    """Learning rate of the log-variances; they have no weight decay."""
+    """Learning rate of the log-variances, which have no weight decay."""
 
 
 class UncertaintyWeighting(LearnedWeighting):
@@ -129,7 +130,7 @@ WeightingConfig = Annotated[
 
 class _Margin(Config):
     scale: Positive = 64.0
-    """What cosines are multiplied by before the softmax."""
+    """Factor of the cosines before the softmax."""
 
 
 class ArcFaceMargin(_Margin):
@@ -137,9 +138,9 @@ class ArcFaceMargin(_Margin):
 
     kind: Literal["arcface"]
     margin: NonNegative = 0.5
-    """Radians."""
+    """Angular margin, in radians."""
     easy_margin: bool = False
-    """Faces nearer to the opposite of their person than to it are spared the margin."""
+    """Apply the margin only where the cosine to the class centre is positive."""
 
 
 class CosFaceMargin(_Margin):
@@ -150,12 +151,12 @@ class CosFaceMargin(_Margin):
 
 
 class AdaFaceMargin(_Margin):
-    """A margin that depends on how good an image is (Kim et al. 2022)."""
+    """Margin that adapts to image quality (Kim et al. 2022)."""
 
     kind: Literal["adaface"]
     margin: NonNegative = 0.4
     concentration: Positive = 0.333
-    """The paper's h: how soon an image counts as good or bad."""
+    """The paper's h: scale of the normalised feature norm, the measure of image quality."""
 
 
 MarginConfig = Annotated[ArcFaceMargin | CosFaceMargin | AdaFaceMargin, Field(discriminator="kind")]

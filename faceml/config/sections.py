@@ -9,29 +9,29 @@ WeightsFile = Annotated[StorageUri, MustExist("file", or_else="none or imagenet"
 
 
 class ModelConfig(Config):
-    """The shared network of expression, landmarks and recognition."""
+    """Network shared by expression, landmarks and recognition."""
 
     backbone: BackboneName = "resnet18"
     """torchvision ResNet without its classifier."""
     weights: Literal["none", "imagenet"] | WeightsFile = "none"
-    """`none` (random start), `imagenet` (torchvision's download), or a file with a ResNet state dict (path
-    or URI)."""
+    """Initial weights: `none` (random), `imagenet` (downloaded by torchvision), or a file with a ResNet state
+    dict (path or URI)."""
     embedding_dim: Count = 512
-    """Width of the projection that all heads read."""
+    """Size of the embedding, the input of all heads."""
     stem_stride: Literal[1, 2] = 2
-    """Of the backbone's first convolution; 1 leaves small images, as of 112 px, twice the resolution in every
-    stage, at four times the computation. The weights are the same."""
+    """Stride of the backbone's first convolution. 1 doubles the resolution in every stage, for small images
+    such as 112 px, at four times the computation. The weights have the same shapes."""
 
 
 class StorageConfig(Config):
-    """Of a job that may run on several nodes."""
+    """Storage of a job that can run on several nodes."""
 
     shared: bool = False
-    """Whether local paths are the same folders on every node, as those of a mounted file system are."""
+    """Whether local paths are the same folders on every node, as on a shared file system."""
 
 
 class LoggingConfig(Config):
-    """Lines on stderr, and of workers in Ray's log files; they change nothing of the results."""
+    """Log lines on stderr, and of workers in Ray's log files."""
 
     format: Literal["text", "json"] = "text"
-    """`json`: each line an object with time, level, logger, message, job, run, node, and a worker's rank."""
+    """`json`: one object per line with time, level, logger, message, job, run, node, and worker rank."""

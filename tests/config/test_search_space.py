@@ -54,8 +54,8 @@ def test_search__a_condition_that_never_holds_is_refused() -> None:
     condition = {"when": {"weighting.kind": ["fixed", "dwa"]}}
     search = {"weighting.kind": KIND, "weighting.lambda_landmarks": RANGE | condition}
     assert complaint(search) == (
-        "Bad value: 'search': weighting.lambda_landmarks: when asks for weighting.kind = 'dwa', which it "
-        "never is. Its values are 'fixed', 'uncertainty'."
+        "Bad value: 'search': weighting.lambda_landmarks: when requires weighting.kind = 'dwa', which is "
+        "not one of its values: 'fixed', 'uncertainty'."
     )
 
 
@@ -66,7 +66,7 @@ def test_search__a_condition_on_a_range_is_refused() -> None:
 
 def test_search__conditions_that_wait_for_each_other_are_refused() -> None:
     search = {"a": KIND | {"when": {"b": "fixed"}}, "b": KIND | {"when": {"a": "fixed"}}, "c": KIND}
-    assert "a, b: each is searched only when the other is" in complaint(search)
+    assert "a, b: the conditions of these keys depend on each other" in complaint(search)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_search__impossible_dimensions_are_refused(dimension: dict[str, Any], li
 def test_metric__a_loss_is_refused_by_name(metric: str) -> None:
     found = complaint({"weighting.kind": KIND}, metric=metric)
     assert found == (
-        f"Bad value: 'metric' = '{metric}': weightings have different totals, which cannot be compared; "
-        "judge on one of val/accuracy, val/macro_f1, val/landmark_mse, val/nme_interocular."
+        f"Bad value: 'metric' = '{metric}': the losses of different weightings cannot be compared; "
+        "use one of val/accuracy, val/macro_f1, val/landmark_mse, val/nme_interocular."
     )
     assert "'metric' = 'val/auc': must be 'val/accuracy'" in complaint({"a": KIND}, metric="val/auc")
 
