@@ -1,4 +1,4 @@
-"""A job on a Ray cluster of its own, with as many logical CPUs as it takes, in a process of its own."""
+"""Job in a separate process, on its own Ray cluster with any number of logical CPUs."""
 
 import os
 import subprocess
@@ -28,10 +28,10 @@ def run_on_own_cluster(job: str, config: Config, num_cpus: int, folder: Path, ti
 
     Args:
         job: Module whose `run` is called, such as `ray_jobs.search.tuning`.
-        config: Of the job.
-        num_cpus: Logical CPUs of the cluster.
-        folder: For the configuration.
-        timeout_s: It is killed then.
+        config: Configuration of the job.
+        num_cpus: Number of logical CPUs of the cluster.
+        folder: Folder to write the configuration to.
+        timeout_s: Time after which the job is killed, s.
     """
     file = folder / f"{job}.yaml"
     file.write_text(dump_config(config), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The command line: exit statuses and what it prints, in this process and in processes of its own."""
+"""Command line: exit statuses and output, in this process and in separate processes."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What the training of recognition minimises, computed again, on one worker and on two."""
+"""Objective of face recognition, recomputed on one and two workers."""
 
 from pathlib import Path
 

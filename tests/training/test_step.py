@@ -1,4 +1,4 @@
-"""A step of several workers, and one of several batches, is a step of one worker with one large batch."""
+"""Steps of several workers or batches, compared with a step of one large batch."""
 
 import copy
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A trained network comes back as it was, or is refused with what differs."""
+"""Loading of trained networks, and errors that name each difference."""
 
 from pathlib import Path
 from typing import Any

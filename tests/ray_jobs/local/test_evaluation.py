@@ -1,4 +1,4 @@
-"""A trained model on a split: the figures are those of its predictions, and of its own validation."""
+"""Evaluation on a split: metrics recomputed from its predictions, and those of the training's validation."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A trained model becomes files that answer as PyTorch does, and what is told of them is true."""
+"""Exported files: outputs compared with PyTorch's, and the content of the report."""
 
 import json
 import logging

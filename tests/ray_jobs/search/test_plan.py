@@ -1,4 +1,4 @@
-"""Plans are asked for settings as Ray Tune asks, and told values of a function in place of a training."""
+"""Suggestions of plans, with values of a function in place of a training."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

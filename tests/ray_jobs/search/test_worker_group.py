@@ -1,4 +1,4 @@
-"""Trials of several workers: Ray Train inside Ray Tune, on four logical CPUs in a process of its own."""
+"""Trials of several workers: Ray Train inside Ray Tune, on four logical CPUs in a separate process."""
 
 import json
 from pathlib import Path

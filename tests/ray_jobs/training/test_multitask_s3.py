@@ -1,4 +1,4 @@
-"""Trainings whose data, run folder and starting weights lie in an object store, through a real S3 API."""
+"""Trainings with data, run folder and initial weights in an object store, through an S3 API."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Faces that Ray Data brings are those of the data set, each once in an epoch."""
+"""Faces streamed by Ray Data, compared with the data set: each once per epoch."""
 
 import shutil
 from pathlib import Path
