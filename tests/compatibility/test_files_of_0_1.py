@@ -235,7 +235,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     state = read_state(run / "best_model.pt")
     assert is_recognition(state)
     trained = load_trained_recognition(state, run / "best_model.pt")
-    people.val.prepare()
+    people.val.source.prepare()
     for image_id, embedding in expected("embeddings.json").items():
         image = people.val[list(people.val.image_ids).index(image_id)].image
         with torch.inference_mode():
