@@ -1,10 +1,10 @@
-# The image of every node of a cluster: the tested versions, faceml, and MediaPipe's landmark model.
+# Image of all cluster nodes: tested dependency versions, faceml, and MediaPipe's landmark model.
 #   docker build --tag REGISTRY/faceml:0.1.0 .
-# Python 3.11 and Ray; PyTorch brings its own CUDA, and runs on nodes without a GPU too.
+# Python 3.11 and Ray. PyTorch includes CUDA, and also runs on nodes without a GPU.
 FROM rayproject/ray:2.60.0-py311
 
 USER 0
-# What MediaPipe links to. The versions are those of the base image's distribution, which keeps only the newest.
+# Libraries of MediaPipe. Versions are not pinned, because the distribution keeps only the newest.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libegl1 libgl1 libgles2 \

@@ -1,4 +1,4 @@
-"""faceml at work on Ray: one module for each job, and the command line."""
+"""Jobs of faceml on Ray, and their command line."""
 
 from ray_jobs.cluster import prepare_environment
 

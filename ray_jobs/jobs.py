@@ -19,11 +19,11 @@ class Job:
     Attributes:
         command: Its command, as in `faceml train`.
         config: Name of its configuration model in `faceml.config`.
-        module: Module whose `run_and_show(config, console)` runs it.
+        module: Module with the function `run_and_show(config, console)`.
         folder: Returns the folder of the run from a configuration, for the log.
         results: Returns the place of the results, None for stdout; by default `folder`.
         log_format: Returns the format of the log lines from a configuration.
-        can_be_submitted: Whether `faceml submit` takes it.
+        can_be_submitted: True if `faceml submit` can submit it.
     """
 
     command: str

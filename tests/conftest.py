@@ -15,9 +15,9 @@ from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 
 SLOW = ("docs", "ray_jobs")
-"""Folders of the tests that take longest; they come first, so that pytest's processes end together."""
+"""Folders of the slowest tests, which run first so that pytest's processes finish at the same time."""
 
-# How long an example takes says more about the other processes of the machine.
+# The duration of an example depends on the load of the machine.
 settings.register_profile("faceml", deadline=None)
 settings.load_profile("faceml")
 
@@ -41,7 +41,7 @@ def detector(model_bundle: Path) -> Iterator[MediaPipeDetector]:
 
 @pytest.fixture(scope="session")
 def s3_keys() -> Iterator[None]:
-    """Keys to `s3_server` in the environment, of which Ray's workers get what is there when Ray starts."""
+    """Keys of `s3_server` in the environment, set before Ray starts, which passes them to its workers."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -51,9 +51,9 @@ def s3_keys() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def ray_cluster(s3_keys: None) -> Iterator[None]:
-    """One Ray head for all tests of a process, except those that kill it.
+    """Ray cluster shared by all tests of a process, except those that kill it.
 
-    It has two logical CPUs, as the smallest machine that runs two workers has, whatever else runs here.
+    It has two logical CPUs on every machine, the fewest that two workers need.
     """
     import ray
 
@@ -64,21 +64,21 @@ def ray_cluster(s3_keys: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cluster_environment(ray_cluster: None) -> dict[str, str]:
-    """Variables by which a command in a process of its own finds `ray_cluster`."""
+    """Environment variables that connect a command in a separate process to `ray_cluster`."""
     import ray
 
     return {
         "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
-        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nothing preempts the nodes of one machine
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a single machine is not preempted
     }
 
 
 @pytest.fixture(scope="session")
 def s3_server(s3_keys: None) -> Iterator[str]:
-    """A server of the S3 API on this machine, as host:port."""
+    """Address of a local server of the S3 API, host:port."""
     from moto.server import ThreadedMotoServer
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request otherwise
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # otherwise it logs every request
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     yield ":".join(map(str, server.get_host_and_port()))
@@ -87,7 +87,7 @@ def s3_server(s3_keys: None) -> Iterator[str]:
 
 @pytest.fixture
 def s3_uri(s3_server: str) -> Callable[..., str]:
-    """Make the URI of an own folder in a bucket, by way of the server itself or of a proxy."""
+    """Function that returns the URI of the test's folder in a bucket, through the server or a proxy."""
     server = pafs.S3FileSystem(
         endpoint_override=s3_server, scheme="http", region="us-east-1", allow_bucket_creation=True
     )
@@ -100,7 +100,7 @@ def s3_uri(s3_server: str) -> Callable[..., str]:
 
 @pytest.fixture
 def in_s3(s3_uri: Callable[..., str]) -> Callable[[Path], str]:
-    """Copy a folder of this machine into the own one, and return its URI there."""
+    """Function that copies a local folder into the test's folder in the bucket, and returns its URI."""
 
     def copy(folder: Path) -> str:
         uri = place_below(s3_uri(), folder.name)

@@ -1,4 +1,4 @@
-"""A proxy on this machine that stands between a client and a store, and answers in its place at will."""
+"""HTTP proxy of a store, with injected faults."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A row extractor that fails at the rows of a batch, or when it is opened."""
+"""Row extractor that fails when it is opened or at a batch."""
 
 import os
 import time
@@ -14,10 +14,10 @@ from faceml.tables.schema import Status
 
 @dataclass(frozen=True)
 class FragileSettings:
-    """See `faceml.tables.row_extractor.RowExtractorSettings`.
+    """Settings of a `FragileExtractor`; see `faceml.tables.row_extractor.RowExtractorSettings`.
 
     Attributes:
-        fault: `open`, `die`, `raise` or `hang`.
+        fault: Kind of failure: `open`, `die`, `raise` or `hang`.
     """
 
     root: str
@@ -36,7 +36,7 @@ class FragileSettings:
 
 
 class FragileExtractor:
-    """Fails at every image but those whose names begin with `good`."""
+    """Row extractor that fails at every image whose name does not begin with `good`."""
 
     decode_s = detect_s = 0.0
 

@@ -1,4 +1,4 @@
-"""A disk that is full from some moment on, for Ray's worker processes: the kernel refuses to write."""
+"""Full disk for Ray's worker processes, simulated by a limit of the size of files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ if any(argument.endswith("default_worker.py") for argument in sys.orig_argv):
     def wait():
         while not (event.exists() and Path(event.read_text()).exists()):
             time.sleep(0.01)
-        # Logs of Ray are shorter, checkpoints are longer.
+        # Ray's logs are smaller, checkpoints are larger.
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
     threading.Thread(target=wait, daemon=True).start()
@@ -26,16 +26,16 @@ if any(argument.endswith("default_worker.py") for argument in sys.orig_argv):
 
 @dataclass(frozen=True)
 class FullDisk:
-    """A disk with space until it is filled.
+    """Control of the simulated disk.
 
     Attributes:
-        folder: Of the module that Python imports when it starts with this folder on its path.
+        folder: Folder of the module that Python imports at start if the folder is on its path.
     """
 
     folder: Path
 
     def fill_with(self, file: Path) -> None:
-        """Let no file grow beyond a megabyte once this one is there; the workers themselves look for it."""
+        """Limit files to a megabyte as soon as this file exists; the workers check for it."""
         (self.folder / "event").write_text(str(file))
 
 

@@ -1,4 +1,4 @@
-"""A Ray cluster that takes jobs over HTTP, as `ray start --head` makes one, on this machine alone."""
+"""Ray cluster of one node that accepts jobs over HTTP, started by `ray start --head`."""
 
 import os
 import shutil
@@ -25,23 +25,23 @@ STARTS_WITHIN_S = 120
 
 
 class HeadNode:
-    """The head of a cluster, which is all of it; it ends with the block.
+    """Context manager of a cluster that consists of its head node.
 
     Args:
-        num_cpus: Logical ones.
-        token: That it asks for; None takes jobs from anybody.
+        num_cpus: Number of logical CPUs.
+        token: Token for authentication; None accepts jobs without.
 
     Attributes:
-        address: Of the dashboard.
-        temp_dir: What Ray keeps there, logs and uploaded folders among it.
-        environment: That of a user who knows the token.
+        address: URL of the dashboard.
+        temp_dir: Ray's folder of logs and uploaded folders.
+        environment: Environment variables of a user with the token.
     """
 
     def __init__(self, num_cpus: int = 2, token: str | None = None) -> None:
         self._mark = uuid.uuid4().hex
         gcs, dashboard, agent = free_ports(3)
         self.address = f"http://127.0.0.1:{dashboard}"
-        # Short: Ray puts sockets below, whose paths have 107 letters at most.
+        # Short, because Ray creates sockets below it, whose paths have at most 107 characters.
         self.temp_dir = Path(tempfile.mkdtemp(prefix="ray_", dir="/tmp"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         modes = (
@@ -58,7 +58,7 @@ class HeadNode:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, self.temp_dir, ignore_errors=True)
-            # Jobs find this interpreter as `python`.
+            # `python` in jobs is this interpreter.
             path = os.pathsep.join([str(BIN), self.environment.get("PATH", "")])
             process = stack.enter_context(
                 subprocess.Popen(
@@ -68,7 +68,7 @@ class HeadNode:
                     stderr=subprocess.DEVNULL,
                 )
             )
-            stack.callback(self.kill)  # whose end the line above waits for
+            stack.callback(self.kill)  # at exit the process is killed first, then awaited
             deadline_s = time.monotonic() + STARTS_WITHIN_S
             while not self._answers():
                 assert process.poll() is None, "the head of the cluster did not start"
@@ -83,21 +83,21 @@ class HeadNode:
         self._ending.close()
 
     def kill(self) -> None:
-        """Let it vanish, with all that runs on it."""
+        """Kill all processes of the cluster."""
         kill_marked(self._mark)
 
     def client(self, address: str | None = None) -> JobSubmissionClient:
-        """Return a client that knows the token.
+        """Return a client with the token.
 
         Args:
-            address: Of what stands between, if something does.
+            address: Address of a proxy; by default that of the dashboard.
         """
         token = self.environment.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return connect_job_client(address or self.address, ANSWER_WITHIN_S, headers)
 
     def _answers(self) -> bool:
-        """Say whether jobs can be submitted: the dashboard is up before the agent that runs them."""
+        """Return whether jobs can be submitted; the agent that runs them starts after the dashboard."""
         token = self.environment.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answers = False

@@ -1,4 +1,4 @@
-"""A job as a process of its own with a Ray of its own, of which anything can be killed."""
+"""Job in a separate process with its own Ray, whose processes can be killed by kind."""
 
 import os
 import random
@@ -16,11 +16,11 @@ from types import MappingProxyType
 REPOSITORY = Path(__file__).parents[1]
 MARK = "FACEML_TEST_MARK"
 
-# What Ray itself runs as processes of its own.
+# Processes of Ray itself.
 CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
 
 DETECTOR = r"-m faceml\.tables\.extraction_server "
-"""What the command line of a detector's process matches."""
+"""Pattern of the command line of a detector process."""
 
 VICTIMS = {
     "extract": {
@@ -45,18 +45,18 @@ VICTIMS = {
         "cluster": CLUSTER,
     },
 }
-"""Of each job, kinds of its processes by what their command lines match."""
+"""Patterns of command lines by job and kind of process."""
 
 
 class Job:
-    """Start a job; every process that it starts bears a mark.
+    """A running job, whose processes are identified by an environment variable.
 
     Args:
-        name: Of the job, a module of `ray_jobs`.
+        name: Name of the job, a module of `ray_jobs`.
         settings: Overrides, `dotted.key=value`.
-        path: Folder that goes before all others on the path of Python's modules.
-        options: Other options of the command.
-        environment: Variables beside those of the tests, such as the address of a cluster.
+        path: First folder of Python's module search path.
+        options: Further options of the command.
+        environment: Additional environment variables, such as the address of a cluster.
     """
 
     def __init__(
@@ -82,40 +82,40 @@ class Job:
         )
 
     def processes(self) -> Iterator[tuple[int, str]]:
-        """Yield number and command line of everything that the job has started and that still runs."""
+        """Yield the ID and the command line of each running process of the job."""
         return marked_processes(self.mark)
 
     def of_kind(self, victim: str) -> list[int]:
-        """Return the numbers of the processes of a kind that run."""
+        """Return the IDs of the running processes of a kind."""
         return sorted(pid for pid, command in self.processes() if self._victims[victim].search(command))
 
     def kill(self, victim: str, choose: random.Random) -> bool:
-        """Kill one of a kind, or the whole cluster; say whether there was any."""
+        """Kill a random process of a kind, or the whole cluster; return whether there was any."""
         numbers = self.of_kind(victim)
         for pid in numbers if victim == "cluster" else choose.sample(numbers, min(1, len(numbers))):
             _kill(pid)
         return bool(numbers)
 
     def finish(self, timeout_s: float = 300) -> str:
-        """Wait for the end and return what was printed."""
+        """Wait for the end of the job and return its output."""
         output, _ = self.process.communicate(timeout=timeout_s)
         return output
 
     def stop(self) -> None:
-        """Kill whatever is left."""
+        """Kill all remaining processes."""
         kill_marked(self.mark)
         self.process.wait()
 
 
 def marked_processes(mark: str) -> Iterator[tuple[int, str]]:
-    """Yield number and command line of every process that has the mark in its environment."""
+    """Yield the ID and the command line of each process with the mark in its environment."""
     for folder in Path("/proc").glob("[0-9]*"):
         if mark.encode() in _read(folder / "environ"):
             yield int(folder.name), _read(folder / "cmdline").replace(b"\0", b" ").decode()
 
 
 def kill_marked(mark: str) -> None:
-    """Kill every process that has the mark in its environment."""
+    """Kill all processes with the mark in their environment."""
     while left := [pid for pid, _ in marked_processes(mark)]:
         for pid in left:
             _kill(pid)
@@ -123,7 +123,7 @@ def kill_marked(mark: str) -> None:
 
 
 def python_path(first: str = "") -> str:
-    """Return the `PYTHONPATH` by which a process finds a folder of modules first, then this project."""
+    """Return a `PYTHONPATH` of a folder and this project."""
     return os.pathsep.join([first, str(REPOSITORY)] if first else [str(REPOSITORY)])
 
 

@@ -1,4 +1,4 @@
-"""What KubeRay's custom resources may hold, after its API reference (ray.io/v1); pods are Kubernetes' own."""
+"""JSON schema of KubeRay's custom resources, from its API reference (ray.io/v1), without that of pods."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ POD_TEMPLATE: dict[str, Any] = {"type": "object"}
 
 
 def _object(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    """Return the schema of an object that holds these and nothing else."""
+    """Return the schema of an object with these properties only."""
     return {
         "type": "object",
         "properties": properties,
@@ -88,4 +88,4 @@ RAY_JOB = _object(
     ttlSecondsAfterFinished=INTEGER,
 )
 SPECS = {"RayCluster": RAY_CLUSTER, "RayJob": RAY_JOB}
-"""Of each kind, the schema of its `spec`."""
+"""Schemas of `spec` by kind."""

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine, to which nodes come and from which they go."""
+"""Ray cluster of several nodes on this machine, to which nodes are added and removed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.job import MARK, kill_marked, marked_processes, python_path
 RAY = Path(sys.executable).with_name("ray")
 STARTS_WITHIN_S = 120
 FAKED_CLOUD = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
-"""For Ray's autoscaler, which finds its nodes on this machine."""
+"""Environment variables for Ray's autoscaler, which then starts nodes on this machine."""
 
 
 def autoscaling(num_cpus: int, address: str) -> dict[str, Any]:
@@ -56,25 +56,25 @@ class Node:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def processes(self, pattern: str) -> list[int]:
-        """Return the numbers of those whose command line matches."""
+        """Return the IDs of the processes whose command line matches."""
         return sorted(pid for pid, command in marked_processes(self.mark) if re.search(pattern, command))
 
     def kill(self) -> None:
-        """Let the node vanish, with all that runs on it."""
+        """Kill all processes of the node."""
         kill_marked(self.mark)
 
 
 class Nodes:
-    """A cluster; it ends with the block.
+    """Context manager of a cluster.
 
     Args:
-        num_cpus: Logical ones of its head.
-        on_demand: Logical CPUs of each node that an autoscaler starts when there is work, or 0.
-        path: Folder that goes before all others on the path of Python's modules, on every node.
+        num_cpus: Number of logical CPUs of the head node.
+        on_demand: Logical CPUs of each node that the autoscaler starts on demand; 0 for no autoscaler.
+        path: First folder of Python's module search path on every node.
 
     Attributes:
-        environment: What lets a job find it.
-        head: Its first node.
+        environment: Environment variables that connect a job to the cluster.
+        head: The head node.
     """
 
     def __init__(self, num_cpus: int, on_demand: int = 0, path: str = "") -> None:
@@ -113,13 +113,13 @@ class Nodes:
         self._stack.close()
 
     def add(self, num_cpus: int = 1) -> Node:
-        """Start a node and wait until it is there."""
+        """Start a node and wait until it has joined the cluster."""
         self._num_cpus = num_cpus
         self._added.append(self._start(f"--address={self._address}"))
         return self._added[-1]
 
     def remove_added(self) -> None:
-        """Kill the nodes that were added and are still there."""
+        """Kill the added nodes."""
         for node in self._added:
             node.kill()
         self._added.clear()
@@ -143,7 +143,7 @@ class Nodes:
                     stderr=subprocess.STDOUT,
                 )
             )
-        self._stack.callback(node.kill)  # whose end the line above waits for
+        self._stack.callback(node.kill)  # at exit the process is killed first, then awaited
         deadline_s = time.monotonic() + STARTS_WITHIN_S
         while b"Ray runtime started" not in log.read_bytes():
             assert process.poll() is None, log.read_text()

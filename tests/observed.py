@@ -1,4 +1,4 @@
-"""What is seen of a run from outside: metrics that Ray's agent exports, workers' lines in Ray's logs."""
+"""Exported metrics of a run, and its workers' lines in Ray's logs."""
 
 import json
 import re
@@ -12,7 +12,7 @@ SAMPLE = re.compile(r"ray_faceml_(\w+){(.*)} (\S+)")
 
 
 def exported(run: Path) -> dict[tuple[str, str], float]:
-    """Return what Prometheus would read of a run: values by name and by another label, if it has one."""
+    """Return the exported metrics of a run, by name and further label, empty without one."""
     (node,) = ray.nodes()
     page = requests.get(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics", timeout=10).text
     values = {}
@@ -25,7 +25,7 @@ def exported(run: Path) -> dict[tuple[str, str], float]:
 
 
 def worker_lines(run: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a run's workers."""
+    """Return the JSON log lines of a run's workers."""
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     lines = [line for file in logs.glob("worker-*.err") for line in file.read_text().splitlines()]
     return [json.loads(line) for line in lines if json.dumps(str(run)) in line]

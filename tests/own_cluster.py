@@ -1,4 +1,4 @@
-"""A job on a Ray cluster of its own, with as many logical CPUs as it takes, in a process of its own."""
+"""Job in a separate process, on its own Ray cluster with any number of logical CPUs."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from faceml.config.loading import load_config
 job, module, model, num_cpus, file = sys.argv[1:]
 config = load_config(getattr(importlib.import_module(module), model), Path(file))
 ray.init("local", num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
-importlib.import_module(f"ray_jobs.{job}").run(config)
+importlib.import_module(job).run(config)
 ray.shutdown()
 """
 
@@ -27,11 +27,11 @@ def run_on_own_cluster(job: str, config: Config, num_cpus: int, folder: Path, ti
     """Run a job to its end.
 
     Args:
-        job: A module of `ray_jobs`.
-        config: Of the job.
-        num_cpus: Logical CPUs of the cluster.
-        folder: For the configuration.
-        timeout_s: It is killed then.
+        job: Module whose `run` is called, such as `ray_jobs.search.tuning`.
+        config: Configuration of the job.
+        num_cpus: Number of logical CPUs of the cluster.
+        folder: Folder to write the configuration to.
+        timeout_s: Time after which the job is killed, s.
     """
     file = folder / f"{job}.yaml"
     file.write_text(dump_config(config), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Images that crash, hang or hold up the native detector, for real: in its process, and by their names."""
+"""Images at whose names the detector process crashes, hangs, raises an error or waits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ if "faceml.tables.extraction_server" in sys.orig_argv:
             flaked.touch()
             os.kill(os.getpid(), signal.SIGSEGV)
         if name == "hang":
-            ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock, as the worst native code does
+            ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock, as native code may
         if name == "raise":
             raise RuntimeError("the detector does not like this image")
         if name == "outage":
@@ -42,27 +42,27 @@ if "faceml.tables.extraction_server" in sys.orig_argv:
 
 @dataclass(frozen=True)
 class Poison:
-    """What images of these names do: crash, flaky, hang, raise, outage, wait.
+    """Control of the faults at images named crash, flaky, hang, raise, outage and wait.
 
-    One named `wait` holds up its detector until it is released, and with it the end of the job.
+    At an image named `wait` the detector waits until it is released, and so does the job.
 
     Attributes:
-        folder: Of the module that Python imports when it starts with this folder on its path.
+        folder: Folder of the module that Python imports at start if the folder is on its path.
     """
 
     folder: Path
 
     @property
     def holds(self) -> bool:
-        """Whether a detector has come to an image that waits."""
+        """True if a detector has reached an image named `wait`."""
         return (self.folder / "waiting").exists()
 
     def release(self) -> None:
-        """Let images that wait, and those to come, be seen."""
+        """Release waiting detectors, and let none wait from now on."""
         (self.folder / "released").touch()
 
     def reset(self) -> None:
-        """Let images wait again."""
+        """Let detectors wait again."""
         for name in ("waiting", "released"):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -73,7 +73,7 @@ def write_poison(
     """Write the module into a folder.
 
     Args:
-        folder: Where to.
+        folder: Folder to write to.
         module: Module of the row extractor.
         name: Name of its class.
     """

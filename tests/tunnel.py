@@ -1,4 +1,4 @@
-"""What stands between two machines, and falls."""
+"""TCP proxy whose connections can be interrupted."""
 
 import socket
 import threading
@@ -11,14 +11,14 @@ CHUNK_BYTES = 65536
 
 
 class Tunnel:
-    """A port of this machine through which another is reached.
+    """Context manager of a local port that forwards connections to an HTTP server.
 
     Args:
-        address: Of an HTTP server.
+        address: URL of the server.
 
     Attributes:
-        address: Of the same server through the tunnel.
-        connections: That were made so far.
+        address: URL of the server through the proxy.
+        connections: Number of connections so far.
     """
 
     def __init__(self, address: str) -> None:
@@ -43,7 +43,7 @@ class Tunnel:
         self._listening.close()
 
     def cut(self) -> None:
-        """End all connections, and make no others."""
+        """Close all connections and refuse new ones."""
         self._is_cut = True
         for each in self._open:
             with suppress(OSError):
@@ -51,11 +51,11 @@ class Tunnel:
         self._open.clear()
 
     def silent(self) -> None:
-        """Let nothing through any more, and tell nobody."""
+        """Stop forwarding data, with connections left open."""
         self._flows.clear()
 
     def restore(self) -> None:
-        """Build it again: what was underway when it fell is lost."""
+        """Accept connections again; data in transit is lost."""
         self.cut()
         self._is_cut = False
         self._flows.set()

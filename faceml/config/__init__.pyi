@@ -16,12 +16,19 @@ from .loading import (
     dotted_keys as dotted_keys,
     dump_config as dump_config,
     load_config as load_config,
+    load_yaml as load_yaml,
     parse_config as parse_config,
     read_mapping as read_mapping,
 )
-from .loss import LandmarkLossConfig as LandmarkLossConfig, LossConfig as LossConfig
-from .margin import MarginConfig as MarginConfig
-from .model import BackboneName as BackboneName, ModelConfig as ModelConfig
+from .losses import (
+    FixedWeighting as FixedWeighting,
+    LandmarkLossConfig as LandmarkLossConfig,
+    LearnedWeighting as LearnedWeighting,
+    LossConfig as LossConfig,
+    MarginConfig as MarginConfig,
+    PCGradWeighting as PCGradWeighting,
+    WeightingConfig as WeightingConfig,
+)
 from .paths import (
     local_paths as local_paths,
     refuse_outputs_below as refuse_outputs_below,
@@ -43,8 +50,14 @@ from .search_space import (
     LogUniform as LogUniform,
     RandInt as RandInt,
     Search as Search,
+    Settings as Settings,
+    combinations as combinations,
+    corners as corners,
+    holds as holds,
     in_order as in_order,
+    random_variants as random_variants,
 )
+from .sections import BackboneName as BackboneName, ModelConfig as ModelConfig
 from .study import (
     StudyConfig as StudyConfig,
     build_arm_config as build_arm_config,
@@ -70,17 +83,3 @@ from .tune import (
     build_running_trial as build_running_trial,
     build_trial_config as build_trial_config,
 )
-from .variants import (
-    Settings as Settings,
-    combinations as combinations,
-    corners as corners,
-    holds as holds,
-    random_variants as random_variants,
-)
-from .weighting import (
-    FixedWeighting as FixedWeighting,
-    LearnedWeighting as LearnedWeighting,
-    PCGradWeighting as PCGradWeighting,
-    WeightingConfig as WeightingConfig,
-)
-from .yaml_text import load_yaml as load_yaml

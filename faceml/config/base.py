@@ -1,4 +1,4 @@
-"""What every configuration shares: strict, frozen models and the types of their fields."""
+"""Base model of all configurations, and the types of their fields."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 class Config(BaseModel):
-    """Base of all configuration: unknown keys are refused, values never change once validated."""
+    """Base of all configurations: unknown keys are refused, and validated values are immutable."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -23,34 +23,34 @@ class Config(BaseModel):
 
 @dataclass(frozen=True)
 class MustExist:
-    """Mark a path as input: it has to be there before the job starts."""
+    """Mark a path as an input, which must exist before the job starts."""
 
     what: Literal["folder", "file", "file or folder"]
     or_else: str = ""
-    """What may stand in its place, for the error."""
+    """Alternative values, named in the error message."""
 
 
 @dataclass(frozen=True)
 class OnEveryNode:
-    """Mark a path that workers read or write, whichever node of a cluster they are on."""
+    """Mark a path that workers on any node of a cluster read or write."""
 
 
 def _absolute(path: Path) -> Path:
-    """Return `path` with `~` expanded and made absolute, so that workers elsewhere mean the same place."""
-    with suppress(RuntimeError):  # `~name` of a user whom nobody knows; it will be missed as a path
+    """Return `path` with `~` expanded and made absolute, so that it is valid in every worker."""
+    with suppress(RuntimeError):  # unknown user in `~name`; reported later as a missing path
         path = path.expanduser()
     return path.absolute()
 
 
 def _local(place: Any) -> Any:
-    """Return what is to be a path on this machine, a `file://` URI as the path that it names.
+    """Return a local path as it is, and a `file://` URI as the path that it names.
 
     Raises:
-        ValueError: It is another URI.
+        ValueError: The URI has another scheme.
     """
     scheme, separator, rest = str(place).partition("://")
     if separator and scheme != "file":
-        raise ValueError("must be a path that this machine sees: this setting takes no URI of a store")
+        raise ValueError("must be a local path: this setting does not accept the URI of an object store")
     return unquote(rest) if separator else place
 
 
@@ -58,7 +58,7 @@ def _storage_uri(place: Any) -> str:
     """Return a URI as it is and a local path made absolute.
 
     Raises:
-        ValueError: It is neither, or the URI carries a user name or a key.
+        ValueError: It is neither, or the URI contains a user name or credentials.
     """
     if not isinstance(place, str | Path):
         raise ValueError("must be a path or URI")
@@ -70,8 +70,8 @@ def _storage_uri(place: Any) -> str:
         return str(_absolute(Path(unquote(rest))))
     if "@" in rest.partition("/")[0]:
         raise ValueError(
-            "keys do not belong into a URI, which is written to config.yaml. Set them in the environment, "
-            "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            "a URI must not contain credentials, because it is written to config.yaml. Set them in the "
+            "environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     return uri
 
@@ -81,14 +81,14 @@ InputFile = Annotated[AbsolutePath, MustExist("file"), OnEveryNode()]
 OutputFolder = Annotated[AbsolutePath, OnEveryNode()]
 OutputFile = Annotated[AbsolutePath, OnEveryNode()]
 DriverPlace = Annotated[str, BeforeValidator(_storage_uri)]
-"""As `StorageUri`, but of no concern to workers."""
+"""Like `StorageUri`, but not used by workers."""
 StorageUri = Annotated[DriverPlace, OnEveryNode()]
-"""A folder or file on any file system that pyarrow reaches: a local path, or a URI such as
+"""Folder or file on any file system that pyarrow supports: a local path, or a URI such as
 `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]
 InputStorageFile = Annotated[StorageUri, MustExist("file")]
 RunOrModel = Annotated[StorageUri, MustExist("file or folder")]
-"""A run folder, or the model in it."""
+"""Run folder, or the model file in it."""
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrZero = Annotated[int, Field(strict=True, ge=0)]

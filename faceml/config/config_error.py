@@ -1,5 +1,5 @@
-"""The error of a user's mistake; apart, so that those who raise it need not import pydantic."""
+"""Configuration error, in its own module so that raising it does not import pydantic."""
 
 
 class ConfigError(ValueError):
-    """A user's mistake in a configuration, told in one line that names the setting and the remedy."""
+    """Mistake in a configuration, described in one line that names the setting and the remedy."""

@@ -1,4 +1,4 @@
-"""Configuration of the demonstration: the whole way on synthetic faces."""
+"""Configuration of the demonstration: the complete pipeline on synthetic faces."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from faceml.config.base import Config, OutputFolder
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, dotted_keys, parse_config
-from faceml.config.log import LoggingConfig
+from faceml.config.sections import LoggingConfig
 from faceml.config.synth import SynthConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
@@ -16,42 +16,43 @@ Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
 class DemoRunConfig(Config):
-    """Where everything goes."""
+    """Location of the results."""
 
     folder: OutputFolder
+    """Folder of all stages and of the report."""
 
 
 class DemoConfig(Config):
     """`faceml demo`: synthetic faces, their landmarks, a trained model, a search.
 
-    Each stage has the settings of its own configuration, without the paths: those are the demo's.
+    Each stage has the settings of its own configuration except paths, which are below the demo's folder.
     """
 
     run: DemoRunConfig
     logging: LoggingConfig = LoggingConfig()
-    """Of all stages."""
+    """Log format of all stages."""
     synth: Settings
     extract: Settings
     train: Settings
     tune: Settings
-    """Of the search; its training has the settings under `train`, and those under `tune.train` over them."""
+    """Settings of the search. Its training uses those of `train`, overridden by `tune.train`."""
 
 
 class DemoStages(Config):
-    """The configuration of every stage, complete."""
+    """Complete configuration of every stage."""
 
     synth: SynthConfig
     extract: dict[str, ExtractConfig]
-    """One for each split."""
+    """Configuration for each split."""
     train: TrainConfig
     tune: TuneConfig
 
 
 def build_stages(config: DemoConfig) -> DemoStages:
-    """Give every stage its paths below the demo's folder.
+    """Return the configuration of every stage, with its paths below the demo's folder.
 
     Raises:
-        ConfigError: A stage refuses a setting; the key is named with its section.
+        ConfigError: A setting of a stage is invalid; the message names the key with its section.
     """
     folder, log = config.run.folder, {"logging.format": config.logging.format}
     splits = {
@@ -66,7 +67,7 @@ def build_stages(config: DemoConfig) -> DemoStages:
                 "data.root": paths["images"],
                 "output.table": paths["table"],
                 "run.folder": str(folder / f"extract_{split}"),
-                # Images of the validation split that nearly equal one of the training split are listed.
+                # The report lists validation images that are near-duplicates of training images.
                 "quality.other_tables": [splits["train"]["table"]] if split == "val" else [],
             },
         )

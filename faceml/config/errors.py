@@ -1,4 +1,4 @@
-"""Translation of pydantic's errors: the dotted key, the value, and the allowed values."""
+"""Translation of pydantic's errors into messages with the dotted key, the value and the allowed values."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ from faceml.config.config_error import ConfigError
 
 Location = tuple[int | str, ...]
 
-# For messages of pydantic that speak of Python's types; a list too short has items that are "missing".
+# Replacements for pydantic's messages about Python types; a list that is too short has "missing" items.
 PLAIN_WORDS = {
     "missing": "has too few items",
     "dict_type": "must be a section of keys",
@@ -26,31 +26,31 @@ PLAIN_WORDS = {
 def describe_mistakes(
     error: ValidationError, model: type[BaseModel], raw: Mapping[str, Any], section: str = ""
 ) -> ConfigError:
-    """Return a `ConfigError` with one line for each mistake that pydantic found.
+    """Return a `ConfigError` with one line for each error that pydantic found.
 
     Args:
-        error: Error of pydantic.
+        error: Validation error of pydantic.
         model: Model that the values were validated against.
-        raw: The values, as YAML gives them.
-        section: Dotted key of the section that holds them; empty if they are the whole configuration.
+        raw: The values as read from YAML.
+        section: Dotted key of the section that contains them; empty for a complete configuration.
     """
     section_path = tuple(section.split(".")) if section else ()
     reasons: dict[str, list[str]] = {}
     for detail in error.errors():
         subject, reason = _describe(detail, model, raw, section_path)
         reasons.setdefault(subject, []).append(reason)
-    # A value that fits no member of a union has a reason for each member.
+    # A value that matches no member of a union has one reason for each member.
     lines = [f"{subject}{', or '.join(filter(None, each))}." for subject, each in reasons.items()]
     return ConfigError("\n".join(lines))
 
 
 def key_path(location: Location, raw: Any) -> tuple[str, ...]:
-    """Return the keys a user wrote for a pydantic error location, leaving out the tags of unions.
+    """Return the keys that the user wrote for a pydantic error location, without the tags of unions.
 
-    pydantic puts the tag of a discriminated union into the location, as in
-    `weighting`, `fixed`, `lambda_landmarks`. A tag is no key of the raw data, yet equals what the section
-    says of itself under `kind` or `name`. What pydantic adds behind a plain value, such as the members of the
-    union that it is none of, is left out too.
+    pydantic includes the tag of a discriminated union in the location, as in
+    `weighting`, `fixed`, `lambda_landmarks`. The tag is not a key of the raw data; it equals the section's
+    `kind` or `name`. Parts that follow a plain value, such as the members of a union that it does not match,
+    are omitted too.
     """
     path: list[str] = []
     for part in location:
@@ -69,7 +69,7 @@ def key_path(location: Location, raw: Any) -> tuple[str, ...]:
 def _describe(
     detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any], section: tuple[str, ...]
 ) -> tuple[str, str]:
-    """Return what the mistake is about, and what is wrong with it unless the first says all."""
+    """Return the subject of an error, and the reason, which is empty if the subject is a complete message."""
     path = key_path(detail["loc"], raw)
     key = ".".join(section + path)
     if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
@@ -77,7 +77,7 @@ def _describe(
     if detail["type"] == "extra_forbidden":
         return _describe_unknown(section, path, detail["input"], _keys_allowed_at(model, raw, path[:-1])), ""
     if detail["type"] == "union_tag_not_found":
-        return f"Missing key: '{key}.{_discriminator(detail)}'. Say which kind of {key} is meant", ""
+        return f"Missing key: '{key}.{_discriminator(detail)}'. Set it to select the kind of {key}", ""
     if detail["type"] == "union_tag_invalid":
         tag, expected = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
         return f"Bad value: '{key}.{_discriminator(detail)}' = {tag!r}: ", f"must be one of {expected}"
@@ -89,7 +89,7 @@ def _describe(
 
 
 def _without_secrets(value: Any) -> str:
-    """Return a value as it is told, without what a URI in it has before its @: it would go into logs."""
+    """Return the `repr` of a value with the credentials of URIs masked, because messages are logged."""
     return re.sub(r"://[^/@\s]+@", "://***@", repr(value))
 
 
@@ -109,7 +109,7 @@ def _describe_unknown(
 
 
 def _keys_allowed_at(model: type[BaseModel], raw: Any, path: Sequence[str]) -> list[str]:
-    """List the keys of the section at `path`, following the union members that the raw data choose."""
+    """Return the keys of the section at `path`, following the union members that the raw data select."""
     section: Any = model
     for part in path:
         raw = raw.get(part) if isinstance(raw, Mapping) else None
@@ -122,7 +122,7 @@ def _keys_allowed_at(model: type[BaseModel], raw: Any, path: Sequence[str]) -> l
 
 
 def _chosen_member(annotation: Any, raw: Any) -> Any:
-    """Return the model of a union whose `kind` or `name` the raw section carries; other types as they are."""
+    """Return the union member that the raw section's `kind` or `name` selects; other types unchanged."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is dict or isinstance(annotation, type):

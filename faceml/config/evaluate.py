@@ -5,40 +5,40 @@ from typing import Annotated
 from pydantic import Field
 
 from faceml.config.base import Config, CountOrZero, InputStorageFile, Seed, StorageUri
-from faceml.config.log import LoggingConfig
+from faceml.config.sections import LoggingConfig
 from faceml.config.train import SplitConfig
 
 
 class EvaluateRunConfig(Config):
-    """Where results go."""
+    """Location of the results."""
 
     folder: StorageUri
-    """A path or URI."""
+    """Folder of the results, a path or URI."""
 
 
 class EvaluationReportConfig(Config):
-    """What the report shows beside the figures."""
+    """Examples in the report."""
 
     mistakes: CountOrZero = 24
-    """Pictures of images that are named wrong, the surest first."""
+    """Number of misclassified images shown, in order of decreasing confidence."""
     embeddings: CountOrZero = 1000
-    """Images on the map of embeddings, drawn from the split; 0 draws none."""
+    """Number of images on the map of embeddings, sampled from the split; 0 omits the map."""
 
 
 class EvaluateConfig(Config):
-    """`faceml evaluate`: how good a model is on a split."""
+    """`faceml evaluate`: the quality of a trained model on a split."""
 
     model: InputStorageFile
-    """A `best_model.pt` of `faceml train`, a path or URI; it brings its preprocessing and its landmarks."""
+    """`best_model.pt` of `faceml train`, a path or URI; includes preprocessing and landmark set."""
     data: SplitConfig
     batch_size: Annotated[int, Field(strict=True, ge=1)] = 64
     loader_processes: CountOrZero = 0
-    """Processes that decode; 0 decodes in between."""
+    """Number of processes that decode images; 0 decodes in the main process."""
     use_gpu: bool = False
     compare_with: tuple[StorageUri, ...] = ()
-    """Run folders of other evaluations of the same images, paths or URIs."""
+    """Run folders of other evaluations on the same images, paths or URIs."""
     report: EvaluationReportConfig = EvaluationReportConfig()
     seed: Seed = 0
-    """Of the map of embeddings."""
+    """Random seed of the map of embeddings."""
     logging: LoggingConfig = LoggingConfig()
     run: EvaluateRunConfig

@@ -5,46 +5,46 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import Config, Count, InputStorageFile, Seed, StorageUri
-from faceml.config.log import LoggingConfig
+from faceml.config.sections import LoggingConfig
 from faceml.config.train import SplitConfig
 
 ExportFormat = Literal["onnx", "exported_program"]
 
 
 class QuantizeConfig(Config):
-    """An int8 copy of the ONNX model, and what its integers cost in accuracy."""
+    """Quantisation of the ONNX model to int8, and measurement of the loss of accuracy."""
 
     calibration_images: Count = 200
-    """Drawn from `data`; they give the ranges of activations, and are left out of the measurement."""
+    """Number of images sampled from `data` for the ranges of activations; excluded from the measurement."""
     seed: Seed = 0
-    """Of that draw."""
+    """Random seed of the sampling of calibration images."""
     weight_bits: Literal[7, 8] = 7
-    """Bits of an integer that weights use. 8 is for CPUs with VNNI alone: on others sums of two products
-    of 8 bits overflow 16 bits, and the answers are wrong without a sign."""
+    """Number of bits of quantised weights. 8 requires CPUs with VNNI: on others the sum of two products of
+    8 bits overflows 16 bits, and outputs are wrong without an error."""
 
 
 class ExportRunConfig(Config):
-    """Where results go."""
+    """Location of the results."""
 
     folder: StorageUri
-    """A path or URI."""
+    """Folder of the results, a path or URI."""
 
 
 class ExportConfig(Config):
-    """`faceml export`: a trained model as files that run without faceml, preprocessing inside."""
+    """`faceml export`: a trained model as files that run without faceml, including preprocessing."""
 
     model: InputStorageFile
-    """A `best_model.pt` of `faceml train` or `faceml transfer`, a path or URI."""
+    """`best_model.pt` of `faceml train` or `faceml transfer`, a path or URI."""
     formats: tuple[ExportFormat, ...] = ("onnx", "exported_program")
-    """`onnx` is `model.onnx`, `exported_program` is `model.pt2` for `torch.export.load`."""
+    """`onnx` writes `model.onnx`, `exported_program` writes `model.pt2` for `torch.export.load`."""
     opset: Annotated[int, Field(strict=True, ge=18, le=23)] = 18
-    """Version of ONNX's operators; the antialiased resize is there from 18 on."""
+    """Version of the ONNX operator set; antialiased resizing requires 18."""
     data: SplitConfig | None = None
-    """Images on which the export is checked and quantised; null checks it on random images."""
+    """Images for checking and quantising the export; null checks it on random images."""
     check_images: Count = 32
-    """Of `data`, drawn with `seed`."""
+    """Number of images to check, sampled from `data` with `seed`."""
     quantize: QuantizeConfig | None = None
-    """Makes `model_int8.onnx` too; null does not."""
+    """Also write `model_int8.onnx`; null does not."""
     logging: LoggingConfig = LoggingConfig()
     run: ExportRunConfig
     seed: Seed = 0
@@ -52,13 +52,13 @@ class ExportConfig(Config):
     @model_validator(mode="after")
     def _has_a_format(self) -> Self:
         if not self.formats:
-            raise ValueError("formats: [] exports nothing; name onnx, exported_program or both")
+            raise ValueError("formats: must not be empty; use onnx, exported_program or both")
         return self
 
     @model_validator(mode="after")
     def _can_quantize(self) -> Self:
         if self.quantize is not None and self.data is None:
-            raise ValueError("quantize: integers are calibrated and measured on images; name some with data")
+            raise ValueError("quantize: calibration and measurement need images; set data")
         if self.quantize is not None and "onnx" not in self.formats:
-            raise ValueError("quantize: is for ONNX; put onnx into formats, or set quantize: null")
+            raise ValueError("quantize: needs the ONNX export; add onnx to formats, or set quantize: null")
         return self

@@ -16,108 +16,108 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
-from faceml.config.log import LoggingConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.sections import LoggingConfig, StorageConfig
 
 
 class ExtractDataConfig(Config):
-    """Which images."""
+    """Selection of images."""
 
     root: InputStorage
-    """Folder of faces, a path or a URI such as `s3://bucket/faces`; every image below it gets a row."""
+    """Folder of face images, a path or a URI such as `s3://bucket/faces`; each image below it gets a row."""
     extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-    """File name endings that count as images, upper or lower case."""
+    """File name extensions of images, case-insensitive."""
     max_bytes: Count = 64 * 2**20
-    """Larger files get the status `too_large`."""
+    """Largest file size in bytes; larger files get the status `too_large`."""
     max_pixels: Count = 64 * 10**6
-    """Images whose header promises more pixels get the status `too_large`, undecoded."""
+    """Largest number of pixels in an image's header; larger images get the status `too_large`, undecoded."""
     follow_links: bool = False
-    """Follow symbolic links that lead out of `root`. Without it such files get the status `unreadable`."""
+    """Follow symbolic links to targets outside `root`; otherwise such files get the status `unreadable`."""
 
 
 class LandmarkerConfig(Config):
-    """The detector, and how many of it run at once."""
+    """Face landmark detector and its processes."""
 
     model_path: InputFile | None = None
-    """A `face_landmarker.task`; null looks in the cache, in installed packages, then downloads."""
+    """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
     max_faces: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
-    """Faces looked for in one image; the largest gives the landmarks."""
+    """Largest number of faces detected in one image; the largest face gives the landmarks."""
     min_detection_confidence: Fraction = 0.5
-    """Score below which MediaPipe's face detector sees no face."""
+    """Minimum confidence score of MediaPipe's face detector."""
     actors: Count | Literal["auto"] = "auto"
-    """Detector processes; `auto` is one for each CPU of the cluster that has memory for it."""
+    """Number of detector processes; `auto` uses one for each CPU of the cluster, as far as memory allows."""
     wait_for_nodes_s: NonNegative = 600.0
-    """For so long a first CPU is waited for on a cluster that has none yet and starts nodes on demand."""
+    """Seconds to wait for the first CPU on a cluster that starts nodes on demand."""
     decode: Literal["reduced", "full"] = "reduced"
-    """`reduced` decodes large JPEGs at a fraction of their size while every face keeps enough pixels."""
+    """`reduced` decodes large JPEGs at a reduced resolution that is sufficient for every face."""
     timeout_s: Positive = 30.0
-    """An image that keeps its detector busy for longer is tried again, and in the end `timed_out`."""
+    """Time limit of one image, in seconds. After `max_attempts` it gets the status `timed_out`."""
     max_attempts: Count = 2
-    """Times that an image may crash or hang the detector until it gets a row that says so."""
+    """Number of attempts for an image that crashes or hangs the detector, before it is recorded as failed."""
     images_per_process: Count = 20_000
-    """A detector process is replaced by a new one after so many images."""
+    """Number of images after which a detector process is replaced by a new one."""
 
 
 class FaceCropConfig(Config):
-    """Cut the training copy to the face."""
+    """Crop of the training copy to the face."""
 
     margin: NonNegative = 0.25
-    """Added on each side, as a fraction of the longer side of the landmarks' box."""
+    """Margin on each side, as a fraction of the longer side of the landmarks' bounding box."""
 
 
 class EmbedConfig(Config):
-    """A re-encoded copy of each image in the table, so that training needs nothing but the table."""
+    """Re-encoded copy of each image in the table, so that training needs only the table."""
 
     size: Count = 256
-    """Longest side in px; smaller images stay as they are. Of aligned faces the side, whatever it was."""
+    """Longest side in px; smaller images are not enlarged. Aligned faces always have this side."""
     quality: Annotated[int, Field(strict=True, ge=1, le=100)] = 95
+    """JPEG quality."""
     crop: FaceCropConfig | None = None
-    """Null keeps the whole image. Images without a face are never cut."""
+    """Crop to the face; null keeps the whole image. Images without a face are never cropped."""
     align: bool = False
-    """Turn, scale and cut the face so that five landmarks lie on ArcFace's template; for face recognition."""
+    """Align the face to ArcFace's template by five landmarks, for face recognition."""
 
     @model_validator(mode="after")
     def _cut_one_way(self) -> Self:
         if self.align and self.crop:
-            raise ValueError("output.embed.align cuts the face in its own way; leave output.embed.crop null")
+            raise ValueError("output.embed.align crops the face itself; leave output.embed.crop null")
         return self
 
 
 class ExtractOutputConfig(Config):
-    """Where the table goes and what is in it."""
+    """Location and content of the table."""
 
     table: StorageUri
-    """Folder of Parquet files. A table that is already there is completed: its rows are not made again."""
+    """Folder of Parquet files. An existing table is completed: its rows are not computed again."""
     on_change: Literal["report", "re-extract"] = "report"
-    """What to do about images that changed or vanished since: name them, or make the table follow."""
+    """Action for images that were changed or deleted since: report them, or update the table."""
     images_per_shard: Count = 500
-    """Rows of one Parquet file, at most."""
+    """Largest number of rows of a Parquet file."""
     store_mesh: bool = False
-    """Keep all 478 points as float16."""
+    """Store all 478 points as float16."""
     embed: EmbedConfig | None = None
-    """Keep a training copy of each image in the column `image_jpeg`."""
+    """Store a training copy of each image in the column `image_jpeg`; null does not."""
 
 
 class ExtractRunConfig(Config):
-    """Where the summary, the report and the resolved configuration go."""
+    """Location of the summary, the report and the resolved configuration."""
 
     folder: DriverPlace | None = None
-    """A path or URI; null puts them beside the table, in `<table>_run`."""
+    """Folder, a path or URI; null: `<table>_run`, beside the table."""
 
 
 class QualityConfig(Config):
-    """What the report looks for."""
+    """Data quality checks of the report."""
 
     other_tables: tuple[StorageUri, ...] = ()
-    """Tables of the other splits: images that nearly equal one of theirs are listed."""
+    """Tables of other splits, searched for near-duplicates of these images."""
     max_hash_distance: Annotated[int, Field(strict=True, ge=0, le=8)] = 2
-    """Bits of 64 in which the perceptual hashes of near-duplicates differ, at most."""
+    """Largest number of differing bits, of 64, between the perceptual hashes of near-duplicates."""
     least_plausible: CountOrZero = 24
-    """Least plausible landmark sets that the report draws."""
+    """Number of least plausible landmark sets shown in the report."""
 
 
 class ExtractConfig(Config):
-    """`faceml extract`: a folder of faces becomes a landmark table."""
+    """`faceml extract`: a landmark table from a folder of face images."""
 
     data: ExtractDataConfig
     landmarker: LandmarkerConfig = LandmarkerConfig()
@@ -127,9 +127,9 @@ class ExtractConfig(Config):
     run: ExtractRunConfig = ExtractRunConfig()
     quality: QualityConfig = QualityConfig()
     min_detection_rate: Fraction = 0.8
-    """Folders below this rate are warned about."""
+    """Detection rate of a folder below which faceml warns."""
     report_faces: Count = 48
-    """Faces on the overlay sheet of the report."""
+    """Number of faces with landmark overlays in the report."""
 
     @property
     def run_folder(self) -> str:
@@ -138,6 +138,6 @@ class ExtractConfig(Config):
 
 
 def folder_beside(table: str) -> str:
-    """Return where an extraction puts its results if nothing else is wanted, a path or URI as the table's."""
+    """Return the default run folder of a table, beside it; a path or URI like the table's."""
     path, mark, parameters = table.partition("?") if "://" in table else (table, "", "")
     return f"{path.rstrip('/')}_run{mark}{parameters}"

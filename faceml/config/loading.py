@@ -1,5 +1,9 @@
-"""YAML and `--set` overrides in, a validated configuration out."""
+"""Reading, overriding, validation and writing of configurations in YAML.
 
+Numbers follow YAML 1.2. PyYAML implements YAML 1.1, in which `3e-4` is a string and only `3.0e-4` a number.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,10 +15,26 @@ from faceml.config.base import Config, MustExist
 from faceml.config.config_error import ConfigError
 from faceml.config.errors import describe_mistakes
 from faceml.config.paths import local_paths
-from faceml.config.yaml_text import dump_yaml, load_yaml
 from faceml.errors import flatten_message, translate_errors
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+FLOAT = "tag:yaml.org,2002:float"
+# Floats with an exponent (YAML 1.2.2, section 10.3.2); PyYAML already reads others as floats.
+NUMBER_WITH_EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+FIRST_LETTERS = list("-+.0123456789")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader that also reads numbers with an exponent."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe dumper that quotes strings that the loader would read as numbers."""
+
+
+_Loader.add_implicit_resolver(FLOAT, NUMBER_WITH_EXPONENT, FIRST_LETTERS)
+_Dumper.add_implicit_resolver(FLOAT, NUMBER_WITH_EXPONENT, FIRST_LETTERS)
 
 
 def load_config(
@@ -23,16 +43,16 @@ def load_config(
     overrides: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> AnyConfig:
-    """Read a YAML file, apply overrides, validate the whole, and check that its inputs are there.
+    """Read a YAML file, apply overrides, validate the configuration, and check that its inputs exist.
 
     Args:
         model: The job's configuration model.
         file: YAML file.
-        overrides: `dotted.key=value` each, the value in YAML: `seed=1`, `data.augmentation.scale=[0.9,1.1]`.
+        overrides: `dotted.key=value` with a YAML value, as `seed=1` or `data.augmentation.scale=[0.9,1.1]`.
         options: Values of dotted keys, assigned after the overrides.
 
     Raises:
-        ConfigError: One line for each mistake, with the dotted key, the value, and what is allowed.
+        ConfigError: One line for each mistake, with the dotted key, the value, and the allowed values.
     """
     raw = assign_keys(apply_overrides(read_mapping(file), overrides), options or {})
     config = parse_config(model, raw)
@@ -45,16 +65,16 @@ def read_mapping(file: Path, option: str = "--config") -> dict[str, Any]:
 
     Args:
         file: YAML file.
-        option: That names it, for the errors.
+        option: Command-line option that names the file, for error messages.
 
     Raises:
-        ConfigError: It is not there, no YAML, or no mapping.
+        ConfigError: The file does not exist, or is not a YAML mapping.
     """
     if not file.is_file():
         ready_made = " Ready-made ones are in the folder configs/." if option == "--config" else ""
         raise ConfigError(f"{option} {file}: no such file.{ready_made}")
     with _translate_yaml(f"{option} {file}"):
-        raw = load_yaml(file.read_bytes())  # bytes, so that another encoding is a mistake in the YAML
+        raw = load_yaml(file.read_bytes())  # bytes, so that a wrong encoding raises YAMLError
     if not isinstance(raw, dict):
         raise ConfigError(f"{option} {file}: must be a mapping of keys to values, is {type(raw).__name__}.")
     return raw
@@ -65,8 +85,8 @@ def parse_config(model: type[AnyConfig], raw: Mapping[str, Any], section: str = 
 
     Args:
         model: The configuration model.
-        raw: Values as YAML gives them.
-        section: Dotted key of the section that holds them, for the errors; empty if they are the whole.
+        raw: Values as read from YAML.
+        section: Dotted key of the section that contains them, for error messages; empty at the top level.
 
     Raises:
         ConfigError: One line for each mistake.
@@ -81,10 +101,10 @@ def dump_config(config: Config) -> str:
 
 
 def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return `raw` with every `dotted.key=value` set, sections being made as needed.
+    """Return `raw` with every `dotted.key=value` set; missing sections are created.
 
     Raises:
-        ConfigError: An override without `=`, with a malformed value, or below a value that is no section.
+        ConfigError: An override has no `=`, has a malformed value, or is below a value that is not a section.
     """
     assignments = {}
     for override in overrides:
@@ -99,11 +119,11 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
 def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of `raw` with dotted keys assigned.
 
-    Assigning another `kind` or `name` to a section starts it afresh, because the keys of the former kind mean
-    nothing to the new one: `weighting.kind=fixed` drops `weighting.learning_rate`. Those are assigned first.
+    Assigning a different `kind` or `name` to a section clears it, because the keys of the old kind do not
+    apply to the new one: `weighting.kind=fixed` removes `weighting.learning_rate`. Those are assigned first.
 
     Raises:
-        ConfigError: A key below a value that is no section.
+        ConfigError: A key is below a value that is not a section.
     """
     result = _copy_sections(raw)
     for key, value in sorted(assignments.items(), key=lambda item: not _chooses_kind(item[0])):
@@ -115,7 +135,9 @@ def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
             section = section[name]
             if not isinstance(section, dict):
                 holder = key.removesuffix(f".{rest}")
-                raise ConfigError(f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, no section.")
+                raise ConfigError(
+                    f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, not a section."
+                )
         if section is not result and _chooses_kind(rest) and section.get(rest) != value:
             section.clear()
         section[rest] = value
@@ -123,13 +145,13 @@ def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
 
 
 def _next_section(section: Mapping[str, Any], path: str) -> str:
-    """Return the section that a dotted path enters; its own name may have dots, as those in `search` do."""
+    """Return the first section of a dotted path; its name may contain dots, as those in `search` do."""
     with_dots = [name for name in section if path.startswith(f"{name}.")]
     return max(with_dots, key=len, default=path.partition(".")[0])
 
 
 def dotted_keys(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested section as dotted keys of its values."""
+    """Return the values of a nested section by their dotted keys."""
     keys: dict[str, Any] = {}
     for name, value in section.items():
         keys |= (
@@ -139,7 +161,7 @@ def dotted_keys(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def check_inputs(config: BaseModel, prefix: str = "") -> None:
-    """Refuse a configuration whose input files or folders are not there.
+    """Check that the input files and folders of a configuration exist.
 
     Raises:
         ConfigError: One line for each missing path, with its dotted key.
@@ -167,3 +189,20 @@ def _translate_yaml(source: str) -> translate_errors[yaml.YAMLError]:
     return translate_errors(
         yaml.YAMLError, lambda error: ConfigError(f"{source}: malformed YAML: {flatten_message(error)}")
     )
+
+
+def load_yaml(text: str | bytes) -> Any:
+    """Return the plain values of a YAML document.
+
+    Args:
+        text: YAML document; bytes may be UTF-8 or UTF-16.
+
+    Raises:
+        YAMLError: The text is malformed.
+    """
+    return yaml.load(text, _Loader)
+
+
+def dump_yaml(values: Any) -> str:
+    """Return plain values as YAML that `load_yaml` reads back, with keys in their order."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""The paths in a configuration, by what their types say of them."""
+"""Local paths in a configuration, selected by the marks of their types."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,28 +8,28 @@ from pydantic import BaseModel
 
 from faceml.config.base import MustExist, OnEveryNode
 from faceml.config.config_error import ConfigError
-from faceml.config.storage import StorageConfig
+from faceml.config.sections import StorageConfig
 
 Mark = TypeVar("Mark")
 
 SECTIONS_OF_TRAINING = ("train", "recognition")
-"""In them a search and a study have what their trainings share; each training gets a folder from them."""
+"""Sections of a search or study with the common training settings; their `run.folder` is not used."""
 
 
 def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterator[tuple[str, Path, Mark]]:
-    """Yield dotted key, path and mark of every local path whose type bears such a mark.
+    """Yield dotted key, path and mark of every local path whose type has a mark of a class.
 
     Args:
-        config: Of a job, or a section of one.
-        mark: Its class.
-        prefix: What goes before the keys.
+        config: Configuration of a job, or a section of one.
+        mark: Class of the mark.
+        prefix: Prefix of the keys.
     """
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from local_paths(value, mark, f"{prefix}{name}.")
-        # What lies in a store is looked for when it is opened. Other choices than a path, such as `none`, are
-        # not absolute.
+        # Files in object stores are checked when they are opened. Values that are not paths, such as `none`,
+        # are not absolute.
         if isinstance(value, str | Path) and Path(value).is_absolute():
             for found in [*field.metadata, *_marks_of_members(field.annotation)]:
                 if isinstance(found, mark):
@@ -37,14 +37,14 @@ def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterat
 
 
 def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
-    """Refuse local paths where workers on other nodes would look for them in vain.
+    """Refuse local paths that workers on other nodes cannot access.
 
     Args:
-        config: Of a job.
-        nodes: Of the cluster.
+        config: Configuration of a job.
+        nodes: Number of nodes of the cluster.
 
     Raises:
-        ConfigError: There are several nodes, and local paths are not declared to be the same on all of them.
+        ConfigError: There are several nodes, and local paths are not declared as shared.
     """
     key, storage = _storage(config)
     here = list(_used_paths(config))
@@ -53,33 +53,33 @@ def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
     name, path = here[0]
     others = f" and {len(here) - 1} more" if len(here) > 1 else ""
     raise ConfigError(
-        f"{name} = {str(path)!r}{others}: the cluster has several nodes, and each looks on its own disk. "
-        "Use an object store (s3://…) where the setting takes one, or a file system that all nodes mount at "
-        f"the same path, and say so with --set {key}.shared=true."
+        f"{name} = {str(path)!r}{others}: the cluster has several nodes, each with its own disk. "
+        "Use an object store (s3://…) where the setting accepts one, or a file system that all nodes mount "
+        f"at the same path, with --set {key}.shared=true."
     )
 
 
 def refuse_outputs_below(config: BaseModel, working_dir: Path) -> None:
-    """Refuse to write into the folder that was uploaded with a job, which is thrown away after it.
+    """Refuse outputs in the folder that was uploaded with a job, which is deleted after the job.
 
     Args:
-        config: Of a job.
-        working_dir: That folder.
+        config: Configuration of a job.
+        working_dir: Uploaded folder.
 
     Raises:
-        ConfigError: Names the setting and the remedy.
+        ConfigError: An output is below the folder.
     """
     inputs = {key for key, _, _ in local_paths(config, MustExist)}
     outputs = [(key, path) for key, path in _used_paths(config) if key not in inputs]
-    unnamed = str(getattr(config, "run_folder", ""))  # follows from other settings, if it is not set
+    unnamed = str(getattr(config, "run_folder", ""))  # derived from other settings if it is not set
     if Path(unnamed).is_absolute():
         outputs.append(("run.folder", Path(unnamed)))
     for key, path in outputs:
         if path.is_relative_to(working_dir):
             name = path.relative_to(working_dir).as_posix()
             raise ConfigError(
-                f"{key} = {name!r}: lies in the uploaded folder, which is thrown away after the job. Name a "
-                "folder that stays, by its whole path or its URI."
+                f"{key} = {name!r}: lies in the uploaded folder, which is deleted after the job. Use an "
+                "absolute path outside it, or a URI."
             )
 
 
@@ -92,7 +92,7 @@ def _used_paths(config: BaseModel) -> Iterator[tuple[str, Path]]:
 
 
 def _storage(config: BaseModel, prefix: str = "") -> tuple[str, StorageConfig]:
-    """Return the section on storage and its dotted key; a search has that of its training."""
+    """Return the storage section and its dotted key; that of a search is the one of its training."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, StorageConfig):
@@ -104,7 +104,7 @@ def _storage(config: BaseModel, prefix: str = "") -> tuple[str, StorageConfig]:
 
 
 def _marks_of_members(annotation: Any) -> Iterator[Any]:
-    """Yield the metadata of a union's members, such as those of the path in `InputFile | None`."""
+    """Yield the metadata of a union's members, such as that of the path in `InputFile | None`."""
     for member in get_args(annotation):
         if get_origin(member) is Annotated:
             yield from get_args(member)[1:]

@@ -1,4 +1,4 @@
-"""Configuration of predictions."""
+"""Configuration of prediction."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -20,29 +20,28 @@ from faceml.config.base import (
     StorageUri,
 )
 from faceml.config.extract import folder_beside
-from faceml.config.log import LoggingConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.sections import LoggingConfig, StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
 
 
 class DetectedFaces(Config):
-    """Look for faces, and show each to the network as it saw faces in training."""
+    """Detection of faces, each preprocessed as in training."""
 
     kind: Literal["detected"]
     max_faces: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
-    """Most faces looked for in one image, the largest first."""
+    """Largest number of faces in one image; the largest faces are kept."""
     min_detection_confidence: Fraction = 0.5
-    """Score below which MediaPipe's face detector sees no face."""
+    """Minimum confidence score of MediaPipe's face detector."""
     zoom_levels: Annotated[int, Field(strict=True, ge=1, le=4)] = 2
-    """1 looks at each image as a whole; each one more also at overlapping parts of it, of 256 px at least,
-    and finds faces half as large. A square image then costs 10, 59 or 284 looks in place of 1."""
+    """1 runs the detector on the whole image. Each further level adds overlapping tiles of at least 256 px,
+    which finds faces of half the size. A square image then takes 10, 59 or 284 detector runs."""
     model_path: InputFile | None = None
-    """A `face_landmarker.task`; null looks in the cache, in installed packages, then downloads."""
+    """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
 
 
 class WholeFaces(Config):
-    """Take each image for one face, whole, as training and `faceml evaluate` do; there is no head pose."""
+    """Each whole image as one face, as in training and `faceml evaluate`, without head pose."""
 
     kind: Literal["whole"]
 
@@ -51,32 +50,32 @@ FacesConfig = Annotated[DetectedFaces | WholeFaces, Field(discriminator="kind")]
 
 
 class PredictDataConfig(Config):
-    """Which images."""
+    """Selection of images."""
 
     paths: tuple[DriverPlace, ...] = ()
-    """Images and folders of images, paths or URIs; what the command line names comes in their place."""
+    """Images and folders of images, paths or URIs; replaced by those on the command line."""
     root: InputStorage | None = None
-    """In place of `paths`: a folder of which every image gets a row of `output.table`."""
+    """Folder instead of `paths`; each image below it gets a row of `output.table`."""
     follow_links: bool = False
-    """Follow symbolic links that lead out of `root`. Without it such files get the status `unreadable`."""
+    """Follow symbolic links to targets outside `root`; otherwise such files get the status `unreadable`."""
     extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-    """Endings of file names that count as images in a folder, upper or lower case."""
+    """File name extensions of images in a folder, case-insensitive."""
 
 
 class PredictOutputConfig(Config):
-    """Where predictions go."""
+    """Location of predictions."""
 
     file: OutputFile | None = None
-    """Of JSON lines or Parquet, as its ending says; null prints JSON lines."""
+    """File of predictions in JSON lines (`.jsonl`) or Parquet (`.parquet`); null prints JSON lines."""
     drawn: OutputFolder | None = None
-    """Folder for copies of the images with boxes, expressions and landmarks; null draws none."""
+    """Folder for copies of the images with boxes, expressions and landmarks; null writes none."""
     table: StorageUri | None = None
-    """Folder of Parquet files with a row for each image below `data.root`, made by Ray on all CPUs there are.
-    A table that is already there is completed: its rows are not made again."""
+    """Folder of Parquet files with a row for each image below `data.root`, computed by Ray on all CPUs. An
+    existing table is completed: its rows are not computed again."""
     on_change: Literal["report", "re-extract"] = "report"
-    """What to do about images that changed or vanished since: name them, or make the table follow."""
+    """Action for images that were changed or deleted since: report them, or update the table."""
     images_per_shard: Count = 500
-    """Rows of one Parquet file of the table, at most."""
+    """Largest number of rows of a Parquet file of the table."""
 
     @field_validator("file")
     @classmethod
@@ -87,39 +86,38 @@ class PredictOutputConfig(Config):
 
 
 class PredictWorkersConfig(Config):
-    """Who makes a table."""
+    """Processes that compute a table."""
 
     actors: Count | Literal["auto"] = "auto"
-    """Processes at once; `auto` is one for each CPU of the cluster that has memory for it, and its share of a
-    GPU."""
+    """Number of processes; `auto` uses one for each CPU of the cluster, as far as memory and GPUs allow."""
     gpus_each: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
-    """What each takes of a GPU, with `use_gpu`."""
+    """Fraction of a GPU for each process, with `use_gpu`."""
     wait_for_nodes_s: NonNegative = 600.0
-    """For so long a first CPU, and GPU, is waited for on a cluster that starts nodes on demand."""
+    """Seconds to wait for the first CPU, and GPU, on a cluster that starts nodes on demand."""
     timeout_s: Positive = 30.0
-    """An image that takes longer is tried again, and in the end `timed_out`."""
+    """Time limit of one image, in seconds. After `max_attempts` it gets the status `timed_out`."""
     max_attempts: Count = 2
-    """Times that an image may crash or hang its process until it gets a row that says so."""
+    """Number of attempts for an image that crashes or hangs its process, before it is recorded as failed."""
     images_per_process: Count = 20_000
-    """A process is replaced by a new one after so many images."""
+    """Number of images after which a process is replaced by a new one."""
 
 
 class PredictRunConfig(Config):
-    """Where the summary of a table and the resolved configuration go."""
+    """Location of the summary of a table and of the resolved configuration."""
 
     folder: DriverPlace | None = None
-    """A path or URI; null puts them beside the table, in `<table>_run`."""
+    """Folder, a path or URI; null: `<table>_run`, beside the table."""
 
 
 class PredictConfig(Config):
-    """`faceml predict`: what a trained model says of images."""
+    """`faceml predict`: predictions of a trained model for images."""
 
     model: RunOrModel
     """Run folder of `faceml train`, or its `best_model.pt`; a path or URI."""
     data: PredictDataConfig = PredictDataConfig()
     faces: FacesConfig = DetectedFaces(kind="detected")
     batch_size: Count = 32
-    """Faces that the network sees at once; for a table they are of at most 32 images."""
+    """Number of faces in a batch; for a table, from at most 32 images."""
     use_gpu: bool = False
     output: PredictOutputConfig = PredictOutputConfig()
     workers: PredictWorkersConfig = PredictWorkersConfig()

@@ -5,10 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import AbsolutePath, Config, Count, CountOrZero, InputFile, Seed
-from faceml.config.log import LoggingConfig
-from faceml.config.margin import ArcFaceMargin, MarginConfig
-from faceml.config.model import ModelConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.losses import ArcFaceMargin, MarginConfig
+from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,
@@ -27,54 +25,54 @@ class PairsConfig(Config):
     """Pairs of validation images to verify."""
 
     file: InputFile | None = None
-    """In the format of LFW's pairs.txt; null draws them."""
+    """File in the format of LFW's pairs.txt; null samples pairs."""
     number: AtLeastTwo = 6000
-    """To draw, half of one person, half of two; fewer where there are not as many."""
+    """Number of pairs to sample, half of the same person and half of two; fewer if there are not enough."""
     seed: Seed = 0
-    """Of the draw; the training's own seed does not change it."""
+    """Random seed of the sampling, independent of the seed of the training."""
 
 
 class RecognitionDataConfig(Config):
-    """Who the network sees."""
+    """Training and validation images, and their sampling."""
 
     train: SplitConfig
-    """Its folders are people."""
+    """Training split; each folder is a person."""
     val: SplitConfig
-    """Of other people."""
+    """Validation split, of other people."""
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
-    """Side of the aligned square, px."""
+    """Side of the aligned images, in px."""
     sampling: Literal["pk", "naive"] = "pk"
-    """`pk` draws several images of several people for each batch, `naive` any images."""
+    """`pk` samples K images of each of P people for a batch, `naive` any images."""
     people_per_batch: AtLeastTwo = 16
-    """P; a batch of either sampling has P × K images."""
+    """P; a batch has P × K images with either sampling."""
     images_per_person: Count = 4
     """K."""
     pairs: PairsConfig = PairsConfig()
     augmentation: AugmentationConfig = AugmentationConfig(
         rotation_deg=0.0, translation=0.0, scale=(1.0, 1.0), brightness=0.0, contrast=0.0
     )
-    """Aligned faces are mirrored, as ArcFace's authors do, and left as they are otherwise."""
+    """By default only horizontal flips, as in ArcFace."""
     loader_processes: CountOrZero = 0
-    """Processes that decode for each training worker; 0 decodes in the worker itself."""
+    """Number of processes that decode images for each training worker; 0 decodes in the worker."""
     cache: AbsolutePath | None = None
-    """Folder on each node for the copies of a table's `image_jpeg`; null: faceml in the user's cache."""
+    """Folder on each node for copies of a table's `image_jpeg`; null: `faceml` in the user's cache."""
 
 
 class RecognitionConfig(Config):
-    """`faceml transfer`: photographs of people become a network that tells them apart."""
+    """`faceml transfer`: training of a face recognition network."""
 
     data: RecognitionDataConfig
     model: ModelConfig = ModelConfig()
-    """`weights` may be the best_model.pt of a multitask training."""
+    """Network; `weights` may be the best_model.pt of a multitask training."""
     margin: MarginConfig = ArcFaceMargin(kind="arcface")
     margin_warmup_epochs: CountOrZero = 0
-    """The margin grows linearly from 0 over these."""
+    """Number of epochs over which the margin increases linearly from 0."""
     optimizer: OptimizerConfig = AdamWConfig(name="adamw")
     training: LoopConfig = LoopConfig()
     scaling: ScalingConfig = ScalingConfig()
     storage: StorageConfig = StorageConfig()
     logging: LoggingConfig = LoggingConfig()
-    """Of a study, that of its `recognition` section counts for all of it."""
+    """Log format; in a study, the one of its `recognition` section applies to all trainings."""
     run: RunConfig
     seed: Seed = 0
 

@@ -1,7 +1,8 @@
-"""Configuration of what a search may choose: a dimension for each key of the training, some only at times."""
+"""Search spaces: dimensions, their conditions, and the settings sampled from them."""
 
 import math
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -14,18 +15,18 @@ Values = Annotated[tuple[Any, ...], Field(min_length=1)]
 
 class _Dimension(Config):
     when: Condition = {}
-    """Other searched keys and the value, or list of values, that they must have; else it is left alone."""
+    """Condition: searched keys with the value, or list of values, for which this dimension is active."""
 
 
 class Choice(_Dimension):
-    """One of the values, each as likely."""
+    """One of the values, with equal probability."""
 
     kind: Literal["choice"]
     values: Values
 
 
 class Grid(_Dimension):
-    """Every value, with every value of the other grids; `num_trials` counts rounds of the whole grid."""
+    """Every value, combined with all values of the other grids; `num_trials` counts rounds of the grid."""
 
     kind: Literal["grid"]
     values: Values
@@ -43,20 +44,20 @@ class _Range(_Dimension):
 
 
 class Uniform(_Range):
-    """Any value between low and high."""
+    """Uniform distribution between low and high."""
 
     kind: Literal["uniform"]
 
 
 class LogUniform(_Range):
-    """Any value between low and high, every order of magnitude as likely."""
+    """Log-uniform distribution between low and high."""
 
     kind: Literal["loguniform"]
     low: Positive
 
 
 class RandInt(_Range):
-    """Any whole number from low to high, both included."""
+    """Uniform distribution of the integers from low to high, both included."""
 
     kind: Literal["randint"]
     low: Annotated[int, Field(strict=True)]
@@ -65,35 +66,39 @@ class RandInt(_Range):
 
 Dimension = Annotated[Choice | Grid | Uniform | LogUniform | RandInt, Field(discriminator="kind")]
 Search = Mapping[str, Dimension]
+Settings = dict[str, Any]
+"""Values of dotted keys of the training configuration."""
 
 
 def wanted_values(condition: Condition, key: str) -> list[Any]:
-    """Return the values of a key with which a condition holds; a single one may stand without a list."""
+    """Return the values of a key for which a condition holds; a single value need not be a list."""
     wanted = condition[key]
     return list(wanted) if isinstance(wanted, list | tuple) else [wanted]
 
 
 def in_order(search: Search) -> list[str]:
-    """Return the keys so that each comes after those that its condition names, else as they are written.
+    """Return the keys in their order, but each after the keys that its condition names.
 
     Raises:
-        ValueError: Conditions wait for each other.
+        ValueError: Conditions depend on each other.
     """
     ordered: list[str] = []
     while len(ordered) < len(search):
         ready = [key for key in search if key not in ordered and search[key].when.keys() <= set(ordered)]
         if not ready:
             waiting = ", ".join(key for key in search if key not in ordered)
-            raise ValueError(f"{waiting}: each is searched only when the other is; take out one `when`")
+            raise ValueError(
+                f"{waiting}: the conditions of these keys depend on each other; remove one `when`"
+            )
         ordered.append(ready[0])
     return ordered
 
 
 def check_conditions(search: dict[str, Dimension]) -> dict[str, Dimension]:
-    """Return the search as it is if its conditions can come true.
+    """Return the search unchanged if its conditions can be satisfied.
 
     Raises:
-        ValueError: A condition names a key that is not searched, or a value that the key never takes.
+        ValueError: A condition names a key that is not searched, or a value that the key does not have.
     """
     for key, dimension in search.items():
         for other in dimension.when:
@@ -109,7 +114,7 @@ def check_conditions(search: dict[str, Dimension]) -> dict[str, Dimension]:
             never = [value for value in wanted_values(dimension.when, other) if value not in named.values]
             if never:
                 raise ValueError(
-                    f"{key}: when asks for {other} = {never[0]!r}, which it never is. Its values are "
+                    f"{key}: when requires {other} = {never[0]!r}, which is not one of its values: "
                     + ", ".join(map(repr, named.values))
                 )
     in_order(search)
@@ -117,9 +122,9 @@ def check_conditions(search: dict[str, Dimension]) -> dict[str, Dimension]:
 
 
 def dotted_dimensions(search: Any) -> Any:
-    """Return a search with dotted keys for those of nested sections, as `--set search.seed.kind=…` makes.
+    """Return a search with the nested sections that `--set search.seed.kind=…` creates as dotted keys.
 
-    A section has nothing but mappings in it; a dimension always has something else, such as its kind.
+    A section contains only mappings; a dimension always contains another value, such as its kind.
     """
     if not isinstance(search, Mapping):
         return search
@@ -145,14 +150,14 @@ SearchSpace = Annotated[
 
 
 def ends(dimension: Dimension) -> tuple[Any, ...]:
-    """Return all values of a dimension, of a range the two ends."""
+    """Return all values of a dimension, or the two ends of a range."""
     if isinstance(dimension, Choice | Grid):
         return dimension.values
     return dimension.low, dimension.high
 
 
 def between(dimension: Dimension, share: float) -> Any:
-    """Return the value that lies a share, in [0, 1), of a dimension above its lowest or first one."""
+    """Return the value at a fraction in [0, 1) of a dimension, from its lowest or first value."""
     if isinstance(dimension, Choice | Grid):
         return dimension.values[int(share * len(dimension.values))]
     if isinstance(dimension, RandInt):
@@ -162,4 +167,68 @@ def between(dimension: Dimension, share: float) -> Any:
         value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
     else:
         value = low + share * (high - low)
-    return min(max(value, low), high)  # rounding may put it just outside
+    return min(max(value, low), high)  # rounding errors may put it just outside
+
+
+def holds(condition: Settings, chosen: Settings) -> bool:
+    """Return whether every key of a condition is chosen with one of the values that it names."""
+    return all(key in chosen and chosen[key] in wanted_values(condition, key) for key in condition)
+
+
+def combinations(search: Search, values_of: Callable[[str], Sequence[Any]]) -> Iterator[Settings]:
+    """Yield every combination of values, without the keys whose condition does not hold.
+
+    Args:
+        search: Dimensions by key.
+        values_of: Function that returns the values of a key to combine.
+    """
+    order = in_order(search)
+
+    def expand(depth: int, chosen: Settings) -> Iterator[Settings]:
+        if depth == len(order):
+            yield {key: chosen[key] for key in search if key in chosen}
+            return
+        key = order[depth]
+        if not holds(search[key].when, chosen):
+            yield from expand(depth + 1, chosen)
+            return
+        for value in values_of(key):
+            yield from expand(depth + 1, chosen | {key: value})
+
+    return expand(0, {})
+
+
+def corners(search: Search) -> Iterator[Settings]:
+    """Yield every combination of listed values and ends of ranges."""
+    return combinations(search, lambda key: ends(search[key]))
+
+
+def random_variants(search: Search, rounds: int, seed: int) -> list[Settings]:
+    """Return the settings of a random search, without duplicates.
+
+    Values are sampled once per round and shared by all combinations of the grids: two weightings, or three
+    seeds, are compared at the same learning rates. Every key has its own random numbers, so that a further
+    key in the search, or more rounds, do not change the values of the others.
+
+    Args:
+        search: Dimensions by key.
+        rounds: Number of rounds of the whole grid.
+        seed: Random seed.
+    """
+    found: list[Settings] = []
+    for number in range(rounds):
+        drawn = {key: _draw(key, search[key], number, seed) for key in search}
+        for settings in combinations(search, drawn.__getitem__):
+            if settings not in found:
+                found.append(settings)
+    return found
+
+
+def _draw(key: str, dimension: Dimension, number: int, seed: int) -> Sequence[Any]:
+    """Return the values of a key in a round: all values of a grid, one value of other dimensions."""
+    if isinstance(dimension, Grid):
+        return dimension.values
+    import numpy as np
+
+    rng = np.random.default_rng([seed, number, zlib.crc32(key.encode())])
+    return [between(dimension, float(rng.random()))]

@@ -1,4 +1,4 @@
-"""Configuration of a study: ways to train recognition, compared on the same people."""
+"""Configuration of a study, a comparison of face recognition trainings on the same people."""
 
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,53 +13,53 @@ from faceml.config.tune import TrialResources
 
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 Arm = dict[str, Any]
-"""Dotted keys of the training of recognition, and their values."""
+"""Values of dotted keys of the recognition configuration."""
 
 
 class StudyRunConfig(Config):
-    """Where results go."""
+    """Location of the results."""
 
     folder: StorageUri
-    """A path or a URI such as `s3://bucket/runs/study`."""
+    """Folder of the results, a path or a URI such as `s3://bucket/runs/study`."""
 
 
 class StudyConfig(Config):
-    """`faceml transfer` with `arms`: which way of training tells unseen people apart best, if any does."""
+    """`faceml transfer` with `arms`: comparison of training methods by verification accuracy."""
 
     recognition: RecognitionConfig
-    """What all arms have in common."""
+    """Settings common to all arms."""
     arms: Annotated[dict[ArmName, Arm], Field(min_length=2)]
-    """For each arm what it does otherwise; all see equally many images."""
+    """Settings of each arm that differ; all arms are trained on the same number of images."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
-    """Each arm is trained with each."""
+    """Random seeds; each arm is trained with each of them."""
     targets: tuple[Annotated[float, Field(gt=0.5, lt=1.0)], ...] = (0.6, 0.7, 0.8, 0.9)
-    """Verification accuracies; the study tells after how many images each arm reaches them."""
+    """Verification accuracies; the report has the number of images after which each arm reaches them."""
     trial: TrialResources = TrialResources()
-    """What one training holds while it runs; as many run at once as there is room for."""
+    """Resources of one training; as many trainings run in parallel as resources allow."""
     run: StudyRunConfig
 
     @property
     def metric(self) -> str:
-        """What is watched while it runs."""
+        """Name of the metric that is monitored while the study runs."""
         return "verification/accuracy"
 
     @property
     def trainings(self) -> dict[str, dict[str, Any]]:
-        """For the name of each training its arm and seed, all arms with one seed first."""
+        """Arm and seed of each training by its name, all arms of the first seed first."""
         return {f"{arm}_seed_{seed}": {"arm": arm, "seed": seed} for seed in self.seeds for arm in self.arms}
 
     @model_validator(mode="after")
     def _no_seed_twice(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds {list(self.seeds)}: one is there twice, and would train the same twice")
+            raise ValueError(f"seeds {list(self.seeds)}: contains duplicates; remove them")
         return self
 
     @model_validator(mode="after")
     def _one_process_each(self) -> Self:
         if self.trial.workers > 1:
             raise ValueError(
-                f"trial.workers: {self.trial.workers}: a study trains each arm in one process; more of them "
-                "run at once"
+                f"trial.workers: {self.trial.workers}: a study trains each arm in one process. Set it to 1; "
+                "several trainings run in parallel"
             )
         return self
 
@@ -67,17 +67,17 @@ class StudyConfig(Config):
 def build_arm_config(
     config: StudyConfig, arm: str, seed: int, folder: str | Path, cpus: int = 1
 ) -> RecognitionConfig:
-    """Return what one training of a study runs.
+    """Return the configuration of one training of a study.
 
     Args:
-        config: Of the study.
-        arm: Its name.
-        seed: Of the training.
-        folder: Of its run, a path or URI.
-        cpus: That it has.
+        config: Configuration of the study.
+        arm: Name of the arm.
+        seed: Random seed of the training.
+        folder: Run folder, a path or URI.
+        cpus: Number of CPUs.
 
     Raises:
-        ConfigError: The arm does not fit the training of recognition.
+        ConfigError: The arm is no valid recognition configuration.
     """
     own = {
         "seed": seed,
@@ -86,16 +86,16 @@ def build_arm_config(
         "scaling.cpus_per_worker": cpus,
         "scaling.use_gpu": config.trial.gpus > 0,
     }
-    # Key by key: a section as a whole would put what it leaves out back to its default.
+    # By dotted keys: assigning a whole section would reset the keys that it omits to their defaults.
     raw = assign_keys(config.recognition.model_dump(mode="json"), dotted_keys(config.arms[arm]) | own)
     return parse_config(RecognitionConfig, raw, f"arms.{arm}")
 
 
 def with_checked_arms(config: StudyConfig) -> StudyConfig:
-    """Return a study whose arms have validated values, paths made absolute: trainings run elsewhere.
+    """Return a study whose arms have validated values and absolute paths, which are valid in every worker.
 
     Raises:
-        ConfigError: An arm does not fit the training of recognition.
+        ConfigError: An arm is no valid recognition configuration.
     """
     arms = {}
     for name, arm in config.arms.items():
@@ -105,18 +105,18 @@ def with_checked_arms(config: StudyConfig) -> StudyConfig:
 
 
 def refuse_unequal_arms(config: StudyConfig) -> None:
-    """Refuse arms that do not see equally many images in batches of one size, or other people.
+    """Refuse arms that differ in data, batch size or number of training images.
 
     Raises:
-        ConfigError: Names two arms and what differs.
+        ConfigError: Two arms differ in one of them, or an arm may stop early.
     """
     built = {arm: build_arm_config(config, arm, 0, config.run.folder) for arm in config.arms}
     (first, of_first), *others = built.items()
     early = [name for name, arm in built.items() if arm.training.patience_epochs is not None]
     if early:
         raise ConfigError(
-            f"arms.{early[0]}: training.patience_epochs would end it early. Arms are compared after equally "
-            "many images: leave it null."
+            f"arms.{early[0]}: training.patience_epochs would stop it early. Arms are compared after the "
+            "same number of images: set it to null."
         )
     for name, arm in others:
         for key, one, other in (
@@ -134,6 +134,6 @@ def refuse_unequal_arms(config: StudyConfig) -> None:
         ):
             if one != other:
                 raise ConfigError(
-                    f"arms.{name}: has another {key} than {first}. Arms are compared on the same people "
-                    "after equally many images: set it under recognition, for all."
+                    f"arms.{name}: differs from {first} in {key}. Arms are compared on the same people "
+                    "after the same number of images: set it under recognition, for all arms."
                 )

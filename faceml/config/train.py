@@ -16,29 +16,27 @@ from faceml.config.base import (
     Seed,
     StorageUri,
 )
-from faceml.config.log import LoggingConfig
-from faceml.config.loss import LossConfig
-from faceml.config.model import ModelConfig
-from faceml.config.storage import StorageConfig
+from faceml.config.losses import LossConfig, UncertaintyWeighting, WeightingConfig
+from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
 from faceml.config.tracking import MlflowTracking
-from faceml.config.weighting import UncertaintyWeighting, WeightingConfig
 
 
 class SplitConfig(Config):
-    """One split: its landmark table and its images."""
+    """Landmark table and images of a split."""
 
     table: InputStorage
     """Landmark table from `faceml extract`, a path or a URI such as `s3://bucket/tables/train`."""
     images: InputStorage | None = None
-    """The folder that was extracted, a path or URI; null reads the copies in the table's `image_jpeg`."""
+    """Folder that was extracted, a path or URI; null reads the copies in the table's `image_jpeg`."""
 
 
 class AugmentationConfig(Config):
-    """What a training face may look like; pixels and landmarks move together."""
+    """Random augmentation of training images; landmarks are transformed with the pixels."""
 
     flip_probability: Fraction = 0.5
+    """Probability of a horizontal flip."""
     rotation_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 12.0
-    """Largest rotation to either side."""
+    """Largest rotation in either direction, in degrees."""
     translation: Fraction = 0.06
     """Largest shift, as a fraction of the image's side."""
     scale: tuple[Positive, Positive] = (0.9, 1.1)
@@ -54,43 +52,43 @@ class AugmentationConfig(Config):
 
 
 class LeakageConfig(Config):
-    """Validation images that are in the training split too."""
+    """Check for validation images that are also in the training split."""
 
     on_found: Literal["warn", "strict", "ignore"] = "warn"
-    """`warn` counts and names them before training, `strict` refuses to train, `ignore` does not look."""
+    """`warn` lists them before training, `strict` refuses to train, `ignore` does not check."""
     max_hash_distance: Annotated[int, Field(strict=True, ge=0, le=8)] = 2
-    """Bits of 64 in which perceptual hashes of near-duplicates differ, at most."""
+    """Largest number of differing bits, of 64, between the perceptual hashes of near-duplicates."""
 
 
 class DataConfig(Config):
-    """What the network sees."""
+    """Training and validation images, and their preprocessing and sampling."""
 
     train: SplitConfig
     val: SplitConfig
     labels: tuple[str, ...] | None = None
-    """Expressions of the folders 0 to 7, checked against AffectNet's order; null: takes it for granted."""
+    """Expressions of the folders 0 to 7, checked against AffectNet's order; null: not checked."""
     num_landmarks: Literal[5, 10] = 5
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
-    """Side of the square that images are scaled to, px."""
+    """Side of the square to which images are resized, in px."""
     sampling: Literal["natural", "balanced", "sqrt"] = "natural"
-    """How often each expression is drawn: as it comes, equally often, or by the square root of its faces."""
+    """Sampling of expressions: by natural frequency, uniform, or by the square root of their counts."""
     leakage: LeakageConfig = LeakageConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loader_processes: CountOrZero = 0
-    """Processes that decode for each training worker; 0 decodes in the worker itself."""
+    """Number of processes that decode images for each training worker; 0 decodes in the worker."""
     ingest: Literal["map", "stream"] = "map"
-    """`map` draws training images in any order from this node's disk; `stream` lets Ray Data bring them,
-    shard by shard, so that a node's disk need not hold them all."""
+    """`map` samples training images in any order from the node's disk; `stream` reads them shard by shard
+    with Ray Data, for data sets larger than a node's disk."""
     shuffle_buffer: Count = 2048
-    """Images among which `stream` draws, beside the shuffled order of shards."""
+    """Number of images in the shuffle buffer of `stream`, besides the shuffled order of shards."""
     cache: AbsolutePath | None = None
-    """Folder on each node for the copies of a table's `image_jpeg`; null: faceml in the user's cache."""
+    """Folder on each node for copies of a table's `image_jpeg`; null: `faceml` in the user's cache."""
 
     @model_validator(mode="after")
     def _streams_as_it_comes(self) -> Self:
         if self.ingest == "stream" and self.sampling != "natural":
             raise ValueError(
-                f"data.ingest: stream takes images as they come; sampling: {self.sampling} needs ingest: map"
+                f"data.ingest: stream has natural sampling only; sampling: {self.sampling} needs ingest: map"
             )
         return self
 
@@ -100,9 +98,9 @@ class AdamWConfig(Config):
 
     name: Literal["adamw"]
     learning_rate: Positive = 3e-4
-    """Of the backbone."""
+    """Learning rate of the backbone."""
     head_multiplier: Positive = 10.0
-    """Learning rate of projection and heads, in multiples of the backbone's."""
+    """Learning rate of projection and heads, as a multiple of the backbone's."""
     weight_decay: NonNegative = 0.05
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Learning rate of each stage of the backbone, as a multiple of the next one's."""
@@ -123,33 +121,34 @@ OptimizerConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="name")
 
 
 class LoopConfig(Config):
-    """How long, how fast, how often to look."""
+    """Settings of the training loop."""
 
     epochs: Count = 20
+    """Number of epochs."""
     accumulate_batches: Count = 1
-    """Batches of each worker whose gradients make one step: as one large batch, but for batch norms."""
+    """Number of batches whose gradients are accumulated for a step; batch norm statistics stay per batch."""
     warmup_epochs: NonNegative = 1.0
-    """Learning rate rises linearly over these, then falls as a cosine to zero."""
+    """Number of epochs of linear learning rate warm-up, followed by cosine decay to zero."""
     freeze_backbone_epochs: CountOrZero = 0
-    """Epochs in which only the heads learn."""
+    """Number of initial epochs in which only the heads are trained."""
     patience_epochs: Count | None = None
-    """Ends after so many epochs without a better validation accuracy; null: never."""
+    """Early stopping after this number of epochs without a better validation accuracy; null: never."""
     max_grad_norm: Positive | None = None
-    """A longer gradient is scaled down to this length; null: never."""
+    """Largest norm of the gradient, for clipping; null: no clipping."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    """The exponential moving average of the weights is evaluated and kept in their stead; null: none."""
+    """Decay of the exponential moving average of weights, evaluated and saved in their place; null: none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of forward and backward pass; fp16 needs a GPU."""
+    """Precision of the forward and backward pass; fp16 needs a GPU."""
     channels_last: bool = False
-    """Keep channels next to each other in memory, as convolutions on GPUs and with bf16 want them."""
+    """Use the channels-last memory format, which is faster on GPUs and with bf16."""
     compile: bool = False
-    """Compile the network with torch.compile: a slower first step of each kind, faster ones after."""
+    """Compile the network with torch.compile: slow first steps, faster steps afterwards."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """A gradient with NaN or infinity stops the training or is left out; its images are named either way."""
+    """Action for a non-finite gradient: stop the training or skip the step; both log the images."""
     log_every_steps: Count = 20
-    """Steps between two whose losses are told; then it is seen as well whether a gradient was not finite."""
+    """Number of steps between log lines of the losses, and between checks for non-finite gradients."""
     gradient_norms_every_steps: Count = 200
-    """Steps between two looks at the gradient norm of each task, the first of every epoch among them."""
+    """Number of steps between measurements of each task's gradient norm, from the first of each epoch."""
 
     @model_validator(mode="after")
     def _warms_up_in_time(self) -> Self:
@@ -159,44 +158,46 @@ class LoopConfig(Config):
 
 
 class TrainingConfig(LoopConfig):
-    """How long, how much at once, how often to look."""
+    """Settings of the multitask training loop."""
 
     batch_size_per_worker: Annotated[int, Field(strict=True, ge=2)] = 32
+    """Number of images in a batch of each worker."""
 
 
 class ScalingConfig(Config):
     """Workers of Ray Train."""
 
     num_train_workers: Count = 1
+    """Number of training workers."""
     cpus_per_worker: Count = 1
-    """CPUs, and PyTorch threads, of each worker."""
+    """Number of CPUs and PyTorch threads of each worker."""
     use_gpu: bool = False
-    """One GPU for each worker."""
+    """Use one GPU for each worker."""
     wait_for_nodes_s: NonNegative = 0.0
-    """For so long nodes are waited for that are missing, where a cluster starts them on demand."""
+    """Seconds to wait for missing nodes on a cluster that starts them on demand."""
 
 
 def refuse_fp16_on_cpus(training: LoopConfig, scaling: ScalingConfig) -> None:
-    """Refuse a precision that only a GPU has.
+    """Refuse fp16 without a GPU.
 
     Raises:
-        ValueError: Names the settings.
+        ValueError: The precision is fp16, and training uses CPUs.
     """
     if training.precision == "fp16" and not scaling.use_gpu:
         raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
 
 
 class RunConfig(Config):
-    """Where results go."""
+    """Location of the results."""
 
     folder: StorageUri
-    """A path or a URI such as `s3://bucket/runs/first`."""
+    """Folder of the results, a path or a URI such as `s3://bucket/runs/first`."""
     checkpoints_to_keep: Annotated[int, Field(strict=True, ge=2)] = 2
-    """The best ones; the latest is kept beside them."""
+    """Number of best checkpoints to keep, besides the latest."""
 
 
 class TrainConfig(Config):
-    """`faceml train`: landmark tables become a multitask model."""
+    """`faceml train`: training of a multitask model on landmark tables."""
 
     data: DataConfig
     model: ModelConfig = ModelConfig()
@@ -207,10 +208,10 @@ class TrainConfig(Config):
     scaling: ScalingConfig = ScalingConfig()
     storage: StorageConfig = StorageConfig()
     logging: LoggingConfig = LoggingConfig()
-    """Of a search, that of its `train` section counts for all of it."""
+    """Log format; in a search, the one of its `train` section applies to all trials."""
     run: RunConfig
     tracking: MlflowTracking | None = None
-    """Where the training is told of beside its run folder; null: nowhere. Trials of a search never are."""
+    """Experiment tracking, besides the run folder; null: none. Trials of a search are not tracked."""
     seed: Seed = 0
 
     @model_validator(mode="after")
@@ -222,7 +223,7 @@ class TrainConfig(Config):
     def _weighs_whole_steps(self) -> Self:
         if self.weighting.kind == "famo" and self.training.accumulate_batches > 1:
             raise ValueError(
-                "weighting.kind: famo weighs by the losses of a whole step, and "
-                f"training.accumulate_batches: {self.training.accumulate_batches} divides steps. Set it to 1"
+                "weighting.kind: famo needs the losses of a whole step, which "
+                f"training.accumulate_batches: {self.training.accumulate_batches} divides. Set it to 1"
             )
         return self

@@ -1,4 +1,4 @@
-"""Configuration of hyper-parameter search over multitask training."""
+"""Configuration of hyperparameter search over multitask training."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,14 +16,13 @@ METRIC_MODES: dict[str, Literal["max", "min"]] = {
     "val/landmark_mse": "min",
     "val/nme_interocular": "min",
 }
-"""What a search may be judged on, and whether more of it is better or less."""
+"""Metrics of a search, and whether to maximise or minimise them."""
 
 
 def _no_total(metric: Any) -> Any:
     if isinstance(metric, str) and "loss" in metric:
         raise ValueError(
-            "weightings have different totals, which cannot be compared; judge on one of "
-            + ", ".join(METRIC_MODES)
+            "the losses of different weightings cannot be compared; use one of " + ", ".join(METRIC_MODES)
         )
     return metric
 
@@ -35,27 +34,27 @@ Metric = Annotated[
 
 
 class RandomSearcher(Config):
-    """Values are drawn before the search starts, once for a round and all combinations of its grids."""
+    """Random search: values are sampled once per round and shared by all combinations of the grids."""
 
     kind: Literal["random"]
 
 
 class GridSearcher(Config):
-    """Every value of every dimension with every other, once; there are no ranges and no rounds."""
+    """Grid search: all combinations of all values, once, without ranges."""
 
     kind: Literal["grid"]
 
 
 class TPESearcher(Config):
-    """Tree-structured Parzen estimator (Bergstra et al. 2011), of Optuna: draws where trials went well.
+    """Tree-structured Parzen estimator (Bergstra et al. 2011) of Optuna.
 
-    Every combination of the grids is searched on its own, so that each has its own best values. Seeds share
-    theirs, and count by the mean.
+    Every combination of the grids is searched separately and has its own best values. Seeds share values, and
+    are scored by their mean.
     """
 
     kind: Literal["tpe"]
     startup_rounds: Count = 5
-    """Rounds at random, before it knows enough."""
+    """Number of initial rounds of random search."""
 
 
 SearcherConfig = Annotated[RandomSearcher | GridSearcher | TPESearcher, Field(discriminator="kind")]
@@ -66,23 +65,23 @@ class AshaConfig(Config):
 
     kind: Literal["asha"]
     grace_epochs: Count = 1
-    """No trial is stopped before."""
+    """Number of epochs before a trial may be stopped."""
     reduction_factor: Annotated[int, Field(strict=True, ge=2)] = 2
-    """One in this many trials goes on at each rung."""
+    """Reciprocal of the fraction of trials that continue at each rung."""
 
 
 class MedianConfig(Config):
-    """Median stopping (Golovin et al. 2017): ends trials whose best is worse than the median of the means."""
+    """Median stopping (Golovin et al. 2017): stops trials whose best is worse than the median mean."""
 
     kind: Literal["median"]
     grace_epochs: Count = 1
-    """No trial is stopped before."""
+    """Number of epochs before a trial may be stopped."""
     min_trials: Count = 3
-    """Other trials that must have come as far before any is stopped."""
+    """Number of other trials that must have reached the same epoch before a trial may be stopped."""
 
 
 class NoScheduler(Config):
-    """Every trial runs to its end."""
+    """No early stopping of trials."""
 
     kind: Literal["none"]
 
@@ -91,18 +90,18 @@ SchedulerConfig = Annotated[AshaConfig | MedianConfig | NoScheduler, Field(discr
 
 
 class TrialResources(Config):
-    """What one trial holds while it runs; as many run at once as there is room for."""
+    """Resources of one trial; as many trials run in parallel as resources allow."""
 
     workers: Count = 1
-    """Processes that train one trial together; more than one are a group of Ray Train each."""
+    """Number of training processes of one trial; several form a worker group of Ray Train."""
     cpus: Count | Literal["auto"] = "auto"
-    """CPUs and PyTorch threads of each worker; auto shares out the CPUs of the machine or cluster."""
+    """Number of CPUs and PyTorch threads of each worker; `auto` divides those of the machine or cluster."""
     gpus: NonNegative = 0.0
-    """Of each worker; a fraction shares a GPU between trials."""
+    """Number of GPUs of each worker; a fraction shares a GPU between trials."""
     checkpoint_every_s: NonNegative = 30.0
-    """At the end of an epoch, at most so often; what an interrupted trial loses."""
+    """Minimum time between checkpoints, in seconds; they are written at the end of an epoch."""
     restarts: CountOrZero = 1
-    """A trial whose process dies, as with its machine, goes on in another this often."""
+    """Number of times that a trial is resumed in a new process after its process or node failed."""
 
     @model_validator(mode="after")
     def _gpus_are_whole_or_shared(self) -> Self:
@@ -112,42 +111,43 @@ class TrialResources(Config):
 
 
 class RetrainConfig(Config):
-    """Training with the best settings at once, from several seeds."""
+    """Retraining with the best settings after the search, with several seeds."""
 
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    """Random seeds of the retrainings."""
     epochs: Count | None = None
-    """Of each; null: as many as a trial gets at most."""
+    """Number of epochs of each retraining; null: the largest number of a trial."""
 
     @model_validator(mode="after")
     def _no_seed_twice(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds {list(self.seeds)}: one is there twice, and would train the same twice")
+            raise ValueError(f"seeds {list(self.seeds)}: contains duplicates; remove them")
         return self
 
 
 class TuneRunConfig(Config):
-    """Where results go."""
+    """Location of the results."""
 
     folder: StorageUri
-    """A path or a URI such as `s3://bucket/runs/search`."""
+    """Folder of the results, a path or a URI such as `s3://bucket/runs/search`."""
 
 
 class TuneConfig(Config):
-    """`faceml tune`: which settings of a training suit these faces."""
+    """`faceml tune`: hyperparameter search over multitask training."""
 
     train: TrainConfig
-    """The training that every trial starts from; its epochs are the most that a trial gets."""
+    """Training configuration common to all trials; its epochs are the largest number of a trial."""
     search: SearchSpace
-    """Dotted keys of the training configuration, and the values to try."""
+    """Search space: dimensions by dotted keys of the training configuration."""
     num_trials: Count = 8
-    """Rounds of the whole grid; the number of trials where there is no grid."""
+    """Number of rounds of the whole grid; without grids, number of trials."""
     metric: Metric = "val/accuracy"
-    """Of a task on the validation split; trials are judged on their best epoch."""
+    """Validation metric, taken from the best epoch of each trial."""
     searcher: SearcherConfig = RandomSearcher(kind="random")
     scheduler: SchedulerConfig = AshaConfig(kind="asha")
     trial: TrialResources = TrialResources()
     retrain: RetrainConfig | None = None
-    """Null: not at once; `--retrain` does so with the defaults."""
+    """Retraining with the best settings after the search; null: none, unless `--retrain` is given."""
     run: TuneRunConfig
     seed: Seed = 0
 
@@ -164,7 +164,9 @@ class TuneConfig(Config):
     @model_validator(mode="after")
     def _draws_from_disk(self) -> Self:
         if self.train.data.ingest == "stream":
-            raise ValueError("train.data.ingest: stream is for one training; trials need ingest: map")
+            raise ValueError(
+                "train.data.ingest: stream is not supported in a search; trials need ingest: map"
+            )
         return self
 
     @model_validator(mode="after")
@@ -179,15 +181,15 @@ class TuneConfig(Config):
 
 
 def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: str | Path) -> TrainConfig:
-    """Return the training configuration of a trial: the common one with the trial's settings in it.
+    """Return the training configuration of a trial: the common one with the trial's settings.
 
     Args:
-        config: Of the search.
-        settings: Of the trial, by dotted keys.
-        folder: Of its run, a path or URI.
+        config: Configuration of the search.
+        settings: Settings of the trial by dotted keys.
+        folder: Run folder, a path or URI.
 
     Raises:
-        ConfigError: The settings do not fit the training configuration.
+        ConfigError: A setting is not valid in the training configuration.
     """
     raw = assign_keys(config.train.model_dump(mode="json"), settings | {"run.folder": str(folder)})
     return parse_config(TrainConfig, raw, "train")
@@ -196,10 +198,10 @@ def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: str
 def build_running_trial(
     config: TuneConfig, settings: dict[str, Any], folder: str | Path, cpus: int = 1
 ) -> TrainConfig:
-    """Return what a trial really runs: `build_trial_config` with the resources of `trial`.
+    """Return the configuration of a trial with the resources of `trial`, with which it runs.
 
     Raises:
-        ConfigError: Settings or resources do not fit the training configuration.
+        ConfigError: A setting or resource is not valid in the training configuration.
     """
     resources = {
         "scaling.num_train_workers": config.trial.workers,

@@ -117,7 +117,7 @@ def move_pixels(framed: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor) ->
 
     Args:
         framed: float32 of shape (B, 3, S + 2, S + 2), images with a border of one pixel.
-        flips: Which images to flip, bool of shape (B,).
+        flips: True for images to flip, bool of shape (B,).
         turns: Rotation times scale, float32 of shape (B, 2, 2).
         shifts: Translations as fractions of S, float32 of shape (B, 2).
 
@@ -149,7 +149,7 @@ def move_landmarks(
 
     Args:
         landmarks: float32 of shape (B, L, 2), normalised; NaN stays NaN.
-        flips: Which faces to flip, bool of shape (B,).
+        flips: True for faces to flip, bool of shape (B,).
         turns: Rotation times scale, float32 of shape (B, 2, 2).
         shifts: Translations as fractions of S, float32 of shape (B, 2).
         flip_permutation: int64 of shape (L,), from the landmark set.

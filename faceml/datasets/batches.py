@@ -55,7 +55,7 @@ class WatchedBatches:
 
     Attributes:
         images: Number of images so far.
-        waited_s: Seconds until batches were ready, so far, including those this process decoded in.
+        waited_s: Seconds spent waiting for batches so far, including the time of decoding in this process.
     """
 
     def __init__(self, batches: EpochBatches) -> None:
@@ -87,7 +87,7 @@ class FaceLoader:
         batch_size: Faces per batch.
         loader_processes: Number of processes that decode; with 0 this process decodes.
         positions: Positions of the faces to load; all in order by default.
-        pin_memory: Whether batches are copied to a GPU.
+        pin_memory: If True, batches are in pinned memory, for copies to a GPU.
         options: Further arguments of PyTorch's `DataLoader`.
     """
 
@@ -130,7 +130,7 @@ class SampledBatches(FaceLoader):
         sampler: Draws of this worker.
         batch_size: Faces per batch.
         loader_processes: Number of processes that decode; with 0 this process decodes.
-        pin_memory: Whether batches are copied to a GPU.
+        pin_memory: If True, batches are in pinned memory, for copies to a GPU.
     """
 
     def __init__(

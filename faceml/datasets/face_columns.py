@@ -69,7 +69,7 @@ def read_rows(
         table: The table, a path or URI.
         num_landmarks: 5 or 10.
         statuses: Statuses of the rows to take.
-        from_copies: Whether the images are the table's copies.
+        from_copies: If True, the images are the table's copies.
 
     Raises:
         ConfigError: There is no usable table.
@@ -100,7 +100,7 @@ def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool
     Args:
         table: A landmark table, a path or URI.
         num_landmarks: 5 or 10.
-        from_copies: Whether the images are the table's copies, which may be cropped.
+        from_copies: If True, the images are the table's copies, which may be cropped.
     """
     columns = ["folder", "status", "width", "height", landmark_column(num_landmarks)]
     return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]

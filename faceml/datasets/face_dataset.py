@@ -173,7 +173,7 @@ class FaceDataset(LabelledFaces):
         self._sizes = seen_sizes(rows)
 
     def framing(self) -> Framing | None:
-        """Return where faces lie in their images; None if there are no landmarks."""
+        """Return the location of faces in their images; None if there are no landmarks."""
         found = self.has_landmarks.numpy()
         return Framing.of(self.landmarks.numpy()[found], self._sizes[found]) if found.any() else None
 

@@ -44,7 +44,7 @@ class ImageFiles:
 class ImageSource:
     """Read the encoded images of a data set's N rows by position.
 
-    An instance can be pickled: where processes are spawned, loaders receive it that way.
+    Instances can be pickled, as is necessary for loader processes that are spawned.
 
     Args:
         table: The landmark table, a path or URI.

@@ -1,4 +1,4 @@
-"""The eight expressions in AffectNet's order."""
+"""Labels of the eight expressions, in AffectNet's order."""
 
 from collections.abc import Sequence
 

@@ -20,7 +20,7 @@ class VerificationPairs(NamedTuple):
 
     Attributes:
         images: Positions in the data set, int64 of shape (N, 2).
-        same: Whether a pair shows the same person, bool of shape (N,).
+        same: True for genuine pairs, bool of shape (N,).
         folds: Fold of each pair, from 0, int64 of shape (N,).
     """
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Shapes = npt.NDArray[np.complex128]
-"""Of shape (N, L): landmarks as complex numbers x + iy, centred and of size 1."""
+"""Landmarks as complex numbers x + iy, centred and of size 1, of shape (N, L)."""
 
 MOST_FITTED = 10_000
 """Number of faces that the model is fitted to: for 10 landmarks it has about 350 parameters."""

@@ -1,4 +1,4 @@
-"""Checkpoints: the state that a training is resumed from, and the trained model."""
+"""Checkpoints: the state of a training, and the trained model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ def model_checkpoint(
         preprocessing: The preprocessing that the network expects.
         landmark_set: The landmarks that it predicts.
         metrics: Metrics of the epoch.
-        framing: Where faces lie in the training images; None without landmarks.
+        framing: Location of faces in the training images; None without landmarks.
     """
     agreed = contract(preprocessing, landmark_set)
     return {

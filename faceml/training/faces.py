@@ -1,4 +1,4 @@
-"""The data of a multitask training, and its number of steps per epoch."""
+"""Data of a multitask training, and its number of steps per epoch."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +35,7 @@ def build_faces(config: DataConfig) -> Faces:
 def build_cached_faces(config: DataConfig) -> Faces:
     """Open both splits, or return those of the last call if its settings give the same splits.
 
-    Trainings that follow each other in one process, as in a search, so open their data once.
+    Successive trainings in one process, as in a search, then open their data only once.
 
     Raises:
         ConfigError: A table or its images cannot be used.

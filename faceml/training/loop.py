@@ -124,7 +124,7 @@ class Trainer(Generic[ModelT]):
 
     @property
     def has_stopped_early(self) -> bool:
-        """Whether validation accuracy has not improved for `patience_epochs`."""
+        """True if validation accuracy has not improved for `patience_epochs`."""
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 

@@ -104,7 +104,7 @@ class MultitaskObjective(Objective[MultitaskFaceModel]):
             "landmarks": self.landmark_loss(outputs.landmarks, batch.landmarks, batch.has_landmarks, rows),
         }
         if self.training and self.weighting.needs_losses and torch.is_grad_enabled():
-            self.weighting.see_losses(shared_losses(losses))
+            self.weighting.on_losses(shared_losses(losses))
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
 
     def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:

@@ -30,8 +30,8 @@ class StepResult:
     Attributes:
         losses: The total, then each task's loss, means over the batches, float32 of shape (1 + tasks,).
         grad_norm: Euclidean norm of the gradient before clipping, scalar.
-        is_done: Whether the parameters were updated, which needs a finite norm, scalar.
-        is_nonfinite: Whether the gradient is not finite, overflows of fp16's loss scale excepted, scalar.
+        is_done: True if the parameters were updated, which needs a finite norm, scalar.
+        is_nonfinite: True if the gradient is not finite, except for overflows of fp16's loss scale, scalar.
         output: Output of the last batch.
     """
 

@@ -1,4 +1,4 @@
-"""Loading of trained networks, after a check that this version prepares images as their training did."""
+"""Loading of trained networks, and checks that their preprocessing is that of this version."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ class TrainedModel(NamedTuple):
         model: The network.
         preprocessing: The preprocessing that it expects.
         landmark_set: The landmarks that it predicts.
-        framing: Where faces lay in the training images; None in checkpoints without it.
+        framing: Location of faces in the training images; None in checkpoints without it.
         config: Configuration of the training, as plain values.
     """
 

@@ -1,4 +1,4 @@
-"""The command line: `faceml COMMAND --config FILE --set dotted.key=value`."""
+"""Command line: `faceml COMMAND --config FILE --set dotted.key=value`."""
 
 import lazy_loader as lazy
 

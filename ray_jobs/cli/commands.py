@@ -1,4 +1,4 @@
-"""The table of commands, in the order of `faceml --help`, and the program that runs them."""
+"""Commands of `faceml`, in the order of `faceml --help`, and their entry point."""
 
 import sys
 
@@ -31,7 +31,11 @@ app.command()(forget)
 
 
 def main(*command: str) -> None:
-    """Run the command line; `command` comes before the arguments that the process was given."""
+    """Run the command line.
+
+    Args:
+        *command: Arguments inserted before those of the process.
+    """
     set_up_log()
     with exit_at_errors():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")

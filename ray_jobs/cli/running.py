@@ -1,4 +1,4 @@
-"""Running a job from the command line: configuration, log, work, results."""
+"""Execution of a job from the command line: configuration, log and results."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -26,10 +26,10 @@ def load_job(
     """Return a job with its configuration.
 
     Args:
-        command: Of the job.
+        command: Command of the job.
         file: YAML file of the configuration.
-        overrides: `dotted.key=value` each.
-        options: Values of dotted keys that options of the command set.
+        overrides: Overrides, `dotted.key=value` each.
+        options: Values by dotted key, from the command's options.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -41,7 +41,7 @@ def load_job(
 
 
 def run_job(job: Job, settings: Any) -> None:
-    """Run a job, print its results, and last the place where they are."""
+    """Run a job, then print its results and, last, their location."""
     start_log(job, settings)
     import_module(job.module).run_and_show(settings, stdout_console())
     if place := (job.results or job.folder)(settings):
@@ -49,12 +49,12 @@ def run_job(job: Job, settings: Any) -> None:
 
 
 def start_log(job: Job, settings: Any) -> None:
-    """Log as the configuration of a job says."""
+    """Set up logging for a job according to its configuration."""
     set_up_log(job.log_format(settings), job.command, job.folder(settings))
 
 
 def stdout_console() -> "Console":
-    """Return a console for stdout as wide as the terminal, or 120 columns wide in a file or a log."""
+    """Return a console for stdout, as wide as the terminal; 120 columns wide in a file or log."""
     from rich.console import Console
 
     console = Console()
@@ -62,5 +62,5 @@ def stdout_console() -> "Console":
 
 
 def print_place(place: str | Path) -> None:
-    """Print where the results are."""
+    """Print the location of the results."""
     print(f"Results: {place}")  # noqa: T201 - the last line of stdout is for scripts

@@ -30,7 +30,8 @@ def submit(
         ),
     ] = Path(),
     runtime_env: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML of what Ray prepares, such as pip packages.")
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML of Ray's runtime environment, such as pip packages."),
     ] = None,
     without_token: Annotated[
         bool, typer.Option("--without-token", help="Accept a cluster without authentication.")
@@ -66,7 +67,7 @@ def doctor(
         Path | None,
         typer.Option(metavar="FILE", help="A face_landmarker.task; searched for by default."),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How long to time the landmark detector.")] = 5.0,
+    seconds: Annotated[float, typer.Option(help="Duration of the landmark detector's speed test, s.")] = 5.0,
 ) -> None:
     """Check this machine: its hardware, its speed of extraction, and problems.
 

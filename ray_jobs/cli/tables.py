@@ -30,7 +30,7 @@ def extract(
     config: ConfigFile = Path("configs/extract_landmarks.yaml"),
     overrides: Overrides = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the number of images and the time they need, then stop.")
+        bool, typer.Option("--dry-run", help="Print the number of images and the estimated time, then stop.")
     ] = False,
 ) -> None:
     """Detect the landmarks of every face in a folder.
@@ -52,7 +52,7 @@ def extract(
 def export_json(
     table: Annotated[str, typer.Option(metavar="PLACE", help="Landmark table, a path or URI.")],
     output: Annotated[str, typer.Option(metavar="PLACE", help="JSON file to write, a path or URI.")],
-    num_landmarks: Annotated[int, typer.Option(help="5 or 10.")] = 5,
+    num_landmarks: Annotated[int, typer.Option(help="Number of landmarks, 5 or 10.")] = 5,
     images: Annotated[str | None, typer.Option(help="Folder to put before the path of each image.")] = None,
 ) -> None:
     """Write landmarks as JSON: the path of each image with its list of points.

@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster: the one this job was submitted to, or one of this machine's own."""
+"""Connection to a Ray cluster: the one that the job was submitted to, or a new one on this machine."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
-import ray.data  # its import sets up the loggers that are quietened below
+import ray.data  # the import configures loggers whose level is set below
 from ray.autoscaler.sdk import request_resources
 
 from faceml.config import Config, ConfigError, refuse_outputs_below, refuse_paths_of_one_node
@@ -24,13 +24,13 @@ POLL_INTERVAL_S = 1.0
 
 
 class RayCluster:
-    """Connect to Ray for the length of a block; a cluster that was there before is left running.
+    """Context manager of a connection to Ray; a cluster that was running before keeps running.
 
-    A submitted job finds its cluster in `RAY_ADDRESS`. Without one, Ray is started here on all CPUs, without
-    dashboard, and stopped at the end.
+    A submitted job connects to the cluster in `RAY_ADDRESS`. Without this variable, Ray is started on all
+    CPUs of this machine, without dashboard, and stopped at the end.
 
     Attributes:
-        may_grow: Whether nodes may join while the block runs.
+        may_grow: True if nodes may join the cluster later.
     """
 
     may_grow = False
@@ -42,15 +42,15 @@ class RayCluster:
             address = os.environ.get("RAY_ADDRESS", "local")
             local = address == "local"
             self.may_grow = not local
-            # How long a dead worker, a checkpoint or the end of a training waits for Ray Train to see it.
+            # Ray Train polls at this interval for dead workers, checkpoints and the end of a training.
             os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-            # Trials stay where the job was started, so that relative paths mean the same.
+            # Trials keep the working directory of the job, so that relative paths stay valid.
             os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-            # Ray Tune's newer output prints a table of its own whatever its verbosity.
+            # Ray Tune's newer output prints a table at every verbosity.
             os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-            if local:  # nothing preempts the nodes of one machine; the watcher is one more process to start
+            if local:  # a single machine is not preempted; the watcher would be another process
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-            # What workers have to say comes as results and exceptions; what else they print is in Ray's logs.
+            # Workers return results and raise exceptions; their other output is in Ray's logs.
             ray.init(
                 address,
                 include_dashboard=False if local else None,
@@ -68,7 +68,7 @@ class RayCluster:
 
 
 def cluster_resources() -> dict[str, float]:
-    """Return what all nodes have together, in use or not."""
+    """Return the total resources of all nodes, whether in use or free."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return resources
 
@@ -79,26 +79,30 @@ def cluster_cpus() -> int:
 
 
 def cluster_cpus_with_memory(bytes_each: int) -> int:
-    """Return the number of CPUs of the cluster that can be busy at once with so much memory each."""
+    """Return the number of CPUs of the cluster that can work at once if each needs this much memory.
+
+    Args:
+        bytes_each: Memory for each CPU, bytes.
+    """
     memory = cluster_resources().get("memory", float("inf"))
     return max(1, int(min(cluster_cpus(), memory // bytes_each)))
 
 
 def require_reach(config: Config, waits_for_nodes: bool = False) -> None:
-    """Refuse local paths on a cluster of several nodes, unless the job says that all of them mount them.
+    """Refuse local paths on a cluster of several nodes, unless the configuration declares them shared.
 
-    Of a submitted job, refuse to write into the folder that was uploaded with it.
+    Also refuse outputs of a submitted job in its uploaded working directory.
 
     Args:
-        config: Of the job.
-        waits_for_nodes: Whether the job waits for nodes that are not there yet.
+        config: Configuration of the job.
+        waits_for_nodes: If True, the job waits for nodes that have not started yet.
 
     Raises:
-        ConfigError: Names a path and the remedy.
+        ConfigError: A path cannot be used; names it and the remedy.
     """
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     alive = [node for node in nodes if node["Alive"]]
-    # The work is done on other nodes too if they are yet to come, or if this one has no CPU for it.
+    # Other nodes do the work too if they start later, or if this node has no CPU.
     is_head_alone = len(alive) == 1 and (waits_for_nodes or not alive[0]["Resources"].get("CPU"))
     refuse_paths_of_one_node(config, len(alive) + is_head_alone)
     if "working_dir" in ray.get_runtime_context().runtime_env:
@@ -106,15 +110,15 @@ def require_reach(config: Config, waits_for_nodes: bool = False) -> None:
 
 
 def require_resources(needed: Sequence[Resources], setting: str, wait_s: float = 0.0) -> None:
-    """Refuse work that the cluster can never place, instead of waiting for it.
+    """Refuse work that needs more resources than the cluster has, instead of waiting forever.
 
     Args:
-        needed: What must be there at once, such as `{"CPU": 4}` for each worker.
-        setting: Dotted keys that ask for it.
-        wait_s: For so long nodes are waited for that an autoscaler starts on demand.
+        needed: Resources needed at the same time, such as `{"CPU": 4}` for each worker.
+        setting: Dotted keys of the settings that determine them.
+        wait_s: Longest wait for nodes that an autoscaler starts on demand, s.
 
     Raises:
-        ConfigError: Says what is missing.
+        ConfigError: Resources are missing; names them.
     """
     missing = _missing(needed)
     if missing and wait_s > 0:
@@ -124,7 +128,7 @@ def require_resources(needed: Sequence[Resources], setting: str, wait_s: float =
         while missing and time.monotonic() < given_up_s:
             time.sleep(POLL_INTERVAL_S)
             missing = _missing(needed)
-        request_resources(bundles=[])  # what holds them from here on is the work
+        request_resources(bundles=[])  # from here on the work itself requests them
     if missing:
         there = cluster_resources()
         found = _in_words({name: there.get(name, 0.0) for name in missing})
@@ -135,7 +139,7 @@ def require_resources(needed: Sequence[Resources], setting: str, wait_s: float =
 
 
 def _missing(needed: Sequence[Resources]) -> Resources:
-    """Return in all what is needed of that of which there is not enough."""
+    """Return the total need of each resource of which the cluster has too little."""
     there, total = cluster_resources(), Counter[str]()
     for each in needed:
         total.update(each)
@@ -147,7 +151,7 @@ def _in_words(resources: Resources) -> str:
 
 
 def _quieten_ray() -> None:
-    """Keep messages off the terminal that a user of faceml cannot act on; Ray's log files still have them."""
+    """Log Ray's routine messages only to its log files; a user of faceml cannot act on them."""
     quieten_start()
     for handler in logging.getLogger("ray.data").handlers:  # plan, start and end of each execution
         if isinstance(handler, logging.StreamHandler):

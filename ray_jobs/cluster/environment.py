@@ -1,17 +1,17 @@
-"""What a process is told before Ray, pyarrow and PyTorch are imported, which read it then."""
+"""Environment variables and garbage collection, set before Ray, pyarrow and PyTorch are imported."""
 
 import gc
 import os
 
-# The default of 700 searches a process a hundred times while it imports, which makes objects and no garbage.
+# With the default of 700, imports trigger a hundred collections, although they create no garbage.
 GARBAGE_COLLECTION_THRESHOLD = 50_000
 
 
 def prepare_environment() -> None:
-    """Set what has not been set; `ray_jobs` does so first of all, in drivers and in workers."""
+    """Set the variables that are unset; `ray_jobs` calls this on import, in drivers and in workers."""
     gc.set_threshold(GARBAGE_COLLECTION_THRESHOLD)
-    # pyarrow's own allocators keep what they were given, which on small tables is a fifth of all memory.
+    # pyarrow's own allocators keep freed memory: with small tables, a fifth of all memory.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if os.environ.get("RAY_ADDRESS", "local") == "local":
-        # A cluster of this machine alone listens on 127.0.0.1 alone.
+        # A cluster of one machine listens only on 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

@@ -1,4 +1,4 @@
-"""Bringing what workers say to the driver while they work."""
+"""Events sent from workers to the driver during a job."""
 
 import pickle
 import threading
@@ -18,8 +18,8 @@ class EventSender:
     """Send events from a worker process.
 
     Args:
-        queue: Of an `EventChannel`. Its actor gets bytes: it would import what events are made of, PyTorch
-            among it, while the first sender waits.
+        queue: Queue of an `EventChannel`. It carries bytes, so that its actor need not import the modules of
+            the events, such as PyTorch, which would delay the first event.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -31,10 +31,13 @@ class EventSender:
 
 
 class EventChannel:
-    """Hand events from worker processes to a function of the driver, in order, while a block runs.
+    """Context manager that passes events of worker processes, in order, to a function of the driver.
 
     Args:
-        receive: Called in a thread of the driver with each event.
+        receive: Called with each event in a thread of the driver.
+
+    Attributes:
+        sender: Sender for the workers; it can be pickled.
     """
 
     def __init__(self, receive: Callable[[Any], None]) -> None:
@@ -43,7 +46,9 @@ class EventChannel:
 
     def __enter__(self) -> Self:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # no other node's end
+        self._queue = Queue(
+            actor_options={"num_cpus": 0, "scheduling_strategy": here}
+        )  # the queue survives the loss of any other node
         self.sender = EventSender(self._queue)
         self._executor = ThreadPoolExecutor(max_workers=1)
         self._polling = self._executor.submit(self._poll)
@@ -56,7 +61,7 @@ class EventChannel:
         self._executor.shutdown()
         self._queue.shutdown()
         if kind is None:
-            self._polling.result()  # raises what went wrong in receiving, such as a full disk
+            self._polling.result()  # raises errors of `receive`, such as a full disk
 
     def _poll(self) -> None:
         while not self._closing.wait(POLL_INTERVAL_S):

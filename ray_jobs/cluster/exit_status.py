@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def exit_at_errors() -> translate_errors[ConfigError | StoppedError]:
-    """Log the message of an error, and exit with status 2 for wrong settings, 1 for work that stopped."""
+    """Log the message of an error, and exit: with status 2 at a `ConfigError`, 1 at a `StoppedError`."""
     return translate_errors((ConfigError, StoppedError), _log_and_exit)
 
 

@@ -1,4 +1,4 @@
-"""The log lines of a process: for people, or each a JSON object that says where it comes from."""
+"""Log format of a process: plain text, or a JSON object per line."""
 
 import json
 import logging
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 def set_up_log(
     log_format: LogFormat = "text", job: str = "", run: str | Path | None = None, rank: int | None = None
 ) -> None:
-    """Write log lines to stderr, which of a worker is a file among Ray's logs.
+    """Write log lines to stderr; Ray redirects a worker's stderr to a file in its log folder.
 
     Args:
-        log_format: Of all lines from now on.
-        job: Such as `train`.
-        run: Folder of the run's results.
-        rank: Of a worker that trains.
+        log_format: Format of all following lines.
+        job: Name of the job, such as `train`.
+        run: Run folder.
+        rank: Rank of a training worker; None in other processes.
     """
     node = socket.gethostname()
     origin: dict[str, str | int] = {"job": job, "run": str(run), "node": node}
@@ -42,12 +42,12 @@ def set_up_log(
 
 
 def writes_json() -> bool:
-    """Say whether lines on stderr are JSON objects, among which nothing else is wanted."""
+    """Return whether log lines are JSON objects; nothing else may then be written to stderr."""
     return _json_lines() is not None
 
 
 def include_loggers(*names: str) -> None:
-    """Let loggers that print in their own way, as Ray's do, write JSON objects too if all others do."""
+    """Give the JSON format, if it is in use, to loggers with handlers of their own, such as Ray's."""
     formatter = _json_lines()
     for name in names if formatter else ():
         for handler in logging.getLogger(name).handlers:
@@ -56,10 +56,10 @@ def include_loggers(*names: str) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """Make a JSON object of each record.
+    """Formatter that writes each record as a JSON object.
 
     Args:
-        origin: What every line says of the process.
+        origin: Fields of the process, added to every line.
     """
 
     def __init__(self, origin: dict[str, str | int]) -> None:
@@ -67,7 +67,7 @@ class JsonLines(logging.Formatter):
         self._origin = origin
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return time (UTC), level, logger, message, the origin, and the traceback if there is one."""
+        """Return time (UTC), level, logger, message, origin, and the traceback of an exception as JSON."""
         fields: dict[str, str | int] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -81,7 +81,7 @@ class JsonLines(logging.Formatter):
 
 
 def _text_lines(node: str, rank: int | None) -> logging.Formatter:
-    """Return lines of a driver with their time; a worker's say where it is too."""
+    """Return a formatter that prefixes the time, and for a worker also its node and rank."""
     where = "" if rank is None else f"{node.replace('%', '%%')} rank {rank}: "
     return logging.Formatter(f"%(asctime)s {where}%(message)s", datefmt="%H:%M:%S")
 
@@ -92,5 +92,5 @@ def _json_lines() -> JsonLines | None:
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log what ends the process, in place of Python, which would print it."""
+    """Log an uncaught exception, which Python would print as plain text."""
     logger.critical("%s: %s", kind.__name__, error, exc_info=(kind, error, trace))

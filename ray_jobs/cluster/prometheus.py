@@ -1,9 +1,8 @@
-"""How far a job is, as Ray's metrics: the agent on the driver's node exports what it tells, for Prometheus.
+"""Metrics of a job's progress, exported to Prometheus by Ray's agent on the driver's node.
 
-Ray puts `ray_` before the names, and `_total` after those of counters. Only the driver tells: processes hand
-over their figures every ten seconds and at an orderly end, which workers often do not have. Where nobody
-collects them, as with a Ray that was installed without its dashboard, telling costs microseconds and comes to
-nothing.
+Ray prefixes the names with `ray_` and appends `_total` to those of counters. Only the driver reports metrics:
+processes export them every ten seconds and when they exit normally, but workers are often killed. If Ray was
+installed without its dashboard, nothing is exported, and a report takes microseconds.
 """
 
 import math
@@ -18,14 +17,14 @@ from ray.util.metrics import Counter, Gauge
 from faceml.storage import split_place
 
 REPEAT_S = 1.0
-"""Ray drops a gauge that was not set for two of its intervals, by default 20 s; an epoch may take longer."""
+"""Seconds between repeated reports: Ray drops a gauge not set for 20 s, and an epoch may take longer."""
 
 
 class _RunMetrics:
-    """Metrics of one run, whose gauges keep their values while a block runs.
+    """Context manager of a run's metrics, which repeats the values of gauges so that Ray keeps them.
 
     Args:
-        run_folder: A path or URI; its name tells one run from another.
+        run_folder: Path or URI of the run folder; its name is the value of the label `run`.
     """
 
     def __init__(self, run_folder: str | Path) -> None:
@@ -58,12 +57,12 @@ class _RunMetrics:
 
 
 class ShardMetrics(_RunMetrics):
-    """Progress of a table that is made shard by shard, told by its driver after each.
+    """Metrics of a table's progress, reported by the driver after each shard.
 
     Args:
-        job: `extract` or `predict`, with which the names begin.
-        run_folder: A path or URI; its name tells one run from another.
-        to_do: Images that have no row yet.
+        job: `extract` or `predict`, the prefix of the metrics' names.
+        run_folder: Path or URI of the run folder; its name is the value of the label `run`.
+        to_do: Number of images without a row.
     """
 
     def __init__(self, job: str, run_folder: str | Path, to_do: int) -> None:
@@ -71,19 +70,25 @@ class ShardMetrics(_RunMetrics):
         self._left = to_do
         self._images = _counter(f"{job}_images", "Images done, by status.", "status")
         self._shards = _counter(f"{job}_shards", "Shards written.")
-        self._to_do = _gauge(f"{job}_images_to_do", "Images that are left.")
-        self._speed = _gauge(f"{job}_images_per_second", "Of all detectors, since the first image.")
-        self._detector = _gauge(f"{job}_seconds_per_image", "Of a node's detector, its latest shard.", "node")
+        self._to_do = _gauge(f"{job}_images_to_do", "Images not yet done.")
+        self._speed = _gauge(
+            f"{job}_images_per_second", "Images per second of all detectors, mean since the first image."
+        )
+        self._detector = _gauge(
+            f"{job}_seconds_per_image", "Seconds per image of a node's detector in its latest shard.", "node"
+        )
         self._set(self._to_do, self._left)
 
-    def shard_done(self, made: Mapping[str, int], node: str, busy_s: float, images_per_second: float) -> None:
-        """Tell of a shard.
+    def report_shard(
+        self, made: Mapping[str, int], node: str, busy_s: float, images_per_second: float
+    ) -> None:
+        """Report a finished shard.
 
         Args:
-            made: Its rows that were made, by status.
-            node: Host name of the node on which they were.
-            busy_s: How long the detector was at them.
-            images_per_second: Of the whole job so far.
+            made: Number of new rows by status.
+            node: Host name of the node that made them.
+            busy_s: Time of the detector for these rows, s.
+            images_per_second: Mean speed of the whole job so far.
         """
         for status, count in made.items():
             self._images.inc(count, self._tags | {"status": status})
@@ -97,62 +102,65 @@ class ShardMetrics(_RunMetrics):
 
 
 class TrainingMetrics(_RunMetrics):
-    """Progress of a training, told by its driver at logged steps and after each epoch.
+    """Metrics of a training's progress, reported by the driver at logged steps and after each epoch.
 
     Args:
-        run_folder: A path or URI; its name tells one run from another.
-        score: Name of the accuracy by which the best epoch is known.
-        steps_per_epoch: Of the training.
+        run_folder: Path or URI of the run folder; its name is the value of the label `run`.
+        score: Name of the metric that selects the best epoch.
+        steps_per_epoch: Steps per epoch.
     """
 
     def __init__(self, run_folder: str | Path, score: str, steps_per_epoch: int) -> None:
         super().__init__(run_folder)
         self._steps_per_epoch = steps_per_epoch
-        self._epoch = _gauge("train_epoch", "Epoch at work, or the last one.")
+        self._epoch = _gauge("train_epoch", "Current epoch, or the last one.")
         self._step = _gauge("train_step", "Steps done in the whole training.")
         self._steps = _gauge("train_steps", "Steps of the whole training.")
-        self._step_loss = _gauge("train_step_loss", "Total loss of the step told last.")
+        self._step_loss = _gauge("train_step_loss", "Total loss of the latest logged step.")
         self._of_epoch = {
-            "train/loss": _gauge("train_loss", "Total loss, mean over the last whole epoch."),
+            "train/loss": _gauge("train_loss", "Total loss, mean over the latest complete epoch."),
             "train/images_per_second": _gauge(
-                "train_images_per_second", "Of all workers, over the last whole epoch."
+                "train_images_per_second", "Images per second of all workers in the latest complete epoch."
             ),
-            score: _gauge("train_accuracy", f"{score} after the last whole epoch."),
+            score: _gauge("train_accuracy", f"{score} after the latest complete epoch."),
         }
-        self._images = _counter("train_images", "Training images taken by a worker.", "rank", "node")
+        self._images = _counter("train_images", "Images that a worker has trained on.", "rank", "node")
         self._waited = _counter(
-            "train_waiting_seconds", "Until batches were there, or were made by the worker.", "rank", "node"
+            "train_waiting_seconds",
+            "Seconds that a worker waited for batches or spent making them.",
+            "rank",
+            "node",
         )
 
-    def step_done(self, epoch: int, step: int, total_steps: int, loss: float) -> None:
-        """Tell of a logged step.
+    def report_step(self, epoch: int, step: int, total_steps: int, loss: float) -> None:
+        """Report a logged step.
 
         Args:
-            epoch: From 1.
+            epoch: Number of the epoch, from 1.
             step: Steps done in the whole training.
-            total_steps: Of the whole training.
-            loss: Total of this step.
+            total_steps: Steps of the whole training.
+            loss: Total loss of this step.
         """
         self._set(self._epoch, epoch)
         self._set(self._step, step)
         self._set(self._steps, total_steps)
         self._set(self._step_loss, loss)
 
-    def worker_done(self, rank: int, node: str, images: int, waited_s: float) -> None:
-        """Tell what a worker has done since the last time.
+    def report_worker(self, rank: int, node: str, images: int, waited_s: float) -> None:
+        """Report a worker's progress since its last report.
 
         Args:
-            rank: Of the worker.
+            rank: Rank of the worker.
             node: Host name of its node.
-            images: That it took.
-            waited_s: Seconds until they were there.
+            images: Number of images trained on.
+            waited_s: Time spent waiting for them, s.
         """
         tags = self._tags | {"rank": str(rank), "node": node}
         self._images.inc(images, tags)
         self._waited.inc(waited_s, tags)
 
-    def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Tell of the end of an epoch; a figure without a value stays as it was."""
+    def report_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Report the metrics of a finished epoch; those that are not finite keep their previous values."""
         self._set(self._epoch, epoch)
         self._set(self._step, epoch * self._steps_per_epoch)
         for name, gauge in self._of_epoch.items():

@@ -1,6 +1,6 @@
-"""Private and internal parts of Ray, which a new version of Ray may change without notice.
+"""Private parts of Ray, which a new version may change without notice.
 
-No other module uses them, so that an upgrade of Ray is checked here. They were read in Ray 2.60.
+Only this module uses them, so that an upgrade of Ray has to be checked only here. They are those of Ray 2.60.
 """
 
 import logging
@@ -23,29 +23,29 @@ CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
 HEAD_NODE_RESOURCE = "node:__internal_head__"
 """Resource that the head node of every cluster has, of amount 1."""
 LOGGERS_OF_START = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
-"""Loggers that report on each start that tokens are on and that Ray's own progress bars are off."""
+"""Loggers that report at every start that token authentication is on and Ray's progress bars are off."""
 LOGGER_OF_UPLOAD = "ray._private.runtime_env.packaging"
 """Logger that reports the paths of the ignore files in effect as if they were the ignored paths."""
 
 
 def quieten_start() -> None:
-    """Log from Ray's start only errors."""
+    """Log only errors during the start of Ray."""
     for name in LOGGERS_OF_START:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def quieten_upload() -> None:
-    """Log from the upload of a working directory only warnings and errors."""
+    """Log only warnings and errors during the upload of a working directory."""
     logging.getLogger(LOGGER_OF_UPLOAD).setLevel(logging.WARNING)
 
 
 def placement_group(hex_id: str) -> PlacementGroup:
-    """Return the placement group with an ID, as `PlacementGroup.id.hex()` gives it."""
+    """Return the placement group with the given ID, in the format of `PlacementGroup.id.hex()`."""
     return PlacementGroup(PlacementGroupID(bytes.fromhex(hex_id)))
 
 
 def read_upload_excludes(folder: Path) -> Sequence[Callable[[Path], bool]]:
-    """Return a predicate for each ignore file of a folder: whether it keeps a path from the upload."""
+    """Return a predicate for each ignore file of a folder, true for paths that are not uploaded."""
     includes_gitignore = os.environ.get(RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"
     excludes: list[Callable[[Path], bool]] = get_excludes_from_ignore_files(
         folder, include_gitignore=includes_gitignore
@@ -61,7 +61,7 @@ def connect_job_client(
     Args:
         address: URL of the cluster's dashboard.
         timeout_s: Longest wait for an answer.
-        headers: Of each request, beside those that Ray sets.
+        headers: Headers of each request, in addition to Ray's.
 
     Raises:
         ConnectionError, RuntimeError: The cluster cannot be reached, or refuses.

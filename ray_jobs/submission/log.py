@@ -1,4 +1,4 @@
-"""The log of a job on a cluster, followed over HTTP for as long as the cluster comes back."""
+"""Log of a job on a cluster, followed over HTTP with reconnection."""
 
 import asyncio
 import logging
@@ -12,21 +12,22 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 logger = logging.getLogger(__name__)
 
 LOSSES = (requests.RequestException, OSError, RuntimeError, RayError)
-"""What Ray's client raises when a cluster is not there, or refuses."""
+"""Errors that Ray's client raises when a cluster cannot be reached or refuses."""
 ANSWER_WITHIN_S = 30.0
+"""Longest wait for an answer of the cluster."""
 SILENCE_S = 20.0
-"""After so long without a line the job is asked for, and its log anew: a connection may be lost unnoticed."""
+"""Time without a line after which the job's status is read, to detect a lost connection."""
 PATIENCE_S = 30.0
-"""For so long a lost cluster is looked for."""
+"""Longest time of attempts to reconnect to a lost cluster."""
 POLL_INTERVAL_S = 1.0
 
 
 class FollowedLog:
-    """Print what a job prints, each line once.
+    """Follow the log of a job and print each line once, also after lost connections.
 
     Args:
-        client: Of the job's cluster.
-        job_id: Of the job.
+        client: Client of the job's cluster.
+        job_id: ID of the job.
     """
 
     def __init__(self, client: JobSubmissionClient, job_id: str) -> None:
@@ -35,10 +36,10 @@ class FollowedLog:
         self._printed = 0
 
     async def follow(self) -> JobDetails:
-        """Print until the job ends, and return what became of it.
+        """Print the log until the job ends, and return the details of the job.
 
         Raises:
-            RequestException, OSError, RuntimeError: The cluster was lost, and did not come back.
+            RequestException, OSError, RuntimeError: The connection was lost and could not be restored.
         """
         while True:
             tail = asyncio.create_task(self._print_tail())
@@ -50,7 +51,7 @@ class FollowedLog:
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _watch(self, tail: asyncio.Task[None]) -> JobDetails:
-        """Return the state of the job once its log has ended, or is silent."""
+        """Return the details of the job once its log has ended, or has no new line for `SILENCE_S`."""
         while True:
             before = self._printed
             await asyncio.wait([tail], timeout=SILENCE_S)
@@ -62,20 +63,25 @@ class FollowedLog:
         while time.monotonic() < given_up_s:
             with suppress(*LOSSES):
                 return await asyncio.to_thread(self._client.get_job_info, self._job_id)
-            logger.info("The cluster does not answer; the job may go on. Trying again.")
+            logger.info("The cluster does not answer; the job may still be running. Trying again.")
             await asyncio.sleep(POLL_INTERVAL_S)
         return self._client.get_job_info(self._job_id)
 
     async def _print_tail(self) -> None:
-        from aiohttp import ClientError  # late: what Ray needs for this is an extra
+        from aiohttp import ClientError  # late: it is part of an optional extra
 
         seen = 0
-        with suppress(ClientError, *LOSSES):  # the connection is lost, which says nothing of the job
+        with suppress(ClientError, *LOSSES):  # a lost connection does not mean that the job has ended
             async for text in self._client.tail_job_logs(self._job_id):
                 self._print_from(seen, text)
                 seen += len(text)
 
     def _print_from(self, start: int, text: str) -> None:
-        """Print what is new of a text that begins at the log's character `start`."""
+        """Print the part of a text not yet printed.
+
+        Args:
+            start: Position of the text in the log, characters.
+            text: The text.
+        """
         print(text[max(0, self._printed - start) :], end="", flush=True)  # noqa: T201 - the job printed it
         self._printed = max(self._printed, start + len(text))

@@ -1,4 +1,4 @@
-"""What is submitted to a cluster, and what is found wrong with it before anything is uploaded."""
+"""Submission of a job: its settings, and their checks before anything is uploaded."""
 
 import os
 import shlex
@@ -25,18 +25,18 @@ from ray_jobs.jobs import JOBS, find_job
 
 @dataclass(frozen=True)
 class Submission:
-    """A job and where it goes.
+    """A job to submit, and the cluster that runs it.
 
     Attributes:
-        job: A module of `ray_jobs`.
-        address: Of the cluster's dashboard, such as `http://127.0.0.1:8265`.
+        job: Name of the job, a module of `ray_jobs`.
+        address: URL of the cluster's dashboard, such as `http://127.0.0.1:8265`.
         config: YAML file of the job, below `working_dir`.
-        overrides: `dotted.key=value` each.
-        options: What else the job's command takes, such as `--retrain`.
-        working_dir: Is uploaded without what `.gitignore` and `.rayignore` name, and is the job's folder.
-        runtime_env: What Ray prepares for the job beside that, such as packages to install.
-        needs_token: Whether a cluster that takes jobs from anybody is refused.
-        follow: Whether to wait for the end.
+        overrides: Overrides, `dotted.key=value` each.
+        options: Further options of the job's command, such as `--retrain`.
+        working_dir: Working directory of the job, uploaded except what `.gitignore` and `.rayignore` exclude.
+        runtime_env: YAML file of the rest of Ray's runtime environment, such as packages to install.
+        needs_token: If True, a cluster without authentication is refused.
+        follow: If True, the log is followed to the end of the job.
     """
 
     job: str
@@ -51,10 +51,10 @@ class Submission:
 
     @property
     def entrypoint(self) -> str:
-        """The command that the cluster runs in the uploaded folder.
+        """Command that the cluster runs in the uploaded working directory.
 
         Raises:
-            ConfigError: The configuration is not uploaded.
+            ConfigError: The configuration file would not be uploaded.
         """
         folder, file = (_absolute(path) for path in (self.working_dir, self.config))
         if not file.is_relative_to(folder):
@@ -64,8 +64,8 @@ class Submission:
             )
         if _is_left_out(file, folder):
             raise ConfigError(
-                f"--config {self.config}: is not uploaded, because .gitignore or .rayignore name it. Move it "
-                "elsewhere, such as to configs/."
+                f"--config {self.config}: is not uploaded, because .gitignore or .rayignore exclude it. Move "
+                "it elsewhere, such as to configs/."
             )
         words = ["python", "-m", f"ray_jobs.{self.job}", "--config", file.relative_to(folder).as_posix()]
         return shlex.join(
@@ -74,28 +74,30 @@ class Submission:
 
 
 def check_settings(submission: Submission) -> None:
-    """Refuse here what the job would refuse there, but for files and folders, which need not be here.
+    """Refuse invalid settings before the submission, without a check of files that only the cluster has.
 
-    So are outputs below the uploaded folder, which is thrown away: those whose paths are relative.
+    Relative output paths are refused too: they would be below the uploaded folder, which Ray deletes.
 
     Raises:
-        ConfigError: One line for each mistake.
+        ConfigError: A setting is wrong; has a line for each.
     """
     if "--resume" in submission.options:
-        raise ConfigError("--resume: submit the job with the --config that it had; it goes on where it was.")
+        raise ConfigError(
+            "--resume: omit it and submit the job with its --config; it resumes from its last checkpoint."
+        )
     submittable = [name for name, job in JOBS.items() if job.can_be_submitted]
     if submission.job not in submittable:
-        raise ConfigError(f"{submission.job}: is no job. These are: {', '.join(submittable)}.")
+        raise ConfigError(f"{submission.job}: is no job. Choose one of {', '.join(submittable)}.")
     raw = apply_overrides(read_mapping(submission.config), submission.overrides)
     with tempfile.TemporaryDirectory() as uploaded, chdir(uploaded):
         refuse_outputs_below(parse_config(find_job(submission.job, raw).model, raw), Path.cwd())
 
 
 def read_runtime_env(file: Path | None) -> dict[str, Any]:
-    """Read what Ray prepares for a job.
+    """Read Ray's runtime environment of a job; empty without a file.
 
     Raises:
-        ConfigError: Ray does not understand it.
+        ConfigError: The file is no valid runtime environment.
     """
     plain = read_mapping(file, "--runtime-env") if file else {}
     with translate_errors(
@@ -107,12 +109,12 @@ def read_runtime_env(file: Path | None) -> dict[str, Any]:
 
 
 def _is_left_out(file: Path, folder: Path) -> bool:
-    """Say whether Ray does not upload a file that lies below the folder, or a folder that it lies in."""
+    """Return whether Ray excludes a file below the folder, or one of its parent folders, from the upload."""
     way = [file, *(parent for parent in file.parents if parent.is_relative_to(folder) and parent != folder)]
     rules = [(path, is_excluded) for path in (folder, *way[1:]) for is_excluded in read_upload_excludes(path)]
     return any(is_excluded(each) for path, is_excluded in rules for each in way if each.is_relative_to(path))
 
 
 def _absolute(path: Path) -> Path:
-    """Return a path without `..`, its links not followed: what is uploaded has the links' names."""
+    """Return an absolute path without `..`; links, which are uploaded by name, are not resolved."""
     return Path(os.path.abspath(path))  # noqa: PTH100

@@ -1,4 +1,4 @@
-"""`faceml submit`: a job on a cluster that is reached over HTTP, its log followed to the end."""
+"""`faceml submit`: submission of a job to a cluster over HTTP, and its log."""
 
 import asyncio
 import logging
@@ -20,25 +20,25 @@ logger = logging.getLogger(__name__)
 STOPPED_BY_HAND = 130
 """Exit status of a command that Ctrl-C ended, 128 + SIGINT."""
 OTHER_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-"""Variables that Ray's client obeys instead of the address that it is given."""
+"""Environment variables that override the address given to Ray's client."""
 
 
 def run(submission: Submission) -> int:
     """Submit a job, print its log until it ends, and return its exit status.
 
     Raises:
-        ConfigError: A setting the job would refuse, a cluster that takes jobs from anybody.
-        StoppedError: The cluster is not reached or lost, or the job was stopped or never began.
+        ConfigError: A setting of the job is wrong, or the cluster needs no authentication.
+        StoppedError: The cluster cannot be reached, or the job was stopped or did not start.
     """
     quieten_upload()
     entrypoint = submission.entrypoint
     check_settings(submission)
     if not submission.address.startswith(("http://", "https://")):
         raise ConfigError(
-            f"--address {submission.address}: must be that of the dashboard, such as http://127.0.0.1:8265"
+            f"--address {submission.address}: must be the URL of the dashboard, such as http://127.0.0.1:8265"
         )
     if find_spec("aiohttp") is None:
-        raise ConfigError("faceml submit: needs more of Ray: pip install 'faceml[cluster]'")
+        raise ConfigError("faceml submit: needs optional packages: pip install 'faceml[cluster]'")
     runtime_env = read_runtime_env(submission.runtime_env)
     runtime_env["working_dir"] = str(submission.working_dir.absolute())
     with _translate_loss(submission.address):
@@ -57,41 +57,41 @@ def run(submission: Submission) -> int:
 
 
 def refuse_open_cluster(address: str) -> None:
-    """Refuse a cluster that answers without a token: whoever reaches it can run what they like there.
+    """Refuse a cluster without authentication, on which everyone who reaches it can run any code.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: The cluster answers without a token, or is no dashboard of Ray.
     """
     answer = requests.get(f"{address.rstrip('/')}/api/jobs/", timeout=ANSWER_WITHIN_S)
     if answer.ok:
         raise ConfigError(
-            f"--address {address}: takes jobs from anybody who reaches it. Start Ray there with "
-            "RAY_AUTH_MODE=token, or, where nobody else reaches it, submit with --without-token."
+            f"--address {address}: accepts jobs without authentication. Start Ray there with "
+            "RAY_AUTH_MODE=token, or submit with --without-token if nobody else can reach the cluster."
         )
     if answer.status_code not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise ConfigError(
-            f"--address {address}: answers with HTTP status {answer.status_code}, which no dashboard of Ray "
-            "does. Name that of the dashboard, such as http://127.0.0.1:8265"
+            f"--address {address}: answers with HTTP status {answer.status_code}, unlike a dashboard of Ray. "
+            "Give the URL of the dashboard, such as http://127.0.0.1:8265"
         )
 
 
 def _exit_status(details: JobDetails, job_id: str) -> int:
-    """Return a job's own exit status.
+    """Return the exit status of a job.
 
     Raises:
-        StoppedError: It has none.
+        StoppedError: The job was stopped, or failed without an exit status.
     """
     if details.status == JobStatus.SUCCEEDED:
         return 0
     if details.status == JobStatus.STOPPED:
-        raise StoppedError(f"{job_id} was stopped. The same command goes on where it was.")
+        raise StoppedError(f"{job_id} was stopped. The same command resumes from here.")
     if details.driver_exit_code is None or details.driver_exit_code < 0:
-        raise StoppedError(f"{job_id} failed: {' '.join((details.message or 'no reason is known').split())}")
+        raise StoppedError(f"{job_id} failed: {' '.join((details.message or 'unknown reason').split())}")
     return details.driver_exit_code
 
 
 def _translate_loss(address: str) -> translate_errors[Exception]:
-    """Raise `StoppedError` in place of errors of a cluster that is not reached, is lost, or refuses."""
+    """Raise `StoppedError` in place of errors of a cluster that cannot be reached or refuses."""
 
     def translate(error: Exception) -> StoppedError | None:
         if isinstance(error, StoppedError):
@@ -106,12 +106,12 @@ def _translate_loss(address: str) -> translate_errors[Exception]:
 
 
 def _exit_at_interrupt(address: str, job_id: str) -> translate_errors[KeyboardInterrupt]:
-    """Log after Ctrl-C how to follow the job again and how to stop it, and exit."""
+    """Log at Ctrl-C the commands that follow and stop the job, and exit."""
 
     def log_and_exit(interrupt: KeyboardInterrupt) -> SystemExit:
         logger.warning(
-            "%s goes on. To follow it: ray job logs --address %s --follow %s; to stop it: ray job stop "
-            "--address %s %s",
+            "%s is still running. To follow it: ray job logs --address %s --follow %s; to stop it: "
+            "ray job stop --address %s %s",
             *(job_id, address, job_id, address, job_id),
         )
         return SystemExit(STOPPED_BY_HAND)

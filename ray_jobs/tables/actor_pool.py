@@ -109,7 +109,7 @@ def _collect(
             span_s = last_s - min(first_s.values())
             images_per_second = counts.total() / span_s
             progress.advance_to(counts.total(), f"{images_per_second:.1f} images/s, {by_status}")
-            metrics.shard_done(
+            metrics.report_shard(
                 result.extracted, result.node, result.extracted_s - result.started_s, images_per_second
             )
     if num_changed:

@@ -1,4 +1,4 @@
-"""Trainings on Ray Train."""
+"""Training with Ray Train."""
 
 import lazy_loader as lazy
 

@@ -1,4 +1,4 @@
-"""Ray Train's checkpoints of a run, made safe against interruption at any moment.
+"""Ray Train's checkpoints of a run, protected against interruption at any moment.
 
 Ray Train keeps a list of its checkpoints in a file that it overwrites in place. When it is killed during the
 write, or the disk is full, the list is incomplete, and Ray Train then finds no checkpoint at all.
@@ -53,8 +53,8 @@ def checkpoint_in(run_folder: StorageFolder, epoch: int) -> ray.train.Checkpoint
     return ray.train.Checkpoint(f"{run_folder.path}/{checkpoint_path(epoch)}", run_folder.filesystem)
 
 
-class ListKept(ray.train.UserCallback):
-    """Copy Ray Train's list of checkpoints atomically after each checkpoint.
+class CheckpointListCopy(ray.train.UserCallback):
+    """Callback that copies Ray Train's list of checkpoints atomically after each checkpoint.
 
     Args:
         run_folder: Folder of the run.

@@ -9,10 +9,10 @@ from faceml.config import ConfigError
 from faceml.errors import StoppedError, UnreachableError, flatten_message, translate_errors
 
 FINAL = (StoppedError, ConfigError)
-"""Errors that recur however often the workers are restarted."""
+"""Errors that would recur after a restart of the workers."""
 
 DIED = (RayActorError, OutOfMemoryError)
-"""Errors of a process of Ray that died; the message of the latter is a page about its memory."""
+"""Errors of a dead Ray process; the message of the latter is a page of memory statistics."""
 
 
 class FinalErrors(ray.train.UserCallback):
@@ -28,7 +28,7 @@ class FinalErrors(ray.train.UserCallback):
 def translate_training_errors() -> translate_errors[Exception]:
     """Raise `StoppedError` with the reason in one line in place of errors of Ray Train.
 
-    Errors that are a defect of faceml pass with their traceback.
+    Errors that are a defect of faceml are raised unchanged, with their traceback.
     """
 
     def translate(error: Exception) -> StoppedError | None:
@@ -38,8 +38,8 @@ def translate_training_errors() -> translate_errors[Exception]:
                 return StoppedError(flatten_message(cause))
         if causes and all(isinstance(cause, DIED) for cause in causes):
             return StoppedError(
-                "Ray's workers died, for want of memory or for a reason that Ray's logs name. The same "
-                "command goes on from the last checkpoint."
+                "Ray's workers died: out of memory, or for a reason in Ray's logs. The same command resumes "
+                "from the last checkpoint."
             )
         return None
 
@@ -60,6 +60,6 @@ def _causes(error: Exception) -> list[BaseException]:
     if isinstance(error, ray.train.ControllerError):
         return [error.controller_failure]
     if isinstance(error, ray.train.WorkerGroupError):
-        # A dead worker is reported as a failed health check, which has the error as an attribute.
+        # Ray Train reports a dead worker as a failed health check, with the error in an attribute.
         return [getattr(e, "health_check_failure", e) for e in error.worker_failures.values()]
     return [error] if isinstance(error, DIED) else []

@@ -1,4 +1,4 @@
-"""The driver's side of a Ray Train worker group, common to all kinds of training."""
+"""Ray Train worker group as the driver runs it, common to all kinds of training."""
 
 import logging
 import shutil
@@ -21,7 +21,7 @@ from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking
 from faceml.storage import atomic_file, translate_outage
 from faceml.training import MODEL_FILE, Metrics, StepRecord
 from ray_jobs.cluster import EventChannel, EventSender, Resources, TrainingMetrics
-from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, ListKept, settle_checkpoints
+from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, CheckpointListCopy, settle_checkpoints
 from ray_jobs.training.errors import FinalErrors, translate_training_errors
 from ray_jobs.training.worker import Start, WorkerProgress, train_worker
 
@@ -62,7 +62,7 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     An unfinished run in the folder is continued from its last checkpoint.
 
     Raises:
-        StoppedError: A worker has failed; names the cause. Or workers have died too often.
+        StoppedError: A worker has failed, or workers have died too often; names the cause.
     """
     files, folder = job.run_folder.path, job.run_folder.folder
     settle_checkpoints(folder)
@@ -73,8 +73,8 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
         EventChannel(_Receiver(job, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()
-    settle_checkpoints(folder)  # removes checkpoints that dying workers left incomplete
-    _keep_best_model(result, files, job.score)
+    settle_checkpoints(folder)  # removes incomplete checkpoints of dead workers
+    _copy_best_model(result, files, job.score)
     return job.run_folder.records
 
 
@@ -83,7 +83,7 @@ def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[R
 
     Args:
         scaling: The training's scaling.
-        for_reading: Whether Ray Data streams the images, which needs a CPU beside the workers'.
+        for_reading: If True, Ray Data streams the images, which needs another CPU.
     """
     each: Resources = {"CPU": float(scaling.cpus_per_worker)} | ({"GPU": 1.0} if scaling.use_gpu else {})
     return [each] * scaling.num_train_workers + ([{"CPU": 1.0}] if for_reading else [])
@@ -112,14 +112,14 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
                 num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute=job.score
             ),
             failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
-            callbacks=[FinalErrors(), ListKept(folder)],  # type: ignore[list-item] # the old API's
+            callbacks=[FinalErrors(), CheckpointListCopy(folder)],  # type: ignore[list-item] # the old API's
         ),
     )
 
 
-def _keep_best_model(result: ray.train.Result, run_folder: Path, score: str) -> None:
+def _copy_best_model(result: ray.train.Result, run_folder: Path, score: str) -> None:
     if not result.best_checkpoints:
-        raise StoppedError(f"Ray Train has kept no checkpoint in {run_folder}; see its log for the cause.")
+        raise StoppedError(f"Ray Train has no checkpoint in {run_folder}; its log names the cause.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
     with (
         translate_outage(best.path),
@@ -150,13 +150,13 @@ class _Receiver:
         elif isinstance(event, StepRecord):
             self._on_step(event)
         elif isinstance(event, WorkerProgress):
-            self._metrics.worker_done(event.rank, event.node, event.images, event.waited_s)
+            self._metrics.report_worker(event.rank, event.node, event.images, event.waited_s)
         else:
             self._on_epoch(*event)
 
     def _on_step(self, record: StepRecord) -> None:
         self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
-        self._metrics.step_done(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
+        self._metrics.report_step(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
         line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
         if line is not None:
             logger.info("%s", line)
@@ -164,7 +164,7 @@ class _Receiver:
     def _on_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
         self._run_folder.add_epoch(epoch, metrics, confusion)
         self._job.tracking.log_epochs(self._run_folder.records)
-        self._metrics.epoch_done(epoch, metrics)
+        self._metrics.report_epoch(epoch, metrics)
         logger.info("epoch %d  %s", epoch, watched_figures(metrics))
         for finding in self._job.diagnosis.new_findings(self._run_folder.records):
             logger.info("%s", finding)

@@ -1,4 +1,4 @@
-"""Resuming an interrupted training from nothing but its run folder."""
+"""Continuation of an interrupted training, given only its run folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +25,8 @@ MAY_CHANGE = (
     "run.checkpoints_to_keep",
 )
 """Settings that may change in the middle of a training: they locate its data or affect its speed, its log and
-its tracking, but not the trained model. `training.on_nonfinite` is among them because a step with a finite
-gradient is the same whichever way other steps are handled."""
+its tracking, but not the trained model. `training.on_nonfinite` is among them because it has no
+effect on steps with a finite gradient."""
 
 
 def load_interrupted_training(place: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:

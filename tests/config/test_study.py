@@ -44,7 +44,7 @@ def test_build_arm_config__has_what_is_common_what_is_its_own_and_its_seed() -> 
 def test_refuse_unequal_arms__names_the_arm_and_what_differs(key: str, value: Any) -> None:
     config = study({"one": {}, "other": {key: value}})
     expected = ".".join(key.split(".")[:2])
-    with pytest.raises(ConfigError, match=rf"arms.other: has another {expected} than one"):
+    with pytest.raises(ConfigError, match=rf"arms.other: differs from one in {expected}"):
         refuse_unequal_arms(config)
 
 
@@ -67,7 +67,7 @@ def test_with_checked_arms__paths_mean_the_same_wherever_an_arm_is_trained(
 
 
 def test_refuse_unequal_arms__none_may_end_early() -> None:
-    with pytest.raises(ConfigError, match=r"arms.other: training.patience_epochs would end it early"):
+    with pytest.raises(ConfigError, match=r"arms.other: training.patience_epochs would stop it early"):
         refuse_unequal_arms(study({"one": {}, "other": {"training.patience_epochs": 3}}))
 
 
@@ -80,7 +80,7 @@ def test_refuse_unequal_arms__an_unknown_key_is_named_with_its_arm() -> None:
     ("changes", "message"),
     [
         ({"arms": {"one": {}}}, "arms"),
-        ({"seeds": [1, 1]}, "one is there twice"),
+        ({"seeds": [1, 1]}, "contains duplicates"),
         ({"trial": {"workers": 2}}, "trains each arm in one process"),
         ({"targets": [0.4]}, "targets"),
     ],

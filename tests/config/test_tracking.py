@@ -45,7 +45,7 @@ def test_mlflow_tracking__the_file_of_a_database_becomes_absolute(
     ],
 )
 def test_mlflow_tracking__a_password_is_refused_and_not_told(uri: str) -> None:
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN of a server, PGPASSWORD") as refused:
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN for a server, PGPASSWORD") as refused:
         tracking(uri)
     assert "secret" not in str(refused.value)
     assert f"'tracking.uri' = '{uri.partition('://')[0]}://***@" in str(refused.value)

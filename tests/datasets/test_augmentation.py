@@ -1,4 +1,4 @@
-"""Pixels and landmarks move together."""
+"""Augmentation: images and landmarks are transformed together."""
 
 import numpy as np
 import pytest

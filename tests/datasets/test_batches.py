@@ -1,4 +1,4 @@
-"""Batches that are counted on their way."""
+"""Counts of images in batches."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Table and images, joined."""
+"""Data sets of a table and its images."""
 
 import pickle
 from collections.abc import Callable

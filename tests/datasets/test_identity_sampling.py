@@ -1,4 +1,4 @@
-"""P people, K images of each."""
+"""Batches of P people with K images each."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Tests of `faceml.datasets.sampling`: counts of each draw, and what the workers get together."""
+"""Draws of each face, and their division among workers."""
 
 import numpy as np
 from hypothesis import given, settings, strategies as st

@@ -1,4 +1,4 @@
-"""Rows of a table as a stream brings them are the faces that the data set has."""
+"""Faces made from streamed rows, compared with those of the data set."""
 
 from pathlib import Path
 

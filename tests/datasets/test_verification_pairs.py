@@ -1,4 +1,4 @@
-"""Pairs to verify on: drawn ones keep their promises, files are read as LFW means them."""
+"""Verification pairs: properties of drawn pairs, and files in LFW's format."""
 
 from pathlib import Path
 

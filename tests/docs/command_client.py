@@ -1,4 +1,4 @@
-"""A command sent to `tests/docs/command_server.py`: `python command_client.py SOCKET ARGUMENT...`."""
+"""Client of `tests/docs/command_server.py`: `python command_client.py SOCKET ARGUMENT...`."""
 
 import json
 import os

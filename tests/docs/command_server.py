@@ -1,7 +1,7 @@
-"""Commands in forks of one process that has imported what they need.
+"""Server that runs commands in forks of a process, which has already imported their modules.
 
-`python -m tests.docs.command_server SOCKET`. A command that `command_client.py` sends has arguments, folder,
-environment, standard streams and exit status of its own, and spares the seconds that the imports take.
+`python -m tests.docs.command_server SOCKET`. Each command of `command_client.py` has its own arguments,
+folder, environment, standard streams and exit status.
 """
 
 import importlib
@@ -31,7 +31,7 @@ MODULES = (
 
 
 class Command(socketserver.BaseRequestHandler):
-    """One command, in its own process."""
+    """Handler of one command, in its own process."""
 
     request: socket.socket
 
@@ -49,7 +49,7 @@ class Command(socketserver.BaseRequestHandler):
 
 
 def exit_status() -> int:
-    """Run the command line and return what it exits with."""
+    """Run the command line and return its exit status."""
     status = 0
     try:
         main()

@@ -1,4 +1,4 @@
-"""A network that never learned anything, as a checkpoint and as files, and a few faces."""
+"""Fixtures of exports: an untrained network as a checkpoint and as files, and a few faces."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.onnx_file import write_onnx
@@ -26,7 +26,7 @@ SIDE = 32
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tests share the machine."""
+    """Limit threads, because tests share the machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -34,7 +34,7 @@ def one_thread() -> Iterator[None]:
 
 
 def unlike_at_first(network: nn.Module) -> nn.Module:
-    """Give batch norms statistics as a training leaves them, so that a wrong one is seen."""
+    """Set statistics of batch norms as after a training, so that errors in them have an effect."""
     for name, values in network.named_buffers():
         if name.endswith("running_mean"):
             nn.init.normal_(values, std=0.1)

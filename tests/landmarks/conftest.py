@@ -1,4 +1,4 @@
-"""A portrait whose landmarks are known, and files of every kind."""
+"""Fixtures of landmarks: a portrait with known landmarks."""
 
 import numpy as np
 import numpy.typing as npt

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.config.loss import LossConfig
+from faceml.config.losses import LossConfig
 from faceml.losses.expression import (
     build_class_weights,
     effective_number_weights,

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from faceml.config.loss import LandmarkLossConfig
+from faceml.config.losses import LandmarkLossConfig
 from faceml.losses.landmarks import build_landmark_loss, masked_mse
 
 masks = st.lists(st.booleans(), min_size=1, max_size=8)

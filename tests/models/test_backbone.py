@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 from faceml.config.config_error import ConfigError
-from faceml.config.model import BackboneName
+from faceml.config.sections import BackboneName
 from faceml.models.backbone import (
     backbone_name,
     backbone_state,

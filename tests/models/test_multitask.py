@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from faceml.config.model import BackboneName, ModelConfig
+from faceml.config.sections import BackboneName, ModelConfig
 from faceml.models.heads import LandmarkHead
 from faceml.models.multitask import build_multitask_model
 

@@ -1,4 +1,4 @@
-"""A network with random weights, which says something else of every picture, and a photo of two faces."""
+"""Fixtures of predictions: a network with random weights, and a photo of two faces."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images.decoding import RgbImage, decode_image
 from faceml.images.framing import Framing
@@ -19,12 +19,12 @@ from faceml.training.checkpoint import model_checkpoint, write_state
 
 SIDE_PX = 200
 CORNERS = ((30, 40), (330, 110))
-"""Where the faces of the photo have their top left pixels: x, y."""
+"""Top left corners of the faces in the photo: x, y, px."""
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight faces in `train`, and their table in `landmarks/train`."""
+    """Folder with eight faces in `train`, and their table in `landmarks/train`."""
     root = tmp_path_factory.mktemp("drawn") / "faces"
     generate_faces(root, "affectnet", {"train": 8}, image_size_px=SIDE_PX, seed=3, processes=1)
     return root
@@ -39,7 +39,7 @@ def framing(drawn: Path) -> Framing:
 
 @pytest.fixture(scope="session")
 def run_folder(framing: Framing, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the `best_model.pt` of such a network."""
+    """Run folder with the `best_model.pt` of a network with random weights."""
     torch.manual_seed(0)
     model = build_multitask_model(ModelConfig(embedding_dim=16), 5)
     for layer in model.modules():
@@ -57,7 +57,7 @@ def run_folder(framing: Framing, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def photo(drawn: Path) -> RgbImage:
-    """Two of the faces on a large gray picture."""
+    """Photo of two of the faces on a gray background."""
     canvas = np.full((400, 600, 3), 128, dtype=np.uint8)
     for file, (x, y) in zip(sorted((drawn / "train").rglob("*.jpg"))[:2], CORNERS, strict=True):
         face = decode_image(file.read_bytes())

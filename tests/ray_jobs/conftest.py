@@ -1,4 +1,4 @@
-"""Synthetic faces and jobs for the tests of jobs."""
+"""Fixtures of jobs: synthetic faces, tables, a cluster and running jobs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ SPLITS = {"train": 64, "val": 32}
 
 @pytest.fixture(scope="session")
 def head() -> Iterator[HeadNode]:
-    """A cluster that takes jobs over HTTP from whoever knows `HEAD_TOKEN`."""
+    """Cluster that accepts jobs over HTTP with `HEAD_TOKEN`."""
     with HeadNode(token=HEAD_TOKEN) as node:
         yield node
 
@@ -81,7 +81,7 @@ def noisy_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Job]]:
-    """Start a job with the given overrides; nothing of it outlives the test."""
+    """Function that starts a job with overrides; the job is killed after the test."""
     jobs: list[Job] = []
 
     def start_job(name: str, *settings: str, **options: Any) -> Job:

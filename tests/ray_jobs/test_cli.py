@@ -1,4 +1,4 @@
-"""The command line: exit statuses and what it prints, in this process and in processes of its own."""
+"""Command line: exit statuses and output, in this process and in separate processes."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def _run(*arguments: str, program: tuple[str, ...] = (str(FACEML),)) -> subproce
             "'training.epochs' = 0: must be greater than or equal to 1",
         ),
         (["tune", "--set", "scheduler.reduction_factor=1"], "'scheduler.reduction_factor' = 1"),
-        (["tune", "--set", "metric=train/loss"], "'metric' = 'train/loss': weightings have different totals"),
+        (["tune", "--set", "metric=train/loss"], "'metric' = 'train/loss': the losses of different"),
         (["tune", "--set", "search.model.backbone.when={weighting.kid: dwa}"], "which is not searched"),
         (
             ["extract", "--set", "data.root=/nowhere"],

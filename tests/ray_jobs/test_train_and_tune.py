@@ -1,4 +1,4 @@
-"""The whole way through real Ray: tables of real extraction, two workers, a search, a checkpoint to use."""
+"""Extraction, training on two workers, search and use of a checkpoint on Ray."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ import yaml
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import load_config, parse_config
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.models.recognition import FaceResNet
@@ -58,7 +58,7 @@ def driver_log() -> StringIO:
 def long_epoch(ray_cluster: None) -> Iterator[float]:
     """When an epoch began of which there is no news since."""
     with TrainingMetrics(Path("long_epoch"), "val/accuracy", 1) as metrics:
-        metrics.epoch_done(1, {"val/accuracy": 0.5, "train/loss": math.nan, "train/images_per_second": 8.0})
+        metrics.report_epoch(1, {"val/accuracy": 0.5, "train/loss": math.nan, "train/images_per_second": 8.0})
         yield time.monotonic()
 
 

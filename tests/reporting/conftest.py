@@ -1,4 +1,4 @@
-"""Run folders such as the jobs leave them, small and with known content."""
+"""Fixtures of reports: small run folders with known content."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
 
 STATUSES = {"0": ["ok"] * 6, "3": ["ok"] * 3 + ["no_face"], "7": ["ok", "no_face", "undecodable"]}
-"""Of every image, by folder."""
+"""Status of every image, by folder."""
 SIDE_PX = 40
 MakeRecords = Callable[[list[float]], list[dict[str, Any]]]
 
@@ -67,7 +67,7 @@ def extraction_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def confusions(accuracy: float) -> list[list[int]]:
-    """Of the 12 images of `STATUSES` that could be decoded; what is wrong is taken for happy."""
+    """Return the confusion matrix of the 12 decoded images of `STATUSES`; wrong predictions are `happy`."""
     counts = np.zeros((8, 8), dtype=int)
     for label, images in ((0, 6), (3, 4), (7, 2)):
         hits = round(accuracy * images)
@@ -78,7 +78,7 @@ def confusions(accuracy: float) -> list[list[int]]:
 
 @pytest.fixture
 def make_records() -> MakeRecords:
-    """Return epochs with the validation accuracies given, all other metrics following from them."""
+    """Return epochs with the validation accuracies given, from which all other metrics are derived."""
 
     def make(accuracies: list[float]) -> list[dict[str, Any]]:
         names = LANDMARK_SETS[5].names

@@ -25,7 +25,7 @@ def grid(score: Callable[..., float], **values: list[Any]) -> list[Trial]:
     """Return a trial for each combination of values, whose keys are those of `KEYS`.
 
     Args:
-        score: Of the values, by name.
+        score: Function from the values, by name, to the score.
         values: By short name.
     """
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]

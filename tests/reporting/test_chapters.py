@@ -135,7 +135,7 @@ def test_tuning_chapter__the_answer_comes_first(tuning_run: Path, make_records: 
     ]
     assert len(comparisons.rows) == 1
     # 9 of 12: Wilson's interval is 46.8 to 91.1 %.
-    assert any("12 of them leave an accuracy uncertain by ± 22.2 points" in note for note in first.notes)
+    assert any("with 12 of them an accuracy is uncertain by ± 22.2 points" in note for note in first.notes)
     assert [table.title for table in section(chapter, "Which settings suit these faces").tables] == [
         "Leaderboard by mean validation accuracy over seeds"
     ]

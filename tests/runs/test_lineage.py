@@ -36,9 +36,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_find_trained_runs__names_trainings_and_what_started_from_them(runs: Path) -> None:
-    found = {
-        seen.folder.relative_to(runs).as_posix(): seen for seen in find_trained_runs(["/tables/a"], [runs])
-    }
+    found = {run.folder.relative_to(runs).as_posix(): run for run in find_trained_runs(["/tables/a"], [runs])}
     assert [*found] == ["a", "search/trials/trial_00000", "from_a", "from_that"]
     assert found["a"].reason == "trained on /tables/a"
     assert found["from_that"].reason == f"started from {runs}/from_a/best_model.pt"

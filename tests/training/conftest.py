@@ -1,4 +1,4 @@
-"""Faces for trainings that take a second: small pictures with any landmarks."""
+"""Fixtures of trainings of a second: small images with random landmarks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from faceml.tables.schema import landmark_schema, table_metadata
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Sums of several threads come in any order; and tests share the machine."""
+    """Use one thread, because sums of several threads have no fixed order, and tests share the machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

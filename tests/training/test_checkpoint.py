@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.images.framing import Framing

@@ -1,4 +1,4 @@
-"""Gradients without conflicts, recomputed with numpy, and on two workers as on one."""
+"""Projected gradients, recomputed with NumPy, on one and two workers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A GPU without memory ends a training with one line."""
+"""Out-of-memory errors of a GPU, reported in one line."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Real trainings of a second each."""
+"""Trainings of a second each."""
 
 import math
 from functools import partialmethod

@@ -1,4 +1,4 @@
-"""From a batch to one number, alone and over two real workers."""
+"""Total and task losses of a batch, on one and two workers."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from torch import nn
 from torch.optim import SGD, AdamW
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.config.train import AdamWConfig, SGDConfig
 from faceml.losses.weighting.base import FixedWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting

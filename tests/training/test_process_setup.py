@@ -1,4 +1,4 @@
-"""Where a process that makes batch after batch keeps their memory, and its threads."""
+"""Memory allocation and threads of a training process."""
 
 import subprocess
 import sys

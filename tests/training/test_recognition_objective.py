@@ -1,4 +1,4 @@
-"""What the training of recognition minimises, computed again, on one worker and on two."""
+"""Objective of face recognition, recomputed on one and two workers."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.losses.angular_margin import ArcFace

@@ -1,4 +1,4 @@
-"""A step of several workers, and one of several batches, is a step of one worker with one large batch."""
+"""Steps of several workers or batches, compared with a step of one large batch."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW
 
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.config.train import OptimizerConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing

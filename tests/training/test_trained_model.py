@@ -1,4 +1,4 @@
-"""A trained network comes back as it was, or is refused with what differs."""
+"""Loading of trained networks, and errors that name each difference."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model

@@ -126,7 +126,7 @@ class FastAdaptiveWeighting(_BufferedWeights):
             self.register_buffer(name, torch.zeros(len(self.order)))
         self.register_buffer("steps", torch.tensor(0))
 
-    def see_losses(self, losses: Mapping[str, Tensor]) -> None:
+    def on_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Set the weights of this step."""
         self.before.copy_(self.in_order(losses))
         share = torch.where(self.before > 0, torch.softmax(self.logits, dim=0) / self.before, 0.0)

@@ -14,7 +14,7 @@ class TaskWeighting(nn.Module, ABC):
         tasks: Names of the tasks.
 
     Attributes:
-        needs_losses: Whether `see_losses` and `after_step` need the task losses of every step.
+        needs_losses: Whether `on_losses` and `after_step` need the task losses of every step.
         projects_conflicts: Whether the training step projects conflicting gradients of shared parameters.
     """
 
@@ -59,7 +59,7 @@ class TaskWeighting(nn.Module, ABC):
     def before_step(self) -> None:
         """Prepare the next training step."""
 
-    def see_losses(self, losses: Mapping[str, Tensor]) -> None:
+    def on_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Receive the losses of a step before `forward`: means over all workers, detached."""
 
     def after_step(self, losses: Mapping[str, Tensor]) -> None:

@@ -214,8 +214,8 @@ def study_chapter(
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
                     "Intervals include the sampling of people and of seeds. With few seeds they are wide, "
-                    "because the variance over seeds is uncertain. Those of differences are corrected for "
-                    "the number of verdicts."
+                    "as the variance over seeds is uncertain. Those of differences are corrected for their "
+                    "number."
                 ],
             ),
             *_failures(config, runs, num_people),

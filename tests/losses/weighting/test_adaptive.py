@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
-from faceml.config.weighting import WeightingConfig
+from faceml.config.losses import WeightingConfig
 from faceml.losses.weighting.base import TaskWeighting
 from faceml.losses.weighting.build import build_weighting
 
@@ -110,7 +110,7 @@ def test_fast_adaptive_weighting__descends_as_the_paper_does() -> None:
 
     for _ in range(25):
         before = task_losses(ours)
-        weighting.see_losses(by_name(before.detach()))
+        weighting.on_losses(by_name(before.detach()))
         (gradient,) = torch.autograd.grad(weighting(by_name(before)), ours)
         before_theirs = task_losses(theirs)
         (expected,) = torch.autograd.grad(reference.total(before_theirs), theirs)
@@ -128,16 +128,16 @@ def test_fast_adaptive_weighting__descends_as_the_paper_does() -> None:
 
 def test_fast_adaptive_weighting__a_task_without_loss_has_no_part() -> None:
     weighting = build("famo")
-    weighting.see_losses(losses(2.0, 0.0))
+    weighting.on_losses(losses(2.0, 0.0))
     assert weighting.effective_weights() == {"expression": 1.0, "landmarks": 0.0}
     weighting.after_step(losses(1.0, 0.0))
-    weighting.see_losses(losses(0.0, 0.0))
+    weighting.on_losses(losses(0.0, 0.0))
     assert weighting(losses(0.0, 0.0)).item() == 0.0
 
 
 def test_fast_adaptive_weighting__a_loss_that_is_not_finite_leaves_it_as_it_was() -> None:
     weighting = build("famo")
-    weighting.see_losses(losses(2.0, 0.1))
+    weighting.on_losses(losses(2.0, 0.1))
     before = weighting.get_buffer("logits").clone()
     weighting.after_step(losses(math.inf, 0.1))
     assert torch.equal(weighting.get_buffer("logits"), before)
@@ -150,7 +150,7 @@ def test_state_dict__goes_on_where_it_was(kind: str) -> None:
     def go_on(each: TaskWeighting) -> dict[str, float]:
         for value in (2.0, 1.5, 1.2):
             each.before_step()
-            each.see_losses(losses(value, 0.1 / value))
+            each.on_losses(losses(value, 0.1 / value))
             each.after_step(losses(value - 0.3, 0.09 / value))
             each.after_epoch({"expression": value, "landmarks": 0.1 / value**2})
         return each.effective_weights()

@@ -1,4 +1,4 @@
-"""Clusters on this machine: one of two nodes, and the one that a job starts for itself."""
+"""Connections to clusters: one of two nodes, and one that a job starts."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Log lines in their two forms, written by processes of their own."""
+"""Log lines in both formats, written by separate processes."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""An extraction on a cluster, seen from outside: exported metrics, and log lines as JSON."""
+"""Exported metrics and JSON log lines of an extraction on a cluster."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The whole way in one command, as small as it gets."""
+"""Demonstration of all jobs on very small data."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A trained model on a split: the figures are those of its predictions, and of its own validation."""
+"""Evaluation on a split: metrics recomputed from its predictions, and those of the training's validation."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.loading import parse_config
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError

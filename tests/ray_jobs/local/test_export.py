@@ -1,4 +1,4 @@
-"""A trained model becomes files that answer as PyTorch does, and what is told of them is true."""
+"""Exported files: outputs compared with PyTorch's, and the content of the report."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.export import ExportConfig
 from faceml.config.loading import parse_config
-from faceml.config.model import ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
@@ -121,10 +121,10 @@ def accuracy(file: Path, faces: Path, indices: list[int]) -> float:
     ("overrides", "told"),
     [
         (["formats=[torchscript]"], "'formats.0' = 'torchscript': must be 'onnx' or 'exported_program'"),
-        (["formats=[]"], "formats: [] exports nothing; name onnx, exported_program or both"),
+        (["formats=[]"], "formats: must not be empty; use onnx, exported_program or both"),
         (["opset=17"], "'opset' = 17: must be greater than or equal to 18"),
-        (["data=null"], "quantize: integers are calibrated and measured on images; name some with data"),
-        (["formats=[exported_program]"], "quantize: is for ONNX; put onnx into formats"),
+        (["data=null"], "quantize: calibration and measurement need images; set data"),
+        (["formats=[exported_program]"], "quantize: needs the ONNX export; add onnx to formats"),
     ],
 )
 def test_main__tells_a_mistake_on_one_line(

@@ -1,4 +1,4 @@
-"""`faceml predict` as a user meets it: real processes, with what they print and leave."""
+"""`faceml predict` in separate processes: output and files."""
 
 import json
 import subprocess

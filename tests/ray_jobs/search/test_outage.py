@@ -1,4 +1,4 @@
-"""What ends a search is no trial's fault, and is told once."""
+"""Outages that end a search without a failed trial."""
 
 import io
 from collections.abc import Callable

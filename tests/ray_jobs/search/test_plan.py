@@ -1,4 +1,4 @@
-"""Plans are asked for settings as Ray Tune asks, and told values of a function in place of a training."""
+"""Suggestions of plans, with values of a function in place of a training."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from faceml.config.loading import parse_config
+from faceml.config.search_space import holds, random_variants
 from faceml.config.tune import TuneConfig
-from faceml.config.variants import holds, random_variants
 from ray_jobs.search.plan import build_plan
 from ray_jobs.search.searcher import Plan
 

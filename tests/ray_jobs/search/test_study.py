@@ -1,4 +1,4 @@
-"""A study of two arms on real Ray: its figures are those of the trainings, and it goes on where it was."""
+"""A study of two arms on Ray: its results compared with those of its trainings, and its continuation."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Searches on real Ray: what fails, what is run again, what is loaded how often, what is chosen."""
+"""Searches on Ray: failures, retries, caching of data, and the best trial."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Whatever is killed, the same command ends the search, and nothing that was done is done again."""
+"""Searches with killed processes: the same command finishes them and repeats no finished trial."""
 
 import json
 import random

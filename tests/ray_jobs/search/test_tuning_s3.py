@@ -1,4 +1,4 @@
-"""A search whose run folder lies in an object store, through a real S3 API."""
+"""Searches with a run folder in an object store, through an S3 API."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The log of a real job, through a tunnel that falls."""
+"""Log of a job, followed through interrupted connections."""
 
 import asyncio
 import shlex

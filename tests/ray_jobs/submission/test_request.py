@@ -1,4 +1,4 @@
-"""What is found wrong with a submission before anything is uploaded."""
+"""Checks of a submission before anything is uploaded."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ CONFIGS = Path(__file__).parents[3] / "configs"
         ("tune", "tune_multitask", ["run.folder=runs/t"], "run.folder = 'runs/t': lies in the uploaded"),
         ("transfer", "transfer_study", ["run.folder=s3://faces/run"], None),
         ("transfer", "transfer_study", ["run.folder=runs/s"], "run.folder = 'runs/s': lies in the uploaded"),
-        ("sing", "synth", [], "sing: is no job. These are: synth, extract,"),
+        ("sing", "synth", [], "sing: is no job. Choose one of synth, extract,"),
     ],
 )
 def test_check_settings__refuses_what_would_be_thrown_away(
@@ -48,7 +48,7 @@ def test_check_settings__refuses_what_would_be_thrown_away(
 
 def test_check_settings__a_run_folder_is_not_resumed_without_its_configuration() -> None:
     submission = Submission("train", ADDRESS, CONFIGS / "multitask_affectnet.yaml", options=["--resume", "r"])
-    with pytest.raises(ConfigError, match=r"^--resume: submit the job with the --config that it had"):
+    with pytest.raises(ConfigError, match=r"^--resume: omit it and submit the job with its --config"):
         check_settings(submission)
 
 
@@ -69,8 +69,8 @@ def folder(tmp_path: Path) -> Path:
         ("configs/a.yaml", None),
         ("mine/c.yaml", None),
         ("mine/../configs/a.yaml", None),
-        ("runs/first/config.yaml", "because .gitignore or .rayignore name it"),
-        ("mine/secret/b.yaml", "because .gitignore or .rayignore name it"),
+        ("runs/first/config.yaml", "because .gitignore or .rayignore exclude it"),
+        ("mine/secret/b.yaml", "because .gitignore or .rayignore exclude it"),
         ("../other.yaml", "because it is not below --working-dir"),
     ],
 )

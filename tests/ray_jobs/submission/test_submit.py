@@ -1,4 +1,4 @@
-"""Jobs on a cluster that is reached over HTTP and asks for a token: real submission, real ends."""
+"""Submission of jobs over HTTP to a cluster with authentication: their ends and exit statuses."""
 
 import re
 import signal
@@ -184,7 +184,8 @@ def test_submit__ctrl_c_leaves_the_job_running_and_says_how_to_come_back(
         assert following.wait(60) == 130
     last = Path(log.name).read_text().splitlines()[-1]
     job_id, follow, stop = re.findall(
-        r"(raysubmit_\w+) goes on. To follow it: (ray job logs .*); to stop it: (ray job stop .*)", last
+        r"(raysubmit_\w+) is still running. To follow it: (ray job logs .*); to stop it: (ray job stop .*)",
+        last,
     )[0]
     assert job_id in follow
     assert head.client().get_job_status(job_id) == JobStatus.RUNNING
@@ -219,7 +220,7 @@ def test_submit__a_stopped_training_goes_on_by_the_same_command(
             stop = [str(FACEML.with_name("ray")), "job", "stop", "--address", head.address, job_id]
             subprocess.run(stop, env=head.environment, capture_output=True, timeout=120, check=True)
         assert following.returncode == 1
-        said = f"{job_id} was stopped. The same command goes on where it was."
+        said = f"{job_id} was stopped. The same command resumes from here."
         assert Path(log.name).read_text().splitlines()[-1] == said
         assert read_metrics(run)[: len(begun)] == begun
         seen = latest_checkpoint(run)
@@ -249,9 +250,7 @@ def test_submit__a_cluster_open_to_anybody_is_refused_unless_told_otherwise_and_
             words, env=environment, cwd="/", capture_output=True, text=True, timeout=120, check=False
         )
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(
-            f"--address {open_head.address}: takes jobs from anybody who reaches it."
-        )
+        assert done.stderr.startswith(f"--address {open_head.address}: accepts jobs without authentication.")
         done = subprocess.run(
             [*words, "--set", "splits={train: 8}", "--without-token"],
             env=environment,

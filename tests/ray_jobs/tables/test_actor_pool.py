@@ -1,4 +1,4 @@
-"""How many actors a cluster has room for."""
+"""Number of actors that a cluster has resources for."""
 
 import pytest
 

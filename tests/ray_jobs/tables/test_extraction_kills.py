@@ -1,4 +1,4 @@
-"""Whatever is killed whenever, the same command ends with the table of an undisturbed run."""
+"""Extractions with killed processes: the same command completes the table of an undisturbed run."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Images and table in an object store, through a real S3 API."""
+"""Extractions with images and table in an object store, through an S3 API."""
 
 from collections.abc import Callable
 from itertools import count

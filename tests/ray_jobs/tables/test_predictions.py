@@ -1,4 +1,4 @@
-"""Predictions of a large folder: a row for each image exactly once, whatever happens."""
+"""Predictions of a large folder: exactly one row for each image, also after failures."""
 
 import json
 import shutil

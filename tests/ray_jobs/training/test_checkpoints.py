@@ -1,4 +1,4 @@
-"""Ray Train's own list of checkpoints, broken at the moments at which it is written."""
+"""Ray Train's list of checkpoints, with writes interrupted at every moment."""
 
 from collections.abc import Callable
 from contextlib import suppress

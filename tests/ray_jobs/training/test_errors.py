@@ -34,7 +34,7 @@ def test_final_errors__others_are_left_to_ray_train() -> None:
         (group_error(RayActorError(), RayActorError()), "Ray's workers died"),
         (ray.train.ControllerError(RayActorError()), "Ray's workers died"),
         (RayActorError(), "Ray's workers died"),
-        (OutOfMemoryError("a page\nof it"), "Ray's workers died, for want of memory"),
+        (OutOfMemoryError("a page\nof it"), "Ray's workers died: out of memory"),
         (group_error(OutOfMemoryError("a page\nof it"), RayActorError()), "Ray's workers died"),
     ],
 )

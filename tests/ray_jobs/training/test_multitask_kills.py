@@ -1,4 +1,4 @@
-"""Whatever is killed whenever, the same command ends with the metrics and the model of an undisturbed run."""
+"""Trainings with killed processes: the same command gives the model of an undisturbed run."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Trainings whose data, run folder and starting weights lie in an object store, through a real S3 API."""
+"""Trainings with data, run folder and initial weights in an object store, through an S3 API."""
 
 import io
 import json
@@ -12,8 +12,8 @@ from rich.console import Console
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import load_config
-from faceml.config.model import ModelConfig
 from faceml.config.recognition import RecognitionConfig
+from faceml.config.sections import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.errors import StoppedError
 from faceml.models.recognition import FaceResNet

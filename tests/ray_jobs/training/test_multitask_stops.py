@@ -1,4 +1,4 @@
-"""What ends a training, or does not, by real workers of Ray Train."""
+"""Errors that end a training of several workers, and errors that do not."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The training of recognition on real Ray, on drawn people whom MediaPipe has looked at."""
+"""Training of face recognition on Ray, with synthetic people detected by MediaPipe."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Faces that Ray Data brings are those of the data set, each once in an epoch."""
+"""Faces streamed by Ray Data, compared with the data set: each once per epoch."""
 
 import shutil
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_train__two_workers_share_a_stream_and_end_together(
 ) -> None:
     """64 faces, batches of eight: four for each worker in every epoch, on three logical CPUs."""
     settings = config(faces, tables, tmp_path / "run", workers=2)
-    run_on_own_cluster("train", settings, 3, tmp_path, timeout_s=600)
+    run_on_own_cluster("ray_jobs.training.multitask", settings, 3, tmp_path, timeout_s=600)
     records = read_metrics(tmp_path / "run")
     assert [record["epoch"] for record in records] == [1, 2]
     assert all(record["train/loss_expression"] > 0 for record in records)

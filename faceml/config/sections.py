@@ -1,0 +1,37 @@
+"""Configuration sections that several jobs share: network, storage and logging."""
+
+from typing import Annotated, Literal
+
+from faceml.config.base import Config, Count, MustExist, StorageUri
+
+BackboneName = Literal["resnet18", "resnet50"]
+WeightsFile = Annotated[StorageUri, MustExist("file", or_else="none or imagenet")]
+
+
+class ModelConfig(Config):
+    """Network shared by expression, landmarks and recognition."""
+
+    backbone: BackboneName = "resnet18"
+    """torchvision ResNet without its classifier."""
+    weights: Literal["none", "imagenet"] | WeightsFile = "none"
+    """Initial weights: `none` (random), `imagenet` (downloaded by torchvision), or a file with a ResNet state
+    dict (path or URI)."""
+    embedding_dim: Count = 512
+    """Size of the embedding, the input of all heads."""
+    stem_stride: Literal[1, 2] = 2
+    """Stride of the backbone's first convolution. 1 doubles the resolution in every stage, for small images
+    such as 112 px, at four times the computation. The weights have the same shapes."""
+
+
+class StorageConfig(Config):
+    """Storage of a job that can run on several nodes."""
+
+    shared: bool = False
+    """Whether local paths are the same folders on every node, as on a shared file system."""
+
+
+class LoggingConfig(Config):
+    """Log lines on stderr, and of workers in Ray's log files."""
+
+    format: Literal["text", "json"] = "text"
+    """`json`: one object per line with time, level, logger, message, job, run, node, and worker rank."""
