@@ -39,7 +39,7 @@ def test_run__leaves_every_stage_and_one_report(tmp_path: Path) -> None:
     demo.run_and_show(_config(tmp_path / "demo"), console)
     text = console.export_text()
     assert "32 images" in text
-    assert "Leaderboard by validation accuracy" in text
+    assert "Leaderboard by best validation accuracy" in text
     folder = tmp_path / "demo"
     for stage in ("extract_train", "extract_val", "train", "tune"):
         assert json.loads((folder / stage / "summary.json").read_text())
