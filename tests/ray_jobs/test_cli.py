@@ -208,7 +208,7 @@ def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == f"Results: {moved}"
     assert re.search(rf"Training on .* resumes after epoch [12] of {epochs}$", again.stderr, re.MULTILINE)
-    assert re.search(r"^training faces +64 of ", again.stderr, re.MULTILINE)
+    assert re.search(r"^training faces +64 in ", again.stderr, re.MULTILINE)
     after = read_metrics(moved)
     assert [record["epoch"] for record in after] == list(range(1, epochs + 1))
     assert after[0] == before[0], "the first epoch was not trained again"
