@@ -64,8 +64,8 @@ def roc_curve(pairs: ScoredPairs, weights: Floats | None = None) -> Curve:
 def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> float:
     """Compute the verification accuracy by cross-validation: each fold at the best threshold of the others.
 
-    The protocol of Labeled Faces in the Wild (Huang et al. 2007, section 4); for folds of equal size it is
-    the mean over the folds.
+    The 10-fold protocol of LFW (Labeled Faces in the Wild, Huang et al. 2007, section 4); for folds of equal
+    size it is the mean over the folds.
 
     Args:
         pairs: Pairs in at least two folds.
