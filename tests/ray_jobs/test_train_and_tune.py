@@ -119,7 +119,7 @@ def test_train__log_lines_of_driver_and_workers_are_json_if_asked(
 ) -> None:
     lines = [json.loads(line)["message"] for line in driver_log.getvalue().splitlines()]
     assert [line.partition("  ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1", "epoch 2"]
-    assert any(re.search(r"^training faces +64 of ", line, re.MULTILINE) for line in lines)
+    assert any(re.search(r"^training faces +64 in ", line, re.MULTILINE) for line in lines)
     begun = [line for line in worker_lines(run_folder) if line["message"].endswith(" from epoch 1")]
     assert sorted(line["rank"] for line in begun) == [0, 1]
     for line in begun:
