@@ -59,10 +59,13 @@ def export_json(
 
     Example: faceml export-json --table tables/affectnet/train --output landmarks.json
     """
+    from faceml.runs import refuse_run_folder
+    from faceml.storage import split_place
     from faceml.tables import LANDMARK_SETS, export_json as write_json
 
     if num_landmarks not in LANDMARK_SETS:
         raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
+    refuse_run_folder("--output", split_place(output)[0])
     count = write_json(table, output, num_landmarks, images)
     print(f"{count} images with landmarks")  # noqa: T201
     print_place(output)

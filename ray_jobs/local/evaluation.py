@@ -40,6 +40,8 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     started_s = time.monotonic()
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
+    run_folder = RunFolder(config.run.folder)
+    run_folder.check_kind(dump_config(config))
     device = torch.device("cuda" if config.use_gpu else "cpu")
     trained = load_trained_model(config.model)
     faces = FaceDataset(
@@ -69,7 +71,7 @@ def run(config: EvaluateConfig) -> EvaluationResult:
         embeddings=sample.embeddings if config.report.embeddings else None,
         compared=compare_models(table, others, len(EXPRESSIONS)),
     )
-    with RunFolder(config.run.folder) as run_folder:
+    with run_folder:
         run_folder.write_config(dump_config(config))
         predictions.write(run_folder.path / PREDICTIONS_FILE)
         summary = evaluation_summary(result, faces, findings)

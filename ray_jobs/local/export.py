@@ -34,7 +34,7 @@ from faceml.export import (
 )
 from faceml.page import ProgressReport, Report
 from faceml.reporting import checks_line, export_chapter, export_summary, files_table, quantization_table
-from faceml.runs import BEST_MODEL_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder
+from faceml.runs import REPORT_FILE, SUMMARY_FILE, RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +66,7 @@ def run(config: ExportConfig) -> ExportResult:
     started_s = time.monotonic()
     refuse_missing_packages(config.formats)
     with RunFolder(config.run.folder) as run_folder:
-        if (run_folder.path / BEST_MODEL_FILE).is_file():
-            raise ConfigError(
-                f"run.folder: {config.run.folder} is that of a training, whose config.yaml would be "
-                "replaced. Name another one."
-            )
+        run_folder.check_kind(dump_config(config))
         result = _export(config, run_folder)
         run_folder.write_config(dump_config(config))
         run_folder.write_summary(result.summary(time.monotonic() - started_s))

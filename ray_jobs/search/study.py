@@ -51,8 +51,9 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     """
     started_s = time.monotonic()
     config = with_checked_arms(config)
-    scope = check_study(config)
     with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config))
+        scope = check_study(config)
         with RayCluster():
             wait_s = config.recognition.scaling.wait_for_nodes_s
             require_reach(config, wait_s > 0)

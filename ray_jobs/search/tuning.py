@@ -64,19 +64,20 @@ def run(config: TuneConfig) -> list[Trial]:
         StoppedError: The search was interrupted, its folder cannot be reached, or every trial failed.
     """
     started_s = time.monotonic()
-    check_search(config)
-    audit_leakage(config.train.data)
-    begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
-    plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
     left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
-    with RayCluster():
-        wait_s = config.train.scaling.wait_for_nodes_s
-        require_reach(config, wait_s > 0)
-        await_room(config.trial, wait_s)
-        room = plan_room(cluster_nodes(), config.trial, plan.total)
-        if left is not None:
-            require_resources(needed_resources(config.train), "train.scaling", wait_s)
-        with RunFolder(config.run.folder) as run_folder:
+    with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config), ["retrain"], may_be_finished=left is not None)
+        check_search(config)
+        begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
+        plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
+        with RayCluster():
+            wait_s = config.train.scaling.wait_for_nodes_s
+            require_reach(config, wait_s > 0)
+            await_room(config.trial, wait_s)
+            room = plan_room(cluster_nodes(), config.trial, plan.total)
+            if left is not None:
+                require_resources(needed_resources(config.train), "train.scaling", wait_s)
+            audit_leakage(config.train.data)
             run_folder.begin(dump_config(config), ["retrain"], may_be_finished=left is not None)
             files = run_folder.path
             trainable = run_trial if room.workers == 1 else GroupTrial

@@ -49,18 +49,19 @@ def run(config: TrainConfig) -> dict[str, Any]:
             written, or workers have died too often.
     """
     started_s = time.monotonic()
-    faces = build_faces(config.data)
-    plan = build_training_plan(config, faces)
-    for split in (faces.train, faces.val):
-        split.log_left_out()
-    audit_leakage(config.data)
-    refuse_unusable_weights(config.model)
-    tracking = build_tracking(config)
-    _show_on_stderr(training_banner(plan))
-    with RayCluster():
-        require_reach(config, config.scaling.wait_for_nodes_s > 0)
-        require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
-        with RunFolder(config.run.folder) as run_folder:
+    with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config), MAY_CHANGE)
+        faces = build_faces(config.data)
+        plan = build_training_plan(config, faces)
+        for split in (faces.train, faces.val):
+            split.log_left_out()
+        refuse_unusable_weights(config.model)
+        tracking = build_tracking(config)
+        _show_on_stderr(training_banner(plan))
+        with RayCluster():
+            require_reach(config, config.scaling.wait_for_nodes_s > 0)
+            require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
+            audit_leakage(config.data)
             run_folder.begin(dump_config(config), MAY_CHANGE)
             with tracking:
                 job = GroupJob(

@@ -51,14 +51,15 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             written, or workers have died too often.
     """
     started_s = time.monotonic()
-    people = build_people(config.data)
-    for split in (people.train, people.val):
-        split.log_left_out()
-    steps = recognition_steps(config, people.train)
-    build_backbone_from(config.model)
-    refuse_other_normalisation(config.model, people.train.preprocessing)
-    num_people = len(people.train.people)
     with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config), MAY_CHANGE)
+        people = build_people(config.data)
+        for split in (people.train, people.val):
+            split.log_left_out()
+        steps = recognition_steps(config, people.train)
+        build_backbone_from(config.model)
+        refuse_other_normalisation(config.model, people.train.preprocessing)
+        num_people = len(people.train.people)
         with RayCluster():
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)

@@ -159,7 +159,7 @@ def test_run__without_the_extra_exports_what_needs_none_and_says_what_the_rest_n
 
 
 def test_run__the_folder_of_a_training_is_refused(model: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^run\.folder: .*training is that of a training"):
+    with pytest.raises(ConfigError, match=r"^run\.folder: .*training holds best_model\.pt of another job"):
         export.run(config(model, run={"folder": str(model.parent)}))
     assert [file.name for file in model.parent.iterdir()] == ["best_model.pt"]
 
