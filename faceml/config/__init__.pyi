@@ -83,3 +83,4 @@ from .tune import (
     build_running_trial as build_running_trial,
     build_trial_config as build_trial_config,
 )
+from .uris import find_uri_mistake as find_uri_mistake, mask_credentials as mask_credentials
