@@ -60,7 +60,7 @@ class RunFolder:
     def __init__(self, place: str | Path, path: Path | None = None) -> None:
         self.folder = StorageFolder(place)
         uri = self.folder.uri
-        self.path = Path(uri) if self.folder.is_local else path or _cached_copy(uri)
+        self.path = Path(uri) if self.folder.is_local else path or cached_copy(uri)
         self.records: list[dict[str, Any]] = []
         self._in_store = dict[str, tuple[int, int]]()
         self._events: Any = None  # opened at the first epoch
@@ -284,7 +284,8 @@ def put_file(file: Path, folder: StorageFolder, path: str) -> None:
         folder.write(path, content.read_buffer())
 
 
-def _cached_copy(uri: str) -> Path:
+def cached_copy(uri: str) -> Path:
+    """Return the folder in the user's cache for the working copy of a run folder in a store."""
     # The digest makes the folder unique, the name lets a person recognise it.
     return user_cache() / "runs" / hashlib.sha256(uri.encode()).hexdigest()[:12] / split_place(uri)[1]
 

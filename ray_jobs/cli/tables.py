@@ -80,13 +80,14 @@ def forget(
         ),
     ],
     runs: Annotated[
-        list[Path] | None, typer.Option(metavar="FOLDER", help="Folder of run folders; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="Folder of run folders, a path or URI; repeatable."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be removed; remove nothing.")
     ] = False,
 ) -> None:
-    """Remove a person from tables and caches, and list the models trained on their images.
+    """Remove a person from tables and caches, and list the models and files derived from these tables.
 
     A table of predictions is searched too: its embeddings are a gallery for recognition.
 

@@ -234,6 +234,13 @@ def test_walk__a_folder_that_cannot_be_listed_is_an_error(shared_tmp: Path) -> N
         list(StorageFolder(shared_tmp / "gone").walk())
 
 
+def test_walk__lists_what_is_hidden_if_told_to(tmp_path: Path) -> None:
+    for name in ("a", ".b/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert {file.path for file in StorageFolder(tmp_path).walk(hidden=True)} == {"a", ".b/c"}
+
+
 def test_walk__files_that_may_not_be_asked_for_their_size_are_listed(shared_tmp: Path) -> None:
     folder = make(shared_tmp, "0/a.jpg", "1/b.jpg")
     (shared_tmp / "0").chmod(0o744)
