@@ -26,6 +26,9 @@ class PairsConfig(Config):
 
     file: InputFile | None = None
     """File in the format of LFW's pairs.txt; null samples pairs."""
+    without_landmarks: Literal["average_face", "wrong"] = "average_face"
+    """Pairs of `file` with an image in which no face was found: align it like the average face of the split,
+    or count the pair as `wrong`. Sampled pairs have landmarks."""
     number: AtLeastTwo = 6000
     """Number of pairs to sample, half of the same person and half of two; fewer if there are not enough."""
     seed: Seed = 0

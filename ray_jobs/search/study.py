@@ -1,7 +1,7 @@
 """`faceml transfer` with arms: training of every arm with every seed on Ray Tune, and their comparison."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from rich.console import Console
@@ -23,6 +23,7 @@ from faceml.reporting import (
     study_chapter,
     study_summary,
     study_table,
+    undetected_sentence,
     verdict,
 )
 from faceml.runs import PAIRS_FILE, RunFolder
@@ -65,10 +66,14 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
         runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]
         study = _compare(config, runs)
         wall_s = round(time.monotonic() - started_s, 1)
-        summary = study_summary(study, runs, config.targets) | {"wall_s": wall_s}
+        summary = study_summary(study, runs, config.targets) | {
+            "without_landmarks": scope.without_landmarks,
+            "wall_s": wall_s,
+        }
         run_folder.write_summary(summary)
         chapter = study_chapter(config, study, runs, summary, scope.num_people)
-        run_folder.finish(Report("What helps face recognition", study_answer(study), [chapter]))
+        answer = study_answer(study) + undetected_sentence(summary)
+        run_folder.finish(Report("What helps face recognition", answer, [chapter]))
     return study, runs
 
 
@@ -94,10 +99,14 @@ def _compare(config: StudyConfig, runs: list[ArmRun]) -> ArmStudy:
 
 
 class Scope(NamedTuple):
-    """Number of images of an epoch and of people to train on, which all arms of a study share."""
+    """Number of images of an epoch and of people to train on, and images without landmarks in pairs.
+
+    All arms of a study share them.
+    """
 
     images_per_epoch: int
     num_people: int
+    without_landmarks: dict[str, Any]
 
 
 def check_study(config: StudyConfig) -> Scope:
@@ -118,7 +127,7 @@ def check_study(config: StudyConfig) -> Scope:
         steps = recognition_steps(arm, people.train)
     # The same for every arm: `refuse_unequal_arms` checks that their steps have one size.
     images = steps * arm.training.accumulate_batches * arm.batch_size_per_worker
-    return Scope(images, len(people.train.people))
+    return Scope(images, len(people.train.people), people.without_landmarks)
 
 
 def show(study: ArmStudy, runs: list[ArmRun], config: StudyConfig, console: Console) -> None:

@@ -76,6 +76,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             "accuracy_interval": accuracy_interval(pairs),
             "pairs": len(pairs.scores),
             "people": len(np.unique(pairs.people)),
+            "without_landmarks": people.without_landmarks,
         }
         run_folder.write_summary(summary)
         chapter = recognition_chapter(config, records, pairs, summary, num_people)

@@ -56,8 +56,19 @@ def verification_line(summary: Mapping[str, Any]) -> str:
     return (
         f"Verification accuracy on {summary['pairs']:,} pairs of {summary['people']} unseen people: "
         f"{percent(summary['accuracy'])} ({INTERVAL} {percent_range((low, high))}, bootstrap over people; "
-        f"chance level {percent(0.5)})."
+        f"chance level {percent(0.5)}).{undetected_sentence(summary)}"
     )
+
+
+def undetected_sentence(summary: Mapping[str, Any]) -> str:
+    """Return how many images of the pairs have no landmarks and how they were judged; empty without any."""
+    found = summary.get("without_landmarks", {"images": 0})  # earlier versions refused them
+    if not found["images"]:
+        return ""
+    number = f"{found['images']:,} images without landmarks"
+    if found["rule"] == "wrong":
+        return f" {found['pairs']:,} pairs count as wrong, because they have one of {number}."
+    return f" {number}, in {found['pairs']:,} pairs, are aligned like the average face."
 
 
 def recognition_chapter(
@@ -85,7 +96,7 @@ def recognition_chapter(
                 "Verification accuracy",
                 percent(summary["accuracy"]),
                 f"{INTERVAL} {percent_range((low, high))}; {summary['pairs']:,} pairs of "
-                f"{summary['people']} people",
+                f"{summary['people']} people.{undetected_sentence(summary)}",
             ),
             Headline("Equal error rate", percent(best["verification/equal_error_rate"]), "lower is better"),
             Headline(
