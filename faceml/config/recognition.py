@@ -10,6 +10,7 @@ from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,
+    LeakageConfig,
     LoopConfig,
     OptimizerConfig,
     RunConfig,
@@ -51,6 +52,7 @@ class RecognitionDataConfig(Config):
     images_per_person: Count = 4
     """K."""
     pairs: PairsConfig = PairsConfig()
+    leakage: LeakageConfig = LeakageConfig()
     augmentation: AugmentationConfig = AugmentationConfig(
         rotation_deg=0.0, translation=0.0, scale=(1.0, 1.0), brightness=0.0, contrast=0.0
     )

@@ -20,6 +20,11 @@ from .lineage import Ancestor as Ancestor, find_ancestors as find_ancestors
 from .run_config import changed_keys as changed_keys, refuse_run_folder as refuse_run_folder
 from .run_folder import RunFolder as RunFolder, put_file as put_file
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking
+from .training_data import (
+    digest_data as digest_data,
+    read_digests as read_digests,
+    write_digests as write_digests,
+)
 from .trial_folder import (
     Outcome as Outcome,
     TrialFolder as TrialFolder,

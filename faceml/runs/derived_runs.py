@@ -9,14 +9,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from faceml.config import ConfigError
-from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE, METRICS_FILE, MLFLOW_FILE, SUMMARY_FILE
+from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE, DATA_FILE, METRICS_FILE, MLFLOW_FILE, SUMMARY_FILE
 from faceml.runs.lineage import read_model_config
 from faceml.runs.run_config import kind_of_run, parse_run_config
 from faceml.runs.run_folder import cached_copy
 from faceml.storage import StorageFolder, canonical_place, is_below, is_uri, place_below, split_place
 
 MODEL_SUFFIXES = (".pt", ".pt2", ".onnx", ".pth", ".safetensors")
-IMPERSONAL = (CONFIG_FILE, METRICS_FILE, SUMMARY_FILE, MLFLOW_FILE, "settings.json", "outcome.json")
+IMPERSONAL = (
+    CONFIG_FILE,
+    DATA_FILE,
+    METRICS_FILE,
+    SUMMARY_FILE,
+    MLFLOW_FILE,
+    "settings.json",
+    "outcome.json",
+)
 """Files of a run that hold no images, names or embeddings of people."""
 TRAININGS = ("multitask training", "recognition training", "search", "study")
 IMAGE_KEYS = ("images", "root", "paths")

@@ -24,6 +24,8 @@ SECTIONS = {
 }
 """Key at the top of `config.yaml` that only one kind of run has."""
 
+FREE_SECTIONS = ("arms", "search")
+"""Sections whose keys the user chooses."""
 TABLE_SUFFIX = ".parquet"
 
 
@@ -101,7 +103,9 @@ def _kind_in(folder: StorageFolder) -> str | None:
 
 def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
-        for name in dict.fromkeys([*before, *after]):
+        # A setting that is missing in `before` was added by a later version.
+        names = [*before, *after] if key.startswith(FREE_SECTIONS) else before
+        for name in dict.fromkeys(names):
             yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
     elif before != after:
         yield key

@@ -57,6 +57,7 @@ def verification_line(summary: Mapping[str, Any]) -> str:
         f"Verification accuracy on {summary['pairs']:,} pairs of {summary['people']} unseen people: "
         f"{percent(summary['accuracy'])} ({INTERVAL} {percent_range((low, high))}, bootstrap over people; "
         f"chance level {percent(0.5)}).{undetected_sentence(summary)}"
+        f"{''.join(f' {found}' for found in summary.get('leakage', ()))}"
     )
 
 
@@ -106,22 +107,28 @@ def recognition_chapter(
             ),
             Headline("Rank-1 identification", percent(best["verification/top_1"]), "one gallery image each"),
         ],
-        sections=[_verification(records, pairs, best["epoch"]), _learning(config, records, num_people)],
+        sections=[
+            _verification(records, pairs, best["epoch"], summary.get("leakage", [])),
+            _learning(config, records, num_people),
+        ],
         config=dump_config(config),
         facts=[
-            *training_data_facts("Recognition", config.data),
+            *training_data_facts("Recognition", config.data, config.run.folder),
             ("Recognition: wall time", f"{summary['wall_s']:,.0f} s"),
         ],
     )
 
 
-def _verification(records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int) -> Section:
+def _verification(
+    records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int, leaks: list[str]
+) -> Section:
     return Section(
         title="Verification of unseen people",
         text=[
             "None of these people is in the training split. The embedding of an image is the sum of those of "
             "the image and of its mirror image. The threshold of each fold is chosen on the other folds, "
-            "which hold other people."
+            "which hold other people.",
+            *leaks,
         ],
         pictures=[
             epochs_picture(

@@ -122,7 +122,7 @@ def accuracy(file: Path, faces: Path, indices: list[int]) -> float:
     [
         (["formats=[torchscript]"], "'formats.0' = 'torchscript': must be 'onnx' or 'exported_program'"),
         (["formats=[]"], "formats: must not be empty; use onnx, exported_program or both"),
-        (["opset=17"], "'opset' = 17: must be greater than or equal to 18"),
+        (["opset=16"], "'opset' = 16: must be greater than or equal to 17"),
         (["data=null"], "quantize: calibration and measurement need images; set data"),
         (["formats=[exported_program]"], "quantize: needs the ONNX export; add onnx to formats"),
     ],
