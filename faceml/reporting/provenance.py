@@ -31,8 +31,8 @@ def training_data_facts(
     digests = read_digests(RunFolder(run_folder))
     facts = []
     for name, key, split in (("training", "train", data.train), ("validation", "val", data.val)):
-        at_start = digests.get(f"data.{key}.table")
-        facts.append(data_fact(f"{title}: {name} table", split.table, at_start and at_start["contents"]))
+        at_start = digests.get(f"data.{key}.table", {})
+        facts.append(data_fact(f"{title}: {name} table", split.table, at_start.get("contents")))
     return facts
 
 
