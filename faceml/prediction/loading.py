@@ -9,7 +9,7 @@ from faceml.config import ConfigError, PredictConfig
 from faceml.landmarks import DetectorOptions, TiledDetector, build_face_detection
 from faceml.prediction.predictor import FacePredictor
 from faceml.runs import BEST_MODEL_FILE
-from faceml.storage import is_tensor_file, place_below
+from faceml.storage import is_tensor_file, place_below, split_place
 from faceml.training import load_trained_model
 
 MODEL_SUFFIX = ".pt"
@@ -83,7 +83,7 @@ def model_file(model: str | Path) -> str:
     place = str(model)
     if is_tensor_file(place):
         return place
-    file = place if place.endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
+    file = place if split_place(place)[1].endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
     if not is_tensor_file(file):
         raise ConfigError(f"model: there is no {file}. Give the run folder of a completed training.")
     return file

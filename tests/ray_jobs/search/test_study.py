@@ -100,7 +100,7 @@ def test_run__in_a_store_goes_on_on_another_machine(
     assert [run.accuracies for run in again] == [run.accuracies for run in runs]
     assert folder.read("trials/naive_seed_0/metrics.jsonl") == kept[0]
     assert folder.read("trials/together_seed_0/metrics.jsonl") != kept[1], "epochs of another length"
-    assert folder.files() == ["config.yaml", "report.html", "summary.json"]
+    assert folder.files() == ["config.yaml", "data.json", "report.html", "summary.json"]
     summary = json.loads(folder.read("summary.json"))
     assert summary["arms"]["naive"]["accuracy"] == pytest.approx(found.accuracies["naive"].value)
 

@@ -135,7 +135,8 @@ def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config
     answers = ("trials", "configurations", "comparisons", "importance")
     tables = {f"{name}.{kind}" for name in answers for kind in ("csv", "parquet")} | {"epochs.parquet"}
     left = {path.name for path in Path(config.run.folder).iterdir()}
-    assert left == {"best_config.yaml", "config.yaml", "report.html", "summary.json", "trials"} | tables
+    files = {"best_config.yaml", "config.yaml", "data.json", "report.html", "summary.json"}
+    assert left == {"trials"} | files | tables
 
 
 def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
