@@ -41,9 +41,9 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     started_s = time.monotonic()
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
-    config = config.model_copy(update={"model": model_file(config.model)})
     run_folder = RunFolder(config.run.folder)
     run_folder.check_kind(dump_config(config))
+    config = config.model_copy(update={"model": model_file(config.model)})
     device = torch.device("cuda" if config.use_gpu else "cpu")
     trained = load_trained_model(config.model)
     faces = FaceDataset(

@@ -66,9 +66,9 @@ def run(config: ExportConfig) -> ExportResult:
     """
     started_s = time.monotonic()
     refuse_missing_packages(config.formats)
-    config = config.model_copy(update={"model": model_file(config.model)})
     with RunFolder(config.run.folder) as run_folder:
         run_folder.check_kind(dump_config(config))
+        config = config.model_copy(update={"model": model_file(config.model)})
         result = _export(config, run_folder)
         run_folder.write_config(dump_config(config))
         run_folder.write_summary(result.summary(time.monotonic() - started_s))
