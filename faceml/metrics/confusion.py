@@ -62,19 +62,25 @@ class ConfusionMatrix:
     @property
     def macro_f1(self) -> float:
         """Unweighted mean of F1 over the classes that occur among true or predicted labels."""
-        return float(_macro_f1(self.counts))
+        return float(_f1(self.counts)[self._occurs].mean())
 
     def macro_f1_interval(self, confidence: float = 0.95, seed: int = 0) -> Interval:
         """Return the bootstrap percentile interval of macro-F1 (Efron 1979) from 2,000 resamples of N images.
 
-        Resampling images is equivalent to multinomial resampling of the matrix cells.
+        Resampling images is equivalent to multinomial resampling of the matrix cells. The mean is over the same
+        classes in every resample; F1 of a class that a resample misses is 0.
         """
         rng = np.random.default_rng(seed)
         shares = self.counts.ravel() / self.images
         drawn = rng.multinomial(self.images, shares, BOOTSTRAP_ROUNDS).reshape(-1, *self.counts.shape)
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low, high = np.quantile(_macro_f1(drawn), tails)
+        low, high = np.quantile(_f1(drawn)[:, self._occurs].mean(axis=-1), tails)
         return float(low), float(high)
+
+    @property
+    def _occurs(self) -> npt.NDArray[np.bool_]:
+        """Whether each class occurs among true or predicted labels."""
+        return self.counts.sum(axis=0) + self.counts.sum(axis=1) > 0
 
     def class_scores(self, confidence: float = 0.95) -> list[ClassScore]:
         """Return the scores of each class."""
@@ -96,10 +102,8 @@ def _share(part: np.int64, whole: np.int64) -> float:
     return float(part / whole) if whole else float("nan")
 
 
-def _macro_f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return macro-F1 of matrices of shape (..., E, E)."""
+def _f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return F1 of each class, of shape (..., E), from matrices of shape (..., E, E); 0 without images."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     sizes = counts.sum(axis=-1) + counts.sum(axis=-2)
-    f1 = np.divide(2 * hits, sizes, out=np.zeros(hits.shape), where=sizes > 0)
-    mean: npt.NDArray[np.float64] = f1.sum(axis=-1) / (sizes > 0).sum(axis=-1)
-    return mean
+    return np.divide(2 * hits, sizes, out=np.zeros(hits.shape), where=sizes > 0)

@@ -14,6 +14,7 @@ from faceml.config import (
     check_inputs,
     corners,
     dump_config,
+    retraining_seeds,
 )
 from faceml.errors import StoppedError
 from faceml.models import refuse_unusable_weights
@@ -122,7 +123,7 @@ def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
     with translate_outage(config.run.folder):
         summary = StorageFolder(config.run.folder).read_json(SUMMARY_FILE) or {}
     found = summary.get(RETRAINED)
-    return found is not None and found["seeds"] == list(settings.seeds)
+    return found is not None and found["seeds"] == list(retraining_seeds(config, settings))
 
 
 def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
