@@ -186,8 +186,8 @@ class TuneConfig(Config):
 def retraining_seeds(config: TuneConfig, settings: RetrainConfig) -> tuple[int, ...]:
     """Return the seeds of the retrainings, none of them a seed of the search.
 
-    The best settings were chosen by the scores of the search's seeds: the same seeds repeat these scores, which
-    overestimate the settings.
+    The best settings were chosen by the scores of the search's seeds: the same seeds repeat these scores,
+    which overestimate the settings.
 
     Raises:
         ConfigError: A given seed is one of the search.
@@ -197,8 +197,8 @@ def retraining_seeds(config: TuneConfig, settings: RetrainConfig) -> tuple[int, 
     repeated = [seed for seed in settings.seeds if _is_searched(config, seed)]
     if repeated:
         raise ConfigError(
-            f"retrain.seeds: {', '.join(map(str, repeated))}: also of the search, whose scores chose the settings. "
-            "Use other seeds, or null for three new ones."
+            f"retrain.seeds: {', '.join(map(str, repeated))}: also of the search, whose scores chose the "
+            "settings. Use other seeds, or null for three new ones."
         )
     return settings.seeds
 

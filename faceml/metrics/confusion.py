@@ -67,8 +67,8 @@ class ConfusionMatrix:
     def macro_f1_interval(self, confidence: float = 0.95, seed: int = 0) -> Interval:
         """Return the bootstrap percentile interval of macro-F1 (Efron 1979) from 2,000 resamples of N images.
 
-        Resampling images is equivalent to multinomial resampling of the matrix cells. The mean is over the same
-        classes in every resample; F1 of a class that a resample misses is 0.
+        Resampling images is equivalent to multinomial resampling of the matrix cells. The mean is over the
+        same classes in every resample; F1 of a class that a resample misses is 0.
         """
         rng = np.random.default_rng(seed)
         shares = self.counts.ravel() / self.images

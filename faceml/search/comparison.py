@@ -8,9 +8,9 @@ Two values are compared in two ways:
   seeds, but an average also depends on settings that nobody would use.
 
 Seeds are the replicates: trials with one seed share initial weights and batches, so that one seed gives no
-verdict, whatever the number of settings. Failed trials are excluded. If a scheduler stopped trials early, those
-that finished are a selection by their scores: all trials are compared at the last epoch that all reached, which
-gives no verdict on the end of the training.
+verdict, whatever the number of settings. Failed trials are excluded. If a scheduler stopped trials early,
+those that finished are a selection by their scores: all trials are compared at the last epoch that all
+reached, which gives no verdict on the end of the training.
 """
 
 import math
@@ -73,7 +73,7 @@ class Comparison:
 
     @property
     def resolved(self) -> bool:
-        """Whether the difference is significant at 5 % after Holm's correction, with no trial stopped early."""
+        """Whether the difference is significant at 5 % (Holm), with no trial stopped early."""
         return self.epoch is None and self.adjusted_p is not None and self.adjusted_p <= SIGNIFICANCE
 
     @property

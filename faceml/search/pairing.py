@@ -107,12 +107,12 @@ def tuned_scores(first: ArmScores, second: ArmScores) -> PairedScores | None:
 def matched_scores(first: ArmScores, second: ArmScores) -> PairedScores | None:
     """Compare two values of a setting on average over the settings that both were tried with.
 
-    A pair is two trials that differ in nothing else. Pairs with the same seed share initial weights and batches,
-    so each seed counts once, with the mean of its pairs.
+    A pair is two trials that differ in nothing else. Pairs with the same seed share initial weights and
+    batches, so each seed counts once, with the mean of its pairs.
 
     Returns:
-        None where there are fewer than two such settings, or where a value has settings of its own with several
-        values: its mean would be that of good and bad ones.
+        None where there are fewer than two such settings, or where a value has settings of its own with
+        several values: its mean would be that of good and bad ones.
     """
     shared = first.names & second.names
     if any(arm.differs_in(name) for arm in (first, second) for name in arm.names - shared):
@@ -126,11 +126,7 @@ def matched_scores(first: ArmScores, second: ArmScores) -> PairedScores | None:
         }
         for arm in (first, second)
     )
-    cells = [
-        (name, seed)
-        for name in mine.keys() & theirs.keys()
-        for seed in mine[name].keys() & theirs[name].keys()
-    ]
+    cells = [(name, seed) for name in mine if name in theirs for seed in mine[name] if seed in theirs[name]]
     count = len({name for name, _ in cells})
     if count < 2:
         return None

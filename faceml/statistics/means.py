@@ -85,13 +85,13 @@ def difference_of_best(
 ) -> MeanDifference:
     """Compute the difference of the largest means of two sets of candidates, with interval and test.
 
-    The candidates with the largest observed means, i of a and j of b, were chosen from the values that they are
-    compared by, which a t test of their difference ignores. This test is corrected for the choice: a has the
-    larger best mean if its candidate i exceeds *every* candidate of b in a one-sided paired t test at the level
-    α / (2·A) (intersection-union test, Berger 1982; Bonferroni for the choice of i among A); likewise for b.
-    It holds its level α for any number of candidates, any variances and any correlations of the candidates,
-    because the truly best candidate of b is among those that i must exceed. With one candidate each it is the
-    paired t test. The interval contains the differences that the test does not reject.
+    The candidates with the largest observed means, i of a and j of b, were chosen from the values that they
+    are compared by, which a t test of their difference ignores. This test is corrected for the choice: a has
+    the larger best mean if its candidate i exceeds *every* candidate of b in a one-sided paired t test at the
+    level α / (2·A) (intersection-union test, Berger 1982; Bonferroni for the choice of i among A); likewise
+    for b. It holds its level α for any number of candidates, any variances and any correlations of the
+    candidates, because the truly best candidate of b is among those that i must exceed. With one candidate
+    each it is the paired t test. The interval contains the differences that the test does not reject.
 
     Args:
         a: Values of A candidates in each of n independent replicates, of shape (A, n).
@@ -179,7 +179,7 @@ def _lead(
 
 
 def _critical(count: int, tail: float) -> float:
-    """Return the quantile of Student's t with n - 1 degrees of freedom that is exceeded with this probability."""
+    """Return the value that Student's t with n - 1 degrees of freedom exceeds with a probability."""
     from scipy.special import stdtrit
 
     return -float(stdtrit(count - 1, tail))

@@ -13,20 +13,20 @@ from faceml.statistics.proportions import Estimate
 def share_within_groups(groups: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate | None:
     """Estimate which share of the variance of a value is within groups, w / (w + b).
 
-    The components are those of the one-way analysis of variance: the mean square within groups estimates w, and
-    the mean square between groups w + n·b, so F, their ratio, estimates 1 + n·b/w. The share is therefore
+    The components are those of the one-way analysis of variance: the mean square within groups estimates w,
+    and the mean square between groups w + n·b, so F, their ratio, estimates 1 + n·b/w. The share is therefore
     n / (F + n - 1), and its limits follow from the quantiles of F (Searle, Casella & McCulloch 1992, sections
     3.5 and 3.6). The ratio of the sums of squares would not do: of values that differ by chance alone it is
-    (N - g) / (N - 1) on average. For groups of unequal size, n = (N - Σ n_i²/N) / (g - 1), and the interval is
-    approximate.
+    (N - g) / (N - 1) on average. For groups of unequal size, n = (N - Σ n_i²/N) / (g - 1), and the interval
+    is approximate.
 
     Args:
         groups: Values of each group.
         confidence: In (0, 1).
 
     Returns:
-        Share in [0, 1]; None for fewer than two groups, where no group has two values, or where all values are
-        equal.
+        Share in [0, 1]; None for fewer than two groups, where no group has two values, or where all values
+        are equal.
     """
     values = [np.asarray(group, float) for group in groups if len(group)]
     sizes = np.array([len(group) for group in values])

@@ -148,8 +148,8 @@ def verification_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Return confidence intervals of the verification metrics by a bootstrap over people, in [0, 1].
 
-    Resamples that have no pair of the same person, or none of different people, are left out. A metric that is NaN
-    has no interval.
+    Resamples that have no pair of the same person, or none of different people, are left out. A metric that
+    is NaN has no interval.
     """
     rng = np.random.default_rng(seed)
     weights = [weights_of_resampled_people(pairs, rng) for _ in range(rounds)]

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> dict[str, Any]:
     """Train once from each seed, and return the mean over them with its 95 % interval.
 
-    The value of a seed is that of the epoch with its best value, as of the trials. Seeds that were finished before
-    an interruption are not trained again.
+    The value of a seed is that of the epoch with its best value, as of the trials. Seeds that were finished
+    before an interruption are not trained again.
 
     Args:
         best: Training configuration with the best settings.

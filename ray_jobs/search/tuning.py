@@ -65,11 +65,11 @@ def run(config: TuneConfig) -> list[Trial]:
         StoppedError: The search was interrupted, its folder cannot be reached, or every trial failed.
     """
     started_s = time.monotonic()
+    left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     check_search(config)
     audit_leakage(config.train.data)
     begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
     plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
-    left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     with RayCluster():
         wait_s = config.train.scaling.wait_for_nodes_s
         require_reach(config, wait_s > 0)

@@ -219,8 +219,8 @@ def study_chapter(
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
                     "Intervals include the sampling of people and of seeds. With few seeds they are wide, "
-                    "as the variance over seeds is uncertain; with one seed it is unknown, and the interval is "
-                    "that of people alone. Those of differences are corrected for their number."
+                    "as the variance over seeds is uncertain; with one seed it is unknown, and the interval "
+                    "is that of people alone. Those of differences are corrected for their number."
                 ],
             ),
             *_failures(config, runs, num_people),

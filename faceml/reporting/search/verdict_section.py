@@ -48,33 +48,34 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
     score = trials[0].score
     counts = [f"{len(answer.tuned or answer.matched)} of {setting_name(answer.key)}" for answer in answers]
     notes = [
-        "Two values are compared with the settings that have the best mean over seeds of each. As these were "
-        "chosen by the same seeds, one value is better only if its best setting is better than each setting of "
-        "the other (paired t tests over seeds, at a level divided by the number of settings that it was chosen "
-        "from). Intervals are those of this test, of each difference by itself, and hold for the settings that "
-        "were tried.",
+        "Two values are compared with the settings that have the best mean over seeds of each. As these "
+        "were chosen by the same seeds, one value is better only if its best setting is better than each "
+        "setting of the other (paired t tests over seeds, at a level divided by the number of settings that "
+        "it was chosen from). Intervals are those of this test, of each difference by itself, and hold for "
+        "the settings that were tried.",
         f"Comparisons made: {', '.join(counts)}. Holm's p keeps the chance of any false verdict among those "
-        "of one setting, compared in one way, below 5 %. The number of seeds needed finds a difference as large "
-        "as the observed one in four of five searches; from a few seeds it is a rough one.",
+        "of one setting, compared in one way, below 5 %. The number of seeds needed finds a difference as "
+        "large as the observed one in four of five searches; from a few seeds it is a rough one.",
     ]
     if any(answer.matched for answer in answers):
         notes.append(
-            "On average over the settings that both were tried with: each seed counts once, with the mean of its "
-            "pairs of trials. The average also depends on settings that nobody would use, so it does not show "
-            "which value is better."
+            "On average over the settings that both were tried with: each seed counts once, with the mean "
+            "of its pairs of trials. The average also depends on settings that nobody would use, so it does "
+            "not show which value is better."
         )
     epochs = {comparison.epoch for answer in answers for comparison in answer.main}
     if not all(trial.finished for trial in trials):
         stopped = "".join(
-            f" Trials that were not stopped are a selection by their scores, so all are compared at epoch {epoch}, "
-            "the last one that all reached. A value that learns more slowly and ends better is behind there: use "
-            "scheduler: none for a verdict."
+            " Trials that were not stopped are a selection by their scores, so all are compared at epoch "
+            f"{epoch}, the last one that all reached. A value that learns more slowly and ends better is "
+            "behind there: use scheduler: none for a verdict."
             for epoch in epochs
             if epoch is not None
         )
         notes.append(
-            f"Of {len(trials)} trials, {outcomes(trials)}. Comparisons exclude failed trials, and settings with a "
-            f"failed trial are not chosen, so a value whose trials fail is not penalised otherwise.{stopped}"
+            f"Of {len(trials)} trials, {outcomes(trials)}. Comparisons exclude failed trials, and settings "
+            "with a failed trial are not chosen, so a value whose trials fail is not penalised "
+            f"otherwise.{stopped}"
         )
     notes.append(
         f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
