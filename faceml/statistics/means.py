@@ -4,6 +4,7 @@ Shape letters: n replicates, which are as many pairs where values are paired; A 
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -136,10 +137,9 @@ def replicates_needed(
     """
     if deviation == 0:
         return 2 if difference else None
-    effect = abs(difference) / deviation
-    if _power(effect, MOST_REPLICATES, significance) < power:
-        return None
-    return next(n for n in range(2, MOST_REPLICATES + 1) if _power(effect, n, significance) >= power)
+    effect, counts = abs(difference) / deviation, range(2, MOST_REPLICATES + 1)
+    place = bisect_left(counts, power, key=lambda count: _power(effect, count, significance))
+    return counts[place] if place < len(counts) else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
