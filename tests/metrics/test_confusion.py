@@ -42,10 +42,23 @@ def test_macro_f1_interval__is_that_of_images_drawn_anew() -> None:
     drawn = []
     for _ in range(1000):
         chosen = rng.integers(0, 300, 300)
-        drawn.append(f1_score(true[chosen], predicted[chosen], average="macro"))
+        options = {"labels": range(4), "average": "macro", "zero_division": 0.0}
+        drawn.append(f1_score(true[chosen], predicted[chosen], **options))
     found = matrix(true, predicted).macro_f1_interval()
     np.testing.assert_allclose(found, np.quantile(drawn, [0.025, 0.975]), atol=0.012)
     assert found[0] < matrix(true, predicted).macro_f1 < found[1]
+
+
+def test_macro_f1_interval__has_the_classes_of_the_whole_sample_in_every_resample() -> None:
+    """Classes of 4 and 1 images that are never recognised: a resample without them is not better for it."""
+    images, hits = [150, 120, 50, 35, 4, 20, 29, 1], [135, 108, 25, 24, 0, 4, 12, 0]
+    counts = np.diag(hits)
+    for true, (image, hit) in enumerate(zip(images, hits, strict=True)):
+        counts[true, 1 if true == 0 else 0] += image - hit
+    found = ConfusionMatrix(counts)
+    low, high = found.macro_f1_interval()
+    assert found.macro_f1 == pytest.approx((low + high) / 2, abs=0.01)
+    assert high - low < 0.11
 
 
 def test_macro_f1_interval__the_same_matrix_has_the_same() -> None:

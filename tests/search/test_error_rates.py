@@ -1,5 +1,6 @@
 """False verdicts of simulated searches: at most one in twenty, whatever the arms have to choose from."""
 
+import logging
 from collections import Counter
 
 import numpy as np
@@ -21,6 +22,8 @@ from tests.search.simulated_searches import (
 )
 
 SEEDS = (2, 3, 4, 5)
+
+logger = logging.getLogger(__name__)
 
 
 def most_false(number: int) -> int:
@@ -61,7 +64,7 @@ def test_find_answers__finds_differences_that_seeds_can_carry() -> None:
 
 
 def test_find_answers__no_verdict_where_trials_were_stopped_early() -> None:
-    """The arm that starts more slowly and ends equal has no better or worse, and every sentence has the epoch."""
+    """An arm that starts more slowly and ends equal is not called worse; every sentence has the epoch."""
     rng = np.random.default_rng(3)
     for trials in stopped_searches(20, 3, rng, asha, early=-6.0):
         (answer,) = find_answers(trials)
@@ -92,7 +95,7 @@ def test_find_answers__error_rates_of_many_searches(name: str, seeds: int) -> No
             false["tuned"] += decided(trials)
             averages = compare_values(trials, KIND, "matched")
             false["matched"] += any(c.resolved for c in averages)
-        print(name, seeds, options, dict(false))
+        logger.info("%s, %d seeds, %s: %s of %d", name, seeds, options, dict(false), number)
         equal_on_average = name in ("four against four", "steady and unsteady", "three values")
         assert false["tuned"] <= most_false(number)
         assert false["matched"] <= most_false(number) or not equal_on_average
@@ -120,6 +123,6 @@ def test_find_answers__power_by_seeds_and_choices() -> None:
             power = [
                 np.mean([decided(trials) for trials in searches(arms, seeds, 200, rng)]) for seeds in SEEDS
             ]
-            print(count, lead, power)
+            logger.info("%d settings, %g deviations: power %s with %s seeds", count, lead, power, SEEDS)
             assert power == sorted(power)
             assert power[-1] > 0.95 or lead < 8
