@@ -92,7 +92,8 @@ def verdict(comparison: Comparison, *, basis: bool = True) -> str:
     )
     if difference.interval:
         found += f", {INTERVAL} {score.format_limits(difference.interval)}"
-    return f"{found}{f' ({_basis(comparison)})' if basis else ''}: {_conclusion(comparison)}"
+    shown = _basis(comparison) if basis else ""
+    return f"{found}{shown and f' ({shown})'}: {_conclusion(comparison)}"
 
 
 def no_verdict(comparison: Comparison) -> str:
@@ -171,14 +172,10 @@ def _premise(comparisons: Sequence[Comparison]) -> str:
 def _basis(comparison: Comparison) -> str:
     """Return the numbers of pairs and seeds of a difference."""
     count = comparison.difference.count
-    paired = (
-        "one seed"
-        if count == 1
-        else f"paired over {count} seeds, better in {comparison.pairs_won} of {comparison.pairs} pairs"
-    )
+    won = f"better in {comparison.pairs_won} of {comparison.pairs} pairs"
     failed = comparison.failed
     parts = [
-        paired,
+        f"paired over {count} seeds, {won}" if count > 1 else "",
         f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else "",
         "lower is better" if comparison.score.minimised else "",
     ]

@@ -66,7 +66,8 @@ def searches(
     """Yield searches that ran to their end.
 
     Args:
-        arms: Settings of each value; the first is common to all, further ones are an arm's own.
+        arms: Settings of each value: learning rates common to all, or an own setting of the only value with
+            several.
         seeds: Number of seeds.
         number: Number of searches.
         rng: Random numbers.
@@ -74,6 +75,8 @@ def searches(
         of_arm: Standard deviation of a seed's effect on the trials of one arm, in points.
         images: Number of validation images, which an accuracy is a multiple of 1 / images of.
     """
+    is_own = len({len(settings) for settings in arms.values()}) > 1
+    key = "weighting.lambda_landmarks" if is_own else "optimizer.learning_rate"
     for _ in range(number):
         luck = rng.normal(0, of_seed, seeds)
         found = []
@@ -83,7 +86,8 @@ def searches(
                 drawn = setting.score + luck + own + rng.normal(0, setting.deviation, seeds)
                 scores = drawn / 100 if images is None else np.round(drawn / 100 * images) / images
                 for seed, score in enumerate(scores):
-                    chosen = {KIND: arm, "optimizer.learning_rate": 10.0**-place, "seed": seed}
+                    choice = {} if is_own and len(settings) == 1 else {key: 10.0**-place}
+                    chosen = {KIND: arm, "seed": seed} | choice
                     found.append(trial(chosen, [float(score)] * EPOCHS))
         yield found
 

@@ -63,7 +63,7 @@ def test_compare_arms__equal_arms_are_seldom_called_unequal() -> None:
 
 
 def test_compare_arms__one_seed_gives_no_verdict() -> None:
-    """The variance over seeds is unknown; without it, arms that differ by their seed alone looked different."""
+    """Without the unknown variance over seeds, arms that differ by their seed alone look different."""
     rng = np.random.default_rng(1)
     arms = {name: [scored(distance, rng)] for name, distance in (("weak", 1.0), ("strong", 2.5))}
     (found,) = compare_arms(arms, rounds=100).comparisons

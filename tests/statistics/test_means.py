@@ -78,7 +78,7 @@ def test_paired_difference__without_variance_is_a_point(value: float, p_value: f
 def test_difference_of_best__recomputed_pair_by_pair() -> None:
     """Against scipy's one-sided tests: the chosen of two at half the level, against each of three."""
     rng = np.random.default_rng(0)
-    a, b = rng.normal(0, 1, (2, 4)) + [[3.0], [0.0]], rng.normal(0, 1, (3, 4))
+    a, b = rng.normal([[3.0], [0.0]], 1, (2, 4)), rng.normal(0, 1, (3, 4))
     found = difference_of_best(a, b)
     chosen, best = a[a.mean(axis=1).argmax()], b[b.mean(axis=1).argmax()]
     assert found.mean == pytest.approx(chosen.mean() - best.mean())
@@ -108,7 +108,7 @@ def test_difference_of_best__a_lead_that_is_always_the_same_is_none_over_an_equa
 @pytest.mark.parametrize("choices", [(1, 1), (5, 1), (4, 4)])
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_difference_of_best__covers_the_true_difference(choices: tuple[int, int], count: int) -> None:
-    """Of equally good candidates, of which an uncorrected test is wrong in up to 11 % (5 and 1, five seeds)."""
+    """Of equally good candidates; without the correction it is wrong in up to 11 %."""
     rng, rounds = np.random.default_rng(count), 1000
     wrong = 0
     for _ in range(rounds):

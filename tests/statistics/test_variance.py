@@ -34,9 +34,7 @@ def test_share_within_groups__covers_the_true_share(sizes: list[int], share: flo
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(500):
-        groups = [
-            rng.normal(0, np.sqrt(1 - share)) + rng.normal(0, np.sqrt(share), size) for size in sizes
-        ]
+        groups = [rng.normal(0, np.sqrt(1 - share)) + rng.normal(0, np.sqrt(share), size) for size in sizes]
         found = share_within_groups([group.tolist() for group in groups])
         assert found is not None
         covered.append(found.low <= share <= found.high)
