@@ -82,4 +82,5 @@ from .tune import (
     TuneConfig as TuneConfig,
     build_running_trial as build_running_trial,
     build_trial_config as build_trial_config,
+    retraining_seeds as retraining_seeds,
 )

@@ -45,7 +45,7 @@ def tune(
     config: ConfigFile = Path("configs/tune_multitask.yaml"),
     overrides: Overrides = None,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Then train with the best settings, with three seeds.")
+        bool, typer.Option("--retrain", help="Then train with the best settings, with three new seeds.")
     ] = False,
 ) -> None:
     """Search learning rate, backbone and loss weighting.

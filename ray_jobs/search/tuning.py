@@ -14,6 +14,7 @@ from faceml.config import (
     check_inputs,
     corners,
     dump_config,
+    retraining_seeds,
 )
 from faceml.errors import StoppedError
 from faceml.models import refuse_unusable_weights
@@ -64,11 +65,11 @@ def run(config: TuneConfig) -> list[Trial]:
         StoppedError: The search was interrupted, its folder cannot be reached, or every trial failed.
     """
     started_s = time.monotonic()
+    left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     check_search(config)
     audit_leakage(config.train.data)
     begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
     plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
-    left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
     with RayCluster():
         wait_s = config.train.scaling.wait_for_nodes_s
         require_reach(config, wait_s > 0)
@@ -122,7 +123,7 @@ def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
     with translate_outage(config.run.folder):
         summary = StorageFolder(config.run.folder).read_json(SUMMARY_FILE) or {}
     found = summary.get(RETRAINED)
-    return found is not None and found["seeds"] == list(settings.seeds)
+    return found is not None and found["seeds"] == list(retraining_seeds(config, settings))
 
 
 def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:

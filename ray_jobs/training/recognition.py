@@ -27,11 +27,11 @@ from faceml.runs import BEST_MODEL_FILE, PAIRS_FILE, PEOPLE_FILE, RunFolder, rea
 from faceml.storage import write_text
 from faceml.training import (
     People,
-    accuracy_interval,
     build_people,
     read_state,
     recognition_steps,
     score_split,
+    verification_intervals,
     write_pairs,
 )
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
@@ -70,9 +70,11 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             records = train_group(job)
         pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
         write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
+        intervals = verification_intervals(pairs)
         summary = training_summary(records, time.monotonic() - started_s, VERIFICATION_ACCURACY) | {
             "accuracy": verification_accuracy(pairs),
-            "accuracy_interval": accuracy_interval(pairs),
+            "accuracy_interval": intervals["accuracy"],
+            "intervals": {f"verification/{name}": limits for name, limits in intervals.items()},
             "pairs": len(pairs.scores),
             "people": len(np.unique(pairs.people)),
         }

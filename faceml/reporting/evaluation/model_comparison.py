@@ -12,7 +12,7 @@ from faceml.config import ConfigError
 from faceml.metrics import ConfusionMatrix
 from faceml.page import DataTable, percent, percent_range
 from faceml.runs import PREDICTIONS_FILE
-from faceml.statistics import ShareDifference, paired_difference_of_shares
+from faceml.statistics import Estimate, paired_difference_of_shares
 from faceml.storage import StorageFolder, split_place
 
 FAMILY_ERROR = 0.05
@@ -30,7 +30,7 @@ class ComparedModel(NamedTuple):
 
     name: str
     confusion: ConfusionMatrix
-    difference: ShareDifference
+    difference: Estimate
 
 
 def read_predictions(run_folder: str) -> pa.Table:
