@@ -84,3 +84,4 @@ from .tune import (
     build_trial_config as build_trial_config,
     retraining_seeds as retraining_seeds,
 )
+from .uris import find_uri_mistake as find_uri_mistake, mask_credentials as mask_credentials

@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from faceml.config.uris import find_uri_mistake
+
 
 class Config(BaseModel):
     """Base of all configurations: unknown keys are refused, and validated values are immutable."""
@@ -58,7 +60,7 @@ def _storage_uri(place: Any) -> str:
     """Return a URI as it is and a local path made absolute.
 
     Raises:
-        ValueError: It is neither, or the URI contains a user name or credentials.
+        ValueError: It is neither, or the URI has another form than `faceml.config.uris` allows.
     """
     if not isinstance(place, str | Path):
         raise ValueError("must be a path or URI")
@@ -68,11 +70,9 @@ def _storage_uri(place: Any) -> str:
         return str(_absolute(Path(uri)))
     if scheme == "file":
         return str(_absolute(Path(unquote(rest))))
-    if "@" in rest.partition("/")[0]:
-        raise ValueError(
-            "a URI must not contain credentials, because it is written to config.yaml. Set them in the "
-            "environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
+    mistake = find_uri_mistake(uri)
+    if mistake is not None:
+        raise ValueError(mistake)
     return uri
 
 

@@ -1,7 +1,6 @@
 """Translation of pydantic's errors into messages with the dotted key, the value and the allowed values."""
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from faceml.config.config_error import ConfigError
+from faceml.config.uris import mask_credentials
 
 Location = tuple[int | str, ...]
 
@@ -84,13 +84,8 @@ def _describe(
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     reason = PLAIN_WORDS.get(detail["type"], message)
     subject = f"'{key}'" if key else "the configuration"
-    value = "" if isinstance(detail["input"], Mapping) else f" = {_without_secrets(detail['input'])}"
+    value = "" if isinstance(detail["input"], Mapping) else f" = {mask_credentials(repr(detail['input']))}"
     return f"Bad value: {subject}{value}: ", reason
-
-
-def _without_secrets(value: Any) -> str:
-    """Return the `repr` of a value with the credentials of URIs masked, because messages are logged."""
-    return re.sub(r"://[^/@\s]+@", "://***@", repr(value))
 
 
 def _discriminator(detail: ErrorDetails) -> str:
@@ -105,7 +100,8 @@ def _describe_unknown(
     hint = f" Did you mean '{'.'.join([*parent, *close])}'?" if close else ""
     where = f"under '{'.'.join(parent)}'" if parent else "at the top"
     key = ".".join([*parent, name])
-    return f"Unknown key: '{key}' (= {value!r}).{hint} Allowed {where}: {', '.join(allowed)}"
+    shown = mask_credentials(repr(value))
+    return f"Unknown key: '{key}' (= {shown}).{hint} Allowed {where}: {', '.join(allowed)}"
 
 
 def _keys_allowed_at(model: type[BaseModel], raw: Any, path: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from faceml.config.base import Config, CountOrZero, InputStorageFile, Seed, StorageUri
+from faceml.config.base import Config, CountOrZero, RunOrModel, Seed, StorageUri
 from faceml.config.sections import LoggingConfig
 from faceml.config.train import SplitConfig
 
@@ -28,8 +28,8 @@ class EvaluationReportConfig(Config):
 class EvaluateConfig(Config):
     """`faceml evaluate`: the quality of a trained model on a split."""
 
-    model: InputStorageFile
-    """`best_model.pt` of `faceml train`, a path or URI; includes preprocessing and landmark set."""
+    model: RunOrModel
+    """Run folder of `faceml train`, or its `best_model.pt`; a path or URI."""
     data: SplitConfig
     batch_size: Annotated[int, Field(strict=True, ge=1)] = 64
     loader_processes: CountOrZero = 0

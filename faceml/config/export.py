@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from faceml.config.base import Config, Count, InputStorageFile, Seed, StorageUri
+from faceml.config.base import Config, Count, RunOrModel, Seed, StorageUri
 from faceml.config.sections import LoggingConfig
 from faceml.config.train import SplitConfig
 
@@ -33,12 +33,12 @@ class ExportRunConfig(Config):
 class ExportConfig(Config):
     """`faceml export`: a trained model as files that run without faceml, including preprocessing."""
 
-    model: InputStorageFile
-    """`best_model.pt` of `faceml train` or `faceml transfer`, a path or URI."""
+    model: RunOrModel
+    """Run folder of `faceml train` or `faceml transfer`, or its `best_model.pt`; a path or URI."""
     formats: tuple[ExportFormat, ...] = ("onnx", "exported_program")
     """`onnx` writes `model.onnx`, `exported_program` writes `model.pt2` for `torch.export.load`."""
-    opset: Annotated[int, Field(strict=True, ge=18, le=23)] = 18
-    """Version of the ONNX operator set; antialiased resizing requires 18."""
+    opset: Annotated[int, Field(strict=True, ge=17, le=23)] = 18
+    """Version of the ONNX operator set. 17 has no antialiased resizing; it is computed by matrix products."""
     data: SplitConfig | None = None
     """Images for checking and quantising the export; null checks it on random images."""
     check_images: Count = 32

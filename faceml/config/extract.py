@@ -131,6 +131,11 @@ class ExtractConfig(Config):
     report_faces: Count = 48
     """Number of faces with landmark overlays in the report."""
 
+    @model_validator(mode="after")
+    def _two_folders(self) -> Self:
+        refuse_table_as_run_folder(self.output.table, self.run_folder)
+        return self
+
     @property
     def run_folder(self) -> str:
         """Folder of the run's results, a path or URI."""
@@ -141,3 +146,13 @@ def folder_beside(table: str) -> str:
     """Return the default run folder of a table, beside it; a path or URI like the table's."""
     path, mark, parameters = table.partition("?") if "://" in table else (table, "", "")
     return f"{path.rstrip('/')}_run{mark}{parameters}"
+
+
+def refuse_table_as_run_folder(table: str, run_folder: str) -> None:
+    """Refuse a run folder that is the folder of the table.
+
+    Raises:
+        ValueError: They are the same.
+    """
+    if table.rstrip("/") == run_folder.rstrip("/"):
+        raise ValueError("run.folder is output.table: a table has its folder to itself. Name another folder")

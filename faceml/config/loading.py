@@ -15,7 +15,8 @@ from faceml.config.base import Config, MustExist
 from faceml.config.config_error import ConfigError
 from faceml.config.errors import describe_mistakes
 from faceml.config.paths import local_paths
-from faceml.errors import flatten_message, translate_errors
+from faceml.config.uris import mask_credentials
+from faceml.errors import translate_errors
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -110,8 +111,8 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set {override}: must have the form dotted.key=value.")
-        with _translate_yaml(f"--set {override}"):
+            raise ConfigError(f"--set {mask_credentials(override)}: must have the form dotted.key=value.")
+        with _translate_yaml(f"--set {mask_credentials(override)}"):
             assignments[key] = load_yaml(text)
     return assign_keys(raw, assignments)
 
@@ -136,7 +137,8 @@ def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
             if not isinstance(section, dict):
                 holder = key.removesuffix(f".{rest}")
                 raise ConfigError(
-                    f"Unknown key: '{key}' (= {value!r}). '{holder}' is a value, not a section."
+                    f"Unknown key: '{key}' (= {mask_credentials(repr(value))}). '{holder}' is a value, not "
+                    "a section."
                 )
         if section is not result and _chooses_kind(rest) and section.get(rest) != value:
             section.clear()
@@ -186,9 +188,14 @@ def _copy_sections(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _translate_yaml(source: str) -> translate_errors[yaml.YAMLError]:
-    return translate_errors(
-        yaml.YAMLError, lambda error: ConfigError(f"{source}: malformed YAML: {flatten_message(error)}")
-    )
+    # Not PyYAML's own message: it quotes the text, which may contain credentials.
+    def translate(error: yaml.YAMLError) -> ConfigError:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+        return ConfigError(f"{source}: malformed YAML: {reason}{place}")
+
+    return translate_errors(yaml.YAMLError, translate, keep_cause=False)
 
 
 def load_yaml(text: str | bytes) -> Any:

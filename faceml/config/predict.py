@@ -19,7 +19,7 @@ from faceml.config.base import (
     RunOrModel,
     StorageUri,
 )
-from faceml.config.extract import folder_beside
+from faceml.config.extract import folder_beside, refuse_table_as_run_folder
 from faceml.config.sections import LoggingConfig, StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
@@ -135,6 +135,8 @@ class PredictConfig(Config):
                 "with output.table leave out data.paths, output.file and output.drawn: a table has a row for "
                 "every image below data.root"
             )
+        if output.table is not None:
+            refuse_table_as_run_folder(output.table, self.run_folder)
         return self
 
     @property

@@ -10,6 +10,7 @@ from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,
+    LeakageConfig,
     LoopConfig,
     OptimizerConfig,
     RunConfig,
@@ -26,6 +27,9 @@ class PairsConfig(Config):
 
     file: InputFile | None = None
     """File in the format of LFW's pairs.txt; null samples pairs."""
+    without_landmarks: Literal["average_face", "wrong"] = "average_face"
+    """Pairs of `file` with an image in which no face was found: align it like the average face of the split,
+    or count the pair as `wrong`. Sampled pairs have landmarks."""
     number: AtLeastTwo = 6000
     """Number of pairs to sample, half of the same person and half of two; fewer if there are not enough."""
     seed: Seed = 0
@@ -48,6 +52,7 @@ class RecognitionDataConfig(Config):
     images_per_person: Count = 4
     """K."""
     pairs: PairsConfig = PairsConfig()
+    leakage: LeakageConfig = LeakageConfig()
     augmentation: AugmentationConfig = AugmentationConfig(
         rotation_deg=0.0, translation=0.0, scale=(1.0, 1.0), brightness=0.0, contrast=0.0
     )

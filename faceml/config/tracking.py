@@ -7,10 +7,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from faceml.config.base import Config
+from faceml.config.uris import has_only_parameters
 
 SERVERS = ("http", "https", "databricks")
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-"""Databases that MLflow supports."""
+DATABASES = {
+    "sqlite": (),
+    "postgresql": ("application_name", "connect_timeout", "sslmode", "sslrootcert"),
+    "mysql": ("charset", "ssl_ca", "ssl_verify_cert"),
+    "mssql": ("driver", "Encrypt", "TrustServerCertificate"),
+}
+"""Databases that MLflow supports, with the parameters that their URIs may have."""
 SQLITE = "sqlite:///"
 
 
@@ -18,20 +24,23 @@ def _tracking_uri(uri: str) -> str:
     """Return the URI, with the file of an SQLite database made absolute for resumed runs.
 
     Raises:
-        ValueError: MLflow does not support the URI, or it contains a password or a token.
+        ValueError: MLflow does not support the URI, or it has a password, a token or another parameter.
     """
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]  # a database URI may include the driver, as in mysql+pymysql
-    if uri != "databricks" and scheme not in SERVERS + DATABASES:
+    if uri != "databricks" and scheme not in (*SERVERS, *DATABASES):
         raise ValueError(
             "must be a server, such as https://mlflow.example.org, or a database, such as sqlite:///mlflow.db"
         )
     # The user name of a database is not secret; the part before the @ of a server may be a token.
-    if parts.password is not None or (scheme in SERVERS and parts.username is not None):
+    allowed: tuple[str, ...] = DATABASES.get(scheme, ())
+    has_user = parts.password is not None or (scheme in SERVERS and parts.username is not None)
+    if has_user or parts.fragment or not has_only_parameters(uri, allowed):
         raise ValueError(
-            "a URI must not contain passwords, because it is written to config.yaml. Set them in the "
-            "environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN for "
-            "a server, PGPASSWORD or its equivalent for a database"
+            f"may have the parameters {', '.join(allowed) or '(none)'} only, and must not contain passwords, "
+            "because it is written to config.yaml. Set them in the environment: MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN for a server, PGPASSWORD or its equivalent "
+            "for a database"
         )
     if scheme == "sqlite":
         if not uri.startswith(SQLITE) or uri == SQLITE:

@@ -52,7 +52,7 @@ class AugmentationConfig(Config):
 
 
 class LeakageConfig(Config):
-    """Check for validation images that are also in the training split."""
+    """Check for validation images that are also in the training split, or in that of the starting weights."""
 
     on_found: Literal["warn", "strict", "ignore"] = "warn"
     """`warn` lists them before training, `strict` refuses to train, `ignore` does not check."""

@@ -19,6 +19,7 @@ from .labels import (
     expression_label as expression_label,
     refuse_other_order as refuse_other_order,
 )
+from .pairs_file import read_pairs as read_pairs
 from .person_dataset import (
     ALIGNED_BY as ALIGNED_BY,
     AlignedPreprocessing as AlignedPreprocessing,
@@ -34,5 +35,4 @@ from .streamed_faces import (
 from .verification_pairs import (
     VerificationPairs as VerificationPairs,
     draw_pairs as draw_pairs,
-    read_pairs as read_pairs,
 )

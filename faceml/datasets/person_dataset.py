@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
-from faceml.datasets.face_columns import copies_are_aligned, person_labels, read_rows, seen_landmarks
+from faceml.config import ConfigError
+from faceml.datasets.face_columns import (
+    DECODED,
+    copies_are_aligned,
+    has_landmarks,
+    person_labels,
+    read_rows,
+    seen_landmarks,
+)
 from faceml.datasets.face_dataset import LabelledFaces
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
@@ -42,8 +52,8 @@ class AlignedPreprocessing(Preprocessing):
 class PersonDataset(LabelledFaces):
     """Aligned faces, labelled with the person whom their folder names.
 
-    Images in which no face was found cannot be aligned and do not belong to it. Samples have no landmarks:
-    the alignment has moved them all to the template.
+    Images in which no face was found do not belong to it, or are aligned like the average face. Samples have
+    no landmarks: the alignment has moved them all to the template.
 
     Args:
         table: Landmark table with a folder for each person, a path or URI.
@@ -51,12 +61,15 @@ class PersonDataset(LabelledFaces):
             whose copies may be aligned already.
         preprocessing: Aligns the faces.
         cache: Folder of the unpacked copies; the user's cache by default.
+        with_undetected: Include images in which no face was found, aligned by the mean landmarks of all
+            others, in fractions of width and height.
 
     Attributes:
         people: Names, sorted; a label is a position among them.
+        undetected: Whether no face was found in an image, bool of shape (N,).
 
     Raises:
-        ConfigError: There is no usable table, or images are missing.
+        ConfigError: There is no usable table, images are missing, or no image at all has landmarks.
     """
 
     def __init__(
@@ -65,15 +78,23 @@ class PersonDataset(LabelledFaces):
         images: str | Path | None,
         preprocessing: AlignedPreprocessing,
         cache: Path | None = None,
+        *,
+        with_undetected: bool = False,
     ) -> None:
-        found = read_rows(table, ALIGNED_BY, ("ok",), from_copies=images is None)
+        statuses = DECODED if with_undetected else DECODED[:1]
+        found = read_rows(table, ALIGNED_BY, statuses, from_copies=images is None)
         rows = found.rows
         self.people, labels = person_labels(rows)
         source = ImageSource(table, images, rows["image_id"], cache)
         none = np.zeros((rows.num_rows, ALIGNED_BY, 2), dtype=np.float32), np.zeros(rows.num_rows, dtype=bool)
         super().__init__(found, source, preprocessing, labels, *none)
-        is_aligned = images is None and copies_are_aligned(table)
-        self._points = None if is_aligned else seen_landmarks(rows, ALIGNED_BY).astype(np.float64)
+        self.undetected = ~has_landmarks(rows)
+        points = seen_landmarks(rows, ALIGNED_BY).astype(np.float64)
+        if images is None and copies_are_aligned(table):
+            points[:] = np.nan
+        if self.undetected.any():
+            points[self.undetected] = _average_face(rows, str(table))  # their copies are whole images
+        self._points = points
 
     def square(self, index: int) -> Tensor:
         """Return the pixels of an aligned face, uint8 of shape (3, S, S).
@@ -82,7 +103,22 @@ class PersonDataset(LabelledFaces):
             StoppedError: The image has changed since extraction; names it.
         """
         image = self.preprocessing.pixels(self.source.read(index), self.image_ids[index], self.table)
-        if self._points is None:
+        points = self._points[index]
+        if np.isnan(points).any():  # a copy that is aligned already
             return self.preprocessing.resize(image)
-        aligned = align_face(image, self._points[index], self.preprocessing.image_size)
+        aligned = align_face(image, points, self.preprocessing.image_size)
         return torch.from_numpy(np.ascontiguousarray(aligned.transpose(2, 0, 1)))
+
+
+def _average_face(rows: pa.Table, table: str) -> npt.NDArray[np.float64]:
+    """Return the mean landmarks of whole images, float64 of shape (5, 2).
+
+    Raises:
+        ConfigError: No image has landmarks.
+    """
+    whole = rows.select([name for name in rows.column_names if name != "crop_box"])
+    detected = has_landmarks(rows)
+    if not detected.any():
+        raise ConfigError(f"{table}: no image has landmarks. Faces cannot be aligned.")
+    mean: npt.NDArray[np.float64] = seen_landmarks(whole, ALIGNED_BY)[detected].mean(axis=0, dtype=np.float64)
+    return mean

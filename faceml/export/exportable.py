@@ -10,6 +10,8 @@ from faceml.export.graph import FaceGraph, MultitaskGraph, RecognitionGraph
 from faceml.tables import LANDMARK_SETS, LandmarkSet
 from faceml.training import is_recognition, load_trained_model, load_trained_recognition, read_state
 
+RESIZE_OPSET = 18
+"""First ONNX operator set with antialiased resizing."""
 WHOLE_IMAGE = "uint8 RGB of shape (batch, height, width, 3), whole decoded images of any size, upright"
 ALIGNED_FACE = (
     "uint8 RGB of shape (batch, height, width, 3), faces aligned by a similarity transform of their five "
@@ -38,18 +40,22 @@ class Exportable(NamedTuple):
         return isinstance(self.graph, MultitaskGraph)
 
 
-def load_exportable(place: str | Path) -> Exportable:
+def load_exportable(place: str | Path, opset: int = RESIZE_OPSET) -> Exportable:
     """Read a `best_model.pt` of `faceml train` or `faceml transfer`, at a path or URI.
+
+    Args:
+        place: The file.
+        opset: Version of the ONNX operator set that its graph must suit.
 
     Raises:
         ConfigError: The file is neither, or its preprocessing, landmarks or labels are not those of this
             version of faceml.
     """
-    checkpoint = read_state(place)
+    checkpoint, has_resize = read_state(place), opset >= RESIZE_OPSET
     if is_recognition(checkpoint):
         recognition = load_trained_recognition(checkpoint, place)
         return Exportable(
-            RecognitionGraph(recognition.model, recognition.preprocessing).eval(),
+            RecognitionGraph(recognition.model, recognition.preprocessing, has_resize=has_resize).eval(),
             recognition.preprocessing,
             LANDMARK_SETS[ALIGNED_BY],
             _metadata(recognition.preprocessing, input=ALIGNED_FACE),
@@ -57,7 +63,7 @@ def load_exportable(place: str | Path) -> Exportable:
     trained = load_trained_model(place)
     names = {"labels": list(EXPRESSIONS), "landmark_names": list(trained.landmark_set.names)}
     return Exportable(
-        MultitaskGraph(trained.model, trained.preprocessing).eval(),
+        MultitaskGraph(trained.model, trained.preprocessing, has_resize=has_resize).eval(),
         trained.preprocessing,
         trained.landmark_set,
         _metadata(trained.preprocessing, input=WHOLE_IMAGE, **names),

@@ -34,6 +34,8 @@ class FaceGraph(nn.Module):
     Args:
         network: In evaluation mode.
         preprocessing: The preprocessing that the network was trained with.
+        has_resize: Whether the target format has an antialiased resize operator; otherwise resizing is two
+            matrix products.
 
     Attributes:
         outputs: Names of the tensors that `forward` returns, in order.
@@ -43,9 +45,10 @@ class FaceGraph(nn.Module):
     mean_levels: Tensor
     std_levels: Tensor
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, *, has_resize: bool = True) -> None:
         super().__init__()
         self.network = network
+        self._has_resize = has_resize
         self._size = (preprocessing.image_size, preprocessing.image_size)
         for name, values in (("mean_levels", preprocessing.mean), ("std_levels", preprocessing.std)):
             self.register_buffer(name, 255 * torch.tensor(values)[:, None, None], persistent=False)
@@ -54,7 +57,11 @@ class FaceGraph(nn.Module):
         """Turn uint8 RGB of shape (B, H, W, 3) into the network's input, float32 of shape (B, 3, S, S)."""
         # Contiguous: for channels-last strides PyTorch chooses a kernel that has no short form in ONNX.
         pixels = images.permute(0, 3, 1, 2).contiguous().to(torch.float32)
-        scaled = functional.interpolate(pixels, self._size, mode="bilinear", antialias=True)
+        if self._has_resize:
+            scaled = functional.interpolate(pixels, self._size, mode="bilinear", antialias=True)
+        else:
+            rows, columns = (_resize_weights(pixels.shape[axis], self._size[0]) for axis in (2, 3))
+            scaled = rows @ pixels @ columns.T
         return (scaled - self.mean_levels) / self.std_levels
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -94,6 +101,18 @@ class RecognitionGraph(FaceGraph):
     def compute_outputs(self, squares: Tensor) -> tuple[Tensor, ...]:
         """Compute the embeddings of normalised squares, float32 of shape (B, 3, S, S)."""
         return (functional.normalize(self.network(squares)),)
+
+
+def _resize_weights(before: int, after: int) -> Tensor:
+    """Return the weights of an antialiased linear resize of one axis, float32 of shape (after, before).
+
+    A triangle around the centre of each new pixel, as wide as the scale factor but at least one pixel.
+    """
+    scale = torch.full((1, 1), 1.0) * (before / after)
+    centers = (torch.arange(after, dtype=torch.float32)[:, None] + 0.5) * scale
+    distances = (torch.arange(before, dtype=torch.float32)[None] + 0.5 - centers).abs()
+    weights = torch.relu(1 - distances / scale.clamp(min=1.0))
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 def named_outputs(names: Sequence[str], values: Sequence[Tensor]) -> Outputs:

@@ -19,6 +19,10 @@ from torch.export import ExportedProgram
 from faceml.export.graph import INPUT, FaceGraph, Images, Inference, Outputs
 
 OPSET = "opset"
+IMPLEMENTED_OPSET = 18
+"""Oldest operator set that PyTorch's exporter writes."""
+REDUCTIONS = ("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSquare")
+"""Operators whose axes became an input in operator set 18."""
 PRODUCER = "faceml"
 # The operators of the backbone. Preprocessing stays in float, and so do the linear layers: they hold 2 to 5 %
 # of the weights, and landmark coordinates in 256 steps would be off by up to half a step.
@@ -42,7 +46,7 @@ def write_onnx(
     exported = torch.onnx.export(
         program,
         dynamo=True,
-        opset_version=opset,
+        opset_version=max(opset, IMPLEMENTED_OPSET),
         input_names=[INPUT],
         output_names=list(graph.outputs),
         dynamic_shapes=({0: "batch", 1: "height", 2: "width"},),
@@ -50,6 +54,8 @@ def write_onnx(
     )
     assert exported is not None, "dynamo=True returns a program"
     model = exported.model_proto
+    if opset < IMPLEMENTED_OPSET:
+        _lower_to_opset_17(model)
     model.producer_name = PRODUCER
     _set_metadata(model, {**metadata, OPSET: str(opset)})
     onnx.checker.check_model(model, full_check=True)
@@ -113,6 +119,24 @@ def open_onnx(file: Path) -> Inference:
 def onnx_versions() -> dict[str, str]:
     """Return the versions of the packages that write and run ONNX files."""
     return {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+
+
+def _lower_to_opset_17(model: onnx.ModelProto) -> None:
+    """Turn the axes of reductions into attributes; the graphs of faceml use no other operator that changed.
+
+    The converters of `onnx` and `onnxscript` refuse this direction. `onnx.checker` checks the result.
+    """
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            values[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+        if node.op_type in REDUCTIONS and len(node.input) == 2:
+            axes = values[node.input.pop()]
+            kept = [attribute for attribute in node.attribute if attribute.name == "keepdims"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, onnx.helper.make_attribute("axes", axes.tolist())])
+    (default,) = (entry for entry in model.opset_import if not entry.domain)
+    default.version = 17
 
 
 def _set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:

@@ -81,9 +81,11 @@ def model_file(model: str | Path) -> str:
         ConfigError: The file does not exist.
     """
     place = str(model)
+    if is_tensor_file(place):
+        return place
     file = place if place.endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
     if not is_tensor_file(file):
-        raise ConfigError(f"model: there is no {file}. Give the run folder of a completed `faceml train`.")
+        raise ConfigError(f"model: there is no {file}. Give the run folder of a completed training.")
     return file
 
 

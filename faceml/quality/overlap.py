@@ -1,15 +1,19 @@
 """Near-duplicates between two landmark tables, and the audit for leakage between splits."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceml.config import ConfigError, DataConfig
+from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
+from faceml.errors import catch_errors
+from faceml.page import first_names
 from faceml.quality.duplicates import near_duplicates
-from faceml.tables import read_table
+from faceml.runs import find_ancestors
+from faceml.tables import read_table, table_metadata_of
 
 logger = logging.getLogger(__name__)
 
@@ -83,27 +87,78 @@ def decoded_images(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.is_valid(rows["dhash"]))
 
 
-def audit_leakage(config: DataConfig) -> None:
-    """Search the training split for near-duplicates of validation images and log the result.
+def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[str] = ()) -> list[str]:
+    """Search for validation images in the training split and in those behind the starting weights.
+
+    Starting weights may come from other weights; all trainings behind them are searched. If one of them
+    learned to tell people apart, its people are searched for by name too.
+
+    Args:
+        config: Data of a training.
+        weights: Values of `model.weights` of the trainings on these data.
+
+    Returns:
+        What was found, a sentence for each split; it is also logged.
 
     Raises:
-        ConfigError: There are near-duplicates, and `leakage.on_found` is `strict`.
+        ConfigError: Something was found, and `leakage.on_found` is `strict`.
     """
     leakage = config.leakage
     if leakage.on_found == "ignore":
-        return
-    images = decoded_images(read_table(config.val.table, ["content_sha256", "dhash"]))
-    found = overlap_of(images, config.train.table, leakage.max_hash_distance, MOST_NAMED)
-    if not found.num_pairs:
-        logger.info("No validation image has a near-duplicate in the training split.")
-        return
-    pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
-    message = (
-        f"{found.near[0]} of {found.images[0]} validation images have a near-duplicate in the training split "
-        f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): validation metrics are optimistic."
-    )
-    if leakage.on_found == "strict":
-        raise ConfigError(
-            f"data.leakage.on_found: strict: {message} Remove them from one split, or set it to warn."
+        return []
+    val = read_table(config.val.table, ["folder", "content_sha256", "dhash"])
+    images, tables = decoded_images(val), [(config.train.table, "the training split")]
+    findings = list[str]()
+    ancestors = {ancestor.place: ancestor for each in weights for ancestor in find_ancestors(each)}
+    for ancestor in ancestors.values():
+        table, whose = ancestor.training_table, f"the training split of the starting weights {ancestor.place}"
+        if table is None or not _is_readable(table):
+            logger.warning(
+                "%s: the images that these starting weights were trained on %s: they may contain validation "
+                "images.",
+                ancestor.place,
+                "are unknown" if table is None else f"cannot be read from {table}",
+            )
+            continue
+        tables.append((table, whose))
+        if ancestor.is_recognition:
+            findings += _shared_people(val, table, whose)
+    for table, whose in tables:
+        found = overlap_of(images, table, leakage.max_hash_distance, MOST_NAMED)
+        if not found.num_pairs:
+            logger.info("No validation image has a near-duplicate in %s.", whose)
+            continue
+        pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
+        findings.append(
+            f"{found.near[0]} of {found.images[0]} validation images have a near-duplicate in {whose} "
+            f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): validation metrics are "
+            "optimistic."
         )
-    logger.warning("%s", message)
+    if findings and leakage.on_found == "strict":
+        raise ConfigError(
+            f"data.leakage.on_found: strict: {' '.join(findings)} Remove them from one split, start from "
+            "other weights, or set it to warn."
+        )
+    for finding in findings:
+        logger.warning("%s", finding)
+    return findings
+
+
+def _shared_people(val: pa.Table, table: str, whose: str) -> list[str]:
+    """Return a sentence on the people of a table who have the name of one in another table, if any."""
+    rows = read_table(table, ["folder"])
+    people, others = (set(pc.unique(folders).to_pylist()) for folders in (val["folder"], rows["folder"]))
+    shared = sorted(people & others)
+    if not shared:
+        return []
+    return [
+        f"{len(shared)} of {len(people)} validation people have the name of a person in {whose} "
+        f"({first_names(shared, MOST_NAMED)}): they are not unseen."
+    ]
+
+
+def _is_readable(table: str) -> bool:
+    with catch_errors(ConfigError, OSError):
+        table_metadata_of(table)
+        return True
+    return False

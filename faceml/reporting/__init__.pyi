@@ -35,6 +35,7 @@ from .recognition.report import (
     VERIFICATION_ACCURACY as VERIFICATION_ACCURACY,
     recognition_chapter as recognition_chapter,
     recognition_table as recognition_table,
+    undetected_sentence as undetected_sentence,
     verification_line as verification_line,
 )
 from .recognition.study import (

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 import faceml
 from faceml.config import DataConfig, EvaluateConfig, RecognitionDataConfig
+from faceml.runs import RunFolder, read_digests
 from faceml.storage import StorageFolder, split_place
-from faceml.tables import read_table, table_metadata_of
+from faceml.tables import content_digest, table_metadata_of
 
 DETECTOR_KEYS = ("name", "version", "model_sha256")
 
@@ -18,35 +18,35 @@ Facts = list[tuple[str, str]]
 """Pairs of a name and a value."""
 
 
-def content_digest(table: str) -> str:
-    """Return one SHA-256 over the digests of a table's images, independent of their names and order.
+def training_data_facts(
+    title: str, data: DataConfig | RecognitionDataConfig, run_folder: str | Path
+) -> Facts:
+    """Return the tables of a training with the digests of their images, for the chapter `title`.
 
-    Empty if the table has no digests.
+    Args:
+        title: Title of the chapter.
+        data: Data of the training.
+        run_folder: Path or URI of the run folder, which has the digests from the start of the training.
     """
-    digests = read_table(table, ["content_sha256"])["content_sha256"].drop_null().combine_chunks()
-    if not len(digests):
-        return ""
-    # Sorted in the Arrow buffer: Python objects for millions of rows would take more time and memory.
-    held = np.frombuffer(digests.buffers()[1], dtype="S32")[digests.offset :][: len(digests)]
-    return hashlib.sha256(np.sort(held).tobytes()).hexdigest()
+    digests = read_digests(RunFolder(run_folder))
+    facts = []
+    for name, key, split in (("training", "train", data.train), ("validation", "val", data.val)):
+        at_start = digests.get(f"data.{key}.table", {})
+        facts.append(data_fact(f"{title}: {name} table", split.table, at_start.get("contents")))
+    return facts
 
 
-def training_data_facts(title: str, data: DataConfig | RecognitionDataConfig) -> Facts:
-    """Return the tables of a training with the digests of their images, for the chapter `title`."""
-    return [
-        data_fact(f"{title}: training table", data.train.table),
-        data_fact(f"{title}: validation table", data.val.table),
-    ]
-
-
-def data_fact(name: str, table: str) -> tuple[str, str]:
+def data_fact(name: str, table: str, digest_at_start: str | None = None) -> tuple[str, str]:
     """Return the place of a table with the digest of its images.
 
     Args:
         name: Name of the fact.
         table: Landmark table, a path or URI.
+        digest_at_start: Digest when the run began; None computes it now.
     """
-    return name, f"{table}; SHA-256 of its images at report time: {content_digest(table) or 'unknown'}"
+    time = "report time" if digest_at_start is None else "the start"
+    digest = content_digest(table) if digest_at_start is None else digest_at_start
+    return name, f"{table}; SHA-256 of its images at {time}: {digest or 'unknown'}"
 
 
 class Provenance(NamedTuple):

@@ -1,3 +1,4 @@
+from .derived_runs import Derived as Derived, find_derived as find_derived
 from .files import (
     BEST_MODEL_FILE as BEST_MODEL_FILE,
     CONFIG_FILE as CONFIG_FILE,
@@ -15,9 +16,15 @@ from .files import (
     write_metrics as write_metrics,
     write_nonfinite_step as write_nonfinite_step,
 )
-from .lineage import TrainedRun as TrainedRun, find_trained_runs as find_trained_runs
-from .run_folder import RunFolder as RunFolder, changed_keys as changed_keys, put_file as put_file
+from .lineage import Ancestor as Ancestor, find_ancestors as find_ancestors
+from .run_config import changed_keys as changed_keys, refuse_run_folder as refuse_run_folder
+from .run_folder import RunFolder as RunFolder, put_file as put_file
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking
+from .training_data import (
+    digest_data as digest_data,
+    read_digests as read_digests,
+    write_digests as write_digests,
+)
 from .trial_folder import (
     Outcome as Outcome,
     TrialFolder as TrialFolder,

@@ -1,79 +1,65 @@
-"""Lineage of trained models: their tables and starting weights, from the configurations of their runs."""
+"""Lineage of a model: the trainings behind it, read from its own file and those of its starting weights."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from faceml.config import load_yaml
-from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE
-from faceml.storage import StorageFolder
+from faceml.errors import catch_errors
+from faceml.storage import canonical_place, read_tensors
+
+WITHOUT_FILE = ("none", "imagenet")
+"""Values of `model.weights` that name no file."""
 
 
-class TrainedRun(NamedTuple):
-    """A run that was trained or validated on a table.
+class Ancestor(NamedTuple):
+    """A model that a training started from, directly or through other models.
 
     Attributes:
-        folder: Run folder.
-        reason: `trained on TABLE` or `started from RUN/best_model.pt`.
-        models: Weight files in the run folder, including those of its checkpoints.
+        place: Path or URI of the model's file.
+        config: Configuration of its training; None if the file has none, or cannot be read.
     """
 
-    folder: Path
-    reason: str
-    models: list[Path]
+    place: str
+    config: Mapping[str, Any] | None
+
+    @property
+    def training_table(self) -> str | None:
+        """Table that the model was trained on; None if unknown."""
+        table = find_setting(self.config or {}, "data.train.table")
+        return table if isinstance(table, str) else None
+
+    @property
+    def is_recognition(self) -> bool:
+        """Whether the model learned to tell people apart, who are the folders of its table."""
+        return "margin" in (self.config or {})
 
 
-def find_trained_runs(tables: Sequence[str], runs: Sequence[Path]) -> list[TrainedRun]:
-    """Find the trainings that read a table and wrote weights, and those that started from such weights.
+def find_ancestors(weights: str) -> list[Ancestor]:
+    """Return the models behind starting weights, the nearest one first.
 
     Args:
-        tables: Paths or URIs of landmark tables.
-        runs: Folders that contain run folders of any job, at any depth.
-
-    Returns:
-        Runs in the order of their paths; a run follows the runs whose weights it started from.
+        weights: `model.weights` of a training: the path or URI of a model's file, `none` or `imagenet`.
     """
-    places = {StorageFolder(table).uri for table in tables}
-    configs = dict(_configs(runs))
-    found: dict[Path, TrainedRun] = {}
-    for run, config in configs.items():
-        read = [value for key, value in _leaves(config) if key == "table" and value in places]
-        if read:
-            found[run] = TrainedRun(run, f"trained on {read[0]}", _models(run))
-    grown = True
-    while grown:
-        known = {str(model) for run in found.values() for model in run.models}
-        new = {
-            run: TrainedRun(run, f"started from {weights}", _models(run))
-            for run, config in configs.items()
-            if run not in found
-            for key, weights in _leaves(config)
-            if key == "weights" and weights in known
-        }
-        found |= new
-        grown = bool(new)
-    return [run for run in found.values() if run.models]
+    found: dict[str, Ancestor] = {}
+    place: Any = weights
+    while isinstance(place, str) and place not in WITHOUT_FILE and canonical_place(place) not in found:
+        config = read_model_config(place)
+        found[canonical_place(place)] = Ancestor(place, config)
+        place = find_setting(config or {}, "model.weights")
+    return list(found.values())
 
 
-def _configs(runs: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
-    for folder in runs:
-        for file in sorted(folder.absolute().rglob(CONFIG_FILE)):
-            raw = load_yaml(file.read_bytes())
-            # Extraction and evaluation train nothing.
-            if isinstance(raw, dict) and any(key in raw for key in ("training", "train", "recognition")):
-                yield file.parent, raw
+def read_model_config(place: str) -> Mapping[str, Any] | None:
+    """Return the configuration of the training in a model's file; None without one, or without the file."""
+    with catch_errors(Exception):  # PyTorch has an error of its own for every kind of other file
+        checkpoint = read_tensors(place)
+        config = checkpoint.get("config") if isinstance(checkpoint, dict) else None
+        return config if isinstance(config, dict) else None
+    return None
 
 
-def _leaves(section: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the last part of each dotted key and its value."""
-    if isinstance(section, dict):
-        for key, value in section.items():
-            if isinstance(value, dict):
-                yield from _leaves(value)
-            else:
-                yield str(key), value
-
-
-def _models(run: Path) -> list[Path]:
-    best = run / BEST_MODEL_FILE
-    return [*([best] if best.is_file() else []), *sorted(run.glob("checkpoint*/**/*.pt"))]
+def find_setting(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a dotted key of plain values; None if it is not there."""
+    found: Any = config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +20,7 @@ from faceml.runs.files import (
     read_metrics,
     write_metrics,
 )
+from faceml.runs.run_config import changed_keys, parse_run_config, refuse_other_kind
 from faceml.storage import StorageFolder, split_place, translate_outage, user_cache, write_text
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class RunFolder:
     def __init__(self, place: str | Path, path: Path | None = None) -> None:
         self.folder = StorageFolder(place)
         uri = self.folder.uri
-        self.path = Path(uri) if self.folder.is_local else path or _cached_copy(uri)
+        self.path = Path(uri) if self.folder.is_local else path or cached_copy(uri)
         self.records: list[dict[str, Any]] = []
         self._in_store = dict[str, tuple[int, int]]()
         self._events: Any = None  # opened at the first epoch
@@ -78,10 +79,7 @@ class RunFolder:
     def config(self) -> dict[str, Any] | None:
         """Content of `config.yaml`; None if there is no such file, empty if it holds no mapping."""
         file = self.path / CONFIG_FILE
-        if not file.is_file():
-            return None
-        raw = load_yaml(file.read_text(encoding="utf-8"))
-        return raw if isinstance(raw, dict) else {}
+        return parse_run_config(file.read_bytes()) if file.is_file() else None
 
     def __enter__(self) -> Self:
         """Fetch the folder.
@@ -148,8 +146,20 @@ class RunFolder:
                 with translate_outage(self.place):
                     self.folder.delete(name)
 
-    def begin(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
-        """Start a new run or resume an unfinished one: write and push `config.yaml`.
+    def check_kind(self, config: str) -> None:
+        """Check that the folder holds no run of another kind, and no other job's results.
+
+        Args:
+            config: Resolved configuration of the job as YAML.
+
+        Raises:
+            ConfigError: It does.
+            StoppedError: The store cannot be reached.
+        """
+        refuse_other_kind(self.folder, load_yaml(config))
+
+    def check(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
+        """Check that a new run may begin here, or that the unfinished one may be resumed; write nothing.
 
         Args:
             config: Resolved configuration of the job as YAML.
@@ -157,21 +167,42 @@ class RunFolder:
             may_be_finished: Whether a finished run may be extended.
 
         Raises:
-            ConfigError: The folder holds a finished run, or an unfinished one with another configuration.
+            ConfigError: The folder holds a run of another kind, a finished one, or an unfinished one with
+                another configuration.
             StoppedError: The store cannot be reached.
         """
+        self.check_kind(config)
         if self.is_finished and not may_be_finished:
             raise ConfigError(
                 f"run.folder: {self.place} holds a finished run. Choose another folder or remove it."
             )
-        before = self.config
-        if before is not None:
-            changed = changed_keys(before, load_yaml(config), [*may_change, *LOCATIONS, *LOGGING])
-            if changed:
-                raise ConfigError(
-                    f"run.folder: {self.place} holds an unfinished run with another {', '.join(changed)}. "
-                    "Choose another folder, or use its config.yaml to go on."
-                )
+        after = load_yaml(config)
+        changed = changed_keys(self.config or after, after, [*may_change, *LOCATIONS, *LOGGING])
+        if changed:
+            raise ConfigError(
+                f"run.folder: {self.place} holds an unfinished run with another {', '.join(changed)}. "
+                "Choose another folder, or use its config.yaml to go on."
+            )
+
+    def begin(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
+        """Start a new run or resume an unfinished one after `check`: write and push `config.yaml`."""
+        self.check(config, may_change, may_be_finished=may_be_finished)
+        self.write_config(config)
+        self.push()
+
+    def renew(self, config: str, *results: str) -> None:
+        """Start a run in place of an earlier one of the same kind: remove its results, write `config.yaml`.
+
+        Args:
+            config: Resolved configuration of the job as YAML.
+            results: Names of the files that mark a complete run.
+
+        Raises:
+            ConfigError: The folder holds a run of another kind, or the store refuses access.
+            StoppedError: The store cannot be reached.
+        """
+        self.check_kind(config)
+        self.remove(*results)
         self.write_config(config)
         self.push()
 
@@ -237,12 +268,6 @@ class RunFolder:
             self._events = None
 
 
-def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequence[str]) -> list[str]:
-    """Return the dotted keys in which two configurations differ, except those that may change."""
-    allowed = tuple(f"{name}." for name in may_change)
-    return [key for key in _differing_keys(before, after) if not f"{key}.".startswith(allowed)]
-
-
 def put_file(file: Path, folder: StorageFolder, path: str) -> None:
     """Write a file of this machine into a folder, without holding its content in memory.
 
@@ -259,15 +284,8 @@ def put_file(file: Path, folder: StorageFolder, path: str) -> None:
         folder.write(path, content.read_buffer())
 
 
-def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in dict.fromkeys([*before, *after]):
-            yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
-    elif before != after:
-        yield key
-
-
-def _cached_copy(uri: str) -> Path:
+def cached_copy(uri: str) -> Path:
+    """Return the folder in the user's cache for the working copy of a run folder in a store."""
     # The digest makes the folder unique, the name lets a person recognise it.
     return user_cache() / "runs" / hashlib.sha256(uri.encode()).hexdigest()[:12] / split_place(uri)[1]
 

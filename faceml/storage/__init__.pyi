@@ -8,6 +8,8 @@ from .errors import REPORTABLE_ERRORS as REPORTABLE_ERRORS, translate_outage as 
 from .folder import ReadFailure as ReadFailure, StorageFolder as StorageFolder
 from .listing import StoredFile as StoredFile
 from .locations import (
+    canonical_place as canonical_place,
+    is_below as is_below,
     is_uri as is_uri,
     place_below as place_below,
     split_place as split_place,

@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import unquote
@@ -188,21 +188,23 @@ class StorageFolder:
         """
         return self._type_of(self._place_of(path)) is pafs.FileType.File
 
-    def walk(self, follow_links: bool = False) -> Iterator[StoredFile]:
+    def walk(self, follow_links: bool = False, *, hidden: bool = False) -> Iterator[StoredFile]:
         r"""List the files in the folder and its subfolders, folder by folder, in no particular order.
 
-        Hidden files and folders are left out. Links to files are listed wherever they lead; `read` checks
-        that. In a name that is not UTF-8, invalid bytes are listed as `\xNN`; `read` cannot open such a file.
+        Links to files are listed wherever they lead; `read` checks that. In a name that is not UTF-8,
+        invalid bytes are listed as `\xNN`; `read` cannot open such a file.
 
         Args:
             follow_links: Enter symbolic links to folders. Each folder is listed once: under its own path if
                 it is below this folder, else under the first link to it in alphabetical order.
+            hidden: List hidden files and folders too.
 
         Raises:
             ConfigError: A folder cannot be listed.
             OSError: The store cannot be reached, after all attempts.
         """
-        return walk_files(self._entries, self.path if self.is_local else None, follow_links)
+        entries = partial(self._entries, hidden=hidden)
+        return walk_files(entries, self.path if self.is_local else None, follow_links)
 
     def sweep_partial(self) -> list[str]:
         """Delete partial files of killed writers directly in the folder, and return their names.
@@ -263,15 +265,15 @@ class StorageFolder:
         # An object that is deleted between opening and reading gives an error without its reason.
         return not self.has(path)
 
-    def _entries(self, folder: str) -> Iterator[Entry]:
-        """List a folder, given as a path that ends in a slash or is empty, without hidden entries."""
+    def _entries(self, folder: str, *, hidden: bool = False) -> Iterator[Entry]:
+        """List a folder, given as a path that ends in a slash or is empty."""
         place = f"{self.path}/{folder}".rstrip("/") or "/"
         with translate_refusal(
             f"{place}: cannot be listed. Check that it exists and that you may read it",
             any_error=self.is_local,
         ):
             for entry in local_entries(place) if self.is_local else store_entries(self.filesystem, place):
-                if not entry.name.startswith("."):
+                if hidden or not entry.name.startswith("."):
                     yield entry
 
 

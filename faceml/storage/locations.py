@@ -4,8 +4,13 @@ A URI may end in parameters, `s3://bucket/runs?region=eu-west-1`, that belong to
 """
 
 import os
+import posixpath
+import re
 from pathlib import Path
 from urllib.parse import quote, unquote
+
+SAME_STORES = {"gcs": "gs", "abfss": "abfs", "viewfs": "hdfs"}
+"""Schemes that name the same stores as another one."""
 
 
 def user_cache() -> Path:
@@ -30,6 +35,30 @@ def split_place(place: str | Path) -> tuple[str, str]:
     path, parameters = _split_parameters(place if is_uri(place) else Path(place).absolute())
     folder, _, name = path.rpartition("/")
     return (folder + parameters, unquote(name)) if is_uri(place) else (folder or "/", name)
+
+
+def canonical_place(place: str | Path) -> str:
+    """Return one form of all spellings of a place, to compare places.
+
+    Links of local paths are resolved; URIs lose parameters, escapes, slashes at the end, user names, and the
+    address of the account or cluster. Places in two stores may thus have the same form.
+    """
+    scheme, separator, rest = str(place).partition("://")
+    if not separator or scheme == "file":
+        return os.path.realpath(unquote(rest) if separator else place)
+    store = SAME_STORES.get(scheme, scheme)
+    authority, _, path = unquote(re.split(r"[?#]", rest, maxsplit=1)[0]).partition("/")
+    user, _, host = authority.rpartition("@")
+    if store == "hdfs" or (store == "abfs" and re.search(r"[.:]", host) and ".dfs." not in host):
+        inside = path
+    else:
+        inside = f"{user if store == 'abfs' and user else host}/{path}"
+    return f"{store}:/" + posixpath.normpath(f"/{inside}")
+
+
+def is_below(place: str, folder: str) -> bool:
+    """Return whether a canonical place is another one or below it."""
+    return place == folder or place.startswith(folder.rstrip("/") + "/")
 
 
 def _split_parameters(place: str | Path) -> tuple[str, str]:

@@ -5,11 +5,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from faceml.config import ConfigError
+from faceml.config import ConfigError, find_uri_mistake, mask_credentials
 from faceml.errors import flatten_message, translate_errors
-
-SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
-S3_PARAMETERS = ("endpoint_override", "region", "scheme")
 
 # Between attempts the AWS SDK waits up to 1, 2, 4, 8, 16, 20 and 20 s, half of it on average. S3 answers
 # "503 Slow Down" for about as long until it has scaled, and a store needs as long to restart.
@@ -34,25 +31,9 @@ def check_uri(uri: str) -> None:
     Raises:
         ConfigError: An unknown scheme or parameter, no bucket, or keys in the URI; names what is allowed.
     """
-    scheme = uri.partition("://")[0]
-    if scheme not in SCHEMES:
-        raise ConfigError(
-            f"{uri}: no file system is called '{scheme}'. Name a local folder, or one of "
-            + ", ".join(f"{known}://" for known in SCHEMES)
-            + "."
-        )
-    if scheme == "s3":
-        parts = urlsplit(uri)
-        unknown = [name for name, _ in parse_qsl(parts.query) if name not in S3_PARAMETERS]
-        if unknown:
-            raise ConfigError(
-                f"{uri}: unknown parameter '{unknown[0]}'. Allowed are {', '.join(S3_PARAMETERS)}."
-            )
-        if not parts.netloc or "@" in parts.netloc:
-            raise ConfigError(
-                f"{uri}: must have the form s3://bucket/folder. Keys are taken from the environment, such as "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-            )
+    mistake = find_uri_mistake(uri)
+    if mistake is not None:
+        raise ConfigError(f"{mask_credentials(uri)}: {mistake}.")
 
 
 def open_store(uri: str) -> tuple[pafs.FileSystem, str]:

@@ -1,3 +1,4 @@
+from .digests import content_digest as content_digest, table_digests as table_digests
 from .extractor_process import ExtractorProcess as ExtractorProcess
 from .forgetting import RemovedRows as RemovedRows, forget_person as forget_person
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.storage import StorageFolder
+from faceml.storage import StorageFolder, canonical_place
 from faceml.tables.image_copies import remove_copies
 from faceml.tables.landmark_table import read_shard_schema, shard_names
 from faceml.tables.plan import PLAN_FILE
@@ -32,7 +32,12 @@ class RemovedRows(NamedTuple):
 
 
 def forget_person(
-    person: str, tables: Sequence[str], cache: Path | None = None, *, dry_run: bool = False
+    person: str,
+    tables: Sequence[str],
+    caches: Sequence[Path | None] = (None,),
+    spellings: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
 ) -> list[RemovedRows]:
     """Remove a person's rows from tables, and the cached image copies of those tables.
 
@@ -42,7 +47,8 @@ def forget_person(
     Args:
         person: Name of the person's folder, the column `folder`.
         tables: Tables of landmarks or of predictions, paths or URIs.
-        cache: Cache of the image copies; the user's cache by default.
+        caches: Caches of the image copies; None is the user's cache.
+        spellings: Other paths and URIs by which the tables were opened, and their copies cached.
         dry_run: Return the rows that would be removed, and remove nothing.
 
     Raises:
@@ -66,15 +72,23 @@ def forget_person(
         ],
         pa.binary(32),
     ).drop_null()
-    removed = [_remove(folder, person, digests, cache, dry_run) for folder in folders]
+    removed = [_remove(folder, person, digests, dry_run) for folder in folders]
     if not any(each.images for each in removed):
         raise ConfigError(f"{person}: no image in {', '.join(tables)} is in a folder of this name.")
-    return removed
+    return [
+        each._replace(copies=remove_copies(_same_place(each.table, spellings), caches, dry_run=dry_run))
+        if each.images
+        else each
+        for each in removed
+    ]
 
 
-def _remove(
-    folder: StorageFolder, person: str, digests: pa.ChunkedArray, cache: Path | None, dry_run: bool
-) -> RemovedRows:
+def _same_place(table: str, spellings: Sequence[str]) -> list[str]:
+    same = [spelling for spelling in spellings if canonical_place(spelling) == canonical_place(table)]
+    return [table, table.rstrip("/"), *same]
+
+
+def _remove(folder: StorageFolder, person: str, digests: pa.ChunkedArray, dry_run: bool) -> RemovedRows:
     images: list[str] = []
     for name, rows in _shards(folder):
         is_removed = pc.or_(_is_named(rows, person), pc.is_in(rows["content_sha256"], value_set=digests))
@@ -82,8 +96,7 @@ def _remove(
         images += found
         if found and not dry_run:
             _rewrite(folder, name, pc.invert(is_removed))
-    copies = remove_copies(folder, cache, dry_run=dry_run) if images else []
-    return RemovedRows(folder.uri, sorted(images), copies)
+    return RemovedRows(folder.uri, sorted(images), [])
 
 
 def _rewrite(folder: StorageFolder, name: str, is_kept: pa.ChunkedArray) -> None:

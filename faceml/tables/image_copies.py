@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -106,18 +107,23 @@ class ImageCopies:
                 stale.unlink(missing_ok=True)
 
 
-def remove_copies(table: StorageFolder, cache: Path | None = None, *, dry_run: bool = False) -> list[Path]:
+def remove_copies(
+    spellings: Sequence[str], caches: Sequence[Path | None], *, dry_run: bool = False
+) -> list[Path]:
     """Remove the cached files of a table's image copies on this machine, and return their paths.
 
     Args:
-        table: Landmark table.
-        cache: Folder of the flat files; the user's cache by default.
+        spellings: Paths and URIs by which the table was opened.
+        caches: Folders of the flat files; None is the user's cache.
         dry_run: Only return the paths.
     """
-    files = sorted(_folder(cache).glob(f"{_prefix(table)}*"))
-    for file in () if dry_run else files:
+    tables = [StorageFolder(spelling) for spelling in spellings]
+    found = {
+        file for cache in caches for table in tables for file in _folder(cache).glob(f"{_prefix(table)}*")
+    }
+    for file in () if dry_run else found:
         file.unlink(missing_ok=True)
-    return files
+    return sorted(found)
 
 
 def _folder(cache: Path | None) -> Path:

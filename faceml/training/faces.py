@@ -1,10 +1,13 @@
 """Data of a multitask training, and its number of steps per epoch."""
 
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 
 from faceml.config import AugmentationConfig, ConfigError, DataConfig, LeakageConfig, TrainConfig
-from faceml.datasets import FaceDataset, Preprocessing, refuse_other_order
+from faceml.datasets import EXPRESSIONS, FaceDataset, Preprocessing, refuse_other_order
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,21 @@ class Faces:
 
     train: FaceDataset
     val: FaceDataset
+
+    def log_untrained_classes(self) -> None:
+        """Warn of expressions in the validation split that the training split never shows."""
+        counts = zip(EXPRESSIONS, self.train.class_counts(), self.val.class_counts(), strict=True)
+        untrained = [
+            f"{name} ({val:,} validation images)" for name, train, val in counts if val and not train
+        ]
+        if untrained:
+            logger.warning(
+                "%s: has no image of %s. No network can learn to name them, so these images count as "
+                "misclassified in every epoch. Add training images, or remove the folders from the "
+                "validation split.",
+                self.train.table,
+                ", ".join(untrained),
+            )
 
 
 def build_faces(config: DataConfig) -> Faces:

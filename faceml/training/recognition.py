@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -40,6 +41,16 @@ class People:
     val: PersonDataset
     pairs: VerificationPairs
 
+    @property
+    def without_landmarks(self) -> dict[str, Any]:
+        """Number of `images` of pairs without landmarks, of `pairs` with one, and the `rule` for them."""
+        is_without = self.val.undetected[self.pairs.images]
+        return {
+            "images": len(np.unique(self.pairs.images[is_without])),
+            "pairs": int(is_without.any(axis=1).sum()),
+            "rule": "wrong" if self.pairs.counted_wrong.any() else "average_face",
+        }
+
 
 def build_people(config: RecognitionDataConfig) -> People:
     """Open both splits.
@@ -47,10 +58,10 @@ def build_people(config: RecognitionDataConfig) -> People:
     Raises:
         ConfigError: A table, its images or the pairs cannot be used, or a person is in both splits.
     """
-    preprocessing = AlignedPreprocessing(config.image_size)
+    preprocessing, pairs = AlignedPreprocessing(config.image_size), config.pairs
     train, val = (
-        PersonDataset(split.table, split.images, preprocessing, config.cache)
-        for split in (config.train, config.val)
+        PersonDataset(split.table, split.images, preprocessing, config.cache, with_undetected=with_undetected)
+        for split, with_undetected in ((config.train, False), (config.val, pairs.file is not None))
     )
     both = sorted(set(train.people) & set(val.people))
     if both:
@@ -59,9 +70,10 @@ def build_people(config: RecognitionDataConfig) -> People:
             f"({first_names(both, 3)}). Validation needs people outside the training split: remove them from "
             "one split."
         )
-    pairs = config.pairs
     found = (
-        read_pairs(pairs.file, val.image_ids)
+        read_pairs(
+            pairs.file, val.image_ids, val.undetected, count_as_wrong=pairs.without_landmarks == "wrong"
+        )
         if pairs.file
         else draw_pairs(val.labels.tolist(), pairs.number, pairs.seed)
     )
@@ -147,7 +159,13 @@ def build_recognition_trainer(
         landmark_set=LANDMARK_SETS[ALIGNED_BY],
         objective=objective,
         optimized=nn.ModuleDict({"backbone": objective.model.backbone, "heads": heads}),
-        evaluate=Verification(people.pairs, people.val.labels.numpy(), people.val.preprocessing, device),
+        evaluate=Verification(
+            people.pairs,
+            people.val.labels.numpy(),
+            people.val.preprocessing,
+            device,
+            people.val.undetected,
+        ),
         model_checkpoint=checkpoint,
         metric_prefix=METRIC_PREFIX,
     )

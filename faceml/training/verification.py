@@ -45,6 +45,8 @@ class Verification:
         people: Person of each of the N images, int64 of shape (N,).
         preprocessing: The training's preprocessing.
         device: Device of the network.
+        undetected: Images in which no face was found, bool of shape (N,), which are not identified; by
+            default none.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Verification:
         people: npt.NDArray[np.int64],
         preprocessing: Preprocessing,
         device: torch.device,
+        undetected: npt.NDArray[np.bool_] | None = None,
     ) -> None:
+        self._identified = np.ones(len(people), bool) if undetected is None else ~undetected
         self._pairs = pairs
         self._people = people
         self._preprocessing = preprocessing
@@ -66,7 +70,8 @@ class Verification:
         """
         embeddings = self.embed(model, batches)
         scored = score_pairs(embeddings, self._pairs, self._people)
-        return verification_metrics(scored) | identification(embeddings, self._people), None
+        identified = identification(embeddings[self._identified], self._people[self._identified])
+        return verification_metrics(scored) | identified, None
 
     @torch.no_grad()
     def embed(self, model: FaceResNet, batches: Iterable[FaceSample]) -> npt.NDArray[np.float64]:
@@ -118,9 +123,10 @@ def score_split(
 def score_pairs(
     embeddings: npt.NDArray[np.float64], pairs: VerificationPairs, people: npt.NDArray[np.int64]
 ) -> ScoredPairs:
-    """Score each pair by the cosine of its embeddings."""
+    """Score each pair by the cosine of its embeddings; pairs that count as wrong by the worst cosine."""
     first, second = pairs.images.T
-    scores = np.einsum("nd,nd->n", embeddings[first], embeddings[second])
+    cosines = np.einsum("nd,nd->n", embeddings[first], embeddings[second])
+    scores = np.where(pairs.counted_wrong, np.where(pairs.same, -1.0, 1.0), cosines)
     return ScoredPairs(scores, pairs.same, pairs.folds, people[pairs.images])
 
 

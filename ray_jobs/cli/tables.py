@@ -59,10 +59,13 @@ def export_json(
 
     Example: faceml export-json --table tables/affectnet/train --output landmarks.json
     """
+    from faceml.runs import refuse_run_folder
+    from faceml.storage import split_place
     from faceml.tables import LANDMARK_SETS, export_json as write_json
 
     if num_landmarks not in LANDMARK_SETS:
         raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
+    refuse_run_folder("--output", split_place(output)[0])
     count = write_json(table, output, num_landmarks, images)
     print(f"{count} images with landmarks")  # noqa: T201
     print_place(output)
@@ -77,13 +80,14 @@ def forget(
         ),
     ],
     runs: Annotated[
-        list[Path] | None, typer.Option(metavar="FOLDER", help="Folder of run folders; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="FOLDER", help="Folder of run folders, a path or URI; repeatable."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be removed; remove nothing.")
     ] = False,
 ) -> None:
-    """Remove a person from tables and caches, and list the models trained on their images.
+    """Remove a person from tables and caches, and list the models and files derived from these tables.
 
     A table of predictions is searched too: its embeddings are a gallery for recognition.
 

@@ -12,6 +12,7 @@ from faceml.datasets import EXPRESSIONS, FaceDataset, FaceLoader, FaceSample, re
 from faceml.metrics import measure_calibration
 from faceml.models import FaceOutputs
 from faceml.page import ProgressReport, Report, percent
+from faceml.prediction import model_file
 from faceml.reporting import (
     EvaluationFindings,
     classes_table,
@@ -40,6 +41,9 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     started_s = time.monotonic()
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
+    config = config.model_copy(update={"model": model_file(config.model)})
+    run_folder = RunFolder(config.run.folder)
+    run_folder.check_kind(dump_config(config))
     device = torch.device("cuda" if config.use_gpu else "cpu")
     trained = load_trained_model(config.model)
     faces = FaceDataset(
@@ -69,7 +73,7 @@ def run(config: EvaluateConfig) -> EvaluationResult:
         embeddings=sample.embeddings if config.report.embeddings else None,
         compared=compare_models(table, others, len(EXPRESSIONS)),
     )
-    with RunFolder(config.run.folder) as run_folder:
+    with run_folder:
         run_folder.write_config(dump_config(config))
         predictions.write(run_folder.path / PREDICTIONS_FILE)
         summary = evaluation_summary(result, faces, findings)

@@ -33,8 +33,9 @@ from faceml.export import (
     write_models,
 )
 from faceml.page import ProgressReport, Report
+from faceml.prediction import model_file
 from faceml.reporting import checks_line, export_chapter, export_summary, files_table, quantization_table
-from faceml.runs import BEST_MODEL_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder
+from faceml.runs import REPORT_FILE, SUMMARY_FILE, RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +66,9 @@ def run(config: ExportConfig) -> ExportResult:
     """
     started_s = time.monotonic()
     refuse_missing_packages(config.formats)
+    config = config.model_copy(update={"model": model_file(config.model)})
     with RunFolder(config.run.folder) as run_folder:
-        if (run_folder.path / BEST_MODEL_FILE).is_file():
-            raise ConfigError(
-                f"run.folder: {config.run.folder} is that of a training, whose config.yaml would be "
-                "replaced. Name another one."
-            )
+        run_folder.check_kind(dump_config(config))
         result = _export(config, run_folder)
         run_folder.write_config(dump_config(config))
         run_folder.write_summary(result.summary(time.monotonic() - started_s))
@@ -80,7 +78,7 @@ def run(config: ExportConfig) -> ExportResult:
 
 def _export(config: ExportConfig, run_folder: RunFolder) -> ExportResult:
     """Write and check the model files."""
-    exportable, folder = load_exportable(config.model), run_folder.path
+    exportable, folder = load_exportable(config.model, config.opset), run_folder.path
     preprocessing = exportable.preprocessing
     split = open_split(config.data, preprocessing, exportable.landmark_set) if config.data else None
     drawn = _draw_calibration(config.quantize, exportable, split) if config.quantize and split else None

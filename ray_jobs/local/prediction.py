@@ -24,6 +24,7 @@ from faceml.prediction import (
     write_lines,
     write_predictions,
 )
+from faceml.runs import refuse_run_folder
 from faceml.storage import atomic_file
 
 logger = logging.getLogger(__name__)
@@ -39,9 +40,14 @@ def run(config: PredictConfig) -> PredictionCounts:
     """
     if config.use_gpu and not torch.cuda.is_available():
         raise ConfigError("use_gpu: true needs a GPU, and PyTorch sees none. Set it to false.")
+    output = config.output
+    if output.file:
+        refuse_run_folder("output.file", output.file.parent)
+    if output.drawn:
+        refuse_run_folder("output.drawn", output.drawn)
     images = find_images(config.data.paths, config.data.extensions)
     predictor = build_predictor(config)
-    counts, output = PredictionCounts(), config.output
+    counts = PredictionCounts()
     predictions = _predictions(predictor, images, output.drawn, counts)
     if output.file:
         write_predictions(predictions, output.file, len(predictor.landmark_set), predictor.embedding_dim)

@@ -1,7 +1,7 @@
 """`faceml transfer` with arms: training of every arm with every seed on Ray Tune, and their comparison."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from rich.console import Console
@@ -17,15 +17,17 @@ from faceml.config import (
 from faceml.errors import StoppedError
 from faceml.models import build_backbone_from, refuse_other_normalisation
 from faceml.page import Report
+from faceml.quality import audit_leakage
 from faceml.reporting import (
     ArmRun,
     study_answer,
     study_chapter,
     study_summary,
     study_table,
+    undetected_sentence,
     verdict,
 )
-from faceml.runs import PAIRS_FILE, RunFolder
+from faceml.runs import PAIRS_FILE, RunFolder, digest_data, write_digests
 from faceml.search import ArmStudy, compare_arms
 from faceml.training import build_people, read_pairs_table, recognition_steps
 from ray_jobs.cluster import RayCluster, require_reach
@@ -51,23 +53,32 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     """
     started_s = time.monotonic()
     config = with_checked_arms(config)
-    scope = check_study(config)
     with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config))
+        digests = digest_data(config.recognition.data, run_folder, "recognition.")
+        scope = check_study(config)
         with RayCluster():
             wait_s = config.recognition.scaling.wait_for_nodes_s
             require_reach(config, wait_s > 0)
             await_room(config.trial, wait_s)
             room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
+            leaks = audit_leakage(config.recognition.data, scope.weights)
             run_folder.begin(dump_config(config))
+            write_digests(digests, run_folder)
             plan = Plan(len(config.trainings), iter(config.trainings.items()))
             run_trials(config, plan, run_arm, config.recognition.training.epochs, room, run_folder.path)
         runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]
         study = _compare(config, runs)
         wall_s = round(time.monotonic() - started_s, 1)
-        summary = study_summary(study, runs, config.targets) | {"wall_s": wall_s}
+        summary = study_summary(study, runs, config.targets) | {
+            "leakage": leaks,
+            "without_landmarks": scope.without_landmarks,
+            "wall_s": wall_s,
+        }
         run_folder.write_summary(summary)
         chapter = study_chapter(config, study, runs, summary, scope.num_people)
-        run_folder.finish(Report("What helps face recognition", study_answer(study), [chapter]))
+        answer = " ".join([study_answer(study), *leaks]) + undetected_sentence(summary)
+        run_folder.finish(Report("What helps face recognition", answer, [chapter]))
     return study, runs
 
 
@@ -93,10 +104,12 @@ def _compare(config: StudyConfig, runs: list[ArmRun]) -> ArmStudy:
 
 
 class Scope(NamedTuple):
-    """Number of images of an epoch and of people to train on, which all arms of a study share."""
+    """Size of the training data, images without landmarks in pairs, and the starting weights of all arms."""
 
     images_per_epoch: int
     num_people: int
+    without_landmarks: dict[str, Any]
+    weights: list[str]
 
 
 def check_study(config: StudyConfig) -> Scope:
@@ -109,15 +122,17 @@ def check_study(config: StudyConfig) -> Scope:
     people = build_people(config.recognition.data)
     for split in (people.train, people.val):
         split.log_left_out()
+    weights = list[str]()
     for name in config.arms:
         arm = build_arm_config(config, name, 0, config.run.folder)
+        weights.append(arm.model.weights)
         check_inputs(arm.model, f"arms.{name}.model.")
         build_backbone_from(arm.model)
         refuse_other_normalisation(arm.model, people.train.preprocessing)
         steps = recognition_steps(arm, people.train)
     # The same for every arm: `refuse_unequal_arms` checks that their steps have one size.
     images = steps * arm.training.accumulate_batches * arm.batch_size_per_worker
-    return Scope(images, len(people.train.people))
+    return Scope(images, len(people.train.people), people.without_landmarks, weights)
 
 
 def show(study: ArmStudy, runs: list[ArmRun], config: StudyConfig, console: Console) -> None:

@@ -24,7 +24,7 @@ from faceml.reporting import (
     result_tables,
     tuning_chapter,
 )
-from faceml.runs import SUMMARY_FILE, RunFolder, TrialFolder, read_summary
+from faceml.runs import SUMMARY_FILE, RunFolder, TrialFolder, digest_data, read_summary, write_digests
 from faceml.search import (
     Trial,
     find_answers,
@@ -66,19 +66,22 @@ def run(config: TuneConfig) -> list[Trial]:
     """
     started_s = time.monotonic()
     left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
-    check_search(config)
-    audit_leakage(config.train.data)
-    begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
-    plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
-    with RayCluster():
-        wait_s = config.train.scaling.wait_for_nodes_s
-        require_reach(config, wait_s > 0)
-        await_room(config.trial, wait_s)
-        room = plan_room(cluster_nodes(), config.trial, plan.total)
-        if left is not None:
-            require_resources(needed_resources(config.train), "train.scaling", wait_s)
-        with RunFolder(config.run.folder) as run_folder:
+    with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config), ["retrain"], may_be_finished=left is not None)
+        digests = digest_data(config.train.data, run_folder, "train.")
+        weights = check_search(config)
+        begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
+        plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
+        with RayCluster():
+            wait_s = config.train.scaling.wait_for_nodes_s
+            require_reach(config, wait_s > 0)
+            await_room(config.trial, wait_s)
+            room = plan_room(cluster_nodes(), config.trial, plan.total)
+            if left is not None:
+                require_resources(needed_resources(config.train), "train.scaling", wait_s)
+            audit_leakage(config.train.data, weights)
             run_folder.begin(dump_config(config), ["retrain"], may_be_finished=left is not None)
+            write_digests(digests, run_folder)
             files = run_folder.path
             trainable = run_trial if room.workers == 1 else GroupTrial
             folders = run_trials(config, plan, trainable, config.train.training.epochs, room, files)
@@ -140,15 +143,19 @@ def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
     console.print(f"Train with the best settings: {command}", soft_wrap=True)
 
 
-def check_search(config: TuneConfig) -> None:
+def check_search(config: TuneConfig) -> list[str]:
     """Check the settings that a search may choose, including the limits of ranges, on the training's config.
+
+    Returns:
+        The starting weights that it may choose.
 
     Raises:
         ConfigError: Training has no such key, or refuses a value, a starting weight or the data.
     """
     together = chain(islice(corners(config.search), MOST_COMBINATIONS_TRIED), planned_settings(config))
     tried = [build_running_trial(config, settings, config.run.folder) for settings in together]
-    for model in {trial.model for trial in tried}:
+    models = {trial.model for trial in tried}
+    for model in models:
         check_inputs(model, "train.model.")
         refuse_unusable_weights(model)
     # Of settings with the same data and batch size one is checked.
@@ -156,7 +163,10 @@ def check_search(config: TuneConfig) -> None:
         (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried
     }
     for trial in filling.values():
-        steps_per_epoch(trial, build_cached_faces(trial.data))
+        faces = build_cached_faces(trial.data)
+        steps_per_epoch(trial, faces)
+        faces.log_untrained_classes()
+    return sorted({model.weights for model in models})
 
 
 def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:

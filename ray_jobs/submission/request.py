@@ -14,6 +14,7 @@ from ray.runtime_env import RuntimeEnv
 from faceml.config import (
     ConfigError,
     apply_overrides,
+    mask_credentials,
     parse_config,
     read_mapping,
     refuse_outputs_below,
@@ -88,6 +89,12 @@ def check_settings(submission: Submission) -> None:
     submittable = [name for name, job in JOBS.items() if job.can_be_submitted]
     if submission.job not in submittable:
         raise ConfigError(f"{submission.job}: is no job. Choose one of {', '.join(submittable)}.")
+    shown = [submission.address, *submission.options]  # in logs, and on the dashboard
+    if any(mask_credentials(word) != word for word in shown):
+        raise ConfigError(
+            f"{mask_credentials(' '.join(shown))}: a URI must not contain credentials, because the job's "
+            "command is logged. Set them in the environment; the cluster's token is in RAY_AUTH_TOKEN."
+        )
     raw = apply_overrides(read_mapping(submission.config), submission.overrides)
     with tempfile.TemporaryDirectory() as uploaded, chdir(uploaded):
         refuse_outputs_below(parse_config(find_job(submission.job, raw).model, raw), Path.cwd())

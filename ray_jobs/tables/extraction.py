@@ -21,7 +21,7 @@ from faceml.reporting import (
     status_table,
     summarize_table,
 )
-from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder
+from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import write_text
 from faceml.tables import read_table, table_metadata_of
 from ray_jobs.tables.extraction_job import build_extraction_job
@@ -42,21 +42,21 @@ def run(config: ExtractConfig) -> Findings:
     """
     started_s = time.monotonic()
     find_model_bundle(config.landmarker.model_path)  # a missing model is an error before anything starts
-    job = build_extraction_job(config)
-    for other in config.quality.other_tables:
-        table_metadata_of(other)  # an unreadable table is an error before anything starts
-    diff = compute_diff(job)
-    log_deleted(job, diff)
     with RunFolder(config.run_folder) as run_folder:
+        run_folder.check_kind(dump_config(config))
+        refuse_run_folder("output.table", config.output.table)
+        job = build_extraction_job(config)
+        for other in config.quality.other_tables:
+            table_metadata_of(other)  # an unreadable table is an error before anything starts
+        diff = compute_diff(job)
+        log_deleted(job, diff)
         files = run_folder.path
         quality = read_quality(files)
         if diff.is_empty and quality is not None and _is_complete(config, files):
             summary = read_summary(files)
             wall_s = time.monotonic() - started_s
             return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
-        run_folder.remove(*RESULT_FILES)  # they mark a complete run
-        run_folder.write_config(dump_config(config))
-        run_folder.push()
+        run_folder.renew(dump_config(config), *RESULT_FILES)
         from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
         speed = complete_table(job, diff)

@@ -16,7 +16,7 @@ from faceml.prediction import (
     prediction_table_schema,
 )
 from faceml.reporting import ExtractionSpeed
-from faceml.runs import SUMMARY_FILE, RunFolder
+from faceml.runs import SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import StorageFolder
 from faceml.tables import shard_names, table_metadata
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
@@ -35,13 +35,13 @@ def run(config: PredictConfig) -> PredictionCounts:
         StoppedError: A store cannot be reached.
     """
     started_s = time.monotonic()
-    job = build_prediction_job(config)
-    diff = compute_diff(job)
-    log_deleted(job, diff)
     with RunFolder(config.run_folder) as run_folder:
-        run_folder.remove(SUMMARY_FILE)  # marks a complete run
-        run_folder.write_config(dump_config(config))
-        run_folder.push()
+        run_folder.check_kind(dump_config(config))
+        job = build_prediction_job(config)
+        refuse_run_folder("output.table", job.table)
+        diff = compute_diff(job)
+        log_deleted(job, diff)
+        run_folder.renew(dump_config(config), SUMMARY_FILE)
         from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
         speed = complete_table(job, diff)

@@ -27,7 +27,7 @@ from faceml.reporting import (
     training_chapter,
     training_summary,
 )
-from faceml.runs import RunFolder, build_tracking, read_metrics
+from faceml.runs import RunFolder, build_tracking, digest_data, read_metrics, write_digests
 from faceml.training import build_faces
 from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
@@ -49,19 +49,23 @@ def run(config: TrainConfig) -> dict[str, Any]:
             written, or workers have died too often.
     """
     started_s = time.monotonic()
-    faces = build_faces(config.data)
-    plan = build_training_plan(config, faces)
-    for split in (faces.train, faces.val):
-        split.log_left_out()
-    audit_leakage(config.data)
-    refuse_unusable_weights(config.model)
-    tracking = build_tracking(config)
-    _show_on_stderr(training_banner(plan))
-    with RayCluster():
-        require_reach(config, config.scaling.wait_for_nodes_s > 0)
-        require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
-        with RunFolder(config.run.folder) as run_folder:
+    with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config), MAY_CHANGE)
+        digests = digest_data(config.data, run_folder)
+        faces = build_faces(config.data)
+        plan = build_training_plan(config, faces)
+        for split in (faces.train, faces.val):
+            split.log_left_out()
+        faces.log_untrained_classes()
+        refuse_unusable_weights(config.model)
+        tracking = build_tracking(config)
+        _show_on_stderr(training_banner(plan))
+        with RayCluster():
+            require_reach(config, config.scaling.wait_for_nodes_s > 0)
+            require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
+            audit_leakage(config.data, [config.model.weights])
             run_folder.begin(dump_config(config), MAY_CHANGE)
+            write_digests(digests, run_folder)
             with tracking:
                 job = GroupJob(
                     config,

@@ -14,6 +14,7 @@ from faceml.config import ConfigError, RecognitionConfig, dump_config
 from faceml.metrics import ScoredPairs, verification_accuracy
 from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalisation
 from faceml.page import Report
+from faceml.quality import audit_leakage
 from faceml.reporting import (
     VERIFICATION_ACCURACY,
     TrainingDiagnosis,
@@ -23,7 +24,16 @@ from faceml.reporting import (
     training_summary,
     verification_line,
 )
-from faceml.runs import BEST_MODEL_FILE, PAIRS_FILE, PEOPLE_FILE, RunFolder, read_metrics, read_summary
+from faceml.runs import (
+    BEST_MODEL_FILE,
+    PAIRS_FILE,
+    PEOPLE_FILE,
+    RunFolder,
+    digest_data,
+    read_metrics,
+    read_summary,
+    write_digests,
+)
 from faceml.storage import write_text
 from faceml.training import (
     People,
@@ -51,18 +61,22 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             written, or workers have died too often.
     """
     started_s = time.monotonic()
-    people = build_people(config.data)
-    for split in (people.train, people.val):
-        split.log_left_out()
-    steps = recognition_steps(config, people.train)
-    build_backbone_from(config.model)
-    refuse_other_normalisation(config.model, people.train.preprocessing)
-    num_people = len(people.train.people)
     with RunFolder(config.run.folder) as run_folder:
+        run_folder.check(dump_config(config), MAY_CHANGE)
+        digests = digest_data(config.data, run_folder)
+        people = build_people(config.data)
+        for split in (people.train, people.val):
+            split.log_left_out()
+        steps = recognition_steps(config, people.train)
+        build_backbone_from(config.model)
+        refuse_other_normalisation(config.model, people.train.preprocessing)
+        num_people = len(people.train.people)
         with RayCluster():
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
+            leaks = audit_leakage(config.data, [config.model.weights])
             run_folder.begin(dump_config(config), MAY_CHANGE)
+            write_digests(digests, run_folder)
             refuse_other_people(people.train.people, run_folder)
             diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
             total_steps = steps * config.training.epochs
@@ -77,6 +91,8 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             "intervals": {f"verification/{name}": limits for name, limits in intervals.items()},
             "pairs": len(pairs.scores),
             "people": len(np.unique(pairs.people)),
+            "leakage": leaks,
+            "without_landmarks": people.without_landmarks,
         }
         run_folder.write_summary(summary)
         chapter = recognition_chapter(config, records, pairs, summary, num_people)

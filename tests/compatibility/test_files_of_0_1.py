@@ -258,10 +258,11 @@ def test_build_face_resnet__starts_from_the_backbone_of_a_model(files: Path) -> 
 
 def test_forget__names_the_rows_of_a_person_and_the_models_that_saw_them(files: Path) -> None:
     tables = [str(files / "tables/people/val")]
-    found = forgetting.run("val_00000", tables, [files / "runs"], dry_run=True)
+    found = forgetting.run("val_00000", tables, [str(files / "runs")], dry_run=True)
     assert [each.images for each in found.removed] == [[f"val_00000/000{n}.jpg" for n in range(4)]]
-    (run,) = found.trained_on
-    assert (run.folder, run.reason) == (files / "runs/recognition", f"trained on {tables[0]}")
+    runs = {run.folder: run.reason for run in found.derived.runs}
+    assert runs[str(files / "runs/recognition")] == f"trained on {tables[0]}"
+    assert all(Path(folder).is_relative_to(files / "runs") for folder in runs)
     (predicted,) = forgetting.run("3", [str(files / "tables/predictions")], [], dry_run=True).removed
     assert predicted.images == ["3/000003.jpg", "3/000011.jpg"]
 

@@ -261,7 +261,7 @@ def test_parse_config__a_uri_stays_as_it_is_where_it_is_taken_and_is_refused_els
     assert file.data.val.table == "/a b/val"
     for key in uris:
         told = complaint(TRAIN, f"{key}=s3://name:secret@bucket/train")
-        assert "a URI must not contain credentials" in told
+        assert "A URI must not contain credentials" in told
         assert "secret" not in told
     search = {"train": TRAIN, "search": {"seed": {"kind": "grid", "values": [0, 1]}}}
     search_config = parse_config(TuneConfig, apply_overrides(search, ["run.folder=s3://bucket/search"]))

@@ -9,12 +9,16 @@ import pytest
 from onnx import numpy_helper
 from torch.export import ExportedProgram
 
+from faceml.config.sections import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
+from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.errors import StoppedError
 from faceml.export.comparison import largest_differences, random_batches, refuse_differences
-from faceml.export.exportable import Exportable
-from faceml.export.graph import eager_inference
+from faceml.export.exportable import Exportable, load_exportable
+from faceml.export.graph import RecognitionGraph, eager_inference
 from faceml.export.onnx_file import open_onnx, read_metadata, write_int8, write_onnx
+from faceml.export.program import export_program
+from faceml.models.recognition import FaceResNet
 from faceml.tables.landmark_sets import LANDMARK_SETS
 
 
@@ -56,6 +60,23 @@ def test_write_onnx__metadata_describe_inputs_and_outputs(exportable: Exportable
     assert metadata["opset"] == "18"
     assert metadata["faceml_version"] == "0.1.0"
     assert "whole decoded images" in metadata["input"]
+
+
+@pytest.mark.parametrize("kind", ["multitask", "recognition"])
+def test_write_onnx__of_opset_17_gives_the_outputs_of_training(
+    kind: str, checkpoint: Path, exportable: Exportable, tmp_path: Path
+) -> None:
+    older, newer = load_exportable(checkpoint, 17).graph, exportable.graph
+    if kind == "recognition":
+        network, preprocessing = FaceResNet(ModelConfig(embedding_dim=16)).eval(), AlignedPreprocessing(32)
+        older, newer = (RecognitionGraph(network, preprocessing, has_resize=h).eval() for h in (False, True))
+    file = tmp_path / "model.onnx"
+    write_onnx(export_program(older), older, 17, exportable.metadata, file)
+    model = onnx.load_model(file)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+    assert "Resize" not in {node.op_type for node in model.graph.node}
+    found = largest_differences(eager_inference(newer), open_onnx(file), random_batches(32, 0))
+    refuse_differences(found, file.name)
 
 
 def test_write_onnx__another_opset_gives_the_same_outputs(

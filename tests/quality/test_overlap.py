@@ -4,9 +4,11 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
+from faceml.config.recognition import RecognitionDataConfig
 from faceml.config.train import DataConfig
 from faceml.quality.overlap import audit_leakage
 from faceml.tables.landmark_table import write_shard
@@ -73,3 +75,57 @@ def test_audit_leakage__a_split_without_any_image_has_no_duplicates(
     with caplog.at_level(logging.INFO):
         audit_leakage(data(tmp_path))
     assert caplog.messages == ["No validation image has a near-duplicate in the training split."]
+
+
+def save_model(file: Path, table: Path, weights: str = "none", **sections: object) -> str:
+    config = {"data": {"train": {"table": str(table)}}, "model": {"weights": weights}, **sections}
+    torch.save({"config": config}, file)
+    return str(file)
+
+
+def test_audit_leakage__of_what_the_starting_weights_were_trained_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = data(tmp_path, max_hash_distance=0)
+    first = save_model(tmp_path / "first.pt", tmp_path / "val")
+    second = save_model(tmp_path / "second.pt", tmp_path / "train", first)
+    with caplog.at_level(logging.WARNING):
+        findings = audit_leakage(settings, [second, "imagenet"])
+    expected = (
+        "4 of 4 validation images have a near-duplicate in the training split of the starting weights "
+        f"{first} (0/val0.jpg = 0/val0.jpg, 0/val1.jpg = 0/val1.jpg, 0/val2.jpg = 0/val2.jpg, …): validation "
+        "metrics are optimistic."
+    )
+    assert findings == caplog.messages == [expected]
+    strict = data(tmp_path, max_hash_distance=0, on_found="strict")
+    with pytest.raises(ConfigError, match=r"strict: 4 of 4 .* start from other weights, or set it to warn"):
+        audit_leakage(strict, [second])
+    assert audit_leakage(strict, [save_model(tmp_path / "third.pt", tmp_path / "train")]) == []
+
+
+def test_audit_leakage__of_people_whom_the_starting_weights_know(tmp_path: Path) -> None:
+    plain = data(tmp_path, max_hash_distance=0).model_dump(mode="json", include={"train", "val", "leakage"})
+    settings = parse_config(RecognitionDataConfig, plain)
+    people = save_model(tmp_path / "people.pt", tmp_path / "train", margin={})
+    expressions = save_model(tmp_path / "expressions.pt", tmp_path / "train")
+    assert audit_leakage(settings, [expressions]) == []  # its folders are no people
+    assert audit_leakage(settings, [people]) == [
+        "1 of 1 validation people have the name of a person in the training split of the starting weights "
+        f"{people} (0): they are not unseen."
+    ]
+
+
+def test_audit_leakage__warns_of_weights_of_unknown_origin(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = save_model(tmp_path / "gone.pt", tmp_path / "moved")
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "plain.pt")
+    settings = data(tmp_path, max_hash_distance=0, on_found="strict")
+    with caplog.at_level(logging.WARNING):
+        assert audit_leakage(settings, [gone, str(tmp_path / "plain.pt")]) == []
+    cannot, unknown = caplog.messages
+    assert (
+        f"gone.pt: the images that these starting weights were trained on cannot be read from {tmp_path}"
+        in cannot
+    )
+    assert "plain.pt: the images that these starting weights were trained on are unknown" in unknown

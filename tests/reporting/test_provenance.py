@@ -1,9 +1,14 @@
-"""Digests of the images of a table: they depend on contents, not on names."""
+"""Facts on the data of a run."""
 
 import hashlib
 from pathlib import Path
 
-from faceml.reporting.provenance import content_digest, data_fact
+from faceml.config.loading import parse_config
+from faceml.config.train import DataConfig
+from faceml.reporting.provenance import data_fact, training_data_facts
+from faceml.runs.run_folder import RunFolder
+from faceml.runs.training_data import digest_data, write_digests
+from faceml.tables.digests import content_digest
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 
@@ -24,16 +29,6 @@ def _table(folder: Path, contents: dict[str, bytes | None]) -> str:
     return str(folder)
 
 
-def test_content_digest__is_of_the_contents_alone(tmp_path: Path) -> None:
-    first = _table(tmp_path / "a", {"0/a.jpg": b"one", "0/b.jpg": b"two", "0/gone.jpg": None})
-    renamed = _table(tmp_path / "b", {"0/z.jpg": b"one", "0/a.jpg": b"two"})
-    other = _table(tmp_path / "c", {"0/a.jpg": b"one", "0/b.jpg": b"2"})
-    digests = sorted(hashlib.sha256(content).digest() for content in (b"one", b"two"))
-    assert content_digest(first) == hashlib.sha256(b"".join(digests)).hexdigest()
-    assert content_digest(renamed) == content_digest(first)
-    assert content_digest(other) != content_digest(first)
-
-
 def test_data_fact__names_place_and_digest(tmp_path: Path) -> None:
     table = _table(tmp_path / "a", {"0/a.jpg": b"one"})
     unknown = _table(tmp_path / "b", {"0/a.jpg": None})
@@ -43,3 +38,18 @@ def test_data_fact__names_place_and_digest(tmp_path: Path) -> None:
         f"{table}; {label} {content_digest(table)}",
     )
     assert data_fact("validation table", unknown) == ("validation table", f"{unknown}; {label} unknown")
+
+
+def test_training_data_facts__have_the_digests_of_the_start(tmp_path: Path) -> None:
+    splits = {
+        split: {"table": _table(tmp_path / split, {"0/a.jpg": split.encode()})} for split in ("train", "val")
+    }
+    data = parse_config(DataConfig, splits)
+    run = RunFolder(tmp_path / "run")
+    write_digests(digest_data(data, run), run)
+    at_start = content_digest(data.train.table)
+    _table(tmp_path / "train", {"0/a.jpg": b"another"})
+    (_, train), _ = training_data_facts("Training", data, run.path)
+    assert train == f"{data.train.table}; SHA-256 of its images at the start: {at_start}"
+    (_, train), _ = training_data_facts("Training", data, tmp_path / "older")
+    assert train.endswith(f"at report time: {content_digest(data.train.table)}")

@@ -91,7 +91,7 @@ def test_finish__puts_the_report_after_all_other_files(s3_server: str, s3_uri: C
 
     with FlakyStore(s3_server, note) as store:
         with RunFolder(place_below(s3_uri(store.endpoint), "run")) as run_folder:
-            run_folder.begin("a: 1\n")
+            run_folder.begin("weighting: {}\n")
             run_folder.add_epoch(1, {"val/accuracy": 0.5}, None)
             run_folder.write_summary({"epochs": 1})
             run_folder.finish(Report("Title", "Answer.", []))
@@ -99,10 +99,10 @@ def test_finish__puts_the_report_after_all_other_files(s3_server: str, s3_uri: C
         assert put[-2:] == ["summary.json", "report.html"]
         with RunFolder(run_folder.place) as again:
             assert again.is_finished
-            assert again.config == {"a": 1}
+            assert again.config == {"weighting": {}}
             assert [record["epoch"] for record in again.records] == [1]
             with pytest.raises(ConfigError, match=r"holds a finished run"):
-                again.begin("a: 1\n")
+                again.begin("weighting: {}\n")
         assert put[-1] == "report.html", "nothing changed since"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faceml.storage.locations import is_uri, place_below, split_place, user_cache
+from faceml.storage.locations import canonical_place, is_below, is_uri, place_below, split_place, user_cache
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,31 @@ def test_split_place__of_a_relative_path_is_below_the_working_directory(
     monkeypatch.chdir(tmp_path)
     assert split_place("weights.pt") == (str(tmp_path), "weights.pt")
     assert split_place(Path("runs/weights.pt")) == (str(tmp_path / "runs"), "weights.pt")
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("s3://b/t/train", "s3://b/t/train/", "s3://b/t//train?region=eu-west-1", "s3://b/t/x/../tr%61in"),
+        ("gs://b/t", "gcs://b/t/", "gs://anonymous@b/t?project_id=p"),
+        (
+            "abfs://faces/t",
+            "abfss://faces@account.dfs.core.windows.net/t/",
+            "abfs://account.blob.core.windows.net/faces/t",
+            "abfs://account@localhost:10000/faces/t",
+        ),
+        ("hdfs:///t", "hdfs://me@namenode:8020/t/", "viewfs://cluster/t"),
+        ("/t/train", "/t/train/", "/t/./x/../train", "file:///t/tr%61in"),
+    ],
+)
+def test_canonical_place__of_all_spellings_is_the_same(spellings: tuple[str, ...]) -> None:
+    first, *others = map(canonical_place, spellings)
+    assert others == [first] * len(others)
+    assert is_below(canonical_place(place_below(spellings[-1], "a", "b")), first)
+    assert not is_below(canonical_place(f"{spellings[0]}2"), first)
+
+
+def test_canonical_place__resolves_links(tmp_path: Path) -> None:
+    (tmp_path / "table").mkdir()
+    (tmp_path / "link").symlink_to("table")
+    assert canonical_place(tmp_path / "link") == canonical_place(tmp_path / "table")

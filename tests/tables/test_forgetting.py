@@ -42,7 +42,7 @@ def tables(tmp_path: Path) -> list[str]:
 
 def test_forget_person__takes_their_photos_out_under_any_name(tables: list[str], tmp_path: Path) -> None:
     before = {table: read_table(table) for table in tables}
-    people, expressions = forget_person("Ann", tables, tmp_path / "cache")
+    people, expressions = forget_person("Ann", tables, [tmp_path / "cache"])
     assert people.images == ["Ann/1.jpg", "Ann/2.jpg"]
     assert expressions.images == ["3/x.jpg"]
     assert sorted(file.name for file in Path(tables[0]).glob("*.parquet")) == ["a.parquet", "c.parquet"]
@@ -69,7 +69,7 @@ def test_forget_person__takes_them_out_of_a_gallery_of_embeddings_too(
     rows = [predicted("Ann/9.jpg", "a9", 0.5), predicted("Bob/2.jpg", "b2", 0.25)]
     write_shard([*rows, predicted("misc/z.jpg", "a1", 0.75)], schema, gallery / "a.parquet")
     before = read_table(str(gallery))
-    *_, found = forget_person("Ann", [*tables, str(gallery)], tmp_path / "cache")
+    *_, found = forget_person("Ann", [*tables, str(gallery)], [tmp_path / "cache"])
     assert found.images == ["Ann/9.jpg", "misc/z.jpg"]
     assert read_table(str(gallery)).equals(before.slice(1, 1))
 
@@ -79,7 +79,7 @@ def test_forget_person__removes_the_copies_of_those_tables_alone(tables: list[st
     for table in tables:
         ImageCopies(table, read_table(table)["image_id"], cache).prepare()
     others = set((cache / "copies").iterdir())
-    (found,) = forget_person("Bob", tables[:1], cache)
+    (found,) = forget_person("Bob", tables[:1], [cache])
     assert len(found.copies) == 3  # the images, their index and a lock
     assert {*(cache / "copies").iterdir()} == others - {*found.copies}
     assert len(others) == 6
@@ -87,14 +87,14 @@ def test_forget_person__removes_the_copies_of_those_tables_alone(tables: list[st
 
 def test_forget_person__only_says_what_it_would_do(tables: list[str], tmp_path: Path) -> None:
     before = {file: file.read_bytes() for file in tmp_path.rglob("*.parquet")}
-    found = forget_person("Ann", tables, tmp_path / "cache", dry_run=True)
+    found = forget_person("Ann", tables, [tmp_path / "cache"], dry_run=True)
     assert [each.images for each in found] == [["Ann/1.jpg", "Ann/2.jpg"], ["3/x.jpg"]]
     assert {file: file.read_bytes() for file in tmp_path.rglob("*.parquet")} == before
 
 
 def test_forget_person__in_a_store(tables: list[str], in_s3: Callable[[Path], str], tmp_path: Path) -> None:
     table = in_s3(Path(tables[0]))
-    (found,) = forget_person("Ann", [table], tmp_path / "cache")
+    (found,) = forget_person("Ann", [table], [tmp_path / "cache"])
     assert found.images == ["Ann/1.jpg", "Ann/2.jpg"]
     assert read_table(table)["image_id"].to_pylist() == ["Bob/1.jpg", "Cid/1.jpg"]
 

@@ -10,12 +10,14 @@ import torch
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.recognition import RecognitionConfig
-from faceml.images.alignment import template
-from faceml.images.decoding import encode_jpeg
+from faceml.images.alignment import align_face, template
+from faceml.images.decoding import decode_image, encode_jpeg
+from faceml.metrics.verification import verification_accuracy
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
+from faceml.training.verification import score_pairs
 
 SIDE = 40
 
@@ -140,6 +142,52 @@ def test_build_people__faces_that_cannot_be_aligned_are_left_out(people: Path, t
     assert opened.train.people == [f"person{number:02d}" for number in range(12)]
     names = [opened.val.image_ids[position].split("/")[0] for position in range(len(opened.val))]
     assert [opened.val.people[label] for label in opened.val.labels.tolist()] == names
+
+
+@pytest.fixture
+def pairs_file(tmp_path: Path) -> Path:
+    """Two folds of four pairs each; one image of the first pair has no landmarks, see `people`."""
+    lines = ["2\t2"]
+    for one, other in (("person20", "person21"), ("person22", "person23")):
+        lines += [f"{one}\t3\t4", f"{other}\t1\t2", f"{one}\t1\t{other}\t1", f"{one}\t2\t{other}\t2"]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    return tmp_path / "pairs.txt"
+
+
+def with_pairs(config: RecognitionConfig, file: Path, rule: str) -> RecognitionConfig:
+    pairs = config.data.pairs.model_copy(update={"file": file, "without_landmarks": rule})
+    return config.model_copy(update={"data": config.data.model_copy(update={"pairs": pairs})})
+
+
+def test_build_people__a_face_without_landmarks_is_aligned_like_the_average(
+    people: Path, pairs_file: Path, tmp_path: Path
+) -> None:
+    opened = build_people(with_pairs(config_of(people, tmp_path), pairs_file, "average_face").data)
+    assert len(opened.val) == 8 * 6
+    place = list(opened.val.image_ids).index("person20/0003.jpg")
+    assert np.flatnonzero(opened.val.undetected).tolist() == [place]
+    # All others have the same landmarks, and so has their average.
+    content = (people / "images" / "val" / "person20" / "0003.jpg").read_bytes()
+    pixels = decode_image(content)
+    assert not isinstance(pixels, str)
+    expected = align_face(pixels, (template(SIDE) + 0.5) / SIDE, 32)
+    found = opened.val.square(place).numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)  # landmarks of tables are float32
+    assert opened.without_landmarks == {"images": 1, "pairs": 1, "rule": "average_face"}
+    assert not opened.train.undetected.any()
+
+
+def test_score_split__pairs_that_count_as_wrong_are_wrong_at_any_threshold(
+    people: Path, pairs_file: Path, tmp_path: Path
+) -> None:
+    opened = build_people(with_pairs(config_of(people, tmp_path), pairs_file, "wrong").data)
+    assert opened.without_landmarks == {"images": 1, "pairs": 1, "rule": "wrong"}
+    embeddings = np.eye(8)[opened.val.labels.numpy()]  # a network that tells everybody apart
+    scored = score_pairs(embeddings, opened.pairs, opened.val.labels.numpy())
+    assert scored.scores.tolist() == [-1, 1, 0, 0, 1, 1, 0, 0]
+    assert verification_accuracy(scored) == 7 / 8
+    averaged = build_people(with_pairs(config_of(people, tmp_path), pairs_file, "average_face").data)
+    assert verification_accuracy(score_pairs(embeddings, averaged.pairs, opened.val.labels.numpy())) == 1
 
 
 def test_build_people__a_person_in_both_splits_is_refused(people: Path, tmp_path: Path) -> None:

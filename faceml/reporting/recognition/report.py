@@ -58,8 +58,20 @@ def verification_line(summary: Mapping[str, Any]) -> str:
     return (
         f"Verification accuracy on {summary['pairs']:,} pairs of {summary['people']} unseen people: "
         f"{percent(summary['accuracy'])} ({INTERVAL} {percent_range((low, high))}, bootstrap over people; "
-        f"chance level {percent(0.5)})."
+        f"chance level {percent(0.5)}).{undetected_sentence(summary)}"
+        f"{''.join(f' {found}' for found in summary.get('leakage', ()))}"
     )
+
+
+def undetected_sentence(summary: Mapping[str, Any]) -> str:
+    """Return how many images of the pairs have no landmarks and how they were judged; empty without any."""
+    found = summary.get("without_landmarks", {"images": 0})  # earlier versions refused them
+    if not found["images"]:
+        return ""
+    number = f"{found['images']:,} images without landmarks"
+    if found["rule"] == "wrong":
+        return f" {found['pairs']:,} pairs count as wrong, because they have one of {number}."
+    return f" {number}, in {found['pairs']:,} pairs, are aligned like the average face."
 
 
 def recognition_chapter(
@@ -86,7 +98,7 @@ def recognition_chapter(
             Headline(
                 "Verification accuracy",
                 percent(summary["accuracy"]),
-                f"{accuracy}; {summary['pairs']:,} pairs of {summary['people']} people",
+                f"{accuracy}; {summary['pairs']:,} pairs of {summary['people']} people.{undetected_sentence(summary)}",
             ),
             Headline(
                 "Equal error rate",
@@ -99,10 +111,13 @@ def recognition_chapter(
                 f"{_sampling(summary, TRUE_ACCEPT_RATE)}; of the pairs of the same person accepted",
             ),
         ],
-        sections=[_verification(records, pairs, best["epoch"]), _learning(config, records, num_people)],
+        sections=[
+            _verification(records, pairs, best["epoch"], summary.get("leakage", [])),
+            _learning(config, records, num_people),
+        ],
         config=dump_config(config),
         facts=[
-            *training_data_facts("Recognition", config.data),
+            *training_data_facts("Recognition", config.data, config.run.folder),
             ("Recognition: wall time", f"{summary['wall_s']:,.0f} s"),
         ],
     )
@@ -114,13 +129,16 @@ def _sampling(summary: Mapping[str, Any], metric: str) -> str:
     return "too few pairs of different people" if limits is None else f"{INTERVAL} {percent_range(limits)}"
 
 
-def _verification(records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int) -> Section:
+def _verification(
+    records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int, leaks: list[str]
+) -> Section:
     return Section(
         title="Verification of unseen people",
         text=[
             "None of these people is in the training split. The embedding of an image is the sum of those of "
             "the image and of its mirror image. The threshold of each fold is chosen on the other folds, "
-            "which hold other people."
+            "which hold other people.",
+            *leaks,
         ],
         pictures=[
             epochs_picture(

@@ -227,7 +227,7 @@ def study_chapter(
         ],
         config=dump_config(config),
         facts=[
-            *training_data_facts("Study", config.recognition.data),
+            *training_data_facts("Study", config.recognition.data, config.run.folder),
             ("Study: wall time", f"{summary['wall_s']:,.0f} s"),
         ],
     )

@@ -78,7 +78,10 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
             _learning_curves(trials),
         ],
         config=text,
-        facts=[*training_data_facts(title, config.train.data), (f"{title}: wall time", f"{wall_s:,.0f} s")],
+        facts=[
+            *training_data_facts(title, config.train.data, run_folder),
+            (f"{title}: wall time", f"{wall_s:,.0f} s"),
+        ],
     )
 
 

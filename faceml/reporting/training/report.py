@@ -89,7 +89,10 @@ def training_chapter(run_folder: Path, title: str = "Training") -> Chapter:
             _balance(records, config),
         ],
         config=text,
-        facts=[*training_data_facts(title, config.data), (f"{title}: wall time", f"{wall_s:,.0f} s")],
+        facts=[
+            *training_data_facts(title, config.data, run_folder),
+            (f"{title}: wall time", f"{wall_s:,.0f} s"),
+        ],
     )
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from faceml.config.config_error import ConfigError
 from faceml.config.evaluate import EvaluateConfig
-from faceml.config.loading import parse_config
+from faceml.config.loading import load_yaml, parse_config
 from faceml.config.sections import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
@@ -68,7 +68,7 @@ def test_run__of_a_model_and_a_split_in_a_store_leaves_the_same_there(
     written = StorageFolder(place_below(store, "evaluation"))
     assert {"config.yaml", "predictions.parquet", "report.html", "summary.json"} <= set(written.files())
     assert json.loads(written.read("summary.json"))["accuracy"] == local.metrics["accuracy"]
-    with pytest.raises(ConfigError, match=r"^s3://.*/none\.pt\?.*: there is no such file"):
+    with pytest.raises(ConfigError, match=r"^model: there is no s3://.*/none\.pt\?.*"):
         evaluation.run(parse_config(EvaluateConfig, stored | {"model": place_below(store, "none.pt")}))
 
 
@@ -143,8 +143,10 @@ def test_run__compared_with_itself_is_no_better(model: Path, faces: Path, tables
     second = config(
         model, faces, tables, run={"folder": str(model.parent / "again")}, compare_with=[first.run.folder]
     )
-    evaluation.run(second)
+    second = parse_config(EvaluateConfig, second.model_dump(mode="json") | {"model": str(model.parent)})
+    evaluation.run(second)  # of the run folder: the same model
     folder = Path(second.run.folder)
+    assert load_yaml((folder / "config.yaml").read_text())["model"] == str(model)
     compared = json.loads((folder / "summary.json").read_text())["compared"]["evaluation"]
     assert compared["value"] == 0
     assert compared["low"] < 0 < compared["high"]

@@ -122,7 +122,7 @@ def accuracy(file: Path, faces: Path, indices: list[int]) -> float:
     [
         (["formats=[torchscript]"], "'formats.0' = 'torchscript': must be 'onnx' or 'exported_program'"),
         (["formats=[]"], "formats: must not be empty; use onnx, exported_program or both"),
-        (["opset=17"], "'opset' = 17: must be greater than or equal to 18"),
+        (["opset=16"], "'opset' = 16: must be greater than or equal to 17"),
         (["data=null"], "quantize: calibration and measurement need images; set data"),
         (["formats=[exported_program]"], "quantize: needs the ONNX export; add onnx to formats"),
     ],
@@ -159,7 +159,7 @@ def test_run__without_the_extra_exports_what_needs_none_and_says_what_the_rest_n
 
 
 def test_run__the_folder_of_a_training_is_refused(model: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^run\.folder: .*training is that of a training"):
+    with pytest.raises(ConfigError, match=r"^run\.folder: .*training holds best_model\.pt of another job"):
         export.run(config(model, run={"folder": str(model.parent)}))
     assert [file.name for file in model.parent.iterdir()] == ["best_model.pt"]
 

@@ -52,6 +52,17 @@ def test_check_settings__a_run_folder_is_not_resumed_without_its_configuration()
         check_settings(submission)
 
 
+@pytest.mark.parametrize(
+    ("address", "options"),
+    [("http://me:hunter2@127.0.0.1:8265", []), (ADDRESS, ["--table", "gs://bucket/t?token=hunter2"])],
+)
+def test_check_settings__credentials_are_refused_and_not_shown(address: str, options: list[str]) -> None:
+    submission = Submission("predict", address, CONFIGS / "predict.yaml", options=options)
+    with pytest.raises(ConfigError, match="a URI must not contain credentials") as refused:
+        check_settings(submission)
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder to be uploaded, with configurations in places that are and that are not."""

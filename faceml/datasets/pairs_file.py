@@ -1,0 +1,161 @@
+"""Files of verification pairs in the format of LFW's `pairs.txt`.
+
+Shape letters: N images.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from faceml.config import ConfigError
+from faceml.datasets.verification_pairs import VerificationPairs
+
+KINDS = {True: "one person ('name i j')", False: "two people ('name i other j')"}
+
+
+class _Line(NamedTuple):
+    """Person and number of both images of a line, and whether it has the columns of a genuine pair."""
+
+    images: tuple[tuple[str, int], tuple[str, int]]
+    same: bool
+
+
+def read_pairs(
+    file: Path,
+    image_ids: Sequence[str],
+    undetected: npt.NDArray[np.bool_] | None = None,
+    *,
+    count_as_wrong: bool = False,
+) -> VerificationPairs:
+    """Read pairs in the format of LFW's `pairs.txt` (view 2).
+
+    The first line has the number of folds and the number n of genuine pairs of a fold. For each fold n lines
+    `name 1 4` of genuine pairs follow, then n lines `name 1 other 2` of impostor pairs. Numbers are the last
+    part of the names of image files, `name/name_0001.jpg`. Columns are separated by tabs, or by spaces if
+    names have none.
+
+    Args:
+        file: Text file of pairs, in UTF-8.
+        image_ids: Names of the data set's images, `{person}/{image}`.
+        undetected: Whether an image has no landmarks, bool of shape (N,); by default all have them.
+        count_as_wrong: Count pairs with such an image as misclassified, whatever their score.
+
+    Raises:
+        ConfigError: The file has another format, or names an image that the data set lacks; gives the line.
+    """
+    text = file.read_text(encoding="utf-8-sig", errors="replace").rstrip()
+    first, *rest = re.split(r"\r\n|\r|\n", text)
+    folds, of_each = _read_header(first, file)
+    lines = [_read_line(line, number, file) for number, line in enumerate(rest, start=2)]
+    expected = 2 * folds * of_each
+    if len(lines) != expected:
+        raise _mistake(
+            file,
+            1,
+            f"{first.strip()!r} announces {folds} folds of {of_each} pairs of one person and {of_each} of "
+            f"two people, which are {expected} lines, but {len(lines)} follow. Correct the numbers or "
+            "the pairs",
+        )
+    positions: dict[tuple[str, int], list[int]] = {}
+    for position, image_id in enumerate(image_ids):
+        positions.setdefault(_numbered(image_id), []).append(position)
+    images = list[list[int]]()
+    for place, line in enumerate(lines):
+        number, wanted = place + 2, place % (2 * of_each) < of_each
+        if line.same != wanted:
+            raise _mistake(
+                file,
+                number,
+                f"is a pair of {KINDS[line.same]} where one of {KINDS[wanted]} is expected: each fold has "
+                f"{of_each} lines of one person, then {of_each} of two",
+            )
+        images.append([_find(key, positions, image_ids, file, number) for key in line.images])
+    pairs = np.array(images, dtype=np.int64)
+    wrong = np.zeros(len(pairs), bool)
+    if count_as_wrong and undetected is not None:
+        wrong = undetected[pairs].any(axis=1)
+    return VerificationPairs(
+        images=pairs,
+        same=np.array([line.same for line in lines]),
+        folds=np.repeat(np.arange(folds), 2 * of_each),
+        counted_wrong=wrong,
+    )
+
+
+def _read_header(line: str, file: Path) -> tuple[int, int]:
+    """Return the number of folds, and the number of pairs of one person in each."""
+    words = line.split()
+    if len(words) not in (1, 2) or not all(map(_is_number, words)) or min(map(int, words)) < 1:
+        raise _mistake(
+            file,
+            1,
+            f"{line.strip()!r} is not 'folds<TAB>pairs of one person per fold', as in LFW's pairs.txt. The "
+            "file must be UTF-8 text",
+        )
+    folds, of_each = map(int, words if len(words) == 2 else ["1", *words])
+    if folds < 2:
+        raise _mistake(
+            file,
+            1,
+            "the file has one fold. The threshold of a fold is chosen on the others: two folds are needed",
+        )
+    return folds, of_each
+
+
+def _read_line(line: str, number: int, file: Path) -> _Line:
+    by_tabs = [word.strip() for word in line.strip().split("\t")]
+    words = by_tabs if len(by_tabs) in KINDS_BY_COLUMNS else line.split()
+    same = KINDS_BY_COLUMNS.get(len(words))
+    if same is None or not (_is_number(words[1]) and _is_number(words[-1])):
+        raise _mistake(file, number, f"{line!r} is neither 'name i j' nor 'name i other j'")
+    first, second = (words[0], int(words[1])), (words[0 if same else 2], int(words[-1]))
+    if not same and first[0] == second[0]:
+        raise _mistake(file, number, f"names {first[0]} twice. Write a pair of one person as 'name i j'")
+    if first == second:
+        raise _mistake(file, number, f"compares image {first[1]} of {first[0]} with itself")
+    return _Line((first, second), same)
+
+
+KINDS_BY_COLUMNS = {3: True, 4: False}
+
+
+def _find(
+    key: tuple[str, int],
+    positions: dict[tuple[str, int], list[int]],
+    image_ids: Sequence[str],
+    file: Path,
+    number: int,
+) -> int:
+    """Return the position of an image in the data set."""
+    name, image = key
+    found = positions.get(key, [])
+    if not found:
+        raise _mistake(
+            file,
+            number,
+            f"data.val has no image {image} of {name} that could be decoded. Extract the folder of this file",
+        )
+    if len(found) > 1:
+        both = " and ".join(image_ids[position] for position in found[:2])
+        raise _mistake(file, number, f"image {image} of {name} may be {both}. Remove one of them")
+    return found[0]
+
+
+def _mistake(file: Path, number: int, text: str) -> ConfigError:
+    return ConfigError(f"data.pairs.file: {file}, line {number}: {text}.")
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal()
+
+
+def _numbered(image_id: str) -> tuple[str, int]:
+    """Return person and number of an image, name and 4 for `name/name_0004.jpg`; -1 without a number."""
+    person, _, path = image_id.partition("/")
+    name = path.rpartition("/")[2]
+    digits = name.rpartition(".")[0].rpartition("_")[2]
+    return person, int(digits) if _is_number(digits) else -1

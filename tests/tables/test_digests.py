@@ -1,0 +1,45 @@
+"""Digests of the images of a table."""
+
+import hashlib
+from pathlib import Path
+
+from faceml.tables.digests import content_digest, table_digests
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
+
+SCHEMA = landmark_schema(table_metadata({"name": "drawn"}, {}, "0"))
+
+
+def _table(folder: Path, contents: dict[str, bytes | None]) -> str:
+    rows = [
+        {
+            "image_id": name,
+            "folder": "0",
+            "status": "ok",
+            "content_sha256": None if content is None else hashlib.sha256(content).digest(),
+        }
+        for name, content in contents.items()
+    ]
+    write_shard(rows, SCHEMA, folder / "part.parquet")
+    return str(folder)
+
+
+def test_content_digest__is_of_the_contents_alone(tmp_path: Path) -> None:
+    first = _table(tmp_path / "a", {"0/a.jpg": b"one", "0/b.jpg": b"two", "0/gone.jpg": None})
+    renamed = _table(tmp_path / "b", {"0/z.jpg": b"one", "0/a.jpg": b"two"})
+    other = _table(tmp_path / "c", {"0/a.jpg": b"one", "0/b.jpg": b"2"})
+    digests = sorted(hashlib.sha256(content).digest() for content in (b"one", b"two"))
+    assert content_digest(first) == hashlib.sha256(b"".join(digests)).hexdigest()
+    assert content_digest(renamed) == content_digest(first)
+    assert content_digest(other) != content_digest(first)
+
+
+def test_table_digests__change_with_names_contents_and_number(tmp_path: Path) -> None:
+    images: dict[str, bytes | None] = {"0/a.jpg": b"one", "1/b.jpg": b"two"}
+    first = table_digests(_table(tmp_path / "a", images))
+    assert first["images"] == 2
+    assert first["names"] == hashlib.sha256(b"0/a.jpg\n1/b.jpg\n").hexdigest()
+    assert first["contents"] == content_digest(tmp_path / "a")
+    assert first == table_digests(_table(tmp_path / "same", dict(reversed(images.items()))))
+    moved = table_digests(_table(tmp_path / "moved", {"0/a.jpg": b"one", "0/b.jpg": b"two"}))
+    assert (moved["contents"], moved["names"] == first["names"]) == (first["contents"], False)
