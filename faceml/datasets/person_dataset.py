@@ -15,7 +15,7 @@ from faceml.datasets.face_columns import copies_are_aligned, person_labels, read
 from faceml.datasets.face_dataset import LabelledFaces
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_image
+from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_reduced
 
 ALIGNED_BY = 5
 """Number of landmarks of the alignment template."""
@@ -30,7 +30,8 @@ class AlignedPreprocessing(Preprocessing):
 
     def decode(self, data: bytes) -> RgbImage | DecodeFailure:
         """Decode an encoded image to uint8 of shape (H, W, 3), or return the reason for failure."""
-        return decode_image(data)
+        decoded = decode_reduced(data, trusted=True)
+        return decoded if isinstance(decoded, str) else decoded.pixels
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the preprocessing as plain values, for a checkpoint."""
