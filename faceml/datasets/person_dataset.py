@@ -52,6 +52,7 @@ class PersonDataset(LabelledFaces):
             whose copies may be aligned already.
         preprocessing: Aligns the faces.
         cache: Folder of the unpacked copies; the user's cache by default.
+        follow_links: Read also files outside of `images` that symbolic links lead to.
 
     Attributes:
         people: Names, sorted; a label is a position among them.
@@ -66,11 +67,13 @@ class PersonDataset(LabelledFaces):
         images: str | Path | None,
         preprocessing: AlignedPreprocessing,
         cache: Path | None = None,
+        *,
+        follow_links: bool = False,
     ) -> None:
         found = read_rows(table, ALIGNED_BY, ("ok",), from_copies=images is None)
         rows = found.rows
         self.people, labels = person_labels(rows)
-        source = ImageSource(table, images, rows["image_id"], cache)
+        source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
         none = np.zeros((rows.num_rows, ALIGNED_BY, 2), dtype=np.float32), np.zeros(rows.num_rows, dtype=bool)
         super().__init__(found, source, preprocessing, labels, *none)
         is_aligned = images is None and copies_are_aligned(table)

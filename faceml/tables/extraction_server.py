@@ -94,8 +94,8 @@ class _Alarm:
 class _MemoryLimit:
     """Limit the memory that a block allocates; on Linux only.
 
-    A file that makes a decoder allocate more than any accepted image is undecodable, or ends this process, not
-    others of the machine.
+    A file that makes a decoder allocate more than any accepted image is undecodable, or ends this process,
+    not others of the machine.
     """
 
     def __init__(self, num_bytes: int) -> None:

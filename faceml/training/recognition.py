@@ -49,7 +49,7 @@ def build_people(config: RecognitionDataConfig) -> People:
     """
     preprocessing = AlignedPreprocessing(config.image_size)
     train, val = (
-        PersonDataset(split.table, split.images, preprocessing, config.cache)
+        PersonDataset(split.table, split.images, preprocessing, config.cache, follow_links=split.follow_links)
         for split in (config.train, config.val)
     )
     both = sorted(set(train.people) & set(val.people))

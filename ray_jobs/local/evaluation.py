@@ -43,7 +43,11 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     device = torch.device("cuda" if config.use_gpu else "cpu")
     trained = load_trained_model(config.model)
     faces = FaceDataset(
-        config.data.table, config.data.images, len(trained.landmark_set), trained.preprocessing
+        config.data.table,
+        config.data.images,
+        len(trained.landmark_set),
+        trained.preprocessing,
+        follow_links=config.data.follow_links,
     )
     if not len(faces):
         raise ConfigError(f"data.table: {config.data.table} has no image that could be decoded.")

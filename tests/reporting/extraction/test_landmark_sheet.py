@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from faceml.config.config_error import ConfigError
+from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
 from faceml.landmarks.draw import point_colors
 from faceml.reporting.extraction.landmark_sheet import (
@@ -28,7 +29,7 @@ def test_landmark_tiles__points_are_drawn_where_the_table_says(
     extraction_run: Path, num_landmarks: int
 ) -> None:
     root = extraction_run.parent
-    tile = landmark_tiles(root / "table", root / "images", 1, num_landmarks, tile_px=400)[0].image
+    tile = landmark_tiles(root / "table", ImageFiles(root / "images"), 1, num_landmarks, tile_px=400)[0].image
     assert tile.shape == (400, 400, 3)
     colors = point_colors(LANDMARK_SETS[num_landmarks])
     for point, rgb in enumerate(colors):
@@ -42,7 +43,9 @@ def test_landmark_tiles__takes_turns_among_folders_and_keeps_a_share_for_the_mis
     extraction_run: Path,
 ) -> None:
     root = extraction_run.parent
-    captions = [tile.caption for tile in landmark_tiles(root / "table", root / "images", 8, 5, tile_px=32)]
+    captions = [
+        tile.caption for tile in landmark_tiles(root / "table", ImageFiles(root / "images"), 8, 5, tile_px=32)
+    ]
     found = Counter(captions[:6])
     assert captions[:6] == sorted(captions[:6], key=["neutral", "surprise", "contempt"].index)
     assert found["contempt"] == 1
@@ -53,7 +56,7 @@ def test_landmark_tiles__takes_turns_among_folders_and_keeps_a_share_for_the_mis
 
 def test_landmark_tiles__a_table_smaller_than_wanted_is_shown_whole(extraction_run: Path) -> None:
     root = extraction_run.parent
-    tiles = landmark_tiles(root / "table", root / "images", 100, 5, tile_px=48)
+    tiles = landmark_tiles(root / "table", ImageFiles(root / "images"), 100, 5, tile_px=48)
     assert Counter(tile.caption for tile in tiles) == {
         "neutral": 6,
         "surprise": 3,
@@ -71,7 +74,9 @@ def test_landmark_tiles__a_table_smaller_than_wanted_is_shown_whole(extraction_r
 
 def test_landmark_tiles__same_seed_same_sample(extraction_run: Path) -> None:
     root = extraction_run.parent
-    first, again = (landmark_tiles(root / "table", root / "images", 6, 5, 32, seed=3) for _ in range(2))
+    first, again = (
+        landmark_tiles(root / "table", ImageFiles(root / "images"), 6, 5, 32, seed=3) for _ in range(2)
+    )
     assert all(np.array_equal(a.image, b.image) for a, b in zip(first, again, strict=True))
 
 
@@ -87,7 +92,7 @@ def test_landmark_tiles__images_that_crashed_the_detector_are_not_decoded(tmp_pa
     for row in rows:
         Image.new("RGB", (40, 40), GRAY_RGB).save(tmp_path / row["image_id"])
     write_shard(rows, landmark_schema(table_metadata({}, {}, "0")), tmp_path / "table" / "part.parquet")
-    crashed, missed = landmark_tiles(tmp_path / "table", tmp_path, 8, 5, tile_px=40)
+    crashed, missed = landmark_tiles(tmp_path / "table", ImageFiles(tmp_path), 8, 5, tile_px=40)
     assert [tile.caption for tile in (crashed, missed)] == ["crashed: .", "no_face: ."]
     assert (tuple(crashed.image[20, 20]), tuple(missed.image[20, 20])) == (BLANK_RGB, GRAY_RGB)
 
