@@ -35,7 +35,7 @@ class Extractor:
 
         for file in files:
             self.asked.append(file.path)
-            data = self.root.read(file.path)
+            data = self.root.read(file.path, follow_links=True)
             assert isinstance(data, bytes)
             yield {
                 "image_id": file.path,
