@@ -84,8 +84,9 @@ def run(config: EvaluateConfig) -> EvaluationResult:
         card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), num_left_out)
         write_text(run_folder.path / MODEL_CARD_FILE, card)
         answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
-        chapter = evaluation_chapter(result, config, findings)
-        run_folder.finish(Report("Evaluation", answer, [chapter]))
+        run_folder.finish(
+            lambda: Report("Evaluation", answer, [evaluation_chapter(result, config, findings)])
+        )
     return result
 
 

@@ -59,13 +59,13 @@ def show(erasure: Erasure, console: Console) -> None:
         soft_wrap=True,
     )
     for image in images:
-        console.print(f"  {image}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"  {image}", soft_wrap=True, highlight=False)
     console.print("Reports of these tables may show their faces: write them again with `faceml extract`.")
     if not erasure.trained_on:
         console.print("No model in the given run folders was trained on these tables.")
         return
     console.print("Models trained on these tables. Train them again without the person, or delete them:")
     for run in erasure.trained_on:
-        console.print(f"{run.folder}: {run.reason}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"{run.folder}: {run.reason}", soft_wrap=True, highlight=False)
         for model in run.models:
-            console.print(f"  {model}", soft_wrap=True, markup=False, highlight=False)
+            console.print(f"  {model}", soft_wrap=True, highlight=False)

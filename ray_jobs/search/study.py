@@ -66,8 +66,12 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
         wall_s = round(time.monotonic() - started_s, 1)
         summary = study_summary(study, runs, config.targets) | {"wall_s": wall_s}
         run_folder.write_summary(summary)
-        chapter = study_chapter(config, study, runs, summary, scope.num_people)
-        run_folder.finish(Report("What helps face recognition", study_answer(study), [chapter]))
+
+        def build_report() -> Report:
+            chapter = study_chapter(config, study, runs, summary, scope.num_people)
+            return Report("What helps face recognition", study_answer(study), [chapter])
+
+        run_folder.finish(build_report)
     return study, runs
 
 

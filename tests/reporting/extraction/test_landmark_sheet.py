@@ -14,9 +14,11 @@ from faceml.landmarks.draw import point_colors
 from faceml.reporting.extraction.landmark_sheet import (
     BLANK_RGB,
     MISSED_RGB,
+    TILE_PX,
     chosen_tiles,
     folder_name,
     landmark_tiles,
+    sheet_pictures,
 )
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
@@ -116,3 +118,15 @@ def test_chosen_tiles__maps_landmarks_of_the_whole_image_to_a_copy_of_the_face(
 )
 def test_folder_name__expression_or_the_folder_itself(folder: str, name: str) -> None:
     assert folder_name(folder) == name
+
+
+@pytest.mark.parametrize("size", [(1200, 60), (60, 1200), (1200, 1), (1, 1), (3, 2)])
+def test_landmark_tiles__of_any_shape_without_a_face(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, GRAY_RGB).save(tmp_path / "a.png")
+    rows = [{"image_id": "a.png", "folder": "", "status": "no_face"}]
+    write_shard(rows, landmark_schema(table_metadata({}, {}, "0")), tmp_path / "table" / "part.parquet")
+    (tile,) = landmark_tiles(tmp_path / "table", ImageFiles(tmp_path), 8, 5, TILE_PX)
+    assert max(tile.image.shape) == TILE_PX
+    assert (tile.image[0] == MISSED_RGB).all()
+    assert (tile.image[:, -1] == MISSED_RGB).all()
+    assert len(sheet_pictures([tile], "Sample", "images")) == 1
