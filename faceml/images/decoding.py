@@ -129,7 +129,7 @@ def as_rgb(image: Image.Image) -> RgbImage:
     with suppress(*_UNREADABLE):  # a broken EXIF block gives no orientation
         ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):  # gray values of 16 bits, which Pillow would clip
-        gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        gray = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(gray[..., None], 3, axis=2)
     if image.has_transparency_data:
         page = Image.new("RGBA", image.size, BACKGROUND)

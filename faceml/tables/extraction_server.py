@@ -31,8 +31,8 @@ from faceml.tables.row_extractor import (
 REMOTE_READERS = 8
 """Concurrent reads from an object store; at 50 ms each they keep up with a detector that takes 10 ms."""
 
-# A transparent image takes most: twice as RGBA, once as RGB, and the detector's copies.
-BYTES_PER_PIXEL = 24
+# WebP takes most, of the formats that are decoded: between 16 and 24 bytes with the detector's copies.
+BYTES_PER_PIXEL = 32
 BYTES_PER_IMAGE = 256 * 2**20
 """Memory for an image beside that for its file and its pixels: buffers of decoder and detector."""
 MEMORY_IN_USE = Path("/proc/self/statm")
