@@ -2,6 +2,11 @@ from .extractor_process import ExtractorProcess as ExtractorProcess
 from .forgetting import RemovedRows as RemovedRows, forget_person as forget_person
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import image_table as image_table, list_images as list_images
+from .landmark_sets import (
+    LANDMARK_SETS as LANDMARK_SETS,
+    MESH_POINTS as MESH_POINTS,
+    LandmarkSet as LandmarkSet,
+)
 from .landmark_table import (
     export_json as export_json,
     read_shard_schema as read_shard_schema,
@@ -28,11 +33,8 @@ from .row_extractor import (
 from .schema import (
     FILE_FIELDS as FILE_FIELDS,
     ID_FIELDS as ID_FIELDS,
-    LANDMARK_SETS as LANDMARK_SETS,
-    MESH_POINTS as MESH_POINTS,
     SIZE_FIELDS as SIZE_FIELDS,
     STATUSES as STATUSES,
-    LandmarkSet as LandmarkSet,
     Status as Status,
     landmark_column as landmark_column,
     landmark_schema as landmark_schema,

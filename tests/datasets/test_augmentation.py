@@ -23,7 +23,7 @@ from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import render_face
 from faceml.synthetic.scene import sample_scene
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 BLOB_SIGMA_PX = 2.0
 FILL_RGB = [round(255 * channel) for channel in IMAGENET_MEAN]

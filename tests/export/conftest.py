@@ -17,8 +17,9 @@ from faceml.export.onnx_file import write_onnx
 from faceml.export.program import export_program
 from faceml.images.decoding import encode_jpeg
 from faceml.models.multitask import build_multitask_model
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import write_shard
-from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.training.checkpoint import model_checkpoint, write_state
 
 SIDE = 32

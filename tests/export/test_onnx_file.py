@@ -15,7 +15,7 @@ from faceml.export.comparison import largest_differences, random_batches, refuse
 from faceml.export.exportable import Exportable
 from faceml.export.graph import eager_inference
 from faceml.export.onnx_file import open_onnx, read_metadata, write_int8, write_onnx
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 1, 1), (4, 33, 120), (7, 300, 257), (3, 480, 640)])

@@ -18,7 +18,7 @@ from faceml.export.quantization_loss import (
 from faceml.export.split_images import SplitImages, open_split
 from faceml.metrics.verification import verification_accuracy
 from faceml.statistics.proportions import paired_shares_interval
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.training.verification import score_pairs
 
 MEASURED = [1, 2, 3, 5, 8, 9, 10, 11, 13, 17, 19, 20]

@@ -12,8 +12,9 @@ from faceml.config.train import SplitConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.split_images import open_split
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import write_shard
-from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.tables.schema import landmark_schema, table_metadata
 
 
 def test_decoded__is_the_whole_image_and_square_what_training_sees(faces: Path) -> None:

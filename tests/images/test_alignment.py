@@ -15,7 +15,7 @@ from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import sample_scene
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 
 @given(st.floats(-math.pi, math.pi), st.floats(0.1, 5.0), st.floats(-100, 100), st.floats(-100, 100))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from faceml.landmarks.detector import HeadPose, head_pose, select_points
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 angles = st.floats(-85, 85)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from faceml.landmarks.draw import LEFT_RGB, MIDDLE_RGB, RIGHT_RGB, draw_landmarks, point_colors
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 
 @pytest.mark.parametrize("number", [5, 10])

@@ -11,7 +11,7 @@ from PIL import Image
 from faceml.images.decoding import RgbImage
 from faceml.landmarks.detector import FaceObservation, HeadPose, head_pose, select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 TEN = LANDMARK_SETS[10]

@@ -8,7 +8,7 @@ from torch import Tensor, distributed
 from torch.multiprocessing.spawn import spawn
 
 from faceml.metrics.multitask import LandmarkAgreement, expression_metrics
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 SHARDS = (slice(0, 9), slice(9, 11))  # uneven, and the second has no landmarks at all
 

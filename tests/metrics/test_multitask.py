@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from faceml.metrics.multitask import LandmarkAgreement, expression_metrics
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 # Points whose mean is the centre of the left and of the right eye.
 EYES = {5: ([0], [1]), 10: ([0, 1], [2, 3])}

@@ -13,8 +13,8 @@ from faceml.images.framing import Framing
 from faceml.models.multitask import build_multitask_model
 from faceml.runs.files import BEST_MODEL_FILE
 from faceml.synthetic.generate import generate_faces
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table
-from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 
 SIDE_PX = 200

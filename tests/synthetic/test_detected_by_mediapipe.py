@@ -11,7 +11,7 @@ from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import sample_scene
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 FACES_PER_EXPRESSION = 6
 

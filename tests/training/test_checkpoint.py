@@ -10,7 +10,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.images.framing import Framing
 from faceml.models.multitask import build_multitask_model
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, read_state, write_state
 
 

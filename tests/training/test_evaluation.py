@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import FaceOutputs
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.training.evaluation import Evaluation
 
 FACES = 11

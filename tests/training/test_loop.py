@@ -14,8 +14,8 @@ from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.batches import SampledBatches
 from faceml.errors import StoppedError
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table
-from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.loop import Trainer
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord

@@ -11,7 +11,7 @@ from faceml.config.sections import ModelConfig
 from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 from faceml.training.trained_model import load_trained_model
 

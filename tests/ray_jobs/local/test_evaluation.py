@@ -23,8 +23,8 @@ from faceml.models.multitask import build_multitask_model
 from faceml.reporting.evaluation.estimated_yaw import LEAST_FACES
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table
-from faceml.tables.schema import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs.local import evaluation
 from tests.browser.page import faults_of

@@ -28,7 +28,7 @@ from faceml.images.decoding import decode_image
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs.cli import main
 from ray_jobs.local import export

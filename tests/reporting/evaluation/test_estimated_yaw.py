@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from faceml.reporting.evaluation.estimated_yaw import LEAST_FACES, estimate_yaw
-from faceml.tables.schema import LANDMARK_SETS
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 # Eyes, nose tip and corners of the mouth of a head 10 cm wide, in cm; z points to the viewer.
 HEAD_CM = np.array([[-3.2, -3, 2.0], [3.2, -3, 2.0], [0, 0, 4.5], [-2.5, 3, 2.5], [2.5, 3, 2.5]])

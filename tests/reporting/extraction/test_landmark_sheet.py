@@ -20,8 +20,9 @@ from faceml.reporting.extraction.landmark_sheet import (
     landmark_tiles,
     sheet_pictures,
 )
+from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table, write_shard
-from faceml.tables.schema import LANDMARK_SETS, landmark_schema, table_metadata
+from faceml.tables.schema import landmark_schema, table_metadata
 
 GRAY_RGB = (128, 128, 128)
 
