@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from faceml.config import ConfigError, load_yaml
+from faceml.errors import StoppedError, catch_errors
 from faceml.page import Report, write_report
 from faceml.runs.files import (
     CONFIG_FILE,
@@ -32,6 +34,8 @@ LOCATIONS = ("run.folder", "storage", "train.storage", "recognition.storage")
 
 LOGGING = ("logging", "train.logging", "recognition.logging")
 """Settings of any job for its log."""
+
+logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -107,7 +111,7 @@ class RunFolder:
         """
         if not self.folder.is_local:
             shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True)
+            self.path.mkdir(mode=0o700, parents=True)  # reports show faces
             with translate_outage(self.place):
                 for name in self.folder.files():
                     content = self.folder.read(name)
@@ -214,15 +218,30 @@ class RunFolder:
         """Write the results for scripts to `summary.json`."""
         write_text(self.path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
 
-    def finish(self, report: Report) -> None:
+    def finish(self, build_report: Callable[[], Report]) -> None:
         """Write the results for people to `report.html`, and push all files.
+
+        All other results are complete, so an error in the report is logged and does not fail the job.
+
+        Args:
+            build_report: Builds the report from the other results.
 
         Raises:
             ConfigError: The store refuses access.
-            StoppedError: The store cannot be reached.
+            StoppedError: The store cannot be reached, or no space is left.
         """
         self._close_events()
-        write_report(report, self.path / REPORT_FILE)
+        with catch_errors(Exception) as caught:
+            write_report(build_report(), self.path / REPORT_FILE)
+        if isinstance(caught.error, StoppedError):
+            raise caught.error
+        if caught.error is not None:
+            logger.error(
+                "%s: %s could not be written; all other results are there.",
+                self.place,
+                REPORT_FILE,
+                exc_info=caught.error,
+            )
         self.push()
 
     def add_epoch(self, epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> None:

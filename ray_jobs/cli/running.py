@@ -55,10 +55,10 @@ def start_log(job: Job, settings: Any) -> None:
 
 def stdout_console() -> "Console":
     """Return a console for stdout, as wide as the terminal; 120 columns wide in a file or log."""
-    from rich.console import Console
+    from faceml.page import plain_console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = plain_console()
+    return console if console.is_terminal else plain_console(width=120)
 
 
 def print_place(place: str | Path) -> None:

@@ -77,7 +77,7 @@ def show(checks: list[Check], console: Console) -> None:
     console.print(table)
     for check in checks:
         if check.is_wrong:
-            console.print(f"{check.name}: {check.remedy}", soft_wrap=True, markup=False)
+            console.print(f"{check.name}: {check.remedy}", soft_wrap=True)
 
 
 def check_versions() -> Iterator[Check]:

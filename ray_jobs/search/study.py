@@ -76,9 +76,13 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
             "wall_s": wall_s,
         }
         run_folder.write_summary(summary)
-        chapter = study_chapter(config, study, runs, summary, scope.num_people)
-        answer = " ".join([study_answer(study), *leaks]) + undetected_sentence(summary)
-        run_folder.finish(Report("What helps face recognition", answer, [chapter]))
+
+        def build_report() -> Report:
+            chapter = study_chapter(config, study, runs, summary, scope.num_people)
+            answer = " ".join([study_answer(study), *leaks]) + undetected_sentence(summary)
+            return Report("What helps face recognition", answer, [chapter])
+
+        run_folder.finish(build_report)
     return study, runs
 
 

@@ -113,7 +113,7 @@ def _write_results(run_folder: RunFolder, trials: list[Trial], wall_s: float) ->
     run_folder.write_summary(summary)
     write_trials(trials, files)
     write_answers(trials, files)
-    run_folder.finish(Report("Search", search_answer(trials), [tuning_chapter(files, trials)]))
+    run_folder.finish(lambda: Report("Search", search_answer(trials), [tuning_chapter(files, trials)]))
 
 
 def _best_settings(trials: list[Trial]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from faceml.config import TrainConfig, dump_config
 from faceml.datasets import EXPRESSIONS
 from faceml.models import refuse_unusable_weights
-from faceml.page import Report
+from faceml.page import Report, plain_console
 from faceml.quality import audit_leakage
 from faceml.reporting import (
     VALIDATION_ACCURACY,
@@ -80,7 +80,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
                 tracking.log_epochs(records)
                 summary = training_summary(records, time.monotonic() - started_s)
                 run_folder.write_summary(summary)
-                run_folder.finish(_report(summary, run_folder))
+                run_folder.finish(partial(_report, summary, run_folder))
                 tracking.log_summary(summary)
     return summary
 
@@ -94,13 +94,13 @@ def _report(summary: dict[str, Any], run_folder: RunFolder) -> Report:
 def _show_on_stderr(shown: RenderableType) -> None:
     """Print to the terminal, or to the log of a job in a width that does not wrap lines."""
     if writes_json():
-        page = Console(file=StringIO(), width=120)
+        page = plain_console(file=StringIO(), width=120)
         with page.capture() as captured:
             page.print(shown)
         logger.info("%s", captured.get())
         return
-    console = Console(stderr=True)
-    (console if console.is_terminal else Console(stderr=True, width=120)).print(shown)
+    console = plain_console(stderr=True)
+    (console if console.is_terminal else plain_console(stderr=True, width=120)).print(shown)
 
 
 def show(config: TrainConfig, console: Console) -> None:

@@ -95,8 +95,12 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             "without_landmarks": people.without_landmarks,
         }
         run_folder.write_summary(summary)
-        chapter = recognition_chapter(config, records, pairs, summary, num_people)
-        run_folder.finish(Report("Face recognition", verification_line(summary), [chapter]))
+
+        def build_report() -> Report:
+            chapter = recognition_chapter(config, records, pairs, summary, num_people)
+            return Report("Face recognition", verification_line(summary), [chapter])
+
+        run_folder.finish(build_report)
     return summary
 
 

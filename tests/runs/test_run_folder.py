@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from faceml.errors import StoppedError
 from faceml.metrics.confusion import ConfusionMatrix
+from faceml.page.html import Report
 from faceml.runs.files import METRICS_FILE, epoch_record, read_metrics, write_metrics
 from faceml.runs.run_folder import RunFolder
 
@@ -130,3 +132,29 @@ def test_run_folder__tensorboard_shows_an_epoch_that_is_trained_again_once(tmp_p
 def test_read_metrics__of_a_folder_without_any_is_empty(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
     assert read_metrics(tmp_path / "missing") == []
+
+
+def test_finish__a_report_that_fails_is_logged_and_does_not_fail_the_job(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build_report() -> Report:
+        raise ZeroDivisionError("a picture without pixels")
+
+    with RunFolder(tmp_path) as run:
+        run.write_summary({"images": 1})
+        run.finish(build_report)
+    assert not run.is_finished
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage().startswith(f"{tmp_path}: report.html could not be written")
+    with RunFolder(tmp_path) as again:
+        again.finish(lambda: Report("Title", "Answer.", []))
+    assert again.is_finished
+
+
+def test_finish__without_space_the_job_stops(tmp_path: Path) -> None:
+    def build_report() -> Report:
+        raise StoppedError("no space left")
+
+    with RunFolder(tmp_path) as run, pytest.raises(StoppedError, match="no space left"):
+        run.finish(build_report)

@@ -98,7 +98,8 @@ def recognition_chapter(
             Headline(
                 "Verification accuracy",
                 percent(summary["accuracy"]),
-                f"{accuracy}; {summary['pairs']:,} pairs of {summary['people']} people.{undetected_sentence(summary)}",
+                f"{accuracy}; {summary['pairs']:,} pairs of {summary['people']} people."
+                f"{undetected_sentence(summary)}",
             ),
             Headline(
                 "Equal error rate",
