@@ -207,9 +207,9 @@ class RunFolder:
         """
         new = [record for record in records if record not in self.records]
         gone = [record for record in self.records if record not in records]
-        self.records = records
         if new or gone:
             write_metrics(records, self.path)
+            self.records = records  # only now: after a full disk the same call writes them
             if self._events is None or gone:
                 self._open_events(min(record["epoch"] for record in [*gone, *new]))
             for record in new:

@@ -36,7 +36,8 @@ class EpochRecord:
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        metrics: Means over the epoch and all workers (`train/…`), and the evaluation at its end (`val/…`, `verification/…`).
+        metrics: Means over the epoch and all workers (`train/…`), and the evaluation at its end (`val/…`,
+            `verification/…`).
         confusion: Confusion matrix of that evaluation; None in face recognition.
         save: Writes a checkpoint of the end of this epoch into a folder.
     """

@@ -88,7 +88,8 @@ class TrainingStep:
     ) -> StepResult:
         """Update the parameters from batches on the device, unless the gradient is not finite.
 
-        Without an update, the statistics of batch norms keep their values too. The step does not synchronise with a GPU, except for weightings that need losses after the update.
+        Without an update, the statistics of batch norms keep their values too. The step does not synchronise
+        with a GPU, except for weightings that need losses after the update.
 
         Args:
             batches: Batches of the same size.
