@@ -40,8 +40,8 @@ class EventSender:
 class EventChannel:
     """Context manager that passes events of worker processes, in order, to a function of the driver.
 
-    An outage of a store or a full disk does not end it: the event and those after it wait, and are passed at the
-    next attempt that succeeds. An error that is still there at the end is raised.
+    An outage of a store or a full disk does not end it: the event and those after it wait, and are passed at
+    the next attempt that succeeds. An error that is still there at the end is raised.
 
     Args:
         receive: Called with each event in a thread of the driver; again with the same event after an outage.

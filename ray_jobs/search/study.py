@@ -28,9 +28,9 @@ from faceml.reporting import (
 from faceml.runs import PAIRS_FILE, RunFolder
 from faceml.search import ArmStudy, compare_arms
 from faceml.training import build_people, read_pairs_table, recognition_steps
-from ray_jobs.cluster import RayCluster, require_reach
+from ray_jobs.cluster import RayCluster, cluster_nodes, require_reach
 from ray_jobs.search.arm import run_arm
-from ray_jobs.search.resources import await_room, cluster_nodes, plan_room
+from ray_jobs.search.resources import await_room, plan_room
 from ray_jobs.search.runner import run_trials
 from ray_jobs.search.searcher import Plan
 from ray_jobs.search.trial import trial_folder

@@ -37,9 +37,9 @@ from faceml.search import (
 )
 from faceml.storage import StorageFolder, place_below, translate_outage, write_text
 from faceml.training import build_cached_faces, steps_per_epoch
-from ray_jobs.cluster import RayCluster, require_reach, require_resources
+from ray_jobs.cluster import RayCluster, cluster_nodes, require_reach, require_resources
 from ray_jobs.search.plan import build_plan, planned_settings
-from ray_jobs.search.resources import await_room, cluster_nodes, plan_room
+from ray_jobs.search.resources import await_room, plan_room
 from ray_jobs.search.retrain import RETRAINED, retrain, retraining_sentence
 from ray_jobs.search.runner import run_trials
 from ray_jobs.search.searcher import trial_folders

@@ -29,7 +29,7 @@ from faceml.reporting import (
 )
 from faceml.runs import RunFolder, build_tracking, read_metrics
 from faceml.training import build_faces
-from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources, writes_json
+from ray_jobs.cluster import Bundle, RayCluster, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
 from ray_jobs.training.resuming import MAY_CHANGE
 from ray_jobs.training.stream import face_stream
@@ -110,7 +110,7 @@ def show(config: TrainConfig, console: Console) -> None:
     console.print(scores_line(confusion))
 
 
-def needed_resources(config: TrainConfig) -> list[Resources]:
+def needed_resources(config: TrainConfig) -> list[Bundle]:
     """Return the resources of a training: those of each worker, and those of streaming."""
     return resources_of(config.scaling, for_reading=config.data.ingest == "stream")
 
