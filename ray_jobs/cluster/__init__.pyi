@@ -4,7 +4,11 @@ from .connection import (
 )
 from .environment import prepare_environment as prepare_environment
 from .events import EventChannel as EventChannel, EventSender as EventSender
-from .exit_status import exit_at_errors as exit_at_errors
+from .exit_status import (
+    SignalExit as SignalExit,
+    exit_at_errors as exit_at_errors,
+    interrupt_at_signals as interrupt_at_signals,
+)
 from .log import set_up_log as set_up_log, writes_json as writes_json
 from .placement import (
     Bundle as Bundle,
@@ -18,6 +22,7 @@ from .prometheus import ShardMetrics as ShardMetrics, TrainingMetrics as Trainin
 from .ray_internals import (
     CHECKPOINT_LIST_FILE as CHECKPOINT_LIST_FILE,
     HEAD_NODE_RESOURCE as HEAD_NODE_RESOURCE,
+    build_torch_trainer as build_torch_trainer,
     connect_job_client as connect_job_client,
     placement_group as placement_group,
     quieten_upload as quieten_upload,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,9 +11,13 @@ import ray
 import ray.data  # the import configures loggers whose level is set below
 
 from faceml.config import Config, refuse_outputs_below, refuse_paths_of_one_node
+from faceml.errors import StoppedError, catch_errors, flatten_message, translate_errors
+from ray_jobs.cluster.exit_status import SignalExit, keep_signal_handlers
 from ray_jobs.cluster.log import include_loggers
 from ray_jobs.cluster.placement import cluster_nodes
-from ray_jobs.cluster.ray_internals import quieten_start
+from ray_jobs.cluster.ray_internals import is_start_timeout, quieten_start
+
+logger = logging.getLogger(__name__)
 
 
 class RayCluster:
@@ -42,13 +47,14 @@ class RayCluster:
             os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
             if local:  # a single machine is not preempted; the watcher would be another process
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-            # Workers return results and raise exceptions; their other output is in Ray's logs.
-            ray.init(
-                address,
-                include_dashboard=False if local else None,
-                logging_level=logging.WARNING,
-                log_to_driver=False,
-            )
+            # Ctrl-C ends a search as any other job, with the status of the signal.
+            os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+            with catch_errors(StoppedError) as caught:
+                _connect(address)
+            if caught.error is not None:
+                logger.warning("%s Trying once more.", caught.error)
+                ray.shutdown()
+                _connect(address)
             include_loggers("ray", "ray.data")
         return self
 
@@ -57,6 +63,41 @@ class RayCluster:
     ) -> None:
         if self._started:
             ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """Connect to a cluster, or start one.
+
+    Raises:
+        StoppedError: The processes of a cluster on this machine did not start in the time that Ray gives.
+        SignalExit: SIGTERM arrived, at which Ray exits with a status of its own while it starts.
+    """
+    with (
+        translate_errors(Exception, _translate_timeout),
+        translate_errors(SystemExit, _translate_exit),
+        keep_signal_handlers(),
+    ):
+        # Workers return results and raise exceptions; their other output is in Ray's logs.
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
+
+
+def _translate_timeout(error: Exception) -> StoppedError | None:
+    if not is_start_timeout(error):
+        return None
+    reason = flatten_message(error).partition(". ")[0].rstrip(".")
+    return StoppedError(
+        f"Ray did not start ({reason}): this machine is busy or short of memory. Run the same command again "
+        "when it is less busy."
+    )
+
+
+def _translate_exit(error: SystemExit) -> SignalExit | None:
+    return None if isinstance(error, SignalExit) else SignalExit(signal.SIGTERM)
 
 
 def require_reach(config: Config, waits_for_nodes: bool = False) -> None:

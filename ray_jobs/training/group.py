@@ -20,7 +20,14 @@ from faceml.reporting import FirstEstimate, TrainingDiagnosis, best_first, start
 from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking
 from faceml.storage import atomic_file, translate_outage
 from faceml.training import MODEL_FILE, Metrics, StepRecord
-from ray_jobs.cluster import Bundle, EventChannel, EventSender, TrainingMetrics, worker_bundle
+from ray_jobs.cluster import (
+    Bundle,
+    EventChannel,
+    EventSender,
+    TrainingMetrics,
+    build_torch_trainer,
+    worker_bundle,
+)
 from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, CheckpointListCopy, settle_checkpoints
 from ray_jobs.training.errors import FinalErrors, translate_training_errors
 from ray_jobs.training.worker import Start, WorkerProgress, train_worker
@@ -91,7 +98,7 @@ def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[B
 
 def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:
     config, scaling, folder = job.config, job.config.scaling, job.run_folder.folder
-    return ray.train.torch.TorchTrainer(
+    return build_torch_trainer(
         train_worker,
         train_loop_config={
             "kind": type(config),
