@@ -40,7 +40,8 @@ $(VENV)/chromium/chromium: tests/browser/install.py | install
 unit: install $(VENV)/chromium/chromium
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Before a release: every round of kills and losses of nodes, of which `make test` has one for each job.
+# Before a release: every round of kills, lost nodes, several workers and stores in every job, all pages of the
+# documentation. `make test` has each proof once.
 soak: install $(VENV)/chromium/chromium
 	$(BIN)/pytest -m soak
 

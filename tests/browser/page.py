@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,29 @@ TEXT_WIDTH = "document.createElement('canvas').getContext('2d').measureText('Fac
 
 def faults_of(page: Path) -> list[str]:
     """Return the faults of a page; empty if there are none."""
-    return in_browser("faults", page)
+    return faults_of_each([page])[0]
+
+
+def faults_of_each(pages: Sequence[Path]) -> list[list[str]]:
+    """Return the faults of several pages, opened in one browser."""
+    return in_browser("faults", pages)
 
 
 def fonts_of(page: Path) -> list[str]:
     """Return the families of the fonts that the text of a page is drawn with."""
-    return in_browser("fonts", page)
+    return in_browser("fonts", [page])[0]
 
 
-def in_browser(check: str, page: Path) -> list[str]:
+def in_browser(check: str, pages: Sequence[Path]) -> list[list[str]]:
     """Run a check of `CHECKS` in a separate process, because the browser's client runs an event loop."""
-    command = [sys.executable, "-m", "tests.browser.page", check, str(page.absolute())]
+    command = [sys.executable, "-m", "tests.browser.page", check, *(str(page.absolute()) for page in pages)]
     # The libraries and fonts that a small machine lacks come with the browser.
     libraries = os.pathsep.join(filter(None, [str(CHROMIUM / "lib"), os.environ.get("LD_LIBRARY_PATH")]))
     environment = os.environ | {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_FILE": str(CHROMIUM / "fonts.conf")}
     ended = subprocess.run(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120
     )
-    found: list[str] = json.loads(ended.stdout)
+    found: list[list[str]] = json.loads(ended.stdout)
     return found
 
 
@@ -102,16 +107,16 @@ def accessibility(page: Page) -> Iterator[str]:
 CHECKS = {"faults": faults, "fonts": fonts}
 
 
-def main(check: str, file: Path) -> None:
-    """Print the results of a check as a JSON list."""
+def main(check: str, files: Sequence[Path]) -> None:
+    """Print the results of a check of each file as JSON lists."""
     with sync_playwright() as client:
         browser = client.chromium.launch(
             executable_path=CHROMIUM / "chromium",
             args=["--no-sandbox"],  # which needs rights that a container has not
         )
-        sys.stdout.write(json.dumps(list(CHECKS[check](browser, file))))
+        sys.stdout.write(json.dumps([list(CHECKS[check](browser, file)) for file in files]))
         browser.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], [Path(file) for file in sys.argv[2:]])

@@ -198,7 +198,7 @@ def _kill_after_two_epochs(config: TrainConfig, file: Path) -> list[dict[str, An
 def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
     tables: Path, faces: Path, tmp_path: Path
 ) -> None:
-    epochs, moved = 6, tmp_path / "moved"
+    epochs, moved = 4, tmp_path / "moved"
     tracking = {"kind": "mlflow", "uri": f"sqlite:///{tmp_path}/mlflow.db"}
     config = _training(tables, faces, tmp_path / "run", epochs, tracking=tracking)
     before = _kill_after_two_epochs(config, tmp_path / "train.yaml")

@@ -190,7 +190,7 @@ def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path:
     )
 
 
-def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
+def test_tune__ranks_trials_and_writes_the_best_configuration(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:
     settings = {
@@ -212,8 +212,7 @@ def test_tune__ranks_trials_and_writes_a_configuration_that_trains(
     best = load_config(TrainConfig, tmp_path / "tune" / "best_config.yaml")
     assert best.optimizer.learning_rate == trials[0].settings["optimizer.learning_rate"]
     assert best.weighting.kind == trials[0].settings["weighting.kind"]
-    assert multitask.run(best)["epochs"] == EPOCHS
-    assert (tmp_path / "tune" / "best" / "best_model.pt").is_file()
+    assert best.run.folder == str(tmp_path / "tune" / "best")
     with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
         tuning.run(parse_config(TuneConfig, settings))
 

@@ -1,9 +1,6 @@
-"""Connections to clusters: one of two nodes, and one that a job starts."""
+"""The cluster that a job starts."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,51 +13,11 @@ import ray
 from faceml.errors import StoppedError
 from ray_jobs.cluster.connection import RayCluster
 from tests.job import Job
-from tests.own_cluster import REPOSITORY
 from tests.ray_jobs.training.test_multitask_kills import settings_of
 
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
 """127.0.0.1 and ::1 as Linux writes them in /proc/net."""
 LISTENING = "0A"
-
-PROGRAM = """
-import sys
-from pathlib import Path
-import pytest
-import ray
-from ray.cluster_utils import Cluster
-from faceml.config.config_error import ConfigError
-from faceml.config.extract import ExtractConfig
-from faceml.config.loading import parse_config
-from ray_jobs.tables import extraction as extract
-
-images, table = sys.argv[1:]
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-cluster.add_node(num_cpus=1)
-ray.init(cluster.address, log_to_driver=False)
-plain = {"data": {"root": images}, "output": {"table": table}}
-with pytest.raises(ConfigError) as refused:
-    extract.run(parse_config(ExtractConfig, plain))
-print(f"refused: {refused.value}")
-extract.run(parse_config(ExtractConfig, plain | {"storage": {"shared": True}}))
-ray.shutdown()
-cluster.shutdown()
-"""
-
-
-def test_require_reach__local_folders_on_two_nodes_are_refused_unless_shared(
-    faces: Path, tmp_path: Path
-) -> None:
-    table = tmp_path / "table"
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    words = [sys.executable, "-c", PROGRAM, str(faces / "val"), str(table)]
-    done = subprocess.run(
-        words, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    refused = f"refused: data.root = {str(faces / 'val')!r} and 1 more: the cluster has several nodes"
-    assert refused in done.stdout
-    assert list(table.glob("*.parquet"))
 
 
 def test_train__alone_on_a_machine_listens_to_nobody_else_and_ends_at_ctrl_c(

@@ -126,6 +126,7 @@ def test_extract__a_node_that_leaves_takes_nothing_with_it(
     assert read_table(disturbed).equals(read_table(undisturbed))
 
 
+@pytest.mark.soak
 def test_train__a_node_that_leaves_changes_nothing_but_the_time(
     noisy_faces: Path, tmp_path: Path, ray_cluster: None, nodes: Nodes, start: Callable[..., Job]
 ) -> None:
@@ -188,7 +189,9 @@ def test_require_resources__waits_for_nodes_that_are_started_on_demand(
     few = ("training.epochs=1", "scaling.num_train_workers=2", "scaling.wait_for_nodes_s=100")
     with Nodes(num_cpus=0, on_demand=1) as nodes:
         job = start("extract", *images, environment=nodes.environment)
-        assert "the cluster has several nodes" in job.finish(), "of which this one has no CPU"
+        refused = f"data.root = {str(faces / 'val')!r} and 1 more: the cluster has several nodes"
+        assert refused in job.finish(), "of which this one has no CPU"
+        assert job.process.returncode == 2
         job = start("extract", *images, "storage.shared=true", environment=nodes.environment)
         assert "Results:" in job.finish()
         settings = [*settings_of(noisy_faces, tmp_path / "run"), *few, "storage.shared=true"]

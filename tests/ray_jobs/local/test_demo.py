@@ -11,9 +11,11 @@ from faceml.config.config_error import ConfigError
 from faceml.config.demo import DemoConfig
 from faceml.config.loading import parse_config
 from ray_jobs.local import demo
-from tests.browser.page import faults_of
+from tests.browser.page import faults_of_each
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+STAGES = ("extract_train", "extract_val", "train", "tune")
 
 
 def _config(folder: Path, **train: Any) -> DemoConfig:
@@ -41,12 +43,12 @@ def test_run__leaves_every_stage_and_one_report(tmp_path: Path) -> None:
     assert "32 images" in text
     assert "Leaderboard by best validation accuracy" in text
     folder = tmp_path / "demo"
-    for stage in ("extract_train", "extract_val", "train", "tune"):
+    for stage in STAGES:
         assert json.loads((folder / stage / "summary.json").read_text())
-        assert faults_of(folder / stage / "report.html") == []
     assert (folder / "train" / "best_model.pt").is_file()
     assert "embedding_dim: 64" in (folder / "tune" / "best_config.yaml").read_text()
-    assert faults_of(folder / "report.html") == []
+    reports = [folder / stage / "report.html" for stage in (*STAGES, "")]
+    assert faults_of_each(reports) == [[]] * len(reports)
     report = (folder / "report.html").read_text()
     for expected in ("Landmarks", "Training", "Leaderboard", "data:image/svg+xml", "data:image/jpeg"):
         assert expected in report

@@ -9,29 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.tune import TuneConfig
 from faceml.runs.trial_folder import TrialFolder
+from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 from ray_jobs.search.searcher import trial_folders
 from tests.job import Job
 
-EPOCHS, TRIALS = 8, 4
+EPOCHS, TRIALS = 6, 4
 FINISH_S = 600
 CHOOSE = random.Random(0)
 Start = Callable[..., Job]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Start `faceml tune` with a configuration; nothing of it outlives the test."""
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `faceml tune` on a machine with a cache of its own, and kill it after the test."""
     jobs: list[Job] = []
 
-    def start_job(config: TuneConfig) -> Job:
-        file = Path(f"{config.run.folder}.yaml")
+    def start_job(config: TuneConfig, machine: str = "first") -> Job:
+        file = tmp_path / "tune.yaml"
         file.write_text(dump_config(config), encoding="utf-8")
-        jobs.append(Job("tune", options=("--config", str(file))))
+        environment = {"FACEML_CACHE": str(tmp_path / machine)}
+        jobs.append(Job("tune", options=("--config", str(file)), environment=environment))
         return jobs[-1]
 
     yield start_job
@@ -75,11 +78,11 @@ def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float 
             return begun[0]
         assert job.process.poll() is None, job.finish()
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
-def lines(trial: TrialFolder) -> list[str]:
-    return Path(trial.place, "metrics.jsonl").read_text().splitlines()
+def lines(trial: TrialFolder) -> list[bytes]:
+    return (trial.content("metrics.jsonl") or b"").splitlines()
 
 
 def assert_goes_on_when_a_trial_is_killed(config: TuneConfig, job: Job, trials: int) -> None:
@@ -105,11 +108,13 @@ def kill_trial(job: Job, after: Sequence[int] = ()) -> list[int]:
     return numbers
 
 
-def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_done(
-    faces: Path, tables: Path, tmp_path: Path, start: Start
+def test_tune__interrupted_and_killed_in_three_ways_in_a_store_it_ends_with_all_that_was_done(
+    faces: Path, tables: Path, s3_uri: Callable[..., str], start: Start
 ) -> None:
     """One trial after the other: the first is killed for good, then the driver, then the third's process."""
-    config = search(faces, tables, tmp_path / "tune", trials=3, cpus=2, restarts=1)
+    place = place_below(s3_uri(), "search")
+    folder = StorageFolder(place)
+    config = search(faces, tables, place, trials=3, cpus=2, restarts=1)
     job = start(config)
     first = await_checkpoint(job, config, ended=0)
     job.process.send_signal(signal.SIGTERM)
@@ -128,27 +133,40 @@ def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_do
     assert lines(first)[:2] == before[:2]
     assert first.outcome is not None
     assert str(first.outcome.error).startswith("its process died 2 times")
+    assert first.checkpoint is None
     assert job.kill("driver", CHOOSE)
     job.stop()
-    assert not Path(config.run.folder, "summary.json").exists()
+    assert folder.files() == ["config.yaml"]
     before, done = lines(second), lines(first)
 
-    job = start(config)
+    job = start(config, machine="second")
     third = await_checkpoint(job, config, ended=2)
     before_third = lines(third)
     kill_trial(job)
     output = job.finish(FINISH_S)
     assert output.count("its process died; another one continues the trial.") == 1, output
-    assert f"Results: {config.run.folder}" in output, output
+    assert f"Results: {place}" in output, output
     # The time that an epoch took tells that it is the same one, not trained again.
     assert lines(first) == done
     assert lines(second)[:2] == before[:2]
     assert lines(third)[:2] == before_third[:2]
-    trials = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
-    ended = {trial["name"]: (trial["epochs"], trial["outcome"].partition(":")[0]) for trial in trials}
+    summary = folder.read("summary.json")
+    assert isinstance(summary, bytes)
+    ended = {
+        trial["name"]: (trial["epochs"], trial["outcome"].partition(":")[0])
+        for trial in json.loads(summary)["trials"]
+    }
     assert [ended[trial.name] for trial in (second, third)] == [(EPOCHS, "finished")] * 2
     assert ended[first.name][1] == "failed"
-    assert not list(Path(config.run.folder).glob("trials/*/checkpoint")), "checkpoints of what has ended"
+    assert {"best_config.yaml", "report.html", "trials.csv", "epochs.parquet"} <= set(folder.files())
+    left = [found.path for found in folder.walk()]
+    assert not [path for path in left if path.startswith("trials/") and "/checkpoint" in path], (
+        "none is needed"
+    )
+    assert not folder.has(".ray_tune/tuner.pkl")
+    best = folder.read("best_config.yaml")
+    assert isinstance(best, bytes)
+    assert yaml.safe_load(best)["run"]["folder"] == place_below(place, "best")
 
 
 @pytest.mark.soak

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from faceml.config.loading import parse_config
 from faceml.config.tune import TuneConfig
 from ray_jobs.search.searcher import trial_folders
@@ -13,6 +15,7 @@ EPOCHS = 2
 LEARNING_RATES = (1e-12, 1e-11, 1e-2)
 
 
+@pytest.mark.soak
 def test_run__trials_of_two_workers_never_wait_for_each_other(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from tests.full_disk import write_full_disk
 from tests.job import VICTIMS, Job
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
-EPOCHS = 10
+EPOCHS = 6
 KEPT = 2
 # What a clock says is not the same twice.
 CLOCKED = "train/images_per_second"

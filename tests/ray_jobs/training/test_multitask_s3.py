@@ -100,6 +100,7 @@ def test_train__in_a_store_goes_on_on_another_machine(
     assert "Validation faces of each expression, epoch " in console.export_text()
 
 
+@pytest.mark.soak
 def test_transfer__starts_from_weights_in_a_store_and_leaves_its_run_there(
     people: Path, tmp_path: Path, in_s3: Callable[[Path], str], s3_uri: Callable[..., str]
 ) -> None:

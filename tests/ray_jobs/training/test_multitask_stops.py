@@ -71,6 +71,7 @@ def test_train__a_poisonous_image_stops_it_and_is_in_a_file(poisoned_faces: Path
     assert not Path(settings.run.folder, SUMMARY_FILE).exists()
 
 
+@pytest.mark.soak
 def test_train__skips_the_steps_of_a_poisonous_image_if_asked(poisoned_faces: Path) -> None:
     settings = config(poisoned_faces, on_nonfinite="skip")
     assert multitask.run(settings)["epochs"] == 2

@@ -96,6 +96,7 @@ def test_train__on_a_stream_learns_as_from_the_disk(faces: Path, tables: Path, t
     assert streamed[0]["train/loss_expression"] == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.soak
 def test_train__two_workers_share_a_stream_and_end_together(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:
