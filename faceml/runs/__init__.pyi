@@ -1,3 +1,4 @@
+from .config_changes import changed_keys as changed_keys, grown_keys as grown_keys
 from .files import (
     BEST_MODEL_FILE as BEST_MODEL_FILE,
     CONFIG_FILE as CONFIG_FILE,
@@ -16,7 +17,7 @@ from .files import (
     write_nonfinite_step as write_nonfinite_step,
 )
 from .lineage import TrainedRun as TrainedRun, find_trained_runs as find_trained_runs
-from .run_folder import RunFolder as RunFolder, changed_keys as changed_keys, put_file as put_file
+from .run_folder import RunFolder as RunFolder, put_file as put_file
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking
 from .trial_folder import (
     Outcome as Outcome,

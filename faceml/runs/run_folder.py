@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from faceml.config import ConfigError, load_yaml
 from faceml.page import Report, write_report
+from faceml.runs.config_changes import changed_keys, grown_keys
 from faceml.runs.files import (
     CONFIG_FILE,
     REPORT_FILE,
@@ -148,32 +149,50 @@ class RunFolder:
                 with translate_outage(self.place):
                     self.folder.delete(name)
 
-    def begin(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
-        """Start a new run or resume an unfinished one: write and push `config.yaml`.
+    def begin(
+        self,
+        config: str,
+        may_change: Sequence[str] = (),
+        may_grow: Sequence[str] = (),
+        *,
+        may_be_finished: bool = False,
+    ) -> bool:
+        """Start a new run, resume an unfinished one, or extend a finished one: write and push `config.yaml`.
 
         Args:
             config: Resolved configuration of the job as YAML.
             may_change: Dotted keys of the settings and sections in which an unfinished run may differ.
-            may_be_finished: Whether a finished run may be extended.
+            may_grow: Dotted keys of numbers and lists that may be larger than before, also in a finished run,
+                which then loses its report until it is finished again.
+            may_be_finished: Whether a finished run may be opened as it is.
+
+        Returns:
+            Whether the run is extended.
 
         Raises:
             ConfigError: The folder holds a finished run, or an unfinished one with another configuration.
             StoppedError: The store cannot be reached.
         """
-        if self.is_finished and not may_be_finished:
+        before, after = self.config, load_yaml(config)
+        grown = grown_keys(before or {}, after, may_grow)
+        if self.is_finished and not (grown or may_be_finished):
+            more = f", or go on with it by a larger {' or '.join(may_grow)}" if may_grow else ""
             raise ConfigError(
-                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it."
+                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it{more}."
             )
-        before = self.config
         if before is not None:
-            changed = changed_keys(before, load_yaml(config), [*may_change, *LOCATIONS, *LOGGING])
+            changed = changed_keys(before, after, [*may_change, *grown, *LOCATIONS, *LOGGING])
             if changed:
+                state = "a finished" if self.is_finished else "an unfinished"
                 raise ConfigError(
-                    f"run.folder: {self.place} holds an unfinished run with another {', '.join(changed)}. "
+                    f"run.folder: {self.place} holds {state} run with another {', '.join(changed)}. "
                     "Choose another folder, or use its config.yaml to go on."
                 )
+        if grown:
+            self.remove(REPORT_FILE)
         self.write_config(config)
         self.push()
+        return bool(grown)
 
     def write_config(self, config: str) -> None:
         """Write the resolved configuration to `config.yaml`."""
@@ -237,12 +256,6 @@ class RunFolder:
             self._events = None
 
 
-def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequence[str]) -> list[str]:
-    """Return the dotted keys in which two configurations differ, except those that may change."""
-    allowed = tuple(f"{name}." for name in may_change)
-    return [key for key in _differing_keys(before, after) if not f"{key}.".startswith(allowed)]
-
-
 def put_file(file: Path, folder: StorageFolder, path: str) -> None:
     """Write a file of this machine into a folder, without holding its content in memory.
 
@@ -257,14 +270,6 @@ def put_file(file: Path, folder: StorageFolder, path: str) -> None:
     """
     with pa.memory_map(str(file)) as content:
         folder.write(path, content.read_buffer())
-
-
-def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in dict.fromkeys([*before, *after]):
-            yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
-    elif before != after:
-        yield key
 
 
 def _cached_copy(uri: str) -> Path:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 
 from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
 from faceml.errors import StoppedError
@@ -29,7 +29,7 @@ from faceml.training.observer import (
     StepRecord,
     TrainingObserver,
 )
-from faceml.training.optimizer import AveragedWeights
+from faceml.training.optimizer import AveragedWeights, apply_schedule
 from faceml.training.step import Precision, TrainingStep
 from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
 
@@ -87,7 +87,7 @@ class Trainer(Generic[ModelT]):
         self,
         objective: Objective[ModelT],
         optimizer: Optimizer,
-        schedule: LRScheduler,
+        schedule: LambdaLR,
         train_batches: EpochBatches,
         image_ids: Sequence[str],
         augmentation: FaceAugmentation,
@@ -169,6 +169,7 @@ class Trainer(Generic[ModelT]):
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
+        apply_schedule(self._schedule)
         self._step.scaler.load_state_dict(state["scaler"])
         if self._average:
             self._average.load_state_dict(state["average"])

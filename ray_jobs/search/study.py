@@ -35,6 +35,8 @@ from ray_jobs.search.runner import run_trials
 from ray_jobs.search.searcher import Plan
 from ray_jobs.search.trial import trial_folder
 
+MAY_GROW = ("seeds",)
+"""Settings that may have further values, also in a finished study."""
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 
 
@@ -42,7 +44,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     """Run the trainings that have not ended, and return the comparison of the arms and all trainings.
 
     A study that was interrupted in the same folder is continued: trainings that ended are not run again,
-    others resume from their checkpoints.
+    others resume from their checkpoints. A finished study goes on if it has further seeds.
 
     Raises:
         ConfigError: An arm, the data or the resources are unsuitable; raised before any training starts.
@@ -58,7 +60,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
             require_reach(config, wait_s > 0)
             await_room(config.trial, wait_s)
             room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
-            run_folder.begin(dump_config(config))
+            run_folder.begin(dump_config(config), may_grow=MAY_GROW)
             plan = Plan(len(config.trainings), iter(config.trainings.items()))
             run_trials(config, plan, run_arm, config.recognition.training.epochs, room, run_folder.path)
         runs = [_arm_run(config, name, scope.images_per_epoch) for name in config.trainings]

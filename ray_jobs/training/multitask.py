@@ -31,7 +31,7 @@ from faceml.runs import RunFolder, build_tracking, read_metrics
 from faceml.training import build_faces
 from ray_jobs.cluster import Bundle, RayCluster, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE
+from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
 from ray_jobs.training.stream import face_stream
 from ray_jobs.training.worker import STREAM
 
@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 def run(config: TrainConfig) -> dict[str, Any]:
     """Train, and return the content of `summary.json`.
 
-    An unfinished run in the same folder is continued from its last checkpoint.
+    An unfinished run in the same folder is continued from its last checkpoint, and so is a finished one if
+    the configuration has more epochs.
 
     Raises:
         ConfigError: Data, folder, resources or MLflow cannot be used; raised before any worker starts.
@@ -61,7 +62,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
         require_reach(config, config.scaling.wait_for_nodes_s > 0)
         require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
         with RunFolder(config.run.folder) as run_folder:
-            run_folder.begin(dump_config(config), MAY_CHANGE)
+            run_folder.begin(dump_config(config), MAY_CHANGE, MAY_GROW)
             with tracking:
                 job = GroupJob(
                     config,

@@ -36,13 +36,14 @@ from faceml.training import (
 )
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE
+from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
 
 
 def run(config: RecognitionConfig) -> dict[str, Any]:
     """Train, and return the content of `summary.json`.
 
-    An unfinished run in the same folder is continued from its last checkpoint.
+    An unfinished run in the same folder is continued from its last checkpoint, and so is a finished one if
+    the configuration has more epochs.
 
     Raises:
         ConfigError: Data, starting weights, folder or resources cannot be used; raised before any worker
@@ -62,7 +63,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         with RayCluster():
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
-            run_folder.begin(dump_config(config), MAY_CHANGE)
+            run_folder.begin(dump_config(config), MAY_CHANGE, MAY_GROW)
             refuse_other_people(people.train.people, run_folder)
             diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
             total_steps = steps * config.training.epochs
