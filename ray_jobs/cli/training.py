@@ -6,19 +6,12 @@ from typing import Annotated
 import typer
 
 from faceml.config import ConfigError
-from ray_jobs.cli.running import ConfigFile, Overrides, load_job, run_job
+from ray_jobs.cli.running import Overrides, config_option, load_job, run_job
 from ray_jobs.jobs import JOBS
-
-TRAIN_CONFIG = Path("configs/multitask_affectnet.yaml")
 
 
 def train(
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", metavar="FILE", help="YAML file of the job.", show_default=str(TRAIN_CONFIG)
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option("train")] = None,
     overrides: Overrides = None,
     resume: Annotated[
         str | None,
@@ -32,7 +25,7 @@ def train(
     Example: faceml train --set model.backbone=resnet18 --set weighting.kind=fixed
     """
     if not resume:
-        run_job(*load_job("train", config or TRAIN_CONFIG, overrides))
+        run_job(*load_job("train", config, overrides))
         return
     from ray_jobs.training import load_interrupted_training
 
@@ -42,7 +35,7 @@ def train(
 
 
 def tune(
-    config: ConfigFile = Path("configs/tune_multitask.yaml"),
+    config: Annotated[Path | None, config_option("tune")] = None,
     overrides: Overrides = None,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Then train with the best settings, with three seeds.")
@@ -62,7 +55,9 @@ def tune(
     run_job(job, settings)
 
 
-def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides: Overrides = None) -> None:
+def transfer(
+    config: Annotated[Path | None, config_option("transfer")] = None, overrides: Overrides = None
+) -> None:
     """Train face recognition from a pretrained backbone or from scratch; with arms, compare such trainings.
 
     The same command again continues an interrupted training or study.
@@ -77,7 +72,7 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
     run_job(*load_job("transfer", config, overrides))
 
 
-def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = None) -> None:
+def demo(config: Annotated[Path | None, config_option("demo")] = None, overrides: Overrides = None) -> None:
     """Run all steps on synthetic faces: draw, extract, train, search, report.
 
     Example: faceml demo --set run.folder=runs/demo2
