@@ -15,12 +15,13 @@ def train(
     overrides: Overrides = None,
     resume: Annotated[
         str | None,
-        typer.Option("--resume", metavar="RUN_FOLDER", help="Continue the interrupted run in this folder."),
+        typer.Option("--resume", metavar="RUN_FOLDER", help="Continue the run in this folder."),
     ] = None,
 ) -> None:
     """Train one backbone on expressions and landmarks.
 
-    The same command again continues an interrupted training; so does --resume with only the run folder.
+    The same command again continues an interrupted training; so does --resume with only the run folder. With
+    more training.epochs, both go on with a finished one.
 
     Example: faceml train --set model.backbone=resnet18 --set weighting.kind=fixed
     """
@@ -43,7 +44,8 @@ def tune(
 ) -> None:
     """Search learning rate, backbone and loss weighting.
 
-    The same command again continues an interrupted search.
+    The same command again continues an interrupted search; with a larger num_trials or more values of
+    search.seed, it goes on with a finished one.
 
     Example: faceml tune --config configs/tune_multitask.yaml --set run.folder=runs/search
     """
@@ -60,7 +62,8 @@ def transfer(
 ) -> None:
     """Train face recognition from a pretrained backbone or from scratch; with arms, compare such trainings.
 
-    The same command again continues an interrupted training or study.
+    The same command again continues an interrupted training or study; with more epochs or seeds, it goes on
+    with a finished one.
 
     Example: faceml transfer --config configs/arcface_casia.yaml --set model.backbone=resnet50
         --set model.weights=runs/affectnet/best_model.pt --set run.folder=runs/arcface
