@@ -58,6 +58,7 @@ from .search_space import (
     random_variants as random_variants,
 )
 from .sections import BackboneName as BackboneName, ModelConfig as ModelConfig
+from .shipped import find_config as find_config, shipped_configs as shipped_configs
 from .study import (
     StudyConfig as StudyConfig,
     build_arm_config as build_arm_config,

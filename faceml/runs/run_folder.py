@@ -14,6 +14,7 @@ import pyarrow as pa
 from faceml.config import ConfigError, load_yaml
 from faceml.errors import StoppedError, catch_errors
 from faceml.page import Report, write_report
+from faceml.runs.config_changes import changed_keys, grown_keys
 from faceml.runs.files import (
     CONFIG_FILE,
     REPORT_FILE,
@@ -22,7 +23,7 @@ from faceml.runs.files import (
     read_metrics,
     write_metrics,
 )
-from faceml.runs.run_config import changed_keys, parse_run_config, refuse_other_kind
+from faceml.runs.run_config import parse_run_config, refuse_other_kind
 from faceml.storage import StorageFolder, split_place, translate_outage, user_cache, write_text
 
 if TYPE_CHECKING:
@@ -162,13 +163,25 @@ class RunFolder:
         """
         refuse_other_kind(self.folder, load_yaml(config))
 
-    def check(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
-        """Check that a new run may begin here, or that the unfinished one may be resumed; write nothing.
+    def check(
+        self,
+        config: str,
+        may_change: Sequence[str] = (),
+        may_grow: Sequence[str] = (),
+        *,
+        may_be_finished: bool = False,
+    ) -> bool:
+        """Check that a run may start, be resumed or be extended here; write nothing.
 
         Args:
             config: Resolved configuration of the job as YAML.
             may_change: Dotted keys of the settings and sections in which an unfinished run may differ.
-            may_be_finished: Whether a finished run may be extended.
+            may_grow: Dotted keys of numbers and lists that may be larger than before, also in a finished run,
+                which then loses its report until it is finished again.
+            may_be_finished: Whether a finished run may be opened as it is.
+
+        Returns:
+            Whether the run is extended.
 
         Raises:
             ConfigError: The folder holds a run of another kind, a finished one, or an unfinished one with
@@ -176,23 +189,45 @@ class RunFolder:
             StoppedError: The store cannot be reached.
         """
         self.check_kind(config)
-        if self.is_finished and not may_be_finished:
+        before, after = self.config, load_yaml(config)
+        grown = grown_keys(before or {}, after, may_grow)
+        if self.is_finished and not (grown or may_be_finished):
+            more = f", or go on with it by a larger {' or '.join(may_grow)}" if may_grow else ""
             raise ConfigError(
-                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it."
+                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it{more}."
             )
-        after = load_yaml(config)
-        changed = changed_keys(self.config or after, after, [*may_change, *LOCATIONS, *LOGGING])
-        if changed:
-            raise ConfigError(
-                f"run.folder: {self.place} holds an unfinished run with another {', '.join(changed)}. "
-                "Choose another folder, or use its config.yaml to go on."
-            )
+        if before is not None:
+            changed = changed_keys(before, after, [*may_change, *grown, *LOCATIONS, *LOGGING])
+            if changed:
+                state = "a finished" if self.is_finished else "an unfinished"
+                raise ConfigError(
+                    f"run.folder: {self.place} holds {state} run with another {', '.join(changed)}. "
+                    "Choose another folder, or use its config.yaml to go on."
+                )
+        return bool(grown)
 
-    def begin(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
-        """Start a new run or resume an unfinished one after `check`: write and push `config.yaml`."""
-        self.check(config, may_change, may_be_finished=may_be_finished)
+    def begin(
+        self,
+        config: str,
+        may_change: Sequence[str] = (),
+        may_grow: Sequence[str] = (),
+        *,
+        may_be_finished: bool = False,
+    ) -> bool:
+        """Start, resume or extend a run after `check`, whose arguments these are: write `config.yaml`.
+
+        Returns:
+            Whether the run is extended.
+
+        Raises:
+            ConfigError, StoppedError: As in `check`.
+        """
+        is_extended = self.check(config, may_change, may_grow, may_be_finished=may_be_finished)
+        if is_extended:
+            self.remove(REPORT_FILE)
         self.write_config(config)
         self.push()
+        return is_extended
 
     def renew(self, config: str, *results: str) -> None:
         """Start a run in place of an earlier one of the same kind: remove its results, write `config.yaml`.
@@ -257,9 +292,9 @@ class RunFolder:
         """
         new = [record for record in records if record not in self.records]
         gone = [record for record in self.records if record not in records]
-        self.records = records
         if new or gone:
             write_metrics(records, self.path)
+            self.records = records  # only now: after a full disk the same call writes them
             if self._events is None or gone:
                 self._open_events(min(record["epoch"] for record in [*gone, *new]))
             for record in new:

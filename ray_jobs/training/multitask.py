@@ -29,9 +29,9 @@ from faceml.reporting import (
 )
 from faceml.runs import RunFolder, build_tracking, digest_data, read_metrics, write_digests
 from faceml.training import build_faces
-from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources, writes_json
+from ray_jobs.cluster import Bundle, RayCluster, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE
+from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
 from ray_jobs.training.stream import face_stream
 from ray_jobs.training.worker import STREAM
 
@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 def run(config: TrainConfig) -> dict[str, Any]:
     """Train, and return the content of `summary.json`.
 
-    An unfinished run in the same folder is continued from its last checkpoint.
+    An unfinished run in the same folder is continued from its last checkpoint, and so is a finished one if
+    the configuration has more epochs.
 
     Raises:
         ConfigError: Data, folder, resources or MLflow cannot be used; raised before any worker starts.
@@ -50,7 +51,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     """
     started_s = time.monotonic()
     with RunFolder(config.run.folder) as run_folder:
-        run_folder.check(dump_config(config), MAY_CHANGE)
+        run_folder.check(dump_config(config), MAY_CHANGE, MAY_GROW)
         digests = digest_data(config.data, run_folder)
         faces = build_faces(config.data)
         plan = build_training_plan(config, faces)
@@ -64,7 +65,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
             audit_leakage(config.data, [config.model.weights])
-            run_folder.begin(dump_config(config), MAY_CHANGE)
+            run_folder.begin(dump_config(config), MAY_CHANGE, MAY_GROW)
             write_digests(digests, run_folder)
             with tracking:
                 job = GroupJob(
@@ -114,7 +115,7 @@ def show(config: TrainConfig, console: Console) -> None:
     console.print(scores_line(confusion))
 
 
-def needed_resources(config: TrainConfig) -> list[Resources]:
+def needed_resources(config: TrainConfig) -> list[Bundle]:
     """Return the resources of a training: those of each worker, and those of streaming."""
     return resources_of(config.scaling, for_reading=config.data.ingest == "stream")
 

@@ -46,13 +46,14 @@ from faceml.training import (
 )
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE
+from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
 
 
 def run(config: RecognitionConfig) -> dict[str, Any]:
     """Train, and return the content of `summary.json`.
 
-    An unfinished run in the same folder is continued from its last checkpoint.
+    An unfinished run in the same folder is continued from its last checkpoint, and so is a finished one if
+    the configuration has more epochs.
 
     Raises:
         ConfigError: Data, starting weights, folder or resources cannot be used; raised before any worker
@@ -62,7 +63,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     """
     started_s = time.monotonic()
     with RunFolder(config.run.folder) as run_folder:
-        run_folder.check(dump_config(config), MAY_CHANGE)
+        run_folder.check(dump_config(config), MAY_CHANGE, MAY_GROW)
         digests = digest_data(config.data, run_folder)
         people = build_people(config.data)
         for split in (people.train, people.val):
@@ -75,7 +76,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
             leaks = audit_leakage(config.data, [config.model.weights])
-            run_folder.begin(dump_config(config), MAY_CHANGE)
+            run_folder.begin(dump_config(config), MAY_CHANGE, MAY_GROW)
             write_digests(digests, run_folder)
             refuse_other_people(people.train.people, run_folder)
             diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))

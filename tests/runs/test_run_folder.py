@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from faceml.config.config_error import ConfigError
 from faceml.errors import StoppedError
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.page.html import Report
@@ -158,3 +159,29 @@ def test_finish__without_space_the_job_stops(tmp_path: Path) -> None:
 
     with RunFolder(tmp_path) as run, pytest.raises(StoppedError, match="no space left"):
         run.finish(build_report)
+
+
+def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tmp_path: Path) -> None:
+    def begin(config: str) -> bool:
+        with RunFolder(tmp_path) as run:
+            return run.begin(config, may_grow=("epochs", "seeds"))
+
+    assert not begin("{epochs: 3, seeds: [0, 1], batch: 8}")
+    for config, complaint in [
+        (
+            "{epochs: 3, seeds: [0, 1], batch: 8}",
+            "Choose another folder or remove it, or go on with it by a ",
+        ),
+        ("{epochs: 2, seeds: [0, 1], batch: 8}", "holds a finished run"),
+        ("{epochs: 3, seeds: [1, 2, 3], batch: 8}", "holds a finished run"),
+        ("{epochs: 4, seeds: [0, 1], batch: 9}", "holds a finished run with another batch"),
+    ]:
+        (tmp_path / "report.html").write_text("the results")
+        with pytest.raises(ConfigError, match=complaint):
+            begin(config)
+        assert (tmp_path / "report.html").read_text() == "the results", "nothing is lost"
+    assert begin("{epochs: 5, seeds: [1, 2, 0], batch: 8}")
+    assert not (tmp_path / "report.html").exists(), "until it is finished again"
+    assert not begin("{epochs: 5, seeds: [1, 2, 0], batch: 8}"), "after an interruption"
+    with pytest.raises(ConfigError, match="holds an unfinished run with another epochs"):
+        begin("{epochs: 4, seeds: [1, 2, 0], batch: 8}")

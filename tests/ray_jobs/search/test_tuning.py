@@ -158,7 +158,7 @@ def test_run__a_search_in_which_all_fail_says_why(make_config: MakeConfig) -> No
         tuning.run(config)
 
 
-def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
+def test_run__goes_on_with_more_seeds_and_retrains_after_the_search_has_ended(
     make_config: MakeConfig,
 ) -> None:
     search = {"optimizer.learning_rate": grid(1e-3), "seed": grid(0, 1)}
@@ -166,11 +166,18 @@ def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
     (best, _) = tuning.run(config)
     with pytest.raises(ConfigError, match="holds a finished run"):
         tuning.run(config)
-    again = make_config(search, num_trials=1, retrain={"seeds": [5, 6], "epochs": 2})
+    trials = [
+        Path(config.run.folder, "trials", f"trial_0000{number}", "metrics.jsonl") for number in range(3)
+    ]
+    written = [file.stat().st_mtime_ns for file in trials[:2]]
+    more = search | {"seed": grid(2, 0, 1)}
+    again = make_config(more, num_trials=1, retrain={"seeds": [5, 6], "epochs": 2})
     console = Console(record=True, width=200)
     tuning.show(tuning.run(again), again, console)
+    assert [file.stat().st_mtime_ns for file in trials[:2]] == written, "the trials before are kept"
     found = json.loads(Path(config.run.folder, "summary.json").read_text())
-    assert found["best"]["name"] == best.name
+    assert sorted(trial["settings"]["seed"] for trial in found["trials"]) == [0, 1, 2]
+    assert best.name in [trial["name"] for trial in found["trials"]]
     values = []
     for seed in (5, 6):
         folder = Path(config.run.folder, "retrain", f"seed_{seed}")
