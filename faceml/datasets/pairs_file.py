@@ -80,7 +80,7 @@ def read_pairs(
         images=pairs,
         same=np.array([line.same for line in lines]),
         folds=np.repeat(np.arange(folds), 2 * of_each),
-        counted_wrong=is_undetected[pairs].any(axis=1) & count_as_wrong,
+        counted_wrong=np.any(is_undetected[pairs], axis=1) & np.full(len(pairs), count_as_wrong),
     )
 
 

@@ -19,7 +19,7 @@ from .files import (
 )
 from .lineage import Ancestor as Ancestor, find_ancestors as find_ancestors
 from .run_config import refuse_run_folder as refuse_run_folder
-from .run_folder import RunFolder as RunFolder, put_file as put_file
+from .run_folder import RunFolder as RunFolder
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking
 from .training_data import (
     digest_data as digest_data,

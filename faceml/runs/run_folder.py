@@ -9,12 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-
 from faceml.config import ConfigError, load_yaml
 from faceml.errors import StoppedError, catch_errors
 from faceml.page import Report, write_report
 from faceml.runs.config_changes import changed_keys, grown_keys
+from faceml.runs.event_files import EventFiles
 from faceml.runs.files import (
     CONFIG_FILE,
     REPORT_FILE,
@@ -24,7 +23,7 @@ from faceml.runs.files import (
     write_metrics,
 )
 from faceml.runs.run_config import parse_run_config, refuse_other_kind
-from faceml.storage import StorageFolder, split_place, translate_outage, user_cache, write_text
+from faceml.storage import StorageFolder, put_file, split_place, translate_outage, user_cache, write_text
 
 if TYPE_CHECKING:
     from faceml.metrics import ConfusionMatrix
@@ -68,7 +67,7 @@ class RunFolder:
         self.path = Path(uri) if self.folder.is_local else path or cached_copy(uri)
         self.records: list[dict[str, Any]] = []
         self._in_store = dict[str, tuple[int, int]]()
-        self._events: Any = None  # opened at the first epoch
+        self._events = EventFiles(self.path)
 
     @property
     def place(self) -> str:
@@ -99,7 +98,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_events()
+        self._events.close()
         if error is None:
             self.push()
 
@@ -213,21 +212,12 @@ class RunFolder:
         may_grow: Sequence[str] = (),
         *,
         may_be_finished: bool = False,
-    ) -> bool:
-        """Start, resume or extend a run after `check`, whose arguments these are: write `config.yaml`.
-
-        Returns:
-            Whether the run is extended.
-
-        Raises:
-            ConfigError, StoppedError: As in `check`.
-        """
-        is_extended = self.check(config, may_change, may_grow, may_be_finished=may_be_finished)
-        if is_extended:
+    ) -> None:
+        """Start, resume or extend a run after `check`, whose arguments these are: write `config.yaml`."""
+        if self.check(config, may_change, may_grow, may_be_finished=may_be_finished):
             self.remove(REPORT_FILE)
         self.write_config(config)
         self.push()
-        return is_extended
 
     def renew(self, config: str, *results: str) -> None:
         """Start a run in place of an earlier one of the same kind: remove its results, write `config.yaml`.
@@ -265,18 +255,14 @@ class RunFolder:
             ConfigError: The store refuses access.
             StoppedError: The store cannot be reached, or no space is left.
         """
-        self._close_events()
+        self._events.close()
         with catch_errors(Exception) as caught:
             write_report(build_report(), self.path / REPORT_FILE)
         if isinstance(caught.error, StoppedError):
             raise caught.error
         if caught.error is not None:
-            logger.error(
-                "%s: %s could not be written; all other results are there.",
-                self.place,
-                REPORT_FILE,
-                exc_info=caught.error,
-            )
+            message = "%s: %s could not be written; all other results are there."
+            logger.error(message, self.place, REPORT_FILE, exc_info=caught.error)
         self.push()
 
     def add_epoch(self, epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> None:
@@ -295,47 +281,10 @@ class RunFolder:
         if new or gone:
             write_metrics(records, self.path)
             self.records = records  # only now: after a full disk the same call writes them
-            if self._events is None or gone:
-                self._open_events(min(record["epoch"] for record in [*gone, *new]))
-            for record in new:
-                for name, value in record.items():
-                    if isinstance(value, float):
-                        self._events.add_scalar(name, value, record["epoch"])
-            self._events.flush()
+            if gone:
+                self._events.close()  # a new file hides the points of those that are gone
+            self._events.add(new, min(record["epoch"] for record in [*gone, *new]))
         self.push()
-
-    def _open_events(self, epoch: int) -> None:
-        """Open a new event file, which hides the points of earlier files from an epoch on."""
-        from tensorboardX import SummaryWriter  # late: most jobs have no epochs
-
-        self._close_events()
-        # TensorBoard reads event files in the order of their names, in which time counts whole seconds.
-        number = len(list(self.path.glob("events.out.tfevents.*")))
-        self._events = SummaryWriter(str(self.path), purge_step=epoch, filename_suffix=f".{number:04d}")
-        config = self.path / CONFIG_FILE
-        if config.is_file():
-            self._events.add_text("config", f"```yaml\n{config.read_text(encoding='utf-8')}```", epoch)
-
-    def _close_events(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-
-
-def put_file(file: Path, folder: StorageFolder, path: str) -> None:
-    """Write a file of this machine into a folder, without holding its content in memory.
-
-    Args:
-        file: Local file.
-        folder: Folder to write into.
-        path: POSIX path below `folder`.
-
-    Raises:
-        ConfigError: The store refuses access.
-        OSError: The store cannot be reached.
-    """
-    with pa.memory_map(str(file)) as content:
-        folder.write(path, content.read_buffer())
 
 
 def cached_copy(uri: str) -> Path:

@@ -21,10 +21,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from faceml.config.loading import apply_overrides, parse_config, read_mapping
+from faceml.config import apply_overrides, parse_config, read_mapping
 from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
-from ray_jobs.cli.training import TRAIN_CONFIG
 from ray_jobs.jobs import JOBS, find_job
 from tests.head_node import HeadNode, new_token
 from tests.job import REPOSITORY

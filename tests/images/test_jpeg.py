@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from faceml.images.decoding import DecodeLimits, decode_image
+from faceml.images.decoding import decode_image
 from faceml.images.jpeg import frame_size, is_damaged
+from faceml.images.limits import DecodeLimits
 
 FORGED_FRAME = b"\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"  # 16×16 px
 FORGED_SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"

@@ -164,7 +164,9 @@ def test_finish__without_space_the_job_stops(tmp_path: Path) -> None:
 def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tmp_path: Path) -> None:
     def begin(config: str) -> bool:
         with RunFolder(tmp_path) as run:
-            return run.begin(config, may_grow=("epochs", "seeds"))
+            is_extended = run.check(config, may_grow=("epochs", "seeds"))
+            run.begin(config, may_grow=("epochs", "seeds"))
+            return is_extended
 
     assert not begin("{epochs: 3, seeds: [0, 1], batch: 8}")
     for config, complaint in [
