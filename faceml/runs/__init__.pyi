@@ -17,7 +17,7 @@ from .files import (
     write_metrics as write_metrics,
     write_nonfinite_step as write_nonfinite_step,
 )
-from .lineage import Ancestor as Ancestor, find_ancestors as find_ancestors
+from .lineage import find_ancestors as find_ancestors
 from .run_config import refuse_run_folder as refuse_run_folder
 from .run_folder import RunFolder as RunFolder
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking

@@ -258,7 +258,7 @@ def load_settings(words: list[str]) -> None:
     parameters = command.make_context(name, arguments).params
     if name in JOBS:
         raw = apply_overrides(
-            read_mapping(parameters["config"] or TRAIN_CONFIG), parameters["overrides"] or []
+            read_mapping(parameters["config"] or find_config(JOBS[name].file)), parameters["overrides"] or []
         )
         parse_config(find_job(name, raw).model, raw)
 

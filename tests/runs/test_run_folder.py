@@ -168,22 +168,22 @@ def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tm
             run.begin(config, may_grow=("epochs", "seeds"))
             return is_extended
 
-    assert not begin("{epochs: 3, seeds: [0, 1], batch: 8}")
+    assert not begin("{weighting: {}, epochs: 3, seeds: [0, 1], batch: 8}")
     for config, complaint in [
         (
-            "{epochs: 3, seeds: [0, 1], batch: 8}",
+            "{weighting: {}, epochs: 3, seeds: [0, 1], batch: 8}",
             "Choose another folder or remove it, or go on with it by a ",
         ),
-        ("{epochs: 2, seeds: [0, 1], batch: 8}", "holds a finished run"),
-        ("{epochs: 3, seeds: [1, 2, 3], batch: 8}", "holds a finished run"),
-        ("{epochs: 4, seeds: [0, 1], batch: 9}", "holds a finished run with another batch"),
+        ("{weighting: {}, epochs: 2, seeds: [0, 1], batch: 8}", "holds a finished run"),
+        ("{weighting: {}, epochs: 3, seeds: [1, 2, 3], batch: 8}", "holds a finished run"),
+        ("{weighting: {}, epochs: 4, seeds: [0, 1], batch: 9}", "holds a finished run with another batch"),
     ]:
         (tmp_path / "report.html").write_text("the results")
         with pytest.raises(ConfigError, match=complaint):
             begin(config)
         assert (tmp_path / "report.html").read_text() == "the results", "nothing is lost"
-    assert begin("{epochs: 5, seeds: [1, 2, 0], batch: 8}")
+    assert begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}")
     assert not (tmp_path / "report.html").exists(), "until it is finished again"
-    assert not begin("{epochs: 5, seeds: [1, 2, 0], batch: 8}"), "after an interruption"
+    assert not begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}"), "after an interruption"
     with pytest.raises(ConfigError, match="holds an unfinished run with another epochs"):
-        begin("{epochs: 4, seeds: [1, 2, 0], batch: 8}")
+        begin("{weighting: {}, epochs: 4, seeds: [1, 2, 0], batch: 8}")
