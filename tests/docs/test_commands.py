@@ -21,7 +21,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from faceml.config import apply_overrides, parse_config, read_mapping
+from faceml.config import apply_overrides, find_config, parse_config, read_mapping
 from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
 from ray_jobs.jobs import JOBS, find_job
