@@ -281,6 +281,8 @@ def put_file(file: Path, folder: StorageFolder, path: str) -> None:
 def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
+            if name not in before and not after[name]:
+                continue  # a setting that is off, and that an earlier version did not have
             yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
     elif before != after:
         yield key

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from faceml.config.config_error import ConfigError
 from faceml.errors import StoppedError
 from faceml.metrics.confusion import ConfusionMatrix
 from faceml.page.html import Report
@@ -158,3 +159,14 @@ def test_finish__without_space_the_job_stops(tmp_path: Path) -> None:
 
     with RunFolder(tmp_path) as run, pytest.raises(StoppedError, match="no space left"):
         run.finish(build_report)
+
+
+def test_begin__a_setting_that_an_earlier_version_did_not_have_may_be_off(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as run:
+        run.begin("data: {table: a}\n")
+        run.begin("data: {table: a, follow_links: false}\n")
+        (tmp_path / "config.yaml").write_text("data: {table: a}\n")
+        with pytest.raises(ConfigError, match=r"unfinished run with another data\.follow_links"):
+            run.begin("data: {table: a, follow_links: true}\n")
+        with pytest.raises(ConfigError, match=r"unfinished run with another data\.table"):
+            run.begin("data: {}\n")
