@@ -187,3 +187,11 @@ def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tm
     assert not begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}"), "after an interruption"
     with pytest.raises(ConfigError, match="holds an unfinished run with another epochs"):
         begin("{weighting: {}, epochs: 4, seeds: [1, 2, 0], batch: 8}")
+
+
+def test_begin__a_setting_that_an_earlier_version_did_not_have_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("{weighting: {}, data: {table: a}}\n")
+    with RunFolder(tmp_path) as run:
+        with pytest.raises(ConfigError, match=r"unfinished run with another data\.table"):
+            run.begin("{weighting: {}, data: {}}\n")
+        run.begin("{weighting: {}, data: {table: a, follow_links: false}}\n")
