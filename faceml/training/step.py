@@ -135,7 +135,7 @@ class TrainingStep:
         """
         kept = torch.where(is_restored, before, flattened(self._statistics))
         sizes = [statistic.numel() for statistic in self._statistics]
-        for statistic, values in zip(self._statistics, kept.split_with_sizes(sizes), strict=True):
+        for statistic, values in zip(self._statistics, torch.split(kept, sizes), strict=True):
             statistic.copy_(values.view_as(statistic))
 
     def _update(self, is_finite: Tensor) -> None:
