@@ -60,7 +60,7 @@ def test_run__in_a_store_compares_the_arms_and_goes_on_on_another_machine(
     assert {(run.arm, run.seed) for run in runs} == {(a, s) for a in ("naive", "together") for s in (0, 1)}
     assert {run.error for run in runs} == {None}
     assert {tuple(run.images) for run in runs} == {(72, 144)}, "72 images an epoch, whatever the sampling"
-    assert folder.files() == ["config.yaml", "report.html", "summary.json"]
+    assert folder.files() == ["config.yaml", "data.json", "report.html", "summary.json"]
     summary = json.loads(folder.read("summary.json"))
     for arm in config.arms:
         of_seeds = [run.accuracies[-1] for run in runs if run.arm == arm]
@@ -89,7 +89,7 @@ def test_run__in_a_store_compares_the_arms_and_goes_on_on_another_machine(
     assert [run.accuracies for run in again] == [run.accuracies for run in runs]
     assert folder.read("trials/naive_seed_1/metrics.jsonl") == kept[0]
     assert folder.read("trials/together_seed_1/metrics.jsonl") != kept[1], "epochs of another length"
-    assert folder.files() == ["config.yaml", "report.html", "summary.json"]
+    assert folder.files() == ["config.yaml", "data.json", "report.html", "summary.json"]
 
 
 def test_run__an_arm_that_cannot_start_is_refused_before_anything_is_trained(

@@ -136,7 +136,7 @@ def test_tune__interrupted_and_killed_in_three_ways_in_a_store_it_ends_with_all_
     assert first.checkpoint is None
     assert job.kill("driver", CHOOSE)
     job.stop()
-    assert folder.files() == ["config.yaml"]
+    assert folder.files() == ["config.yaml", "data.json"]
     before, done = lines(second), lines(first)
 
     job = start(config, machine="second")
