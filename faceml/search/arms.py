@@ -51,7 +51,7 @@ def compare_arms(
 
     The variance of a mean, and of a difference of two means, has two parts: that of people, from a bootstrap
     that resamples them equally for all arms (`weights_of_resampled_people`), and that of seeds, s²/S of each
-    arm, which is unknown for a single seed: no difference from such an arm is resolved. Intervals are
+    arm, which is unknown for a single seed: no difference from such an arm is significant. Intervals are
     Student's with the degrees of freedom of Satterthwaite 1946. Those of differences are Bonferroni-corrected
     to the confidence 1 - (1 - c) / (number of differences).
 

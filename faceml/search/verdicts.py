@@ -61,7 +61,7 @@ class Answer:
             return f"{_premise(main)}{self.leader} is ahead: {no_verdict(main[0])}"
         beaten = [c.baseline for c in main if c.resolved]
         others = [c.baseline for c in main if not c.resolved]
-        ahead = "better than" if self.tuned else "resolved from"
+        ahead = "better than" if self.tuned else "significantly of"
         parts = [f"{ahead} {join_names(beaten)}"] if beaten else []
         parts += [f"not distinguished from {join_names(others)}"] if others else []
         return f"{_premise(main)}{self.leader} is ahead, {' and '.join(parts)}"
@@ -194,7 +194,7 @@ def _conclusion(comparison: Comparison) -> str:
     doubt = f"clear by itself, but not{_among(comparison)}; " if low > 0 or high < 0 else ""
     needed = needed_replicates(comparison)
     would = f"; {needed} would be needed" if needed else ""
-    return f"{doubt}not resolvable with {difference.count} seeds{would}"
+    return f"{doubt}not significant with {difference.count} seeds{would}"
 
 
 def _among(comparison: Comparison) -> str:

@@ -26,7 +26,7 @@ def test_verdict__not_resolvable_says_how_many_seeds_would_do() -> None:
     differences = [0.012 - 0.00785, 0.012, 0.012 + 0.00785]
     assert the_verdict(search(uncertainty=differences)) == (
         "uncertainty − fixed = +1.2 points, 95 % interval −0.8…+3.2 (paired over 3 seeds, better in 3 of 3 "
-        "pairs): not resolvable with 3 seeds; about 6 would be needed"
+        "pairs): not significant with 3 seeds; about 6 would be needed"
     )
 
 
@@ -43,7 +43,7 @@ def test_verdict__resolved_names_the_better_one() -> None:
         ([0.02], "dwa − fixed = +2.0 points: no verdict from one seed"),
         ([0.02, 0.02], "the same with each of 2 seeds, so its variance is unknown"),
         ([0.0, 0.0], "+0.0…+0.0 (paired over 2 seeds, better in 0 of 2 pairs): no difference with any seed"),
-        ([0.02, -0.02], "not resolvable with 2 seeds; more than 1,000 would be needed"),
+        ([0.02, -0.02], "not significant with 2 seeds; more than 1,000 would be needed"),
     ],
 )  # fmt: skip
 def test_verdict__what_cannot_be_told(differences: list[float], end: str) -> None:
@@ -59,7 +59,7 @@ def test_verdict__best_settings_and_averages_are_said_so() -> None:
     )
     assert the_verdict(trials) == (
         "each with its best settings, dwa − fixed = −0.1 points, 95 % interval −0.5…+0.3 (paired over 3 "
-        "seeds, better in 0 of 3 pairs): not resolvable with 3 seeds; about 14 would be needed"
+        "seeds, better in 0 of 3 pairs): not significant with 3 seeds; about 14 would be needed"
     )
     # The means over the three rates are 10 points apart, though the best settings are alike.
     averaged = the_verdict(trials, way="matched")
@@ -94,7 +94,7 @@ def test_verdict__among_many_needs_more_than_its_own_interval() -> None:
     less = search(dwa=[0.015, 0.02, 0.025], rlw=[0.0, 0.1, 0.05], famo=[0.2, 0.1, -0.1])
     text = plain(verdict(compare_values(less, "weighting.kind")[0]))
     # t = 6.93: p = 0.020, times six.
-    assert "clear by itself, but not among 6 comparisons (Holm's p = 0.121); not resolvable" in text
+    assert "clear by itself, but not among 6 comparisons (Holm's p = 0.121); not significant" in text
 
 
 def test_find_answers__of_several_values_names_the_leader_and_whom_it_beats() -> None:

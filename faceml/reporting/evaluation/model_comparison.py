@@ -86,12 +86,12 @@ def compare_models(
 
 
 def comparison_sentence(name: str, other: ComparedModel) -> str:
-    """Return the accuracy difference of two models and whether the images resolve it."""
+    """Return the accuracy difference of two models and whether it is significant."""
     difference = other.difference
     verdict = (
         f"{other.name if difference.value > 0 else name} is better"
         if difference.is_resolved
-        else "not resolved with this number of images"
+        else "not significant with this number of images"
     )
     return (
         f"{other.name} − {name} = {points(difference.value)} points, "
@@ -119,7 +119,7 @@ def comparison_table(this: str, confusion: ConfusionMatrix, compared: Sequence[C
         ]
         for name, other, difference in compared
     ]
-    header = ["model", "accuracy", "95 % interval", "difference", "interval", "resolved"]
+    header = ["model", "accuracy", "95 % interval", "difference", "interval", "significant"]
     return DataTable(
         "Accuracy of each model and its difference to the first one, in percentage points", header, rows
     )

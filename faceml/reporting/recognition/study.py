@@ -78,12 +78,12 @@ def verdict(comparison: ArmComparison) -> str:
     points = f"{100 * abs(found.value):+.1f} points, {INTERVAL} {low:+.1f}…{high:+.1f}".replace("-", "−")
     if comparison.seeds == 1:
         return f"{better} against {worse}: {points}, of the sampling of people alone: {ONE_SEED}."
-    conclusion = f"{better} is better" if comparison.resolved else "no difference is resolved"
+    conclusion = f"{better} is better" if comparison.resolved else "no difference is significant"
     return f"{better} against {worse}: {points}: {conclusion}."
 
 
 def study_answer(study: ArmStudy) -> str:
-    """Return the arm with the highest accuracy, and from which others its difference is resolved."""
+    """Return the arm with the highest accuracy, and from which others its difference is significant."""
     ahead = max(study.accuracies, key=lambda arm: study.accuracies[arm].value)
     against = {
         c.other if c.arm == ahead else c.arm: c for c in study.comparisons if ahead in (c.arm, c.other)

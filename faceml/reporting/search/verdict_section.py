@@ -8,7 +8,7 @@ from faceml.reporting.search.tables import compared, comparisons_table, values_t
 from faceml.reporting.training.report import ValidationFaces
 from faceml.search import ACCURACY, Answer, Trial, no_verdict, outcomes, setting_name, verdict
 
-UNDECIDED = "not resolvable"
+UNDECIDED = "not significant"
 NO_VERDICT = "no verdict"
 
 
