@@ -18,6 +18,7 @@ class Job:
 
     Attributes:
         command: Its command, as in `faceml train`.
+        file: Name of its configuration file in `configs/`.
         config: Name of its configuration model in `faceml.config`.
         module: Module with the function `run_and_show(config, console)`.
         folder: Returns the folder of the run from a configuration, for the log.
@@ -27,6 +28,7 @@ class Job:
     """
 
     command: str
+    file: str
     config: str
     module: str
     folder: Callable[[Any], str | Path | None] = attrgetter("run.folder")
@@ -42,29 +44,47 @@ class Job:
 
 
 STUDY = Job(
-    "transfer", "StudyConfig", "ray_jobs.search.study", log_format=attrgetter("recognition.logging.format")
+    "transfer",
+    "transfer_study.yaml",
+    "StudyConfig",
+    "ray_jobs.search.study",
+    log_format=attrgetter("recognition.logging.format"),
 )
 """`faceml transfer` with `arms`."""
 
 JOBS = {
     job.command: job
     for job in (
-        Job("synth", "SynthConfig", "ray_jobs.local.synthesis", attrgetter("output.root")),
-        Job("extract", "ExtractConfig", "ray_jobs.tables.extraction", attrgetter("run_folder")),
-        Job("train", "TrainConfig", "ray_jobs.training.multitask"),
-        Job("evaluate", "EvaluateConfig", "ray_jobs.local.evaluation"),
-        Job("export", "ExportConfig", "ray_jobs.local.export"),
+        Job("synth", "synth.yaml", "SynthConfig", "ray_jobs.local.synthesis", attrgetter("output.root")),
+        Job(
+            "extract",
+            "extract_landmarks.yaml",
+            "ExtractConfig",
+            "ray_jobs.tables.extraction",
+            attrgetter("run_folder"),
+        ),
+        Job("train", "multitask_affectnet.yaml", "TrainConfig", "ray_jobs.training.multitask"),
+        Job("evaluate", "evaluate.yaml", "EvaluateConfig", "ray_jobs.local.evaluation"),
+        Job("export", "export.yaml", "ExportConfig", "ray_jobs.local.export"),
         Job(
             "predict",
+            "predict.yaml",
             "PredictConfig",
             "ray_jobs.local.prediction",
             lambda config: config.run_folder or config.output.file,
             lambda config: config.output.table or config.output.file,
         ),
-        Job("tune", "TuneConfig", "ray_jobs.search.tuning", log_format=attrgetter("train.logging.format")),
-        Job("transfer", "RecognitionConfig", "ray_jobs.training.recognition"),
+        Job(
+            "tune",
+            "tune_multitask.yaml",
+            "TuneConfig",
+            "ray_jobs.search.tuning",
+            log_format=attrgetter("train.logging.format"),
+        ),
+        Job("transfer", "arcface_casia.yaml", "RecognitionConfig", "ray_jobs.training.recognition"),
         Job(
             "demo",
+            "demo.yaml",
             "DemoConfig",
             "ray_jobs.local.demo",
             results=lambda config: config.run.folder / "report.html",

@@ -24,6 +24,7 @@ class FragileSettings:
     fault: str
     follow_links: bool = False
     max_bytes: int = 2**20
+    max_pixels: int = 10**6
     timeout_s: float = 0.3
 
     @contextmanager

@@ -27,7 +27,7 @@ PLACEHOLDERS = re.compile(
     r"\b(TODO|FIXME|XXX|HACK|TBD|WIP|placeholder|dummy|lorem|NotImplementedError)\b", re.IGNORECASE
 )
 
-RAY_METHODS = {"_do_request"}
+RAY_METHODS = {"_do_request", "_register_sigint_handler"}
 RAY_PRIVATE = re.compile(r"ray(\.\w+)*\._(?!_)")
 RAY_STRINGS = re.compile(f"{RAY_PRIVATE.pattern}|checkpoint_manager_snapshot|__internal_head__")
 

@@ -58,6 +58,7 @@ from .search_space import (
     random_variants as random_variants,
 )
 from .sections import BackboneName as BackboneName, ModelConfig as ModelConfig
+from .shipped import find_config as find_config, shipped_configs as shipped_configs
 from .study import (
     StudyConfig as StudyConfig,
     build_arm_config as build_arm_config,
@@ -82,5 +83,6 @@ from .tune import (
     TuneConfig as TuneConfig,
     build_running_trial as build_running_trial,
     build_trial_config as build_trial_config,
+    retraining_seeds as retraining_seeds,
 )
 from .uris import find_uri_mistake as find_uri_mistake, mask_credentials as mask_credentials

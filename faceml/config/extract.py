@@ -18,14 +18,19 @@ from faceml.config.base import (
 )
 from faceml.config.sections import LoggingConfig, StorageConfig
 
+IMAGE_EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",
+)  # fmt: skip
+"""File name extensions of the formats that can be decoded."""
+
 
 class ExtractDataConfig(Config):
     """Selection of images."""
 
     root: InputStorage
     """Folder of face images, a path or a URI such as `s3://bucket/faces`; each image below it gets a row."""
-    extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-    """File name extensions of images, case-insensitive."""
+    extensions: tuple[str, ...] = IMAGE_EXTENSIONS
+    """File name extensions of images, case-insensitive; other files are left out and counted in the log."""
     max_bytes: Count = 64 * 2**20
     """Largest file size in bytes; larger files get the status `too_large`."""
     max_pixels: Count = 64 * 10**6

@@ -72,7 +72,7 @@ def read_mapping(file: Path, option: str = "--config") -> dict[str, Any]:
         ConfigError: The file does not exist, or is not a YAML mapping.
     """
     if not file.is_file():
-        ready_made = " Ready-made ones are in the folder configs/." if option == "--config" else ""
+        ready_made = " `faceml init` writes ready-made ones to configs/." if option == "--config" else ""
         raise ConfigError(f"{option} {file}: no such file.{ready_made}")
     with _translate_yaml(f"{option} {file}"):
         raw = load_yaml(file.read_bytes())  # bytes, so that a wrong encoding raises YAMLError

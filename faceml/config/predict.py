@@ -19,7 +19,7 @@ from faceml.config.base import (
     RunOrModel,
     StorageUri,
 )
-from faceml.config.extract import folder_beside, refuse_table_as_run_folder
+from faceml.config.extract import IMAGE_EXTENSIONS, folder_beside, refuse_table_as_run_folder
 from faceml.config.sections import LoggingConfig, StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
@@ -58,7 +58,7 @@ class PredictDataConfig(Config):
     """Folder instead of `paths`; each image below it gets a row of `output.table`."""
     follow_links: bool = False
     """Follow symbolic links to targets outside `root`; otherwise such files get the status `unreadable`."""
-    extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+    extensions: tuple[str, ...] = IMAGE_EXTENSIONS
     """File name extensions of images in a folder, case-insensitive."""
 
 

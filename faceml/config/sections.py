@@ -14,8 +14,8 @@ class ModelConfig(Config):
     backbone: BackboneName = "resnet18"
     """torchvision ResNet without its classifier."""
     weights: Literal["none", "imagenet"] | WeightsFile = "none"
-    """Initial weights: `none` (random), `imagenet` (downloaded by torchvision), or a file with a ResNet state
-    dict (path or URI)."""
+    """Initial weights: `none` (random), `imagenet` (downloaded by torchvision), or a file (path or URI) with
+    the state dict of a ResNet, from `torch.save` or safetensors, in the checkpoint of most programs."""
     embedding_dim: Count = 512
     """Size of the embedding, the input of all heads."""
     stem_stride: Literal[1, 2] = 2

@@ -28,6 +28,8 @@ class SplitConfig(Config):
     """Landmark table from `faceml extract`, a path or a URI such as `s3://bucket/tables/train`."""
     images: InputStorage | None = None
     """Folder that was extracted, a path or URI; null reads the copies in the table's `image_jpeg`."""
+    follow_links: bool = False
+    """Follow symbolic links to targets outside `images`, for a folder that was extracted so."""
 
 
 class AugmentationConfig(Config):

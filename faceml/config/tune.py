@@ -1,13 +1,15 @@
 """Configuration of hyperparameter search over multitask training."""
 
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from faceml.config.base import Config, Count, CountOrZero, NonNegative, Seed, StorageUri
+from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, parse_config
-from faceml.config.search_space import Choice, Grid, SearchSpace
+from faceml.config.search_space import Choice, Grid, SearchSpace, ends
 from faceml.config.train import TrainConfig
 
 METRIC_MODES: dict[str, Literal["max", "min"]] = {
@@ -17,6 +19,7 @@ METRIC_MODES: dict[str, Literal["max", "min"]] = {
     "val/nme_interocular": "min",
 }
 """Metrics of a search, and whether to maximise or minimise them."""
+NUM_RETRAININGS = 3
 
 
 def _no_total(metric: Any) -> Any:
@@ -113,14 +116,14 @@ class TrialResources(Config):
 class RetrainConfig(Config):
     """Retraining with the best settings after the search, with several seeds."""
 
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
-    """Random seeds of the retrainings."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    """Random seeds of the retrainings, none of them a seed of the search; null: three others."""
     epochs: Count | None = None
     """Number of epochs of each retraining; null: the largest number of a trial."""
 
     @model_validator(mode="after")
     def _no_seed_twice(self) -> Self:
-        if len(set(self.seeds)) < len(self.seeds):
+        if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds {list(self.seeds)}: contains duplicates; remove them")
         return self
 
@@ -178,6 +181,37 @@ class TuneConfig(Config):
                 "without `when`"
             )
         return self
+
+
+def retraining_seeds(config: TuneConfig, settings: RetrainConfig) -> tuple[int, ...]:
+    """Return the seeds of the retrainings, none of them a seed of the search.
+
+    The best settings were chosen by the scores of the search's seeds: the same seeds repeat these scores,
+    which overestimate the settings.
+
+    Raises:
+        ConfigError: A given seed is one of the search.
+    """
+    if settings.seeds is None:
+        return tuple(islice((seed for seed in count() if not _is_searched(config, seed)), NUM_RETRAININGS))
+    repeated = [seed for seed in settings.seeds if _is_searched(config, seed)]
+    if repeated:
+        raise ConfigError(
+            f"retrain.seeds: {', '.join(map(str, repeated))}: also of the search, whose scores chose the "
+            "settings. Use other seeds, or null for three new ones."
+        )
+    return settings.seeds
+
+
+def _is_searched(config: TuneConfig, seed: int) -> bool:
+    """Return whether a trial of the search may have a seed."""
+    dimension = config.search.get("seed")
+    if (dimension is None or dimension.when) and seed == config.train.seed:
+        return True
+    if dimension is None:
+        return False
+    values = ends(dimension)
+    return seed in values if isinstance(dimension, Choice | Grid) else values[0] <= seed <= values[-1]
 
 
 def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: str | Path) -> TrainConfig:

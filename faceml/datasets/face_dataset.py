@@ -146,6 +146,7 @@ class FaceDataset(LabelledFaces):
         num_landmarks: 5 or 10.
         preprocessing: Turns an encoded image into a square of pixels.
         cache: Folder of the unpacked copies; the user's cache by default.
+        follow_links: Read also files outside of `images` that symbolic links lead to.
 
     Raises:
         ConfigError: There is no usable table, a folder's name is no expression, or images are missing.
@@ -158,6 +159,8 @@ class FaceDataset(LabelledFaces):
         num_landmarks: int,
         preprocessing: Preprocessing,
         cache: Path | None = None,
+        *,
+        follow_links: bool = False,
     ) -> None:
         if images is None and copies_are_aligned(table):
             # Landmarks refer to the whole image, not to an aligned copy.
@@ -168,7 +171,7 @@ class FaceDataset(LabelledFaces):
         found = read_rows(table, num_landmarks, DECODED, from_copies=images is None)
         rows = found.rows
         labels, landmarks = expression_labels(rows, found.table), seen_landmarks(rows, num_landmarks)
-        source = ImageSource(table, images, rows["image_id"], cache)
+        source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
         super().__init__(found, source, preprocessing, labels, landmarks, has_landmarks(rows))
         self._sizes = seen_sizes(rows)
 

@@ -75,14 +75,12 @@ def read_pairs(
             )
         images.append([_find(key, positions, image_ids, file, number) for key in line.images])
     pairs = np.array(images, dtype=np.int64)
-    wrong = np.zeros(len(pairs), bool)
-    if count_as_wrong and undetected is not None:
-        wrong = undetected[pairs].any(axis=1)
+    is_undetected = np.zeros(len(image_ids), bool) if undetected is None else undetected
     return VerificationPairs(
         images=pairs,
         same=np.array([line.same for line in lines]),
         folds=np.repeat(np.arange(folds), 2 * of_each),
-        counted_wrong=wrong,
+        counted_wrong=np.any(is_undetected[pairs], axis=1) & np.full(len(pairs), count_as_wrong),
     )
 
 

@@ -25,7 +25,7 @@ from faceml.datasets.face_columns import (
 from faceml.datasets.face_dataset import LabelledFaces
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_image
+from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_reduced
 
 ALIGNED_BY = 5
 """Number of landmarks of the alignment template."""
@@ -40,7 +40,8 @@ class AlignedPreprocessing(Preprocessing):
 
     def decode(self, data: bytes) -> RgbImage | DecodeFailure:
         """Decode an encoded image to uint8 of shape (H, W, 3), or return the reason for failure."""
-        return decode_image(data)
+        decoded = decode_reduced(data, trusted=True)
+        return decoded if isinstance(decoded, str) else decoded.pixels
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the preprocessing as plain values, for a checkpoint."""
@@ -63,6 +64,7 @@ class PersonDataset(LabelledFaces):
         cache: Folder of the unpacked copies; the user's cache by default.
         with_undetected: Include images in which no face was found, aligned by the mean landmarks of all
             others, in fractions of width and height.
+        follow_links: Read also files outside of `images` that symbolic links lead to.
 
     Attributes:
         people: Names, sorted; a label is a position among them.
@@ -80,12 +82,13 @@ class PersonDataset(LabelledFaces):
         cache: Path | None = None,
         *,
         with_undetected: bool = False,
+        follow_links: bool = False,
     ) -> None:
         statuses = DECODED if with_undetected else DECODED[:1]
         found = read_rows(table, ALIGNED_BY, statuses, from_copies=images is None)
         rows = found.rows
         self.people, labels = person_labels(rows)
-        source = ImageSource(table, images, rows["image_id"], cache)
+        source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
         none = np.zeros((rows.num_rows, ALIGNED_BY, 2), dtype=np.float32), np.zeros(rows.num_rows, dtype=bool)
         super().__init__(found, source, preprocessing, labels, *none)
         self.undetected = ~has_landmarks(rows)

@@ -42,7 +42,7 @@ class Preprocessing:
         Returns:
             uint8 of shape (H, W, 3), or the reason for failure.
         """
-        decoded = decode_reduced(data, short_side_px=self.image_size)
+        decoded = decode_reduced(data, short_side_px=self.image_size, trusted=True)
         return decoded if isinstance(decoded, str) else decoded.pixels
 
     def square(self, data: bytes | None, image_id: str, table: str) -> Tensor:
@@ -57,14 +57,14 @@ class Preprocessing:
         """Decode an encoded image to uint8 of shape (H, W, 3).
 
         Args:
-            data: The encoded image; None if its file is missing.
+            data: The encoded image; None if its file cannot be read.
             image_id: Name of the image, for the error.
             table: Path or URI of its landmark table, for the error.
 
         Raises:
             StoppedError: The image has changed since extraction.
         """
-        image = "missing" if data is None else self.decode(data)
+        image = "unreadable" if data is None else self.decode(data)
         if isinstance(image, str):
             raise StoppedError(
                 f"{image_id}: {image}, but the landmark table {table} was extracted from a readable image. "

@@ -73,10 +73,11 @@ def open_split(config: SplitConfig, preprocessing: Preprocessing, landmark_set: 
     Raises:
         ConfigError: The table or its images cannot be used, or it has no usable image.
     """
+    links = config.follow_links
     faces = (
-        PersonDataset(config.table, config.images, preprocessing)
+        PersonDataset(config.table, config.images, preprocessing, follow_links=links)
         if isinstance(preprocessing, AlignedPreprocessing)
-        else FaceDataset(config.table, config.images, len(landmark_set), preprocessing)
+        else FaceDataset(config.table, config.images, len(landmark_set), preprocessing, follow_links=links)
     )
     if not len(faces):
         raise ConfigError(f"data.table: {config.table} has no usable image.")

@@ -3,8 +3,8 @@ from .box import Box as Box, crop_landmarks as crop_landmarks
 from .decoding import (
     DecodedImage as DecodedImage,
     DecodeFailure as DecodeFailure,
-    DecodeLimits as DecodeLimits,
     RgbImage as RgbImage,
+    as_rgb as as_rgb,
     decode_image as decode_image,
     decode_reduced as decode_reduced,
     difference_hash as difference_hash,
@@ -12,3 +12,4 @@ from .decoding import (
     shrink as shrink,
 )
 from .framing import Framing as Framing
+from .limits import DecodeLimits as DecodeLimits

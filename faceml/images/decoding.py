@@ -1,45 +1,54 @@
-"""Decoding, encoding and hashing of images."""
+"""Decoding, encoding and hashing of images.
+
+JPEGs are decoded by OpenCV, which reduces large ones by scaled DCT. All other formats are decoded by Pillow,
+which knows transparency and reports damage.
+"""
 
 import io
-import re
-import sys
+import struct
+import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
+
+from faceml.images.jpeg import JPEG_START, frame_size, is_damaged, reaches_end_marker
+from faceml.images.limits import DecodeLimits
+from faceml.stderr_filter import StderrFilter
 
 RgbImage = npt.NDArray[np.uint8]
 """uint8 of shape (H, W, 3), colour order RGB."""
 
 DecodeFailure = Literal["empty_file", "undecodable", "too_large"]
 
-# All markers but stuffed bytes and restarts; any number of FF may precede one (ITU T.81, B.1.1.2).
-JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-JPEG_END = b"\xd9"
-JPEG_START = b"\xff\xd8"
-START_OF_SCAN = b"\xda"
-# Start-of-frame markers of all codings; DHT, JPG and DAC lie in their range (ITU T.81, table B.1).
-STARTS_OF_FRAME = frozenset(bytes([0xC0 + number]) for number in range(16) if number not in (4, 8, 12))
-PNG_END = b"IEND\xae\x42\x60\x82"
+FORMATS = ("PNG", "BMP", "DIB", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
+"""Formats beside JPEG, by their names in Pillow. It knows others that start programs, such as EPS."""
+PNG_START, PNG_END = b"\x89PNG", b"IEND\xae\x42\x60\x82"
+BACKGROUND = "white"
+"""Colour behind transparent pixels, as on a page."""
 # The names say grayscale, but combined with IMREAD_COLOR_RGB the flags give reduced sizes in colour.
 REDUCING_FLAGS = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
 }
-
-
-@dataclass(frozen=True)
-class DecodeLimits:
-    """Largest image that is decoded: bytes of the file, and pixels as declared in its header."""
-
-    max_bytes: int = 64 * 2**20
-    max_pixels: int = 64 * 10**6
+# Lines that libjpeg, libtiff and OpenCV write to stderr about an image, without its name.
+DECODER_LINES = (
+    "Corrupt JPEG data",
+    "Premature end of JPEG file",
+    "Invalid SOS parameters",
+    "Unknown Adobe color transform",
+    "Inconsistent progression sequence",
+    "JPEGLib: ",
+    "tempfile.tif",
+    "imdecode_(",
+    " global grfmt_",
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,9 @@ class DecodedImage:
 def decode_image(data: bytes, limits: DecodeLimits | None = None) -> RgbImage | DecodeFailure:
     """Decode an encoded image to 8-bit RGB, rotated upright according to its EXIF orientation.
 
-    Grayscale, CMYK and 16-bit images are converted to 8-bit RGB. A truncated JPEG or PNG is undecodable,
-    although decoders fill the missing part with gray: half a face would give wrong landmarks.
+    Grayscale, CMYK and 16-bit images are converted to 8-bit RGB, transparent ones are drawn on white; of an
+    animation the first picture is decoded. A truncated or damaged image is undecodable, although decoders
+    fill in the missing part: half a face would give wrong landmarks.
 
     Args:
         data: The file's bytes.
@@ -80,6 +90,7 @@ def decode_reduced(
     *,
     long_side_px: int | None = None,
     short_side_px: int | None = None,
+    trusted: bool = False,
 ) -> DecodedImage | DecodeFailure:
     """Decode like `decode_image`, but large JPEGs at 1/2, 1/4 or 1/8 of their size, by scaled DCT.
 
@@ -88,6 +99,8 @@ def decode_reduced(
         limits: Checked before any pixel is decoded.
         long_side_px: Least length of the longer side after reduction.
         short_side_px: Least length of the shorter side. Without either the image keeps its size.
+        trusted: Leave out the check for damage within a JPEG, for images that passed it before: only one
+            thread of a process can check at a time.
 
     Returns:
         The image, or the reason for the failure.
@@ -97,34 +110,32 @@ def decode_reduced(
         return "empty_file"
     if len(data) > limits.max_bytes:
         return "too_large"
-    size = _jpeg_size(data) if data.startswith(JPEG_START) else _size_in_header(data)
-    if size is None or is_truncated(data):
-        return "undecodable"
-    long_side, short_side = max(size), min(size)
-    if long_side * short_side > limits.max_pixels:
-        return "too_large"
-    factor = 1
-    if data.startswith(JPEG_START) and (long_side_px or short_side_px):
-        sides = ((long_side, long_side_px or 0), (short_side, short_side_px or 0))
-        factor = next((f for f in REDUCING_FLAGS if all(px // f >= least for px, least in sides)), 1)
-    image = None
-    with suppress(cv2.error):
-        flags = REDUCING_FLAGS.get(factor, 0) | cv2.IMREAD_COLOR_RGB
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
-    if image is None:
-        return "undecodable"
-    # The size in the header is that before the rotation.
-    upright = (long_side, short_side) if image.shape[1] >= image.shape[0] else (short_side, long_side)
-    return DecodedImage(np.asarray(image, dtype=np.uint8), *upright)
+    if trusted:
+        return _decode(data, limits, long_side_px or 0, short_side_px or 0)
+    with _hold_messages() as messages:
+        decoded = _decode(data, limits, long_side_px or 0, short_side_px or 0)
+    return "undecodable" if is_damaged(data, messages.dropped) else decoded
 
 
-def is_truncated(data: bytes) -> bool:
-    """Return whether a JPEG lacks its end marker, or a PNG its IEND chunk; bytes after them are allowed."""
-    if data.startswith(JPEG_START):
-        return not _reaches_end_marker(data)
-    if data.startswith(b"\x89PNG"):
-        return PNG_END not in data
-    return False
+# Errors of Pillow's many decoders for broken files.
+_UNREADABLE = (
+    OSError, ValueError, SyntaxError, RuntimeError, LookupError, EOFError, ArithmeticError, TypeError,
+    AttributeError, MemoryError, struct.error,
+)  # fmt: skip
+
+
+def as_rgb(image: Image.Image) -> RgbImage:
+    """Convert an image of Pillow to uint8 RGB of shape (H, W, 3), upright and on white; may modify it."""
+    with suppress(*_UNREADABLE):  # a broken EXIF block gives no orientation
+        ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I"):  # gray values of 16 bits, which Pillow would clip
+        gray = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(gray[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        page = Image.new("RGBA", image.size, BACKGROUND)
+        page.alpha_composite(image.convert("RGBA"))
+        image = page
+    return np.array(image.convert("RGB"))
 
 
 def encode_jpeg(image: RgbImage, quality: int) -> bytes:
@@ -161,45 +172,67 @@ SAMPLES = (16 * 9, 16 * 8)
 """Columns and rows to which a large image is sampled for its difference hash."""
 
 
-def _reaches_end_marker(jpeg: bytes) -> bool:
-    """Return whether an end marker follows the start of the first scan.
-
-    In coded data FF is always followed by 00 or by a restart marker's number (ITU T.81, B.1.1.5), so a later
-    end marker is not image data.
-    """
-    scan = next((end for marker, end in _segments(jpeg) if marker == START_OF_SCAN), None)
-    return scan is not None and jpeg.find(b"\xff" + JPEG_END, scan) >= 0
+@contextmanager
+def _hold_messages() -> Iterator[StderrFilter]:
+    """Hold back what decoders write to stderr about an image, and the warnings of Pillow."""
+    with StderrFilter(DECODER_LINES) as messages, warnings.catch_warnings(action="ignore"):
+        yield messages
 
 
-def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
-    """Return width and height of the frame, None if no frame starts before the first scan."""
-    for marker, end in _segments(jpeg):
-        if marker in STARTS_OF_FRAME and len(jpeg) >= end + 7:  # length, precision, height, width (B.2.2)
-            return int.from_bytes(jpeg[end + 5 : end + 7], "big"), int.from_bytes(
-                jpeg[end + 3 : end + 5], "big"
-            )
-    return None
+def _decode(
+    data: bytes, limits: DecodeLimits, long_side_px: int, short_side_px: int
+) -> DecodedImage | DecodeFailure:
+    if data.startswith(JPEG_START):
+        return _decode_jpeg(data, limits, long_side_px, short_side_px)
+    decoded: DecodedImage | DecodeFailure = "too_large"
+    with suppress(Image.DecompressionBombError):  # Pillow refuses it without giving its size
+        decoded = _decode_other(data, limits)
+    return decoded
 
 
-def _segments(jpeg: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the number of each marker up to the first scan, and the offset of its end.
+def _decode_jpeg(
+    data: bytes, limits: DecodeLimits, long_side_px: int, short_side_px: int
+) -> DecodedImage | DecodeFailure:
+    size = frame_size(data)
+    if size is None or not reaches_end_marker(data):
+        return "undecodable"
+    long_side, short_side = max(size), min(size)
+    if long_side * short_side > limits.max_pixels:
+        return "too_large"
+    factor = 1
+    if long_side_px or short_side_px:
+        sides = ((long_side, long_side_px), (short_side, short_side_px))
+        factor = next(
+            (
+                f
+                for f in REDUCING_FLAGS
+                if all(px // f >= least for px, least in sides) and _is_clear(size, f)
+            ),
+            1,
+        )
+    image = None
+    with suppress(cv2.error):
+        flags = REDUCING_FLAGS.get(factor, 0) | cv2.IMREAD_COLOR_RGB
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    if image is None:
+        return "undecodable"
+    # The size in the header is that before the rotation.
+    upright = (long_side, short_side) if image.shape[1] >= image.shape[0] else (short_side, long_side)
+    return DecodedImage(np.asarray(image, dtype=np.uint8), *upright)
 
-    Segments are skipped by their length, because a thumbnail in one has markers of its own.
-    """
-    position = 2
-    while marker := JPEG_MARKER.search(jpeg, position):
-        yield marker[1], marker.end()
-        if marker[1] == START_OF_SCAN:
-            return
-        position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+
+def _is_clear(size: tuple[int, int], factor: int) -> bool:
+    """Return whether the reduced image shows which side is longer, and so whether it was rotated."""
+    return size[0] == size[1] or -(-size[0] // factor) != -(-size[1] // factor)
 
 
-def _size_in_header(data: bytes) -> tuple[int, int] | None:
-    """Return width and height declared in the header of another format, None if it is not an image."""
-    with suppress(Image.DecompressionBombError):
-        size = None
-        broken = (OSError, ValueError, SyntaxError, RuntimeError, LookupError, EOFError)
-        with suppress(*broken), Image.open(io.BytesIO(data)) as image:
-            size = image.size
-        return size
-    return (sys.maxsize, 1)  # Pillow refuses to open it without giving its size
+def _decode_other(data: bytes, limits: DecodeLimits) -> DecodedImage | DecodeFailure:
+    with suppress(*_UNREADABLE), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > limits.max_pixels:
+            return "too_large"
+        if data.startswith(PNG_START) and PNG_END not in data:
+            return "undecodable"
+        image.load()
+        pixels = as_rgb(image)
+        return DecodedImage(pixels, pixels.shape[1], pixels.shape[0])
+    return "undecodable"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceml.config import DetectedFaces, EmbedConfig, ExtractConfig, LandmarkerConfig, WholeFaces
+from faceml.images import DecodeLimits
 from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
 from faceml.landmarks.training_copy import EmbedOptions
 from faceml.tables import RowExtractor
@@ -67,8 +68,8 @@ class ExtractorSettings:
     root: str
     detector: DetectorOptions = DetectorOptions()
     follow_links: bool = False
-    max_bytes: int = 64 * 2**20
-    max_pixels: int = 64 * 10**6
+    max_bytes: int = DecodeLimits.max_bytes
+    max_pixels: int = DecodeLimits.max_pixels
     reduce: bool = True
     store_mesh: bool = False
     embed: EmbedOptions | None = None
@@ -77,7 +78,6 @@ class ExtractorSettings:
     @contextmanager
     def open(self) -> Iterator[RowExtractor]:
         """Open the detector."""
-        from faceml.images import DecodeLimits
         from faceml.landmarks.extractor import LandmarkExtractor
 
         with self.detector.create_detector() as detector:

@@ -1,4 +1,5 @@
 from .backbone import ModelT as ModelT, build_backbone_from as build_backbone_from
+from .checkpoint_layouts import nonfinite_values as nonfinite_values
 from .multitask import (
     FaceOutputs as FaceOutputs,
     MultitaskFaceModel as MultitaskFaceModel,

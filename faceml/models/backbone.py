@@ -1,5 +1,6 @@
 """ResNet backbones without classifier, and their initial weights."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
@@ -10,10 +11,13 @@ from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, res
 
 from faceml.config import BackboneName, ConfigError, ModelConfig
 from faceml.errors import translate_errors
+from faceml.models.checkpoint_layouts import (
+    backbone_state,
+    nonfinite_values,
+    resnet_prefixes,
+    unwrap_state_dict,
+)
 from faceml.storage import is_tensor_file, read_tensors
-
-PREFIX = "backbone."
-"""Prefix of the backbone's keys in the state dict of a model."""
 
 
 class FaceModel(nn.Module):
@@ -73,30 +77,12 @@ def backbone_name(state: Mapping[str, Tensor]) -> BackboneName | None:
     return next((name for name, shapes in known.items() if shapes == _shapes(state)), None)
 
 
-def backbone_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Extract the backbone's tensors from a run's checkpoint or from a ResNet state dict.
-
-    Args:
-        checkpoint: Mapping with `model_state_dict`, whose keys with prefix `backbone.` are used, or a
-            torchvision state dict, whose classifier `fc` is ignored.
-
-    Returns:
-        Tensors by their names in the backbone.
-    """
-    if "model_state_dict" in checkpoint:
-        model_state = checkpoint["model_state_dict"]
-        state = {key.removeprefix(PREFIX): model_state[key] for key in model_state if key.startswith(PREFIX)}
-    else:
-        state = {key: value for key, value in checkpoint.items() if not key.startswith("fc.")}
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
-
-
 def backbone_mismatch(backbone: nn.Module, state: Mapping[str, Tensor]) -> str | None:
     """Return why a state dict does not match a backbone; None if it does.
 
     Args:
         backbone: From `build_backbone`.
-        state: From `backbone_state`.
+        state: Tensors by their names in the backbone.
     """
     found, expected = _shapes(state), _shapes(backbone.state_dict())
     if found == expected:
@@ -111,10 +97,12 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
     Args:
         backbone: From `build_backbone`.
         weights: `none` keeps the random initialisation; `imagenet` loads torchvision's weights from torch
-            hub's cache or downloads them; otherwise path or URI of a file for `backbone_state`.
+            hub's cache or downloads them; otherwise path or URI of a file with a state dict, whose layout
+            may be any of `faceml.models.checkpoint_layouts`.
 
     Raises:
-        ConfigError: The file does not exist, cannot be read or downloaded, or does not match the backbone.
+        ConfigError: The file does not exist, cannot be read or downloaded, or does not match the backbone, or
+            has values that are not finite.
     """
     if weights == "none":
         return
@@ -133,10 +121,16 @@ def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
             checkpoint = read_tensors(weights)
         if not isinstance(checkpoint, Mapping):
             raise ConfigError(_complaint(weights, f"holds a {type(checkpoint).__name__}, not a state dict"))
-    state = backbone_state(checkpoint)
-    mismatch = backbone_mismatch(backbone, state)
+    tensors = unwrap_state_dict(checkpoint)
+    prefixes = resnet_prefixes(tensors) or [""]
+    if len(prefixes) > 1:
+        shown = ", ".join(f"{prefix}…" for prefix in prefixes)
+        raise ConfigError(_complaint(weights, f"holds several ResNets ({shown}): save one of them alone"))
+    state = backbone_state(tensors, prefixes[0])
+    mismatch = backbone_mismatch(backbone, state) or nonfinite_values(state)
     if mismatch:
-        raise ConfigError(_complaint(weights, mismatch))
+        found = f"its ResNet with the prefix {prefixes[0]} " if prefixes[0] else ""
+        raise ConfigError(_complaint(weights, found + mismatch))
     backbone.load_state_dict(state)
 
 
@@ -144,6 +138,15 @@ def _translate_unreadable(source: str) -> translate_errors[Exception]:
     """Raise `ConfigError` in place of any error of reading or downloading weights."""
 
     def translate(error: Exception) -> ConfigError:
+        code = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+        if code:
+            return ConfigError(
+                _complaint(
+                    source,
+                    f"holds Python objects ({code[1]}), which could run code when loaded; save its state "
+                    "dict alone: torch.save(model.state_dict(), FILE)",
+                )
+            )
         reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
         return ConfigError(_complaint(source, f"cannot be read ({type(error).__name__}: {reason})"))
 

@@ -31,5 +31,7 @@ from .tables import (
     first_names as first_names,
     percent as percent,
     percent_range as percent_range,
+    plain_console as plain_console,
+    printable as printable,
     significant as significant,
 )

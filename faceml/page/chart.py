@@ -50,6 +50,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.alpha": 0.35,  # semi-transparent grey is faint on light and on dark pages
     "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is no formula
     "xtick.color": QUIET,
     "ytick.color": QUIET,
     "xtick.major.size": 0,

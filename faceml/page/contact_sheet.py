@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from faceml.images import RgbImage
+from faceml.page.tables import printable
 
 GAP_PX = 6
 PAPER_RGB = (255, 255, 255)
@@ -34,7 +35,7 @@ def contact_sheet(tiles: Sequence[RgbImage], captions: Sequence[str], columns: i
         x, y = tile_origin(number, columns, tile_px)
         image = Image.fromarray(fit(tile, tile_px))
         sheet.paste(image, (x + (tile_px - image.width) // 2, y + (tile_px - image.height) // 2))
-        line = _shorten(caption, lambda text: font.getlength(text) <= tile_px)
+        line = _shorten(printable(caption), lambda text: font.getlength(text) <= tile_px)
         pen.text((x + tile_px / 2, y + tile_px + GAP_PX / 2), line, INK_RGB, font, anchor="ma")
     return np.asarray(sheet)
 

@@ -9,6 +9,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from faceml.page.tables import plain_console
+
 LINE_INTERVAL_S = 10.0
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ class ProgressReport:
         self._what = what
         self._total = total
         self._done = 0
-        self._console = console or Console(stderr=True)
+        self._console = console or plain_console(stderr=True)
         self._last_line_s = time.monotonic()
         self._first: tuple[int, float] | None = None
         self._task: TaskID | None = None
@@ -36,7 +38,7 @@ class ProgressReport:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
         )
 

@@ -2,15 +2,22 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 PERCENT = "\N{NO-BREAK SPACE}%"
 INTERVAL = f"95{PERCENT} interval"
 NUMBER = re.compile(r"–|[<>]?\s?[+\-−]?\d[\d.,/–%°\s]*(e[+-]?\d+|of [\d,]+)?(…[+\-−]?\d[\d.,]*(e[+-]?\d+)?)?")
 """A number, a missing one, a range or a share; not a file name that begins with a digit."""
+
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -26,6 +33,23 @@ def percent_range(limits: tuple[float, float]) -> str:
 def significant(value: float | None) -> str:
     """Format a number with three significant digits; None as a dash."""
     return "–" if value is None else f"{value:.3g}"
+
+
+def printable(text: str) -> str:
+    """Escape line breaks and control characters of a text from data, such as the name of a file."""
+    return "".join(
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in UNPRINTABLE else char
+        for char in text
+    )
+
+
+def plain_console(**options: Any) -> Console:
+    """Return a console that prints brackets and colons in texts from data as they are.
+
+    Args:
+        options: Arguments of `rich.console.Console`.
+    """
+    return Console(markup=False, emoji=False, **options)
 
 
 def first_names(names: Sequence[str], most: int = 5) -> str:
@@ -63,11 +87,16 @@ class DataTable:
 
 def terminal_table(data: DataTable) -> Table:
     """Return a table of a report for the terminal, highlighted rows in bold and dimmed rows faint."""
-    table = Table(title=data.title, title_justify="left", min_width=len(data.title))
+    table = Table(title=_text(data.title), title_justify="left", min_width=len(data.title))
     for column, name in enumerate(data.header):
-        table.add_column(name, justify="right" if data.is_numeric(column) else "left", overflow="fold")
+        table.add_column(_text(name), justify="right" if data.is_numeric(column) else "left", overflow="fold")
     for number, row in enumerate(data.rows):
         table.add_row(
-            *row, style="bold" if number in data.highlighted else "dim" if number in data.dimmed else ""
+            *map(_text, row),
+            style="bold" if number in data.highlighted else "dim" if number in data.dimmed else "",
         )
     return table
+
+
+def _text(cell: str) -> Text:
+    return Text(printable(cell))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faceml.config import ConfigError, PredictConfig
+from faceml.images import DecodeLimits
 from faceml.landmarks import DetectorOptions, build_face_detection
 from faceml.storage import StorageFolder, StoredFile, split_place
 from faceml.tables import Row, RowExtractor, Status, row_without_image
@@ -17,7 +18,6 @@ from faceml.tables import Row, RowExtractor, Status, row_without_image
 if TYPE_CHECKING:
     from faceml.prediction.predictor import FacePredictor, PreparedImage
 
-MAX_BYTES = 64 * 2**20
 GPU_MEMORY_REMEDY = "Lower batch_size, or raise workers.gpus_each, so that fewer processes share a GPU."
 
 
@@ -34,6 +34,7 @@ class PredictionSettings:
         device: Device of the network.
         follow_links: Whether symbolic links may lead out of the folder.
         max_bytes: Largest file that is read.
+        max_pixels: Largest image that is decoded.
         timeout_s: Longest time for one image.
     """
 
@@ -44,7 +45,8 @@ class PredictionSettings:
     batch_size: int = 32
     device: str = "cpu"
     follow_links: bool = False
-    max_bytes: int = MAX_BYTES
+    max_bytes: int = DecodeLimits.max_bytes
+    max_pixels: int = DecodeLimits.max_pixels
     timeout_s: float = 30.0
 
     @contextmanager

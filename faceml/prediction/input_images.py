@@ -1,6 +1,5 @@
 """Input images given as files and folders."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -9,17 +8,20 @@ from faceml.config import ConfigError
 from faceml.storage import StorageFolder, place_below, split_place
 from faceml.tables import list_images
 
+JPEG_EXTENSIONS = (".jpg", ".jpeg")
+
 
 class InputImage(NamedTuple):
     """An image to predict.
 
     Attributes:
         place: Path or URI of the image.
-        name: Unique name: the path below the given folder, or the file name of a given image.
+        drawn: Name of its drawn copy, a JPEG: the path below the given folder, or the file name of a given
+            image, with a number where several images have the same.
     """
 
     place: str
-    name: str
+    drawn: str
 
 
 def find_images(places: Sequence[str], extensions: Sequence[str]) -> list[InputImage]:
@@ -34,16 +36,31 @@ def find_images(places: Sequence[str], extensions: Sequence[str]) -> list[InputI
     """
     if not places:
         raise ConfigError("data.paths: no images are given. Give images or folders: faceml predict PATH…")
-    found: list[InputImage] = []
-    taken = Counter[str]()
-    for place in places:
-        for image, name in _list_images(place, extensions):
-            taken[name] += 1
-            path = PurePosixPath(name)
-            is_first = taken[name] == 1
-            unique = name if is_first else str(path.with_stem(f"{path.stem}_{taken[name]}"))
-            found.append(InputImage(image, unique))
-    return found
+    taken: dict[str, int] = {}
+    return [
+        InputImage(image, _drawn_name(name, taken))
+        for place in places
+        for image, name in _list_images(place, extensions)
+    ]
+
+
+def _drawn_name(name: str, taken: dict[str, int]) -> str:
+    """Return an unused name for the drawn copy of an image.
+
+    Args:
+        name: Name of the image.
+        taken: Used names, each with the last number that was given to it; updated.
+    """
+    path = PurePosixPath(name)
+    if path.suffix.lower() not in JPEG_EXTENSIONS:
+        path = path.with_name(f"{path.name}.jpg")
+    drawn, number = str(path), taken.get(str(path), 1)
+    while drawn in taken:
+        number += 1
+        drawn = str(path.with_stem(f"{path.stem}_{number}"))
+    taken[str(path)] = number
+    taken.setdefault(drawn, 1)
+    return drawn
 
 
 def _list_images(place: str, extensions: Sequence[str]) -> list[tuple[str, str]]:

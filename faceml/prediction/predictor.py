@@ -14,15 +14,12 @@ import torch
 from torch import Tensor
 
 from faceml.config import ConfigError
-from faceml.images import Box, DecodedImage, DecodeLimits, RgbImage, decode_image, decode_reduced
+from faceml.images import Box, DecodedImage, RgbImage, decode_image, decode_reduced
 from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, select_points
+from faceml.prediction.image_content import Image, as_images, image_content, read_file
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.storage import StorageFolder, is_uri, split_place
 from faceml.tables import LandmarkSet, Status
 from faceml.training import TrainedModel
-
-Image = str | Path | bytes | RgbImage
-"""Path or URI of a file, encoded bytes, or uint8 RGB of shape (H, W, 3)."""
 
 Item = TypeVar("Item")
 
@@ -91,20 +88,24 @@ class FacePredictor:
         """Dimension of the embeddings."""
         return self._trained.model.expression_head.in_features
 
-    def predict(self, images: Iterable[Image]) -> list[ImagePrediction]:
+    def predict(self, images: Image | Iterable[Image]) -> list[ImagePrediction]:
         """Predict images.
 
         Args:
-            images: Paths, URIs, encoded bytes or pixels.
+            images: One or several images: paths, URIs, encoded bytes, images of Pillow, or pixels as uint8 of
+                shape (H, W, 3) in RGB, (H, W, 4) in RGBA or (H, W) in gray.
 
         Returns:
             One prediction for each image, in order; the status tells if a file cannot be read or decoded.
+
+        Raises:
+            ValueError: Something else is given as an image; names its position.
         """
         return list(self.stream(images))
 
-    def stream(self, images: Iterable[Image]) -> Iterator[ImagePrediction]:
-        """Yield one prediction for each image, in order; for any number of images."""
-        for chunk in _chunks(enumerate(images), self._batch_size):
+    def stream(self, images: Image | Iterable[Image]) -> Iterator[ImagePrediction]:
+        """Yield one prediction for each image, in order, as `predict`; for any number of images."""
+        for chunk in _chunks(enumerate(as_images(images)), self._batch_size):
             yield from self.predict_prepared([self._prepare(image, number) for number, image in chunk])
 
     def detect(self, name: str, content: bytes | RgbImage | Status) -> PreparedImage:
@@ -153,11 +154,11 @@ class FacePredictor:
 
     def _prepare(self, image: Image, index: int) -> PreparedImage:
         name = str(image) if isinstance(image, str | Path) else str(index)
-        return self.detect(name, image if isinstance(image, np.ndarray) else _read_content(image))
+        return self.detect(name, image_content(image, index))
 
-    def decode(self, image: str | Path | bytes) -> RgbImage | Status:
-        """Read and decode an image; return its pixels or the status of a failure."""
-        data = _read_content(image)
+    def decode(self, place: str | Path) -> RgbImage | Status:
+        """Read and decode a file; return its pixels or the status of a failure."""
+        data = read_file(place)
         return decode_image(data) if isinstance(data, bytes) else data
 
     def _frame(self, pixels: RgbImage, face: FaceObservation) -> _PreparedFace:
@@ -184,13 +185,6 @@ class FacePredictor:
                 landmarks = face.box.place(points, *size).astype(np.float32)
                 predictions.append(FacePrediction(box, probabilities, landmarks, embedding, face.pose))
         return iter(predictions)
-
-
-def _read_content(image: str | Path | bytes) -> bytes | Status:
-    if isinstance(image, bytes):
-        return image
-    folder, name = split_place(image if is_uri(image) else Path(image).absolute())
-    return StorageFolder(folder).read(name, DecodeLimits().max_bytes, follow_links=True)
 
 
 def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

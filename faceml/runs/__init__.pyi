@@ -1,3 +1,4 @@
+from .config_changes import changed_keys as changed_keys, grown_keys as grown_keys
 from .derived_runs import Derived as Derived, find_derived as find_derived
 from .files import (
     BEST_MODEL_FILE as BEST_MODEL_FILE,
@@ -17,8 +18,8 @@ from .files import (
     write_nonfinite_step as write_nonfinite_step,
 )
 from .lineage import find_ancestors as find_ancestors
-from .run_config import changed_keys as changed_keys, refuse_run_folder as refuse_run_folder
-from .run_folder import RunFolder as RunFolder, put_file as put_file
+from .run_config import refuse_run_folder as refuse_run_folder
+from .run_folder import RunFolder as RunFolder
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking
 from .training_data import (
     digest_data as digest_data,

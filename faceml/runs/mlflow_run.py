@@ -91,7 +91,7 @@ class MlflowRun:
     ) -> None:
         if error is not None:
             with catch_errors(Exception) as caught:
-                interrupted = isinstance(error, KeyboardInterrupt)
+                interrupted = not isinstance(error, Exception)  # Ctrl-C or a signal
                 self._client.set_terminated(self.run_id, "KILLED" if interrupted else "FAILED")
             self._log_outage(caught.error)
 

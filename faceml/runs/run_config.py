@@ -1,6 +1,6 @@
-"""Configurations of runs: their kinds, their differences, and the refusal of a run of another kind."""
+"""Kinds of runs, and the refusal of a folder with a run of another kind."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ SECTIONS = {
 }
 """Key at the top of `config.yaml` that only one kind of run has."""
 
-FREE_SECTIONS = ("arms", "search")
-"""Sections whose keys the user chooses."""
 TABLE_SUFFIX = ".parquet"
 
 
@@ -80,12 +78,6 @@ def refuse_run_folder(setting: str, place: str | Path) -> None:
             )
 
 
-def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequence[str]) -> list[str]:
-    """Return the dotted keys in which two configurations differ, except those that may change."""
-    allowed = tuple(f"{name}." for name in may_change)
-    return [key for key in _differing_keys(before, after) if not f"{key}.".startswith(allowed)]
-
-
 def _kind_in(folder: StorageFolder) -> str | None:
     """Return the kind of the run in a folder, or a description of other results; None if it has none."""
     with translate_outage(folder.uri):
@@ -99,13 +91,3 @@ def _kind_in(folder: StorageFolder) -> str | None:
             if name in (BEST_MODEL_FILE, SUMMARY_FILE) or name.endswith(TABLE_SUFFIX)
         ]
     return f"{results[0]} of another job" if results else None
-
-
-def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        # A setting that is missing in `before` was added by a later version.
-        names = [*before, *after] if key.startswith(FREE_SECTIONS) else before
-        for name in dict.fromkeys(names):
-            yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
-    elif before != after:
-        yield key

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-
 from faceml.config import ConfigError, load_yaml
+from faceml.errors import StoppedError, catch_errors
 from faceml.page import Report, write_report
+from faceml.runs.config_changes import changed_keys, grown_keys
+from faceml.runs.event_files import EventFiles
 from faceml.runs.files import (
     CONFIG_FILE,
     REPORT_FILE,
@@ -20,8 +22,8 @@ from faceml.runs.files import (
     read_metrics,
     write_metrics,
 )
-from faceml.runs.run_config import changed_keys, parse_run_config, refuse_other_kind
-from faceml.storage import StorageFolder, split_place, translate_outage, user_cache, write_text
+from faceml.runs.run_config import parse_run_config, refuse_other_kind
+from faceml.storage import StorageFolder, put_file, split_place, translate_outage, user_cache, write_text
 
 if TYPE_CHECKING:
     from faceml.metrics import ConfusionMatrix
@@ -32,6 +34,8 @@ LOCATIONS = ("run.folder", "storage", "train.storage", "recognition.storage")
 
 LOGGING = ("logging", "train.logging", "recognition.logging")
 """Settings of any job for its log."""
+
+logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -63,7 +67,7 @@ class RunFolder:
         self.path = Path(uri) if self.folder.is_local else path or cached_copy(uri)
         self.records: list[dict[str, Any]] = []
         self._in_store = dict[str, tuple[int, int]]()
-        self._events: Any = None  # opened at the first epoch
+        self._events = EventFiles(self.path)
 
     @property
     def place(self) -> str:
@@ -94,7 +98,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_events()
+        self._events.close()
         if error is None:
             self.push()
 
@@ -107,7 +111,7 @@ class RunFolder:
         """
         if not self.folder.is_local:
             shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True)
+            self.path.mkdir(mode=0o700, parents=True)  # reports show faces
             with translate_outage(self.place):
                 for name in self.folder.files():
                     content = self.folder.read(name)
@@ -158,13 +162,25 @@ class RunFolder:
         """
         refuse_other_kind(self.folder, load_yaml(config))
 
-    def check(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
-        """Check that a new run may begin here, or that the unfinished one may be resumed; write nothing.
+    def check(
+        self,
+        config: str,
+        may_change: Sequence[str] = (),
+        may_grow: Sequence[str] = (),
+        *,
+        may_be_finished: bool = False,
+    ) -> bool:
+        """Check that a run may start, be resumed or be extended here; write nothing.
 
         Args:
             config: Resolved configuration of the job as YAML.
             may_change: Dotted keys of the settings and sections in which an unfinished run may differ.
-            may_be_finished: Whether a finished run may be extended.
+            may_grow: Dotted keys of numbers and lists that may be larger than before, also in a finished run,
+                which then loses its report until it is finished again.
+            may_be_finished: Whether a finished run may be opened as it is.
+
+        Returns:
+            Whether the run is extended.
 
         Raises:
             ConfigError: The folder holds a run of another kind, a finished one, or an unfinished one with
@@ -172,21 +188,34 @@ class RunFolder:
             StoppedError: The store cannot be reached.
         """
         self.check_kind(config)
-        if self.is_finished and not may_be_finished:
+        before, after = self.config, load_yaml(config)
+        grown = grown_keys(before or {}, after, may_grow)
+        if self.is_finished and not (grown or may_be_finished):
+            more = f", or go on with it by a larger {' or '.join(may_grow)}" if may_grow else ""
             raise ConfigError(
-                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it."
+                f"run.folder: {self.place} holds a finished run. Choose another folder or remove it{more}."
             )
-        after = load_yaml(config)
-        changed = changed_keys(self.config or after, after, [*may_change, *LOCATIONS, *LOGGING])
-        if changed:
-            raise ConfigError(
-                f"run.folder: {self.place} holds an unfinished run with another {', '.join(changed)}. "
-                "Choose another folder, or use its config.yaml to go on."
-            )
+        if before is not None:
+            changed = changed_keys(before, after, [*may_change, *grown, *LOCATIONS, *LOGGING])
+            if changed:
+                state = "a finished" if self.is_finished else "an unfinished"
+                raise ConfigError(
+                    f"run.folder: {self.place} holds {state} run with another {', '.join(changed)}. "
+                    "Choose another folder, or use its config.yaml to go on."
+                )
+        return bool(grown)
 
-    def begin(self, config: str, may_change: Sequence[str] = (), *, may_be_finished: bool = False) -> None:
-        """Start a new run or resume an unfinished one after `check`: write and push `config.yaml`."""
-        self.check(config, may_change, may_be_finished=may_be_finished)
+    def begin(
+        self,
+        config: str,
+        may_change: Sequence[str] = (),
+        may_grow: Sequence[str] = (),
+        *,
+        may_be_finished: bool = False,
+    ) -> None:
+        """Start, resume or extend a run after `check`, whose arguments these are: write `config.yaml`."""
+        if self.check(config, may_change, may_grow, may_be_finished=may_be_finished):
+            self.remove(REPORT_FILE)
         self.write_config(config)
         self.push()
 
@@ -214,15 +243,26 @@ class RunFolder:
         """Write the results for scripts to `summary.json`."""
         write_text(self.path / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
 
-    def finish(self, report: Report) -> None:
+    def finish(self, build_report: Callable[[], Report]) -> None:
         """Write the results for people to `report.html`, and push all files.
+
+        All other results are complete, so an error in the report is logged and does not fail the job.
+
+        Args:
+            build_report: Builds the report from the other results.
 
         Raises:
             ConfigError: The store refuses access.
-            StoppedError: The store cannot be reached.
+            StoppedError: The store cannot be reached, or no space is left.
         """
-        self._close_events()
-        write_report(report, self.path / REPORT_FILE)
+        self._events.close()
+        with catch_errors(Exception) as caught:
+            write_report(build_report(), self.path / REPORT_FILE)
+        if isinstance(caught.error, StoppedError):
+            raise caught.error
+        if caught.error is not None:
+            message = "%s: %s could not be written; all other results are there."
+            logger.error(message, self.place, REPORT_FILE, exc_info=caught.error)
         self.push()
 
     def add_epoch(self, epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> None:
@@ -238,50 +278,13 @@ class RunFolder:
         """
         new = [record for record in records if record not in self.records]
         gone = [record for record in self.records if record not in records]
-        self.records = records
         if new or gone:
             write_metrics(records, self.path)
-            if self._events is None or gone:
-                self._open_events(min(record["epoch"] for record in [*gone, *new]))
-            for record in new:
-                for name, value in record.items():
-                    if isinstance(value, float):
-                        self._events.add_scalar(name, value, record["epoch"])
-            self._events.flush()
+            self.records = records  # only now: after a full disk the same call writes them
+            if gone:
+                self._events.close()  # a new file hides the points of those that are gone
+            self._events.add(new, min(record["epoch"] for record in [*gone, *new]))
         self.push()
-
-    def _open_events(self, epoch: int) -> None:
-        """Open a new event file, which hides the points of earlier files from an epoch on."""
-        from tensorboardX import SummaryWriter  # late: most jobs have no epochs
-
-        self._close_events()
-        # TensorBoard reads event files in the order of their names, in which time counts whole seconds.
-        number = len(list(self.path.glob("events.out.tfevents.*")))
-        self._events = SummaryWriter(str(self.path), purge_step=epoch, filename_suffix=f".{number:04d}")
-        config = self.path / CONFIG_FILE
-        if config.is_file():
-            self._events.add_text("config", f"```yaml\n{config.read_text(encoding='utf-8')}```", epoch)
-
-    def _close_events(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-
-
-def put_file(file: Path, folder: StorageFolder, path: str) -> None:
-    """Write a file of this machine into a folder, without holding its content in memory.
-
-    Args:
-        file: Local file.
-        folder: Folder to write into.
-        path: POSIX path below `folder`.
-
-    Raises:
-        ConfigError: The store refuses access.
-        OSError: The store cannot be reached.
-    """
-    with pa.memory_map(str(file)) as content:
-        folder.write(path, content.read_buffer())
 
 
 def cached_copy(uri: str) -> Path:

@@ -16,13 +16,8 @@ from typing import Any
 from faceml.config import ConfigError
 from faceml.errors import StoppedError, UnreachableError, flatten_message, translate_errors
 from faceml.runs.files import CONFUSION, METRICS_FILE, parse_metrics
-from faceml.runs.run_folder import RunFolder, put_file
-from faceml.storage import (
-    StorageFolder,
-    place_below,
-    split_place,
-    translate_outage,
-)
+from faceml.runs.run_folder import RunFolder
+from faceml.storage import StorageFolder, place_below, put_file, split_place, translate_outage
 from faceml.training import STATE_FILE
 
 SETTINGS_FILE = "settings.json"

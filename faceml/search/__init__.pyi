@@ -8,7 +8,6 @@ from .arms import (
 from .comparison import (
     Comparison as Comparison,
     categorical_keys as categorical_keys,
-    common_epoch as common_epoch,
     setting_values as setting_values,
 )
 from .importance import (
@@ -39,11 +38,13 @@ from .trial import (
 )
 from .trial_files import write_trials as write_trials
 from .verdicts import (
+    ONE_SEED as ONE_SEED,
     Answer as Answer,
     find_answers as find_answers,
     format_p_value as format_p_value,
     join_names as join_names,
     needed_replicates as needed_replicates,
+    no_verdict as no_verdict,
     search_answer as search_answer,
     verdict as verdict,
     verdict_lines as verdict_lines,

@@ -24,7 +24,7 @@ def write_answers(trials: Sequence[Trial], folder: Path) -> None:
     * `configurations`: a row for each configuration, the best mean first: its settings, `mean` and its 95 %
       interval over seeds (`low`, `high`), `seeds` that ran to their end, `trials`, and their `names`.
     * `comparisons`: a row for each pair of values of a setting and each way of comparing them: `difference`,
-      its 95 % interval, p-values, replicates, and the `verdict` in words.
+      its 95 % interval, p-values, numbers of seeds and settings, and the `verdict` in words.
     * `importance`: a row for each setting and its `share`; not written without Optuna.
 
     Args:
@@ -64,7 +64,7 @@ def configurations_table(trials: Sequence[Trial]) -> pa.Table:
 
 def comparisons_table(trials: Sequence[Trial]) -> pa.Table:
     """Return a row for each pair of values of a setting and each way of comparing them."""
-    found = [c for a in find_answers(trials) for c in (*a.matched, *a.tuned, *a.early)]
+    found = [c for a in find_answers(trials) for c in (*a.tuned, *a.matched)]
     limits = [c.difference.interval or (None, None) for c in found]
 
     def texts(values: Sequence[Any]) -> pa.Array:
@@ -84,9 +84,10 @@ def comparisons_table(trials: Sequence[Trial]) -> pa.Table:
             "p_value": number_column([c.difference.p_value for c in found]),
             "holm_p": number_column([c.adjusted_p for c in found]),
             "last_epoch_difference": number_column([c.last_difference for c in found]),
-            "replicates": texts([c.replicates for c in found]),
-            "number": _counts([c.difference.counts[0] for c in found]),
-            "baseline_number": _counts([c.difference.counts[-1] for c in found]),
+            "seeds": _counts([c.difference.count for c in found]),
+            "settings": _counts([c.choices[0] for c in found]),
+            "baseline_settings": _counts([c.choices[1] for c in found]),
+            "failed_trials": _counts([c.failed for c in found]),
             "needed": _counts([c.needed for c in found]),
             "verdict": texts([_verdict(c) for c in found]),
         }

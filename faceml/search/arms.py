@@ -11,29 +11,30 @@ import numpy as np
 from scipy.special import stdtrit
 
 from faceml.metrics import Floats, ScoredPairs, verification_accuracy, weights_of_resampled_people
+from faceml.statistics import Estimate
 
 ROUNDS = 1000
 
 
-class Estimate(NamedTuple):
-    """An estimate and its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
-
 class ArmComparison(NamedTuple):
-    """Difference of the accuracies of two arms, first minus second, in [-1, 1]."""
+    """Difference of the accuracies of two arms, first minus second, in [-1, 1].
+
+    Attributes:
+        arm: The first arm.
+        other: The second arm.
+        difference: The difference; with one seed its interval is that of the sampling of people alone.
+        seeds: Number of seeds of the arm that has fewer.
+    """
 
     arm: str
     other: str
     difference: Estimate
+    seeds: int
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval excludes 0, of arms with several seeds."""
+        return self.seeds > 1 and self.difference.is_resolved
 
 
 class ArmStudy(NamedTuple):
@@ -50,9 +51,9 @@ def compare_arms(
 
     The variance of a mean, and of a difference of two means, has two parts: that of people, from a bootstrap
     that resamples them equally for all arms (`weights_of_resampled_people`), and that of seeds, s²/S of each
-    arm, which is omitted for a single seed. Intervals are Student's with the degrees of freedom of
-    Satterthwaite 1946. Those of differences are Bonferroni-corrected to the confidence
-    1 - (1 - c) / (number of differences).
+    arm, which is unknown for a single seed: no difference from such an arm is significant. Intervals are
+    Student's with the degrees of freedom of Satterthwaite 1946. Those of differences are Bonferroni-corrected
+    to the confidence 1 - (1 - c) / (number of differences).
 
     Args:
         arms: Name of each arm with the same pairs, scored by the network of each seed.
@@ -86,7 +87,12 @@ def compare_arms(
     return ArmStudy(
         {name: estimate(mean[name], samples[name], [name], confidence) for name in names},
         [
-            ArmComparison(a, b, estimate(mean[a] - mean[b], samples[a] - samples[b], [a, b], together))
+            ArmComparison(
+                a,
+                b,
+                estimate(mean[a] - mean[b], samples[a] - samples[b], [a, b], together),
+                min(len(of_seeds[a]), len(of_seeds[b])),
+            )
             for a, b in couples
         ],
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceml.search.seed_groups import TrialGroup, group_seeds
+from faceml.search.seed_groups import group_seeds
 from faceml.search.trial import SEED, Trial, identity, ordered_values, setting_keys, setting_name
+from faceml.statistics import Estimate, share_within_groups
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -79,29 +80,21 @@ def measure_importance(trials: Sequence[Trial]) -> list[Importance]:
     return sorted(found, key=lambda importance: (bool(importance.within), -importance.share))
 
 
-def chance_share(trials: Sequence[Trial]) -> float | None:
-    """Compute the share of the variance that is between seeds of equal settings, which no setting explains.
-
-    It is the sum of squares within groups over the total one (Fisher's analysis of variance).
+def chance_share(trials: Sequence[Trial]) -> Estimate | None:
+    """Estimate the share of the variance that is between seeds of equal settings, which no setting explains.
 
     Returns:
-        None without repeated seeds or without any variance.
+        None without repeated seeds, without any variance, or if a scheduler stopped trials early: those that
+        finished are a selection by their scores.
     """
-    groups = [group for group in group_seeds(trials) if group.scores]
-    scores = np.concatenate([group.scores for group in groups]) if groups else np.zeros(0)
-    total = float(((scores - scores.mean()) ** 2).sum()) if len(scores) else 0.0
-    if total == 0 or not any(len(group.scores) > 1 for group in groups):
+    if any(trial.stopped_early for trial in trials):
         return None
-    return sum(_squares(group) for group in groups) / total
+    return share_within_groups([group.scores for group in group_seeds(trials)])
 
 
 def is_enough(trials: Sequence[Trial], importances: Sequence[Importance]) -> bool:
     """Return whether there are enough finished trials for reliable shares."""
     return sum(trial.finished for trial in trials) >= TRIALS_PER_SETTING * len(importances)
-
-
-def _squares(group: TrialGroup) -> float:
-    return float(((np.array(group.scores) - group.mean) ** 2).sum())
 
 
 def _shares(trials: Sequence[Trial], keys: Sequence[str]) -> dict[str, float]:

@@ -1,101 +1,137 @@
-"""Pairs of trials with two values of a setting that share everything else.
+"""Scores of trials with two values of a setting, paired by seed.
 
-Shape letters: C configurations, n seeds.
+Shape letters: A and B configurations of the two values, n seeds.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
-from faceml.search.seed_groups import settings_key, without_seed
-from faceml.search.trial import SEED, Trial, setting_keys
+from faceml.search.seed_groups import settings_key
+from faceml.search.trial import SEED, Trial
+from faceml.statistics import MeanDifference, difference_of_best, paired_difference
 
-MEASURED = ["score", "last_score"]
+Floats = npt.NDArray[np.float64]
 
 
-def scores_table(
-    trials: Sequence[Trial], key: str, values: tuple[str, str], epoch: int | None
-) -> pd.DataFrame:
-    """Return a row for each trial that counts, with one of two values of a setting.
+class ArmScores(NamedTuple):
+    """Scores of the trials with one value of a setting, those that did not fail.
+
+    Attributes:
+        settings: Settings of each configuration, without the one that is compared and without the seed.
+        by_seed: Best and last score of each configuration by seed; the sign is changed where lower is better.
+    """
+
+    settings: dict[str, dict[str, Any]]
+    by_seed: dict[str, dict[str, tuple[float, float]]]
+
+    @property
+    def seeds(self) -> set[str]:
+        """Seeds of any configuration."""
+        return {seed for scores in self.by_seed.values() for seed in scores}
+
+    @property
+    def names(self) -> set[str]:
+        """Names of all settings."""
+        return {name for settings in self.settings.values() for name in settings}
+
+    def differs_in(self, name: str) -> bool:
+        """Whether the configurations do not all have the same value of a setting."""
+        return len({settings_key({name: settings.get(name)}) for settings in self.settings.values()}) > 1
+
+
+class PairedScores(NamedTuple):
+    """Difference of two values of a setting, over seeds; larger is better.
+
+    Attributes:
+        difference: Difference of the best scores.
+        last_difference: Difference of the last scores of the same trials; NaN where one is missing.
+        pairs: Differences of the best scores of the pairs of trials.
+        choices: Number of configurations that each value was chosen from; of each seed if averaged.
+    """
+
+    difference: MeanDifference
+    last_difference: float
+    pairs: Floats
+    choices: tuple[int, int]
+
+
+def arm_scores(trials: Sequence[Trial], key: str, value: str, epoch: int | None) -> ArmScores:
+    """Return the scores of the trials with one value of a setting.
 
     Args:
         trials: Trials of one search.
         key: Dotted key of the setting.
-        values: The two values to compare.
-        epoch: Last epoch whose scores count, of trials that reached it; None for all epochs of the trials
-            that finished.
+        value: Its value, as text.
+        epoch: Last epoch whose scores count; None for all.
+    """
+    found = ArmScores({}, {})
+    for trial in trials:
+        if str(trial.settings.get(key)) != value or trial.error is not None:
+            continue
+        until = trial.max_epochs if epoch is None else epoch
+        best, direction = trial.best_score_until(until), trial.score.direction
+        if not math.isnan(best):
+            last = [record[trial.metric] for record in trial.records if record["epoch"] <= until][-1]
+            settings = {name: chosen for name, chosen in trial.settings.items() if name not in (key, SEED)}
+            name, seed = settings_key(settings), str(trial.settings.get(SEED))
+            found.settings[name] = settings
+            scores = direction * best, math.nan if last is None else direction * float(last)
+            found.by_seed.setdefault(name, {})[seed] = scores
+    return found
+
+
+def tuned_scores(first: ArmScores, second: ArmScores) -> PairedScores | None:
+    """Compare two values of a setting, each with the configuration that has its best mean over seeds.
 
     Returns:
-        Columns `value`; `configuration`, a number for the settings without the seed, in the order of their
-        first trial; `setting`, the text of those settings that trials of both values have; `seed` as text;
-        `score`, the best one until the epoch; and `last_score`, the last one until then.
+        None where a value has no configuration with all seeds that both values were tried with.
     """
-    chosen = [[trial for trial in trials if str(trial.settings.get(key)) == value] for value in values]
-    first, second = (set(setting_keys(arm)) for arm in chosen)
-    shared = (first & second) - {key, SEED}
-    rows = []
-    for value, arm in zip(values, chosen, strict=True):
-        for trial in arm:
-            until = trial.max_epochs if epoch is None else epoch
-            score = trial.best_score_until(until)
-            reached = trial.finished if epoch is None else trial.error is None and trial.epochs >= epoch
-            if reached and not math.isnan(score):
-                settings = without_seed(trial)
-                of_both = {name: settings[name] for name in shared if name in settings}
-                last = [record[trial.metric] for record in trial.records if record["epoch"] <= until][-1]
-                seed = str(trial.settings.get(SEED))
-                rows.append((value, settings_key(settings), settings_key(of_both), seed, score, last))
-    table = pd.DataFrame(rows, columns=["value", "configuration", "setting", "seed", *MEASURED])
-    table["configuration"] = pd.factorize(table["configuration"])[0]
-    return table.astype(dict.fromkeys(MEASURED, float))
+    seeds = sorted(first.seeds & second.seeds)
+    complete = [
+        [[scores[seed] for seed in seeds] for scores in arm.by_seed.values() if scores.keys() >= set(seeds)]
+        for arm in (first, second)
+    ]
+    if not seeds or not all(complete):
+        return None
+    arms = [np.array(arm) for arm in complete]  # of shape (A or B, n, 2)
+    a, b = (arm[arm[:, :, 0].mean(axis=1).argmax()] for arm in arms)
+    best, last = (a - b).T
+    difference = difference_of_best(arms[0][:, :, 0], arms[1][:, :, 0])
+    return PairedScores(difference, float(last.mean()), best, (len(arms[0]), len(arms[1])))
 
 
-def matched_differences(table: pd.DataFrame, value: str, baseline: str) -> pd.DataFrame:
-    """Return the differences of both scores by setting and seed, for those that both values have.
+def matched_scores(first: ArmScores, second: ArmScores) -> PairedScores | None:
+    """Compare two values of a setting on average over the settings that both were tried with.
 
-    Scores are means over the settings that only one of the values has.
-    """
-    cells = table.groupby(["value", "setting", "seed"])[MEASURED]
-    means = cells.agg(lambda scores: scores.mean(skipna=False))
-    return (means.loc[value] - means.loc[baseline]).dropna(subset="score")
-
-
-def tuned_differences(table: pd.DataFrame, value: str, baseline: str, direction: int) -> pd.DataFrame:
-    """Return the differences of both scores by seed, each value with its best settings for the other seeds.
-
-    Args:
-        table: From `scores_table`.
-        value: The value to compare.
-        baseline: The value to compare with.
-        direction: 1 where higher scores are better, -1 where lower ones are.
+    A pair is two trials that differ in nothing else. Pairs with the same seed share initial weights and
+    batches, so each seed counts once, with the mean of its pairs.
 
     Returns:
-        No rows where a value has no configuration with all seeds that both values have, where there are fewer
-        than two of these seeds, or where neither value has several configurations to choose from.
+        None where there are fewer than two such settings, or where a value has settings of its own with
+        several values: its mean would be that of good and bad ones.
     """
-    arms = [table[table["value"] == name] for name in (value, baseline)]
-    seeds = sorted(set(arms[0]["seed"]) & set(arms[1]["seed"]))
-    if len(seeds) < 2:
-        return pd.DataFrame(columns=MEASURED)
-    scores = [_complete_scores(arm[arm["seed"].isin(seeds)]) for arm in arms]
-    if not all(map(len, scores)) or max(map(len, scores)) < 2:
-        return pd.DataFrame(columns=MEASURED)
-    chosen, other = (_left_out_scores(of_arm, direction) for of_arm in scores)
-    return chosen - other
-
-
-def _complete_scores(arm: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores of the C configurations that have all n seeds, a column for each score and seed."""
-    last_of_equal = arm.drop_duplicates(["configuration", "seed"], keep="last")
-    scores = last_of_equal.pivot(index="configuration", columns="seed", values=MEASURED)
-    return scores[scores["score"].notna().all(axis="columns")]
-
-
-def _left_out_scores(scores: pd.DataFrame, direction: int) -> pd.DataFrame:
-    """Return each seed's scores of the configuration that is best with the other seeds, of shape (n, 2)."""
-    of_seeds = direction * scores["score"].to_numpy()
-    others = of_seeds.sum(axis=1, keepdims=True) - of_seeds
-    chosen, seeds = others.argmax(axis=0), np.arange(of_seeds.shape[1])
-    return pd.DataFrame({name: scores[name].to_numpy()[chosen, seeds] for name in MEASURED})
+    shared = first.names & second.names
+    if any(arm.differs_in(name) for arm in (first, second) for name in arm.names - shared):
+        return None
+    mine, theirs = (
+        {
+            settings_key({key: chosen for key, chosen in settings.items() if key in shared}): arm.by_seed[
+                name
+            ]
+            for name, settings in arm.settings.items()
+        }
+        for arm in (first, second)
+    )
+    cells = [(name, seed) for name in mine if name in theirs for seed in mine[name] if seed in theirs[name]]
+    count = len({name for name, _ in cells})
+    if count < 2:
+        return None
+    pairs = np.array([np.subtract(mine[name][seed], theirs[name][seed]) for name, seed in cells])
+    of_pair = np.array([seed for _, seed in cells])
+    seeds = np.stack([pairs[of_pair == seed].mean(axis=0) for seed in sorted(set(of_pair.tolist()))])
+    best, last = seeds.T
+    return PairedScores(paired_difference(best.tolist()), float(last.mean()), pairs[:, 0], (count, count))

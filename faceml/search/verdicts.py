@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faceml.page import INTERVAL
-from faceml.search.comparison import (
-    Comparison,
-    categorical_keys,
-    common_epoch,
-    compare_values,
-    setting_values,
-)
+from faceml.search.comparison import Comparison, categorical_keys, compare_values, setting_values
 from faceml.search.trial import Trial, ranked, setting_name
 from faceml.statistics import MOST_REPLICATES
+
+ONE_SEED = "no verdict from one seed"
 
 
 @dataclass(frozen=True)
@@ -22,27 +18,30 @@ class Answer:
     Attributes:
         key: Dotted key of the setting.
         leader: The value with the best mean difference from the others, however small.
-        matched: Comparisons of each pair of values over the settings that both were tried with.
-        tuned: Comparisons of each pair of values with their own best settings; none without repeated seeds.
-        early: As `matched`, at the last epoch that all trials reached; none if all trials finished.
+        tuned: Comparisons of each pair of values, each with its best settings.
+        matched: Comparisons of each pair of values on average over the settings that both were tried with.
     """
 
     key: str
     leader: str
-    matched: Sequence[Comparison]
     tuned: Sequence[Comparison]
-    early: Sequence[Comparison]
+    matched: Sequence[Comparison]
+
+    @property
+    def main(self) -> list[Comparison]:
+        """The comparisons with the leader: with the best settings where there are any, else on average."""
+        return self.of_leader(self.tuned or self.matched)
 
     @property
     def reported(self) -> list[Comparison]:
         """The comparisons with the leader, in both ways if there are only two values."""
-        matched = self.of_leader(self.matched)
-        return matched if len(matched) > 1 else [*matched, *self.tuned]
+        main = self.main
+        return main if len(main) > 1 or not self.tuned else [*main, *self.matched]
 
     @property
     def is_decided(self) -> bool:
-        """Whether the differences of the leader from all other values are resolved."""
-        return all(c.resolved and c.better == self.leader for c in self.of_leader(self.matched))
+        """Whether the leader, with its best settings, is better than all other values with theirs."""
+        return all(c.resolved and c.better == self.leader and c.way == "tuned" for c in self.main)
 
     @property
     def finding(self) -> str:
@@ -55,14 +54,17 @@ class Answer:
         return self._finding(basis=False)
 
     def _finding(self, *, basis: bool = True) -> str:
-        of_leader = self.of_leader(self.matched)
-        if len(of_leader) == 1:
-            return verdict(of_leader[0], basis=basis)
-        beaten = [c.baseline for c in of_leader if c.resolved]
-        others = [c.baseline for c in of_leader if not c.resolved]
-        parts = [f"better than {join_names(beaten)}"] if beaten else []
+        main = self.main
+        if len(main) == 1:
+            return verdict(main[0], basis=basis)
+        if all(no_verdict(comparison) for comparison in main):
+            return f"{_premise(main)}{self.leader} is ahead: {no_verdict(main[0])}"
+        beaten = [c.baseline for c in main if c.resolved]
+        others = [c.baseline for c in main if not c.resolved]
+        ahead = "better than" if self.tuned else "significantly of"
+        parts = [f"{ahead} {join_names(beaten)}"] if beaten else []
         parts += [f"not distinguished from {join_names(others)}"] if others else []
-        return f"{self.leader} is ahead, {' and '.join(parts)}"
+        return f"{_premise(main)}{self.leader} is ahead, {' and '.join(parts)}"
 
     @property
     def sentence(self) -> str:
@@ -85,11 +87,32 @@ def verdict(comparison: Comparison, *, basis: bool = True) -> str:
     """Return a comparison as text without a full stop, with the numbers of pairs and seeds."""
     difference, score = comparison.difference, comparison.score
     found = (
-        f"{comparison.value} − {comparison.baseline} = {score.format_difference(difference.mean)}{score.unit}"
+        f"{_premise([comparison])}{comparison.value} − {comparison.baseline} = "
+        f"{score.format_difference(difference.mean)}{score.unit}"
     )
     if difference.interval:
         found += f", {INTERVAL} {score.format_limits(difference.interval)}"
-    return f"{found}{f' ({_basis(comparison)})' if basis else ''}: {_conclusion(comparison)}"
+    shown = _basis(comparison) if basis else ""
+    return f"{found}{shown and f' ({shown})'}: {_conclusion(comparison)}"
+
+
+def no_verdict(comparison: Comparison) -> str:
+    """Return why a comparison gives no verdict; empty if it does."""
+    difference = comparison.difference
+    if comparison.epoch is not None:
+        return (
+            f"no verdict, because trials were stopped early: compared at epoch {comparison.epoch}; use "
+            "scheduler: none"
+        )
+    if difference.interval is None:
+        return ONE_SEED
+    if difference.varies:
+        return ""
+    return (
+        f"the same with each of {difference.count} seeds, so its variance is unknown"
+        if difference.mean
+        else "no difference with any seed"
+    )
 
 
 def search_answer(trials: Sequence[Trial]) -> str:
@@ -106,7 +129,7 @@ def verdict_lines(trials: Sequence[Trial]) -> list[str]:
 
 
 def needed_replicates(comparison: Comparison) -> str:
-    """Return how many replicates are needed: `about 11`; empty where that is not known."""
+    """Return how many seeds are needed: `about 11`; empty where that is not known."""
     if comparison.needed:
         return f"about {comparison.needed:,}"
     return f"more than {MOST_REPLICATES:,}" if comparison.difference.deviation else ""
@@ -126,61 +149,52 @@ def join_names(names: Sequence[object]) -> str:
 
 
 def _answer(trials: Sequence[Trial], key: str) -> Answer | None:
-    matched, tuned = compare_values(trials, key), compare_values(trials, key, "tuned")
-    epoch = common_epoch(trials)
-    stopped = any(trial.stopped_early for trial in trials)
-    early = compare_values(trials, key, epoch=epoch) if stopped and epoch else []
-    if not any(comparison.difference.interval for comparison in matched):
-        matched = early or matched  # too few trials finished
-    if not matched:
+    tuned, matched = compare_values(trials, key), compare_values(trials, key, "matched")
+    if not (tuned or matched):
         return None
     ahead = dict.fromkeys(setting_values(trials, key), 0.0)
-    for comparison in matched:
+    for comparison in tuned or matched:
         lead = comparison.score.direction * comparison.difference.mean
         ahead[comparison.value] += lead
         ahead[comparison.baseline] -= lead
-    return Answer(key, max(ahead, key=ahead.__getitem__), matched, tuned, early if matched != early else [])
+    return Answer(key, max(ahead, key=ahead.__getitem__), tuned, matched)
+
+
+def _premise(comparisons: Sequence[Comparison]) -> str:
+    """Return how values are compared where there are several settings, as the beginning of a sentence."""
+    if comparisons[0].way == "matched":
+        counts = {comparison.choices[0] for comparison in comparisons}
+        number = f" {counts.pop()}" if len(counts) == 1 else ""
+        return f"averaged over the{number} settings that both were tried with, "
+    return "each with its best settings, " if any(max(c.choices) > 1 for c in comparisons) else ""
 
 
 def _basis(comparison: Comparison) -> str:
-    """Return the numbers of pairs, seeds or trials of a difference."""
-    counts, pairs = comparison.difference.counts, comparison.pairs
-    if comparison.replicates == "trials":
-        basis = f"{join_names(counts)} trials, unpaired: fewer than two pairs differ in nothing else"
-    elif pairs == 1:
-        basis = "one pair of trials"
-    else:
-        of = "" if comparison.replicates == "seeds" else " of one seed"
-        basis = f"paired over {counts[0]} {comparison.replicates}{of}"
-        # With the best settings of each value there is one pair for each seed.
-        what = "pairs" if comparison.way == "matched" else "seeds"
-        basis += f", better in {comparison.pairs_won} of {pairs} {what}"
+    """Return the numbers of pairs and seeds of a difference."""
+    count = comparison.difference.count
+    won = f"better in {comparison.pairs_won} of {comparison.pairs} pairs"
+    failed = comparison.failed
     parts = [
-        "each with its best settings" if comparison.way == "tuned" else "",
-        basis,
-        "" if comparison.epoch is None else f"by epoch {comparison.epoch}, which all trials reached",
+        f"paired over {count} seeds, {won}" if count > 1 else "",
+        f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else "",
         "lower is better" if comparison.score.minimised else "",
     ]
     return "; ".join(part for part in parts if part)
 
 
 def _conclusion(comparison: Comparison) -> str:
-    difference = comparison.difference
-    if difference.interval is None:
-        return "too few trials to estimate the variance"
-    low, high = difference.interval
-    if low == high:
-        return (
-            f"the same in each of {difference.counts[0]}, so its variance is unknown"
-            if difference.mean
-            else "no difference in any of them"
-        )
+    reason = no_verdict(comparison)
+    if reason:
+        return reason
     if comparison.resolved:
-        return f"{comparison.better} is better{_among(comparison)}"
+        better = "is better" if comparison.way == "tuned" else "is ahead on average"
+        return f"{comparison.better} {better}{_among(comparison)}"
+    difference = comparison.difference
+    low, high = difference.interval or (0.0, 0.0)
     doubt = f"clear by itself, but not{_among(comparison)}; " if low > 0 or high < 0 else ""
-    number = f"{join_names(difference.counts)} {comparison.replicates}"
     needed = needed_replicates(comparison)
-    return f"{doubt}not resolvable with {number}" + (f"; {needed} would be needed" if needed else "")
+    would = f"; {needed} would be needed" if needed else ""
+    return f"{doubt}not significant with {difference.count} seeds{would}"
 
 
 def _among(comparison: Comparison) -> str:

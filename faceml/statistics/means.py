@@ -1,15 +1,15 @@
 """Student's t intervals and tests of means over replicates, their power and Holm's correction.
 
-Shape letters: n replicates, which are as many pairs where values are paired.
+Shape letters: n replicates, which are as many pairs where values are paired; A and B candidates.
 """
 
 import math
-import warnings
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from faceml.statistics.proportions import Interval
 
@@ -25,23 +25,29 @@ class MeanDifference:
     """A mean difference with its confidence interval and test.
 
     Attributes:
-        mean: Mean of the differences, or difference of the means.
-        interval: Student's or Welch's t interval; None where no variance can be estimated.
+        mean: Mean of the differences.
+        interval: Student's t interval; None where no variance can be estimated.
         p_value: Two-sided p-value of no difference; None without an interval.
-        deviation: Standard deviation of the differences; None without an interval, and if unpaired.
-        counts: Numbers of replicates: the number of pairs, or two numbers if unpaired.
+        deviation: Standard deviation of the differences; None without an interval.
+        count: Number of replicates, which are pairs.
     """
 
     mean: float
     interval: Interval | None
     p_value: float | None
     deviation: float | None
-    counts: tuple[int, ...]
+    count: int
 
     @property
-    def paired(self) -> bool:
-        """Whether the values were paired."""
-        return len(self.counts) == 1
+    def varies(self) -> bool:
+        """Whether the variance can be estimated: neither from one replicate nor from equal differences."""
+        return bool(self.deviation)
+
+    @property
+    def negated(self) -> "MeanDifference":
+        """The same difference with both sides exchanged."""
+        interval = self.interval and (-self.interval[1], -self.interval[0])
+        return replace(self, mean=-self.mean, interval=interval)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
@@ -54,7 +60,11 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     Returns:
         None for fewer than two values, of which no variance can be estimated.
     """
-    return None if len(values) < 2 else _t_test(confidence, values)[0]
+    if len(values) < 2:
+        return None
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    margin = _critical(len(values), (1 - confidence) / 2) * error
+    return mean - margin, mean + margin
 
 
 def paired_difference(differences: Sequence[float], confidence: float = 0.95) -> MeanDifference:
@@ -67,30 +77,43 @@ def paired_difference(differences: Sequence[float], confidence: float = 0.95) ->
         differences: One for each of n independent pairs, at least one.
         confidence: In (0, 1).
     """
-    count, mean = len(differences), float(np.mean(differences))
-    if count < 2:
-        return MeanDifference(mean, None, None, None, (count,))
-    if np.ptp(differences) <= ROUNDING * np.abs(differences).max():
-        return MeanDifference(mean, (mean, mean), 0.0 if mean else 1.0, 0.0, (count,))
-    interval, p_value = _t_test(confidence, differences)
-    return MeanDifference(mean, interval, p_value, float(np.std(differences, ddof=1)), (count,))
+    values = np.asarray(differences, float)[None]
+    return difference_of_best(values, np.zeros_like(values), confidence)
 
 
-def unpaired_difference(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> MeanDifference:
-    """Compute mean(a) - mean(b) with Welch's interval and test (Welch 1947), for unequal variances.
+def difference_of_best(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], confidence: float = 0.95
+) -> MeanDifference:
+    """Compute the difference of the largest means of two sets of candidates, with interval and test.
+
+    The candidates with the largest observed means, i of a and j of b, were chosen from the values that they
+    are compared by, which a t test of their difference ignores. This test is corrected for the choice: a has
+    the larger best mean if its candidate i exceeds *every* candidate of b in a one-sided paired t test at the
+    level α / (2·A) (intersection-union test, Berger 1982; Bonferroni for the choice of i among A); likewise
+    for b. It holds its level α for any number of candidates, any variances and any correlations of the
+    candidates, because the truly best candidate of b is among those that i must exceed. With one candidate
+    each it is the paired t test. The interval contains the differences that the test does not reject.
 
     Args:
-        a: Independent values, at least one.
-        b: Independent values, at least one.
-        confidence: In (0, 1).
+        a: Values of A candidates in each of n independent replicates, of shape (A, n).
+        b: Values of B candidates in the same replicates, of shape (B, n).
+        confidence: 1 - α, in (0, 1).
+
+    Returns:
+        mean(a_i) - mean(b_j). If all n differences of i and j are equal, rounding aside, the interval is a
+        point, and the p-value 0, or 1 if the mean is 0 as well.
     """
-    mean, counts = float(np.mean(a) - np.mean(b)), (len(a), len(b))
-    if min(counts) < 2:
-        return MeanDifference(mean, None, None, None, counts)
-    if np.ptp(a) == np.ptp(b) == 0:
-        return MeanDifference(mean, (mean, mean), 0.0 if mean else 1.0, None, counts)
-    interval, p_value = _t_test(confidence, a, b)
-    return MeanDifference(mean, interval, p_value, None, counts)
+    count = a.shape[1]
+    first, second = (values[values.mean(axis=1).argmax()] for values in (a, b))
+    mean, largest = float(np.mean(first - second)), float(np.abs(first - second).max())
+    if count < 2:
+        return MeanDifference(mean, None, None, None, count)
+    if np.ptp(first - second) <= ROUNDING * largest:
+        return MeanDifference(mean, (mean, mean), 0.0 if mean else 1.0, 0.0, count)
+    low, p_first = _lead(first, b, len(a), confidence)
+    minus_high, p_second = _lead(second, a, len(b), confidence)
+    deviation = float(np.std(first - second, ddof=1))
+    return MeanDifference(mean, (low, -minus_high), min(1.0, 2 * min(p_first, p_second)), deviation, count)
 
 
 def replicates_needed(
@@ -114,10 +137,9 @@ def replicates_needed(
     """
     if deviation == 0:
         return 2 if difference else None
-    effect = abs(difference) / deviation
-    if _power(effect, MOST_REPLICATES, significance) < power:
-        return None
-    return next(n for n in range(2, MOST_REPLICATES + 1) if _power(effect, n, significance) >= power)
+    effect, counts = abs(difference) / deviation, range(2, MOST_REPLICATES + 1)
+    place = bisect_left(counts, power, key=lambda count: _power(effect, count, significance))
+    return counts[place] if place < len(counts) else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -134,28 +156,40 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def _t_test(confidence: float, *samples: Sequence[float]) -> tuple[Interval, float]:
-    """Compute interval and two-sided p-value of one mean, or of the difference of two (Welch)."""
-    from scipy import stats  # slow to import
+def _lead(
+    candidate: npt.NDArray[np.float64], others: npt.NDArray[np.float64], choices: int, confidence: float
+) -> tuple[float, float]:
+    """Compute the lower limit and the one-sided p-value of a candidate's lead over all others.
 
-    test: Any
-    with warnings.catch_warnings():
-        # Equal accuracies of few images are expected: their variance is 0, which is no loss of precision.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        test = (
-            stats.ttest_1samp(*samples, 0.0)
-            if len(samples) == 1
-            else stats.ttest_ind(*samples, equal_var=False)
-        )
-        low, high = test.confidence_interval(confidence)
-    return (float(low), float(high)), float(test.pvalue)
+    Args:
+        candidate: Values of the candidate, of shape (n,).
+        others: Values of the others, of shape (B, n).
+        choices: Number of candidates that it was chosen from.
+        confidence: Confidence of a two-sided interval.
+    """
+    from scipy.special import stdtr
+
+    leads = candidate - others
+    count = leads.shape[1]
+    means, errors = leads.mean(axis=1), leads.std(axis=1, ddof=1) / math.sqrt(count)
+    low = float((means - _critical(count, (1 - confidence) / 2 / choices) * errors).min())
+    # A lead that is the same in every replicate has an infinite t, unless it is 0.
+    t = np.divide(means, errors, out=np.where(means, np.copysign(math.inf, means), 0.0), where=errors > 0)
+    return low, min(1.0, choices * float(stdtr(count - 1, -t).max()))
+
+
+def _critical(count: int, tail: float) -> float:
+    """Return the value that Student's t with n - 1 degrees of freedom exceeds with a probability."""
+    from scipy.special import stdtrit
+
+    return -float(stdtrit(count - 1, tail))
 
 
 def _power(effect: float, count: int, significance: float) -> float:
     """Compute the probability that a two-sided paired t test of `count` pairs rejects."""
-    from scipy.special import nctdtr, stdtrit
+    from scipy.special import nctdtr
 
-    critical = float(stdtrit(count - 1, 1 - significance / 2))
-    noncentrality = math.sqrt(count) * effect
-    lower, upper = (float(nctdtr(count - 1, noncentrality, limit)) for limit in (-critical, critical))
-    return lower + 1 - upper
+    critical, noncentrality = _critical(count, significance / 2), math.sqrt(count) * effect
+    # Far below the noncentrality, where the probability is 0 in float64, the lower tail is returned as NaN.
+    lower, upper = np.nan_to_num(nctdtr(count - 1, noncentrality, [-critical, critical]))
+    return float(lower + 1 - upper)

@@ -10,11 +10,11 @@ Interval = tuple[float, float]
 SMALLEST_VARIANCE = 1e-300
 
 
-class ShareDifference(NamedTuple):
-    """A difference of two proportions, in [-1, 1].
+class Estimate(NamedTuple):
+    """An estimate and its confidence interval.
 
     Attributes:
-        value: The first proportion minus the second.
+        value: The estimate; of a difference, the first minus the second.
         low: Lower limit of its confidence interval.
         high: Upper limit.
     """
@@ -51,7 +51,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> In
     return float(limits.low), float(limits.high)
 
 
-def difference_of_shares(a: tuple[int, int], b: tuple[int, int], confidence: float = 0.95) -> ShareDifference:
+def difference_of_shares(a: tuple[int, int], b: tuple[int, int], confidence: float = 0.95) -> Estimate:
     """Compute the difference of two proportions of different images, with Newcombe's interval.
 
     Newcombe 1998 ("Interval estimation for the difference between independent proportions"), method 10: it
@@ -67,12 +67,10 @@ def difference_of_shares(a: tuple[int, int], b: tuple[int, int], confidence: flo
     value = shares[0] - shares[1]
     below = math.hypot(shares[0] - low_a, high_b - shares[1])
     above = math.hypot(high_a - shares[0], shares[1] - low_b)
-    return ShareDifference(value, value - below, value + above)
+    return Estimate(value, value - below, value + above)
 
 
-def paired_difference_of_shares(
-    only_a: int, only_b: int, trials: int, confidence: float = 0.95
-) -> ShareDifference:
+def paired_difference_of_shares(only_a: int, only_b: int, trials: int, confidence: float = 0.95) -> Estimate:
     """Compute the difference of two proportions of the same images, with Tango's interval.
 
     Args:
@@ -82,7 +80,7 @@ def paired_difference_of_shares(
         confidence: In (0, 1).
     """
     limits = paired_shares_interval(only_a, only_b, trials, confidence)
-    return ShareDifference((only_a - only_b) / trials, *limits)
+    return Estimate((only_a - only_b) / trials, *limits)
 
 
 def paired_shares_interval(gained: int, lost: int, trials: int, confidence: float = 0.95) -> Interval:

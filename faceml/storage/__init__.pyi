@@ -16,3 +16,4 @@ from .locations import (
     user_cache as user_cache,
 )
 from .tensors import is_tensor_file as is_tensor_file, read_tensors as read_tensors
+from .upload import put_file as put_file

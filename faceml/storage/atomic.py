@@ -11,6 +11,8 @@ from faceml.storage.errors import translate_full_disk
 
 PARTIAL_SUFFIX = ".partial"
 """Ending of the temporary names, which begin with a dot."""
+MAX_STEM = 40
+"""Most characters of a file's name in its temporary name, of up to 4 bytes each."""
 
 
 @contextmanager
@@ -63,8 +65,8 @@ def write_text(path: Path, text: str) -> None:
 
 def _partial_path(path: Path) -> Path:
     # Readers that glob for the suffix must not match the partial file. The token keeps writers of the same
-    # file apart; process numbers would not do so on two machines.
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+    # file apart; process numbers would not do so on two machines. File systems allow names of 255 bytes.
+    return path.with_name(f".{path.name[:MAX_STEM]}.{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
 
 
 def _permanent(folder: Path) -> Path:

@@ -4,6 +4,7 @@ Its parent is `faceml.tables.extractor_process`, which restarts it after a crash
 """
 
 import os
+import resource
 import signal
 import sys
 from collections import deque
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +30,12 @@ from faceml.tables.row_extractor import (
 
 REMOTE_READERS = 8
 """Concurrent reads from an object store; at 50 ms each they keep up with a detector that takes 10 ms."""
+
+# WebP takes most, of the formats that are decoded: between 16 and 24 bytes with the detector's copies.
+BYTES_PER_PIXEL = 32
+BYTES_PER_IMAGE = 256 * 2**20
+"""Memory for an image beside that for its file and its pixels: buffers of decoder and detector."""
+MEMORY_IN_USE = Path("/proc/self/statm")
 
 
 def main(descriptor: int) -> None:
@@ -53,8 +61,9 @@ def _extract(
     parent: Connection,
 ) -> None:
     decode_s, detect_s, detections = extractor.decode_s, extractor.detect_s, list[Any]()
+    num_bytes = BYTES_PER_IMAGE + settings.max_bytes + BYTES_PER_PIXEL * settings.max_pixels
     for number, (file, data) in enumerate(_read_files(root, request.files, settings), start=1):
-        with _Alarm(settings.timeout_s):
+        with _Alarm(settings.timeout_s), _MemoryLimit(num_bytes):
             detections.append(extractor.detect(file, data))
         if len(detections) == request.rows_per_message or number == len(request.files):
             # An error here does not depend on the images, and would occur again with others.
@@ -80,6 +89,31 @@ class _Alarm:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class _MemoryLimit:
+    """Limit the memory that a block allocates; on Linux only.
+
+    A file that makes a decoder allocate more than any accepted image is undecodable, or ends this process,
+    not others of the machine.
+    """
+
+    def __init__(self, num_bytes: int) -> None:
+        self._num_bytes = num_bytes
+        self._before = resource.getrlimit(resource.RLIMIT_DATA)
+
+    def __enter__(self) -> None:
+        _, hard = self._before
+        if MEMORY_IN_USE.exists():
+            pages = int(MEMORY_IN_USE.read_text(encoding="utf-8").split()[5])  # data and stack
+            allowed = pages * resource.getpagesize() + self._num_bytes
+            soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, self._before)
 
 
 def _read_files(

@@ -152,8 +152,12 @@ class ExtractorProcess:
                 [sys.executable, "-m", "faceml.tables.extraction_server", str(server_end.fileno())],
                 pass_fds=[server_end.fileno()],
                 stdin=subprocess.DEVNULL,
-                # Ray changes sys.path in a submitted job's workers, which a child process does not inherit.
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=os.environ
+                | {
+                    # Ray changes sys.path in a submitted job's workers; a child process does not inherit it.
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "OPENCV_IO_MAX_IMAGE_PIXELS": str(self._settings.max_pixels),
+                },
             )
         with suppress(ConnectionError):
             self._connection.send(self._settings)

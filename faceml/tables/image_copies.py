@@ -78,6 +78,7 @@ class ImageCopies:
         """Write the flat file unless it exists, and return the path of its index."""
         index = self._file.with_suffix(".index")
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.parent.chmod(0o700)  # copies of faces are for this user only
         with self._file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one process of this machine writes, the others wait
             if not (index.is_file() and self._file.is_file()):
@@ -89,7 +90,7 @@ class ImageCopies:
         for partial in self._file.parent.glob(f".{self._file.stem}.*{PARTIAL_SUFFIX}"):
             partial.unlink()  # left by a process that was killed; this one holds the lock
         names, lengths = list[pa.Array](), list[int]()
-        with atomic_file(self._file) as partial, partial.open("wb") as flat:
+        with atomic_file(self._file) as partial, _private(partial).open("wb") as flat:
             for shard in shard_names(self._table):
                 file = f"{self._table.path}/{shard}"
                 rows = pq.ParquetFile(file, filesystem=self._table.filesystem)
@@ -101,7 +102,7 @@ class ImageCopies:
         ends = np.cumsum(lengths, dtype=np.int64)
         columns = {"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths}
         with atomic_file(index) as partial:
-            pq.write_table(pa.table(columns), partial)
+            pq.write_table(pa.table(columns), _private(partial))
         for stale in self._file.parent.glob(f"{_prefix(self._table)}*"):
             if stale.stem != self._file.stem:  # of an earlier version of the table
                 stale.unlink(missing_ok=True)
@@ -124,6 +125,12 @@ def remove_copies(
     for file in () if dry_run else found:
         file.unlink(missing_ok=True)
     return sorted(found)
+
+
+def _private(file: Path) -> Path:
+    """Create a file that no other user may read, and return its path."""
+    file.touch(mode=0o600)
+    return file
 
 
 def _folder(cache: Path | None) -> Path:

@@ -1,7 +1,10 @@
 """Listing of the images below a folder."""
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 
@@ -12,10 +15,16 @@ LISTING_SCHEMA = pa.schema(
 )
 # Limits the memory for Python objects, about 300 bytes for each file.
 FILES_PER_BATCH = 100_000
+MAX_ENDINGS = 10
+"""Number of endings of other files that are named."""
+
+logger = logging.getLogger(__name__)
 
 
 def list_images(folder: StorageFolder, extensions: Sequence[str], follow_links: bool = False) -> pa.Table:
     """List the images below a folder without hidden ones, see `StorageFolder.walk`.
+
+    Files with other extensions are left out, and their number is logged.
 
     Args:
         folder: Root folder.
@@ -28,22 +37,44 @@ def list_images(folder: StorageFolder, extensions: Sequence[str], follow_links: 
     Raises:
         ConfigError: A folder cannot be listed.
     """
-    return image_table(folder.walk(follow_links), extensions)
+    left_out = Counter[str]()
+    images = image_table(folder.walk(follow_links), extensions, left_out)
+    if left_out:
+        by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+        endings = [f"{count:,} {ending or 'without one'}" for ending, count in by_count]
+        logger.warning(
+            "%d files below %s are left out, because their extensions are not in data.extensions: %s",
+            left_out.total(),
+            folder.uri,
+            ", ".join(endings[:MAX_ENDINGS]) + (", …" if len(endings) > MAX_ENDINGS else ""),
+        )
+    return images
 
 
-def image_table(files: Iterable[StoredFile], extensions: Sequence[str]) -> pa.Table:
+def image_table(
+    files: Iterable[StoredFile], extensions: Sequence[str], left_out: Counter[str] | None = None
+) -> pa.Table:
     """Select the images among files, sorted by the UTF-8 bytes of their path.
 
     Args:
         files: Files in any order, consumed one by one to limit the memory for millions.
         extensions: Extensions with their dot, such as `.jpg`; case is ignored.
+        left_out: Counts the extensions of all other files, in lower case.
 
     Returns:
         Columns `image_id`, the path; `file_bytes`; `modified_ns`, the time of the last change.
     """
     suffixes = tuple(extension.lower() for extension in extensions)
-    images = (file for file in files if file.path.lower().endswith(suffixes))
-    return pa.Table.from_batches(_batches(images), LISTING_SCHEMA).sort_by("image_id")
+    others = Counter[str]() if left_out is None else left_out
+
+    def is_image(file: StoredFile) -> bool:
+        path = file.path.lower()
+        if not path.endswith(suffixes):
+            others[PurePosixPath(path).suffix] += 1
+            return False
+        return True
+
+    return pa.Table.from_batches(_batches(filter(is_image, files)), LISTING_SCHEMA).sort_by("image_id")
 
 
 def _batches(images: Iterator[StoredFile]) -> Iterator[pa.RecordBatch]:

@@ -49,6 +49,10 @@ class RowExtractorSettings(Protocol):
         """Largest file that is read."""
 
     @property
+    def max_pixels(self) -> int:
+        """Largest image that is decoded."""
+
+    @property
     def timeout_s(self) -> float:
         """Longest time for one image."""
 

@@ -45,15 +45,23 @@ class ShardWriter:
         schema: Schema of the table.
         follow_changes: Extract changed images again and drop the rows of deleted ones; otherwise both rows
             are kept.
+        follow_links: Whether symbolic links may lead out of the folder of the images.
     """
 
     def __init__(
-        self, root: StorageFolder, table: StorageFolder, schema: pa.Schema, *, follow_changes: bool
+        self,
+        root: StorageFolder,
+        table: StorageFolder,
+        schema: pa.Schema,
+        *,
+        follow_changes: bool,
+        follow_links: bool = False,
     ) -> None:
         self._root = root
         self._table = table
         self._schema = schema
         self._follow_changes = follow_changes
+        self._follow_links = follow_links
 
     def update(self, name: str, files: Sequence[StoredFile], extract_rows: ExtractRows) -> ShardChanges:
         """Extract the missing and outdated rows of a shard, and write it atomically.
@@ -98,5 +106,5 @@ class ShardWriter:
             return True
         if row["content_sha256"] is None:
             return False
-        data = self._root.read(file.path)
+        data = self._root.read(file.path, follow_links=self._follow_links)
         return isinstance(data, bytes) and hashlib.sha256(data).digest() == row["content_sha256"]

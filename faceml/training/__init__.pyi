@@ -38,10 +38,10 @@ from .trained_model import (
 )
 from .verification import (
     Verification as Verification,
-    accuracy_interval as accuracy_interval,
     read_pairs_table as read_pairs_table,
     score_pairs as score_pairs,
     score_split as score_split,
+    verification_intervals as verification_intervals,
     write_pairs as write_pairs,
 )
 from .workers import epoch_seed as epoch_seed

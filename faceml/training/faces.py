@@ -44,7 +44,14 @@ def build_faces(config: DataConfig) -> Faces:
     preprocessing = Preprocessing(config.image_size)
     return Faces(
         *(
-            FaceDataset(split.table, split.images, config.num_landmarks, preprocessing, config.cache)
+            FaceDataset(
+                split.table,
+                split.images,
+                config.num_landmarks,
+                preprocessing,
+                config.cache,
+                follow_links=split.follow_links,
+            )
             for split in (config.train, config.val)
         )
     )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 
 from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
 from faceml.errors import StoppedError
@@ -29,7 +29,7 @@ from faceml.training.observer import (
     StepRecord,
     TrainingObserver,
 )
-from faceml.training.optimizer import AveragedWeights
+from faceml.training.optimizer import AveragedWeights, apply_schedule
 from faceml.training.step import Precision, TrainingStep
 from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
 
@@ -87,7 +87,7 @@ class Trainer(Generic[ModelT]):
         self,
         objective: Objective[ModelT],
         optimizer: Optimizer,
-        schedule: LRScheduler,
+        schedule: LambdaLR,
         train_batches: EpochBatches,
         image_ids: Sequence[str],
         augmentation: FaceAugmentation,
@@ -169,6 +169,7 @@ class Trainer(Generic[ModelT]):
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
+        apply_schedule(self._schedule)
         self._step.scaler.load_state_dict(state["scaler"])
         if self._average:
             self._average.load_state_dict(state["average"])
@@ -208,7 +209,7 @@ class Trainer(Generic[ModelT]):
             unchecked.append(_UncheckedStep(step + 1, positions, values, result.is_nonfinite))
             if step % self._options.log_every_steps == 0:
                 skipped += self._report_nonfinite(observer, epoch, unchecked)
-                unchecked, metrics = [], self._named(values)
+                unchecked, metrics = [], self._named(mean_over_workers(values))
                 if np.isfinite(metrics["train/grad_norm"]):
                     steps_done = (epoch - 1) * steps + step + 1
                     observer.on_step(StepRecord(epoch, steps_done, epochs * steps, metrics))
@@ -220,8 +221,8 @@ class Trainer(Generic[ModelT]):
         weighting = self.objective.weighting
         figures = {
             **means,
-            **{n: float(mean_over_workers(v)) for n, v in self.objective.epoch_metrics().items()},
-            **{name: _mean_of_finite([found[name] for found in diagnostics]) for name in diagnostics[0]},
+            **{name: float(value) for name, value in self.objective.epoch_metrics().items()},
+            **_means_of_finite(diagnostics, self._device),
             **{f"train/log_var_{t}": float(s) for t, s in weighting.log_variances().items()},
             **{f"train/weight_{t}": w for t, w in weighting.effective_weights().items()},
             "train/learning_rate": learning_rate,
@@ -277,10 +278,13 @@ class _UncheckedStep(NamedTuple):
 REMEDY = "Lower optimizer.learning_rate, lengthen training.warmup_epochs or set training.max_grad_norm."
 
 
-def _mean_of_finite(values: Sequence[float]) -> float:
-    """Return the mean of the finite values; a cosine is NaN for a batch without landmarks."""
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else float("nan")
+def _means_of_finite(found: Sequence[Metrics], device: torch.device) -> Metrics:
+    """Return the mean of each metric's finite values in all workers; a cosine is NaN without landmarks."""
+    rows = [list(metrics.values()) for metrics in found]
+    values = torch.tensor(rows, dtype=torch.float64, device=device)
+    finite = torch.isfinite(values)
+    sums, counts = mean_over_workers(torch.stack([values.where(finite, 0.0).sum(0), finite.sum(0)]))
+    return dict(zip(found[0], (sums / counts).tolist(), strict=True))
 
 
 def _groups(batches: Iterable[FaceSample], size: int) -> Iterator[list[FaceSample]]:

@@ -56,7 +56,7 @@ class Objective(nn.Module, ABC, Generic[ModelT]):
         """Prepare for an epoch, numbered from 1."""
 
     def epoch_metrics(self) -> dict[str, Tensor]:
-        """Return metrics of this worker's batches of the epoch so far, scalars, by name."""
+        """Return metrics of the epoch so far by name, scalars, the same in all workers."""
         return {}
 
 

@@ -21,7 +21,7 @@ class StepRecord:
         epoch: Number of the epoch, from 1.
         step: Steps done in the whole training.
         total_steps: Steps of the whole training.
-        metrics: Metrics of this step: `train/loss`, `train/loss_expression`, …
+        metrics: Metrics of this step, means over all workers: `train/loss`, `train/loss_expression`, …
     """
 
     epoch: int
@@ -36,7 +36,8 @@ class EpochRecord:
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        metrics: Means over the epoch (`train/…`) and the evaluation at its end (`val/…`, `verification/…`).
+        metrics: Means over the epoch and all workers (`train/…`), and the evaluation at its end (`val/…`,
+            `verification/…`).
         confusion: Confusion matrix of that evaluation; None in face recognition.
         save: Writes a checkpoint of the end of this epoch into a folder.
     """

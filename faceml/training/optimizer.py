@@ -137,6 +137,13 @@ def build_schedule(
     )
 
 
+def apply_schedule(schedule: LambdaLR) -> None:
+    """Set the learning rates of the schedule's step, which differ from loaded ones if it became longer."""
+    groups = schedule.optimizer.param_groups
+    for group, rate, factor in zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = rate * factor(schedule.last_epoch)
+
+
 class AveragedWeights(Generic[ModelT]):
     """Exponential moving average of a network's weights and of its batch norm statistics.
 

@@ -60,7 +60,14 @@ def build_people(config: RecognitionDataConfig) -> People:
     """
     preprocessing, pairs = AlignedPreprocessing(config.image_size), config.pairs
     train, val = (
-        PersonDataset(split.table, split.images, preprocessing, config.cache, with_undetected=with_undetected)
+        PersonDataset(
+            split.table,
+            split.images,
+            preprocessing,
+            config.cache,
+            with_undetected=with_undetected,
+            follow_links=split.follow_links,
+        )
         for split, with_undetected in ((config.train, False), (config.val, pairs.file is not None))
     )
     both = sorted(set(train.people) & set(val.people))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchmetrics import MeanMetric
 
 from faceml.datasets import FaceSample, Preprocessing
 from faceml.losses import AngularMargin, FixedWeighting
@@ -41,7 +42,6 @@ class RecognitionObjective(Objective[FaceResNet]):
     """
 
     tasks = ("identity",)
-    seen: Tensor
 
     def __init__(
         self,
@@ -56,27 +56,25 @@ class RecognitionObjective(Objective[FaceResNet]):
         self.margin = margin
         self.preprocessing = preprocessing
         self.margin_warmup_epochs = margin_warmup_epochs
-        # Number of the epoch's correctly classified images, and of all; on the device, to avoid a
-        # synchronisation in each step.
-        self.register_buffer("seen", torch.zeros(2), persistent=False)
+        # No buffers, which DDP replaces by those of the first worker; a check for NaN would wait for the GPU.
+        self.accuracy = MeanMetric(nan_strategy="disable")
 
     def on_epoch_start(self, epoch: int) -> None:
         """Set the share of the margin: 0 in the first epoch of a warm-up, 1 after the last."""
         warmup = self.margin_warmup_epochs
         self.margin.share = min(1.0, (epoch - 1) / warmup) if warmup else 1.0
-        self.seen.zero_()
+        self.accuracy.reset()
 
     def epoch_metrics(self) -> dict[str, Tensor]:
         """Return the training accuracy, the share of images nearest to their person's centre."""
-        return {"train/accuracy": self.seen[0] / self.seen[1]}
+        return {"train/accuracy": self.accuracy.compute()}
 
     def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
         """Return the loss of a batch; see `Objective.forward`."""
         embedding = self.model(self.preprocessing.normalize(batch.image))
         cosines, norms = self.head(embedding)
         if self.training:
-            nearest = (cosines.detach().argmax(dim=1) == batch.label).sum()
-            self.seen += torch.stack([nearest, torch.full_like(nearest, len(batch.label))])
+            self.accuracy.update((cosines.detach().argmax(dim=1) == batch.label).float())
         losses = {"identity": functional.cross_entropy(self.margin(cosines, batch.label, norms), batch.label)}
         return ObjectiveOutput(
             self.weighting(losses), losses, RecognitionOutputs(embedding, cosines, batch.label)

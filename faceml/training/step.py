@@ -18,6 +18,7 @@ from faceml.training.objective import (
     rows_per_worker,
     shared_losses,
 )
+from faceml.training.workers import flattened, mean_over_workers
 
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -26,6 +27,8 @@ AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 @dataclass(frozen=True)
 class StepResult:
     """Results of a step as tensors on the device, which a GPU may still be computing.
+
+    `grad_norm`, `is_done` and `is_nonfinite` are the same in all workers.
 
     Attributes:
         losses: The total, then each task's loss, means over the batches, float32 of shape (1 + tasks,).
@@ -71,6 +74,7 @@ class TrainingStep:
         self._device = next(objective.parameters()).device
         self._dtype = AUTOCAST_DTYPES.get(precision)
         self._max_grad_norm = max_grad_norm
+        self._statistics = [b for b in objective.model.buffers() if b.is_floating_point()]
         shared = [p for p in objective.model.backbone.parameters() if p.requires_grad]
         of_backbone = {id(p) for p in shared}
         others = [p for p in objective.parameters() if p.requires_grad and id(p) not in of_backbone]
@@ -84,7 +88,8 @@ class TrainingStep:
     ) -> StepResult:
         """Update the parameters from batches on the device, unless the gradient is not finite.
 
-        The step does not synchronise with a GPU, except for weightings that need losses after the update.
+        Without an update, the statistics of batch norms keep their values too. The step does not synchronise
+        with a GPU, except for weightings that need losses after the update.
 
         Args:
             batches: Batches of the same size.
@@ -94,6 +99,7 @@ class TrainingStep:
         weighting.before_step()
         self._optimizer.zero_grad(set_to_none=True)
         rows = rows_per_worker(torch.stack([batch.has_landmarks.sum() for batch in batches])) / len(batches)
+        statistics = flattened(self._statistics)
         losses = torch.zeros((), device=self._device)
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
@@ -109,10 +115,28 @@ class TrainingStep:
         norm = self._gradient_norm()
         is_done = torch.isfinite(norm)
         self._update(is_done)
+        self._restore_statistics(statistics, ~is_done)
         if weighting.needs_losses and is_done:
             weighting.after_step(self._losses_again(batches[-1], rows))
-        is_overflow = torch.isfinite(losses).all() & self.scaler.is_enabled()
-        return StepResult(losses, norm, is_done, ~is_done & ~is_overflow, output)
+        return StepResult(losses, norm, is_done, ~is_done & ~self._is_overflow(losses), output)
+
+    def _is_overflow(self, losses: Tensor) -> Tensor:
+        """Return whether fp16's loss scale is the cause of a non-finite gradient, as far as losses show.
+
+        The mean over the workers is finite only if the losses of each are, so that all workers agree.
+        """
+        shared = mean_over_workers(losses) if self.scaler.is_enabled() else losses
+        return torch.isfinite(shared).all() & self.scaler.is_enabled()
+
+    def _restore_statistics(self, before: Tensor, is_restored: Tensor) -> None:
+        """Set the batch norm statistics to earlier values if `is_restored`, without synchronising with a GPU.
+
+        A NaN of the forward pass would never leave these moving averages.
+        """
+        kept = torch.where(is_restored, before, flattened(self._statistics))
+        sizes = [statistic.numel() for statistic in self._statistics]
+        for statistic, values in zip(self._statistics, torch.split(kept, sizes), strict=True):
+            statistic.copy_(values.view_as(statistic))
 
     def _update(self, is_finite: Tensor) -> None:
         """Update the parameters, unless the gradient is not finite."""

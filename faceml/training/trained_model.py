@@ -5,10 +5,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 from faceml.config import ConfigError, ModelConfig
 from faceml.datasets import EXPRESSIONS, AlignedPreprocessing, Preprocessing
 from faceml.images import Framing
-from faceml.models import FaceResNet, MultitaskFaceModel, build_multitask_model
+from faceml.models import FaceResNet, MultitaskFaceModel, build_multitask_model, nonfinite_values
 from faceml.tables import LANDMARK_SETS, LandmarkSet
 from faceml.training.checkpoint import contract, read_state
 
@@ -46,7 +48,7 @@ def load_trained_model(place: str | Path) -> TrainedModel:
 
     Raises:
         ConfigError: The file is no such model, or its training had another preprocessing, other landmarks or
-            labels than this version of faceml; names each difference.
+            labels than this version of faceml, or weights are not finite; names each difference.
     """
     checkpoint = read_state(place)
     missing = [key for key in MULTITASK_KEYS if key not in checkpoint]
@@ -59,7 +61,7 @@ def load_trained_model(place: str | Path) -> TrainedModel:
     # The checkpoint has all weights: those that the training started from are not needed.
     architecture = ModelConfig.model_validate(config["model"] | {"weights": "none"})
     model = build_multitask_model(architecture, len(landmark_set), len(EXPRESSIONS))
-    model.load_state_dict(checkpoint["model_state_dict"])
+    model.load_state_dict(_finite_state(checkpoint, place))
     framing = checkpoint.get("framing")
     found = Framing.from_plain(framing) if framing else None
     return TrainedModel(model.eval(), preprocessing, landmark_set, found, config)
@@ -78,14 +80,15 @@ def load_trained_recognition(checkpoint: Mapping[str, Any], place: str | Path) -
         place: Path or URI of the file, for the error.
 
     Raises:
-        ConfigError: Its training had another preprocessing than this version; names each difference.
+        ConfigError: Its training had another preprocessing than this version, or weights are not finite;
+            names each difference.
     """
     config = checkpoint["config"]
     preprocessing = AlignedPreprocessing(config["data"]["image_size"])
     expected = preprocessing.fingerprint() | {"landmark_set": None}
     refuse_other_contract({**checkpoint, "landmark_set": None}, expected, str(place))
     model = FaceResNet(ModelConfig.model_validate(config["model"] | {"weights": "none"}))
-    model.load_state_dict(checkpoint["model_state_dict"])
+    model.load_state_dict(_finite_state(checkpoint, place))
     return TrainedRecognition(model.eval(), preprocessing)
 
 
@@ -113,6 +116,14 @@ def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, 
             f"{source}: was trained with {'; '.join(differences)}. Use the version of faceml that it was "
             "trained with, or train it again."
         )
+
+
+def _finite_state(checkpoint: Mapping[str, Any], place: str | Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = checkpoint["model_state_dict"]
+    wrong = nonfinite_values(state)
+    if wrong:
+        raise ConfigError(f"{place}: {wrong}. Choose the model of another training.")
+    return state
 
 
 def _shown(value: Any) -> str:

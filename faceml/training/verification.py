@@ -130,12 +130,17 @@ def score_pairs(
     return ScoredPairs(scores, pairs.same, pairs.folds, people[pairs.images])
 
 
-def verification_metrics(pairs: ScoredPairs) -> Metrics:
-    """Return accuracy, equal error rate and TAR at FAR by name; NaN where there are too few pairs."""
-    curve, impostors = roc_curve(pairs), int((~pairs.same).sum())
+def verification_metrics(pairs: ScoredPairs, weights: npt.NDArray[np.float64] | None = None) -> Metrics:
+    """Return accuracy, equal error rate and TAR at FAR by name; NaN where there are too few pairs.
+
+    Args:
+        pairs: Scored pairs.
+        weights: Weights of the pairs; equal by default.
+    """
+    curve, impostors = roc_curve(pairs, weights), int((~pairs.same).sum())
     at = {rate: true_accepts_at(curve, rate, impostors) for rate in FALSE_ACCEPT_RATES}
     return {
-        "accuracy": verification_accuracy(pairs),
+        "accuracy": verification_accuracy(pairs, weights),
         "equal_error_rate": equal_error_rate(curve),
         **{
             f"tar_at_far_{rate:.0e}".replace("e-0", "e-"): float("nan") if found is None else found
@@ -144,14 +149,28 @@ def verification_metrics(pairs: ScoredPairs) -> Metrics:
     }
 
 
-def accuracy_interval(
+def verification_intervals(
     pairs: ScoredPairs, rounds: int = 500, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Return a confidence interval of the verification accuracy, by a bootstrap over people, in [0, 1]."""
+) -> dict[str, tuple[float, float]]:
+    """Return confidence intervals of the verification metrics by a bootstrap over people, in [0, 1].
+
+    Resamples that have no pair of the same person, or none of different people, are left out. A metric that
+    is NaN has no interval.
+    """
     rng = np.random.default_rng(seed)
-    drawn = [verification_accuracy(pairs, weights_of_resampled_people(pairs, rng)) for _ in range(rounds)]
-    low, high = bootstrap_interval(verification_accuracy(pairs), np.array(drawn), confidence)
-    return max(0.0, low), min(1.0, high)
+    weights = [weights_of_resampled_people(pairs, rng) for _ in range(rounds)]
+    drawn = [
+        verification_metrics(pairs, drawn)
+        for drawn in weights
+        if drawn[pairs.same].any() and drawn[~pairs.same].any()
+    ]
+    found = {}
+    for name, value in verification_metrics(pairs).items():
+        if not np.isnan(value):
+            samples = np.array([metrics[name] for metrics in drawn])
+            low, high = bootstrap_interval(value, samples, confidence)
+            found[name] = max(0.0, low), min(1.0, high)
+    return found
 
 
 def identification(embeddings: npt.NDArray[np.float64], people: npt.NDArray[np.int64]) -> Metrics:

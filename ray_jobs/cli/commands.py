@@ -5,16 +5,17 @@ import sys
 import typer
 
 from ray_jobs.cli.models import evaluate, export, predict
-from ray_jobs.cli.system import doctor, submit
+from ray_jobs.cli.system import doctor, init, submit
 from ray_jobs.cli.tables import export_json, extract, forget, synth
 from ray_jobs.cli.training import demo, train, transfer, tune
-from ray_jobs.cluster import exit_at_errors, set_up_log
+from ray_jobs.cluster import exit_at_errors, interrupt_at_signals, set_up_log
 
 app = typer.Typer(
     help="From a folder of faces to landmarks, a multitask backbone and face recognition.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(init)
 app.command()(synth)
 app.command()(extract)
 app.command("export-json")(export_json)
@@ -37,5 +38,5 @@ def main(*command: str) -> None:
         *command: Arguments inserted before those of the process.
     """
     set_up_log()
-    with exit_at_errors():
+    with exit_at_errors(), interrupt_at_signals():
         app(args=[*command, *sys.argv[1:]], prog_name="faceml")

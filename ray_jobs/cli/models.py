@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from faceml.config import ConfigError
-from ray_jobs.cli.running import ConfigFile, Overrides, load_job, run_job
+from ray_jobs.cli.running import Overrides, config_option, load_job, run_job
 
 
-def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Overrides = None) -> None:
+def evaluate(
+    config: Annotated[Path | None, config_option("evaluate")] = None, overrides: Overrides = None
+) -> None:
     """Evaluate a trained model on a split.
 
     Example: faceml evaluate --config configs/evaluate.yaml --set model=runs/affectnet/best_model.pt
@@ -18,7 +20,9 @@ def evaluate(config: ConfigFile = Path("configs/evaluate.yaml"), overrides: Over
     run_job(*load_job("evaluate", config, overrides))
 
 
-def export(config: ConfigFile = Path("configs/export.yaml"), overrides: Overrides = None) -> None:
+def export(
+    config: Annotated[Path | None, config_option("export")] = None, overrides: Overrides = None
+) -> None:
     """Write a trained model as ONNX and ExportedProgram, with its preprocessing, checked against PyTorch.
 
     Example: faceml export --set model=runs/multitask_affectnet/best_model.pt --set opset=20
@@ -30,7 +34,7 @@ def predict(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="PATH", help="Images and folders of images.")
     ] = None,
-    config: ConfigFile = Path("configs/predict.yaml"),
+    config: Annotated[Path | None, config_option("predict")] = None,
     overrides: Overrides = None,
     model: Annotated[
         str | None, typer.Option(metavar="RUN", help="Run folder or best_model.pt; sets model.")

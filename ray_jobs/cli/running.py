@@ -8,34 +8,44 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ray_jobs.cluster import set_up_log
-from ray_jobs.jobs import Job, find_job
+from ray_jobs.jobs import JOBS, Job, find_job
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="YAML file of the job.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key of the YAML file; repeatable."),
 ]
 
 
+def config_option(command: str) -> Any:
+    """Return the option of a job's configuration file."""
+    return typer.Option(
+        "--config",
+        metavar="FILE",
+        help="YAML file of the job; where there is no such default file, that of the package.",
+        show_default=f"configs/{JOBS[command].file}",
+    )
+
+
 def load_job(
-    command: str, file: Path, overrides: Sequence[str] | None, options: Mapping[str, Any] | None = None
+    command: str, file: Path | None, overrides: Sequence[str] | None, options: Mapping[str, Any] | None = None
 ) -> tuple[Job, Any]:
     """Return a job with its configuration.
 
     Args:
         command: Command of the job.
-        file: YAML file of the configuration.
+        file: YAML file of the configuration; None: the default of the command.
         overrides: Overrides, `dotted.key=value` each.
         options: Values by dotted key, from the command's options.
 
     Raises:
         ConfigError: The configuration is wrong.
     """
-    from faceml.config import load_config, read_mapping  # late: pydantic is not needed for --help
+    from faceml.config import find_config, load_config, read_mapping  # late: --help needs no pydantic
 
+    file = file or find_config(JOBS[command].file)
     job = find_job(command, read_mapping(file))
     return job, load_config(job.model, file, overrides or [], options)
 
@@ -55,10 +65,10 @@ def start_log(job: Job, settings: Any) -> None:
 
 def stdout_console() -> "Console":
     """Return a console for stdout, as wide as the terminal; 120 columns wide in a file or log."""
-    from rich.console import Console
+    from faceml.page import plain_console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = plain_console()
+    return console if console.is_terminal else plain_console(width=120)
 
 
 def print_place(place: str | Path) -> None:

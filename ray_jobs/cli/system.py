@@ -6,7 +6,35 @@ from typing import Annotated
 
 import typer
 
-from ray_jobs.cli.running import Overrides, stdout_console
+from faceml.config import ConfigError
+from ray_jobs.cli.running import Overrides, print_place, stdout_console
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write to.")] = Path("configs"),
+) -> None:
+    """Write the configuration of every job, with all settings and comments, to edit.
+
+    Jobs without --config read the files in configs/.
+
+    Example: faceml init
+    """
+    from faceml.config import shipped_configs
+    from faceml.storage import write_text
+
+    contents = {folder / file.name: file.read_text(encoding="utf-8") for file in shipped_configs()}
+    edited = [
+        file.name
+        for file, text in contents.items()
+        if file.exists() and file.read_text(encoding="utf-8") != text
+    ]
+    if edited:
+        raise ConfigError(
+            f"{folder}: has other files named {', '.join(edited)}. Choose another folder, or move them."
+        )
+    for file, text in contents.items():
+        write_text(file, text)
+    print_place(folder)
 
 
 def submit(

@@ -7,8 +7,8 @@ import typer
 
 from faceml.config import ConfigError
 from ray_jobs.cli.running import (
-    ConfigFile,
     Overrides,
+    config_option,
     load_job,
     print_place,
     run_job,
@@ -17,7 +17,7 @@ from ray_jobs.cli.running import (
 )
 
 
-def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides = None) -> None:
+def synth(config: Annotated[Path | None, config_option("synth")] = None, overrides: Overrides = None) -> None:
     """Draw synthetic faces of people who do not exist, with exact landmarks.
 
     Example: faceml synth --set output.root=faces --set splits.train=880 --set splits.val=220
@@ -27,7 +27,7 @@ def synth(config: ConfigFile = Path("configs/synth.yaml"), overrides: Overrides 
 
 
 def extract(
-    config: ConfigFile = Path("configs/extract_landmarks.yaml"),
+    config: Annotated[Path | None, config_option("extract")] = None,
     overrides: Overrides = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the number of images and the estimated time, then stop.")

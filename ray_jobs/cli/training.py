@@ -6,33 +6,27 @@ from typing import Annotated
 import typer
 
 from faceml.config import ConfigError
-from ray_jobs.cli.running import ConfigFile, Overrides, load_job, run_job
+from ray_jobs.cli.running import Overrides, config_option, load_job, run_job
 from ray_jobs.jobs import JOBS
-
-TRAIN_CONFIG = Path("configs/multitask_affectnet.yaml")
 
 
 def train(
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", metavar="FILE", help="YAML file of the job.", show_default=str(TRAIN_CONFIG)
-        ),
-    ] = None,
+    config: Annotated[Path | None, config_option("train")] = None,
     overrides: Overrides = None,
     resume: Annotated[
         str | None,
-        typer.Option("--resume", metavar="RUN_FOLDER", help="Continue the interrupted run in this folder."),
+        typer.Option("--resume", metavar="RUN_FOLDER", help="Continue the run in this folder."),
     ] = None,
 ) -> None:
     """Train one backbone on expressions and landmarks.
 
-    The same command again continues an interrupted training; so does --resume with only the run folder.
+    The same command again continues an interrupted training; so does --resume with only the run folder. With
+    more training.epochs, both go on with a finished one.
 
     Example: faceml train --set model.backbone=resnet18 --set weighting.kind=fixed
     """
     if not resume:
-        run_job(*load_job("train", config or TRAIN_CONFIG, overrides))
+        run_job(*load_job("train", config, overrides))
         return
     from ray_jobs.training import load_interrupted_training
 
@@ -42,15 +36,16 @@ def train(
 
 
 def tune(
-    config: ConfigFile = Path("configs/tune_multitask.yaml"),
+    config: Annotated[Path | None, config_option("tune")] = None,
     overrides: Overrides = None,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Then train with the best settings, with three seeds.")
+        bool, typer.Option("--retrain", help="Then train with the best settings, with three new seeds.")
     ] = False,
 ) -> None:
     """Search learning rate, backbone and loss weighting.
 
-    The same command again continues an interrupted search.
+    The same command again continues an interrupted search; with a larger num_trials or more values of
+    search.seed, it goes on with a finished one.
 
     Example: faceml tune --config configs/tune_multitask.yaml --set run.folder=runs/search
     """
@@ -62,10 +57,13 @@ def tune(
     run_job(job, settings)
 
 
-def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides: Overrides = None) -> None:
+def transfer(
+    config: Annotated[Path | None, config_option("transfer")] = None, overrides: Overrides = None
+) -> None:
     """Train face recognition from a pretrained backbone or from scratch; with arms, compare such trainings.
 
-    The same command again continues an interrupted training or study.
+    The same command again continues an interrupted training or study; with more epochs or seeds, it goes on
+    with a finished one.
 
     Example: faceml transfer --config configs/arcface_casia.yaml --set model.backbone=resnet50
         --set model.weights=runs/affectnet/best_model.pt --set run.folder=runs/arcface
@@ -77,7 +75,7 @@ def transfer(config: ConfigFile = Path("configs/arcface_casia.yaml"), overrides:
     run_job(*load_job("transfer", config, overrides))
 
 
-def demo(config: ConfigFile = Path("configs/demo.yaml"), overrides: Overrides = None) -> None:
+def demo(config: Annotated[Path | None, config_option("demo")] = None, overrides: Overrides = None) -> None:
     """Run all steps on synthetic faces: draw, extract, train, search, report.
 
     Example: faceml demo --set run.folder=runs/demo2

@@ -1,19 +1,28 @@
 from .connection import (
     RayCluster as RayCluster,
-    Resources as Resources,
-    cluster_cpus_with_memory as cluster_cpus_with_memory,
-    cluster_resources as cluster_resources,
     require_reach as require_reach,
-    require_resources as require_resources,
 )
 from .environment import prepare_environment as prepare_environment
 from .events import EventChannel as EventChannel, EventSender as EventSender
-from .exit_status import exit_at_errors as exit_at_errors
+from .exit_status import (
+    SignalExit as SignalExit,
+    exit_at_errors as exit_at_errors,
+    interrupt_at_signals as interrupt_at_signals,
+)
 from .log import set_up_log as set_up_log, writes_json as writes_json
+from .placement import (
+    Bundle as Bundle,
+    cluster_nodes as cluster_nodes,
+    count_placed as count_placed,
+    refuse_unplaceable as refuse_unplaceable,
+    require_resources as require_resources,
+    worker_bundle as worker_bundle,
+)
 from .prometheus import ShardMetrics as ShardMetrics, TrainingMetrics as TrainingMetrics
 from .ray_internals import (
     CHECKPOINT_LIST_FILE as CHECKPOINT_LIST_FILE,
     HEAD_NODE_RESOURCE as HEAD_NODE_RESOURCE,
+    build_torch_trainer as build_torch_trainer,
     connect_job_client as connect_job_client,
     placement_group as placement_group,
     quieten_upload as quieten_upload,

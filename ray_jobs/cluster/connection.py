@@ -2,25 +2,22 @@
 
 import logging
 import os
-import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import signal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import ray
 import ray.data  # the import configures loggers whose level is set below
-from ray.autoscaler.sdk import request_resources
 
-from faceml.config import Config, ConfigError, refuse_outputs_below, refuse_paths_of_one_node
+from faceml.config import Config, refuse_outputs_below, refuse_paths_of_one_node
+from faceml.errors import StoppedError, catch_errors, flatten_message, translate_errors
+from ray_jobs.cluster.exit_status import SignalExit, keep_signal_handlers
 from ray_jobs.cluster.log import include_loggers
-from ray_jobs.cluster.ray_internals import quieten_start
+from ray_jobs.cluster.placement import cluster_nodes
+from ray_jobs.cluster.ray_internals import is_start_timeout, quieten_start
 
 logger = logging.getLogger(__name__)
-
-Resources = Mapping[str, float]
-POLL_INTERVAL_S = 1.0
 
 
 class RayCluster:
@@ -50,13 +47,14 @@ class RayCluster:
             os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
             if local:  # a single machine is not preempted; the watcher would be another process
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-            # Workers return results and raise exceptions; their other output is in Ray's logs.
-            ray.init(
-                address,
-                include_dashboard=False if local else None,
-                logging_level=logging.WARNING,
-                log_to_driver=False,
-            )
+            # Ctrl-C ends a search as any other job, with the status of the signal.
+            os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+            with catch_errors(StoppedError) as caught:
+                _connect(address)
+            if caught.error is not None:
+                logger.warning("%s Trying once more.", caught.error)
+                ray.shutdown()
+                _connect(address)
             include_loggers("ray", "ray.data")
         return self
 
@@ -67,25 +65,39 @@ class RayCluster:
             ray.shutdown()
 
 
-def cluster_resources() -> dict[str, float]:
-    """Return the total resources of all nodes, whether in use or free."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return resources
+def _connect(address: str) -> None:
+    """Connect to a cluster, or start one.
 
-
-def cluster_cpus() -> int:
-    """Return the number of CPUs of the cluster, at least 1."""
-    return max(1, int(cluster_resources().get("CPU", 1)))
-
-
-def cluster_cpus_with_memory(bytes_each: int) -> int:
-    """Return the number of CPUs of the cluster that can work at once if each needs this much memory.
-
-    Args:
-        bytes_each: Memory for each CPU, bytes.
+    Raises:
+        StoppedError: The processes of a cluster on this machine did not start in the time that Ray gives.
+        SignalExit: SIGTERM arrived, at which Ray exits with a status of its own while it starts.
     """
-    memory = cluster_resources().get("memory", float("inf"))
-    return max(1, int(min(cluster_cpus(), memory // bytes_each)))
+    with (
+        translate_errors(Exception, _translate_timeout),
+        translate_errors(SystemExit, _translate_exit),
+        keep_signal_handlers(),
+    ):
+        # Workers return results and raise exceptions; their other output is in Ray's logs.
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
+
+
+def _translate_timeout(error: Exception) -> StoppedError | None:
+    if not is_start_timeout(error):
+        return None
+    reason = flatten_message(error).partition(". ")[0].rstrip(".")
+    return StoppedError(
+        f"Ray did not start ({reason}): this machine is busy or short of memory. Run the same command again "
+        "when it is less busy."
+    )
+
+
+def _translate_exit(error: SystemExit) -> SignalExit | None:
+    return None if isinstance(error, SignalExit) else SignalExit(signal.SIGTERM)
 
 
 def require_reach(config: Config, waits_for_nodes: bool = False) -> None:
@@ -100,54 +112,12 @@ def require_reach(config: Config, waits_for_nodes: bool = False) -> None:
     Raises:
         ConfigError: A path cannot be used; names it and the remedy.
     """
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    alive = [node for node in nodes if node["Alive"]]
+    nodes = cluster_nodes()
     # Other nodes do the work too if they start later, or if this node has no CPU.
-    is_head_alone = len(alive) == 1 and (waits_for_nodes or not alive[0]["Resources"].get("CPU"))
-    refuse_paths_of_one_node(config, len(alive) + is_head_alone)
+    is_head_alone = len(nodes) == 1 and (waits_for_nodes or not nodes[0].get("CPU"))
+    refuse_paths_of_one_node(config, len(nodes) + is_head_alone)
     if "working_dir" in ray.get_runtime_context().runtime_env:
         refuse_outputs_below(config, Path.cwd())
-
-
-def require_resources(needed: Sequence[Resources], setting: str, wait_s: float = 0.0) -> None:
-    """Refuse work that needs more resources than the cluster has, instead of waiting forever.
-
-    Args:
-        needed: Resources needed at the same time, such as `{"CPU": 4}` for each worker.
-        setting: Dotted keys of the settings that determine them.
-        wait_s: Longest wait for nodes that an autoscaler starts on demand, s.
-
-    Raises:
-        ConfigError: Resources are missing; names them.
-    """
-    missing = _missing(needed)
-    if missing and wait_s > 0:
-        logger.info("Waiting up to %g s for nodes with %s", wait_s, _in_words(missing))
-        request_resources(bundles=[dict(each) for each in needed])
-        given_up_s = time.monotonic() + wait_s
-        while missing and time.monotonic() < given_up_s:
-            time.sleep(POLL_INTERVAL_S)
-            missing = _missing(needed)
-        request_resources(bundles=[])  # from here on the work itself requests them
-    if missing:
-        there = cluster_resources()
-        found = _in_words({name: there.get(name, 0.0) for name in missing})
-        raise ConfigError(
-            f"{setting}: needs {_in_words(missing)}, the cluster has {found}. Ask for less or add nodes; for "
-            f"those that are started on demand, wait longer than wait_for_nodes_s = {wait_s:g}."
-        )
-
-
-def _missing(needed: Sequence[Resources]) -> Resources:
-    """Return the total need of each resource of which the cluster has too little."""
-    there, total = cluster_resources(), Counter[str]()
-    for each in needed:
-        total.update(each)
-    return {name: amount for name, amount in total.items() if amount > there.get(name, 0.0)}
-
-
-def _in_words(resources: Resources) -> str:
-    return ", ".join(f"{amount:g} {name}" for name, amount in resources.items())
 
 
 def _quieten_ray() -> None:

@@ -3,6 +3,8 @@
 import gc
 import os
 
+from faceml.images import DecodeLimits
+
 # With the default of 700, imports trigger a hundred collections, although they create no garbage.
 GARBAGE_COLLECTION_THRESHOLD = 50_000
 
@@ -12,6 +14,8 @@ def prepare_environment() -> None:
     gc.set_threshold(GARBAGE_COLLECTION_THRESHOLD)
     # pyarrow's own allocators keep freed memory: with small tables, a fifth of all memory.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # OpenCV's own limit, beside that of faceml, which reads the size in the header.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(DecodeLimits.max_pixels))
     if os.environ.get("RAY_ADDRESS", "local") == "local":
         # A cluster of one machine listens only on 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

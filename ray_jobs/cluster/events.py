@@ -1,7 +1,9 @@
 """Events sent from workers to the driver during a job."""
 
+import logging
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -10,6 +12,11 @@ from typing import Any, Self
 import ray
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from faceml.errors import catch_errors
+from faceml.storage import REPORTABLE_ERRORS
+
+logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.5
 
@@ -33,8 +40,11 @@ class EventSender:
 class EventChannel:
     """Context manager that passes events of worker processes, in order, to a function of the driver.
 
+    An outage of a store or a full disk does not end it: the event and those after it wait, and are passed at
+    the next attempt that succeeds. An error that is still there at the end is raised.
+
     Args:
-        receive: Called with each event in a thread of the driver.
+        receive: Called with each event in a thread of the driver; again with the same event after an outage.
 
     Attributes:
         sender: Sender for the workers; it can be pickled.
@@ -43,6 +53,8 @@ class EventChannel:
     def __init__(self, receive: Callable[[Any], None]) -> None:
         self._receive = receive
         self._closing = threading.Event()
+        self._waiting = deque[bytes]()
+        self._has_failed = False
 
     def __enter__(self) -> Self:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -65,9 +77,19 @@ class EventChannel:
 
     def _poll(self) -> None:
         while not self._closing.wait(POLL_INTERVAL_S):
-            self._drain()
-        self._drain()
+            with catch_errors(*REPORTABLE_ERRORS) as caught:
+                self._pass_on()
+            if caught.message is not None and not self._has_failed:
+                logger.warning(
+                    "The job continues, and its progress is written as soon as this works again: %s",
+                    caught.message,
+                )
+            self._has_failed = caught.error is not None
+        self._pass_on()
 
-    def _drain(self) -> None:
-        for event in self._queue.get_nowait_batch(self._queue.qsize()):
-            self._receive(pickle.loads(event))
+    def _pass_on(self) -> None:
+        """Pass on all events; one whose receiver fails stays the first."""
+        self._waiting.extend(self._queue.get_nowait_batch(self._queue.qsize()))
+        while self._waiting:
+            self._receive(pickle.loads(self._waiting[0]))
+            self._waiting.popleft()

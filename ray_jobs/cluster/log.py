@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from faceml.page import printable
+
 LogFormat = Literal["text", "json"]
 
 logger = logging.getLogger(__name__)
@@ -80,10 +82,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields)
 
 
+class _TextLines(logging.Formatter):
+    """Formatter that keeps our messages on one line each, whatever the names of files in them contain."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the base class
+        if record.name.startswith(("faceml.", "ray_jobs.")):
+            record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
 def _text_lines(node: str, rank: int | None) -> logging.Formatter:
     """Return a formatter that prefixes the time, and for a worker also its node and rank."""
     where = "" if rank is None else f"{node.replace('%', '%%')} rank {rank}: "
-    return logging.Formatter(f"%(asctime)s {where}%(message)s", datefmt="%H:%M:%S")
+    return _TextLines(f"%(asctime)s {where}%(message)s", datefmt="%H:%M:%S")
 
 
 def _json_lines() -> JsonLines | None:

@@ -16,6 +16,7 @@ from ray.util.placement_group import PlacementGroup
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
+    from ray.train.torch import TorchTrainer
     from requests import Response
 
 CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
@@ -24,6 +25,8 @@ HEAD_NODE_RESOURCE = "node:__internal_head__"
 """Resource that the head node of every cluster has, of amount 1."""
 LOGGERS_OF_START = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
 """Loggers that report at every start that token authentication is on and Ray's progress bars are off."""
+START_TIMEOUTS = ("timed out during startup", "Timed out", "Failed to connect to GCS")
+"""Parts of the messages of errors at the start of a local cluster that is too slow."""
 LOGGER_OF_UPLOAD = "ray._private.runtime_env.packaging"
 """Logger that reports the paths of the ignore files in effect as if they were the ignored paths."""
 
@@ -51,6 +54,27 @@ def read_upload_excludes(folder: Path) -> Sequence[Callable[[Path], bool]]:
         folder, include_gitignore=includes_gitignore
     )
     return excludes
+
+
+def is_start_timeout(error: BaseException) -> bool:
+    """Return whether an error means that the processes of a local cluster did not start in Ray's 30 s."""
+    return any(part in str(error) for part in START_TIMEOUTS)
+
+
+def build_torch_trainer(train_loop: Callable[[dict[str, Any]], None], **options: Any) -> "TorchTrainer":
+    """Build a trainer that leaves Ctrl-C to the job; Ray's own handler exits with status 0.
+
+    Args:
+        train_loop: Function that each worker runs.
+        **options: Further arguments of `TorchTrainer`.
+    """
+    from ray.train.torch import TorchTrainer  # late: it imports PyTorch
+
+    class _Trainer(TorchTrainer):
+        def _register_sigint_handler(self, controller: Any) -> None:
+            pass
+
+    return _Trainer(train_loop, **options)
 
 
 def connect_job_client(

@@ -43,10 +43,14 @@ def run_and_show(config: DemoConfig, console: Console) -> None:
             multitask.run_and_show(stages.train, console)
             trials = tuning.run(stages.tune)
             tuning.show(trials, stages.tune, console)
-        chapters = [
-            extraction_chapter(Path(stages.extract["train"].run_folder)),
-            training_chapter(Path(stages.train.run.folder)),
-            tuning_chapter(Path(stages.tune.run.folder), trials),
-        ]
-        run_folder.finish(Report("From faces to a tuned model", ANSWER, chapters))
+
+        def build_report() -> Report:
+            chapters = [
+                extraction_chapter(Path(stages.extract["train"].run_folder)),
+                training_chapter(Path(stages.train.run.folder)),
+                tuning_chapter(Path(stages.tune.run.folder), trials),
+            ]
+            return Report("From faces to a tuned model", ANSWER, chapters)
+
+        run_folder.finish(build_report)
     logger.info("Demo done in %.0f s", time.monotonic() - started_s)

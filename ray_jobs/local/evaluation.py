@@ -47,7 +47,11 @@ def run(config: EvaluateConfig) -> EvaluationResult:
     device = torch.device("cuda" if config.use_gpu else "cpu")
     trained = load_trained_model(config.model)
     faces = FaceDataset(
-        config.data.table, config.data.images, len(trained.landmark_set), trained.preprocessing
+        config.data.table,
+        config.data.images,
+        len(trained.landmark_set),
+        trained.preprocessing,
+        follow_links=config.data.follow_links,
     )
     if not len(faces):
         raise ConfigError(f"data.table: {config.data.table} has no image that could be decoded.")
@@ -84,8 +88,9 @@ def run(config: EvaluateConfig) -> EvaluationResult:
         card = model_card(result, findings, yaw_deg, origin, len(trained.landmark_set), num_left_out)
         write_text(run_folder.path / MODEL_CARD_FILE, card)
         answer = f"The model names the expression of {percent(result.confusion.accuracy)} of the images."
-        chapter = evaluation_chapter(result, config, findings)
-        run_folder.finish(Report("Evaluation", answer, [chapter]))
+        run_folder.finish(
+            lambda: Report("Evaluation", answer, [evaluation_chapter(result, config, findings)])
+        )
     return result
 
 

@@ -72,7 +72,7 @@ def run(config: ExportConfig) -> ExportResult:
         result = _export(config, run_folder)
         run_folder.write_config(dump_config(config))
         run_folder.write_summary(result.summary(time.monotonic() - started_s))
-        run_folder.finish(Report("Export", export_summary(result), [export_chapter(result, config)]))
+        run_folder.finish(lambda: Report("Export", export_summary(result), [export_chapter(result, config)]))
     return result
 
 

@@ -77,7 +77,7 @@ def show(checks: list[Check], console: Console) -> None:
     console.print(table)
     for check in checks:
         if check.is_wrong:
-            console.print(f"{check.name}: {check.remedy}", soft_wrap=True, markup=False)
+            console.print(f"{check.name}: {check.remedy}", soft_wrap=True)
 
 
 def check_versions() -> Iterator[Check]:
@@ -138,12 +138,12 @@ def check_ray() -> Iterator[Check]:
     """Start Ray as every job does, and run a task on it."""
     import ray
 
-    from ray_jobs.cluster import RayCluster, cluster_resources
+    from ray_jobs.cluster import RayCluster
 
     started_s = time.monotonic()
     with catch_errors(*REPORTABLE_ERRORS) as stop, RayCluster():
         version = ray.get(ray.remote(num_cpus=1)(_faceml_version).remote())
-        total = cluster_resources()
+        total = ray.cluster_resources()  # type: ignore[no-untyped-call]
         seconds = time.monotonic() - started_s
         found = (
             f"{total.get('CPU', 0):g} CPU, {total.get('GPU', 0):g} GPU, a first task after {seconds:.1f} s"

@@ -1,6 +1,7 @@
 """`faceml predict`: predictions of a trained model for images, without Ray."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from faceml.config import ConfigError, PredictConfig
 from faceml.datasets import EXPRESSIONS
+from faceml.errors import catch_errors
 from faceml.images import encode_jpeg
 from faceml.page import ProgressReport
 from faceml.prediction import (
@@ -25,7 +27,7 @@ from faceml.prediction import (
     write_predictions,
 )
 from faceml.runs import refuse_run_folder
-from faceml.storage import atomic_file
+from faceml.storage import atomic_file, is_uri
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ def run(config: PredictConfig) -> PredictionCounts:
     if output.drawn:
         refuse_run_folder("output.drawn", output.drawn)
     images = find_images(config.data.paths, config.data.extensions)
+    if config.output.drawn:
+        refuse_overwriting(images, config.output.drawn)
     predictor = build_predictor(config)
     counts = PredictionCounts()
     predictions = _predictions(predictor, images, output.drawn, counts)
@@ -65,20 +69,36 @@ def _predictions(
         stream = predictor.stream(image.place for image in images)
         for image, prediction in zip(images, stream, strict=True):
             if drawn and prediction.width:
-                _draw(prediction, predictor, drawn / image.name)
+                _draw(prediction, predictor, drawn / image.drawn)
             counts.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
             yield prediction
             progress.advance(1)
 
 
 def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> None:
+    """Draw a prediction; a file that cannot be written is logged, and the others go on."""
     pixels = predictor.decode(prediction.image)
     if isinstance(pixels, str):  # deleted in the meantime
         return
-    if file.suffix.lower() not in (".jpg", ".jpeg"):
-        file = file.with_name(f"{file.name}.jpg")
-    with atomic_file(file) as partial:
+    with catch_errors(OSError) as caught, atomic_file(file) as partial:
         partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
+    if caught.error is not None:
+        logger.warning("%s: the drawn copy could not be written: %s", prediction.image, caught.message)
+
+
+def refuse_overwriting(images: Sequence[InputImage], drawn: Path) -> None:
+    """Refuse a folder for drawn copies in which a copy would replace one of the images.
+
+    Raises:
+        ConfigError: An image would be replaced; names it.
+    """
+    local = {os.path.realpath(image.place) for image in images if not is_uri(image.place)}
+    for image in images:
+        if os.path.realpath(drawn / image.drawn) in local:
+            raise ConfigError(
+                f"output.drawn: {drawn} holds {image.drawn}, which is among the images and would be replaced "
+                "by its drawn copy. Choose another folder."
+            )
 
 
 def show(counts: PredictionCounts, console: Console) -> None:

@@ -12,14 +12,14 @@ def build_plan(config: TuneConfig, known: Mapping[str, Settings]) -> Plan:
 
     Args:
         config: Configuration of the search.
-        known: Settings of the trials that began before it was interrupted, by name.
+        known: Settings of the trials that began before it was interrupted or extended, by name.
 
     Raises:
         ConfigError: The searcher needs a package that is not installed.
     """
     searcher = config.searcher
     if searcher.kind != "tpe":
-        return list_plan(planned_settings(config))
+        return list_plan(planned_settings(config), known)
     if find_spec("optuna") is None:
         raise ConfigError(
             "searcher.kind: tpe needs Optuna. Install it with pip install 'faceml[search]', or set "

@@ -4,9 +4,16 @@ import logging
 import statistics
 from typing import Any
 
-from faceml.config import RetrainConfig, TrainConfig, TuneConfig, assign_keys, parse_config
-from faceml.runs import REPORT_FILE, SUMMARY_FILE
-from faceml.search import SCORES
+from faceml.config import (
+    RetrainConfig,
+    TrainConfig,
+    TuneConfig,
+    assign_keys,
+    parse_config,
+    retraining_seeds,
+)
+from faceml.runs import REPORT_FILE, TrialFolder
+from faceml.search import SCORES, SEED, Trial
 from faceml.statistics import mean_interval
 from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.training import multitask
@@ -21,25 +28,30 @@ logger = logging.getLogger(__name__)
 def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> dict[str, Any]:
     """Train once from each seed, and return the mean over them with its 95 % interval.
 
-    Seeds that were finished before an interruption are not trained again.
+    The value of a seed is that of the epoch with its best value, as of the trials. Seeds that were finished
+    before an interruption are not trained again.
 
     Args:
         best: Training configuration with the best settings.
         config: Configuration of the search.
         settings: Seeds and epochs.
+
+    Raises:
+        ConfigError: A seed is one of the search.
     """
-    values = []
-    for seed in settings.seeds:
+    values, seeds = list[float](), retraining_seeds(config, settings)
+    for seed in seeds:
         seeded = _seeded(best, config, settings, seed)
-        summary = _summary_of_finished(seeded.run.folder)
-        if summary is None:
+        if not _is_finished(seeded.run.folder):
             logger.info("Training with the best settings, seed %d", seed)
-            summary = multitask.run(seeded)
-        values.append(float(summary["best"][config.metric]))
+            multitask.run(seeded)
+        records = TrialFolder(seeded.run.folder).records
+        trained = Trial(f"seed_{seed}", {SEED: seed}, records, seeded.training.epochs, metric=config.metric)
+        values.append(trained.best_score)
     interval = mean_interval(values)
     return {
         "metric": config.metric,
-        "seeds": list(settings.seeds),
+        "seeds": list(seeds),
         "values": values,
         "mean": statistics.fmean(values),
         "interval": None if interval is None else list(interval),
@@ -56,13 +68,9 @@ def retraining_sentence(result: dict[str, Any]) -> str:
     return f"Retrained with {seeds} seeds: mean {metric} {mean}, 95 % interval {low} to {high}."
 
 
-def _summary_of_finished(run_folder: str) -> dict[str, Any] | None:
-    """Return the summary of a training, None if it is not finished."""
-    folder = StorageFolder(run_folder)
+def _is_finished(run_folder: str) -> bool:
     with translate_outage(run_folder):
-        is_finished = folder.has(REPORT_FILE)  # training writes it last
-        found: dict[str, Any] | None = folder.read_json(SUMMARY_FILE) if is_finished else None
-    return found
+        return StorageFolder(run_folder).has(REPORT_FILE)  # training writes it last
 
 
 def _seeded(best: TrainConfig, config: TuneConfig, settings: RetrainConfig, seed: int) -> TrainConfig:

@@ -1,8 +1,11 @@
 """Ray Tune searcher and schedulers of a plan of trials that may have begun in an earlier run."""
 
+import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,9 +34,39 @@ class Plan(NamedTuple):
     on_result: Callable[[str, float | None], None] | None = None
 
 
-def list_plan(variants: Sequence[Settings]) -> Plan:
-    """Return the plan of settings that are known before the search begins."""
-    return Plan(len(variants), zip(map(trial_name, range(len(variants))), variants, strict=True))
+def list_plan(variants: Sequence[Settings], known: Mapping[str, Settings]) -> Plan:
+    """Return the plan of settings that are known before the search begins.
+
+    Args:
+        variants: Settings of each trial.
+        known: Settings of the trials that began before, by name.
+    """
+    names = TrialNames(known)
+    return Plan(len(variants), ((names.find(settings), settings) for settings in variants))
+
+
+class TrialNames:
+    """Names of trials: one that began before keeps its name when a search has more rounds or seeds.
+
+    Args:
+        known: Settings of the trials that began before, by name.
+    """
+
+    def __init__(self, known: Mapping[str, Settings]) -> None:
+        self._begun = defaultdict[str, deque[str]](deque)
+        for name, settings in sorted(known.items()):
+            self._begun[settings_key(settings)].append(name)
+        self._new = (name for name in map(trial_name, count()) if name not in known)
+
+    def find(self, settings: Settings) -> str:
+        """Return the name of the next trial with these settings."""
+        begun = self._begun[settings_key(settings)]
+        return begun.popleft() if begun else next(self._new)
+
+
+def settings_key(settings: Settings) -> str:
+    """Return a text that is the same for equal settings, read from a file or not."""
+    return json.dumps(settings, sort_keys=True)
 
 
 def trial_name(number: int) -> str:

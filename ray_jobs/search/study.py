@@ -30,13 +30,15 @@ from faceml.reporting import (
 from faceml.runs import PAIRS_FILE, RunFolder, digest_data, write_digests
 from faceml.search import ArmStudy, compare_arms
 from faceml.training import build_people, read_pairs_table, recognition_steps
-from ray_jobs.cluster import RayCluster, require_reach
+from ray_jobs.cluster import RayCluster, cluster_nodes, require_reach
 from ray_jobs.search.arm import run_arm
-from ray_jobs.search.resources import await_room, cluster_nodes, plan_room
+from ray_jobs.search.resources import await_room, plan_room
 from ray_jobs.search.runner import run_trials
 from ray_jobs.search.searcher import Plan
 from ray_jobs.search.trial import trial_folder
 
+MAY_GROW = ("seeds",)
+"""Settings that may have further values, also in a finished study."""
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 
 
@@ -44,7 +46,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     """Run the trainings that have not ended, and return the comparison of the arms and all trainings.
 
     A study that was interrupted in the same folder is continued: trainings that ended are not run again,
-    others resume from their checkpoints.
+    others resume from their checkpoints. A finished study goes on if it has further seeds.
 
     Raises:
         ConfigError: An arm, the data or the resources are unsuitable; raised before any training starts.
@@ -54,7 +56,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     started_s = time.monotonic()
     config = with_checked_arms(config)
     with RunFolder(config.run.folder) as run_folder:
-        run_folder.check(dump_config(config))
+        run_folder.check(dump_config(config), may_grow=MAY_GROW)
         digests = digest_data(config.recognition.data, run_folder, "recognition.")
         scope = check_study(config)
         with RayCluster():
@@ -63,7 +65,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
             await_room(config.trial, wait_s)
             room = plan_room(cluster_nodes(), config.trial, len(config.trainings))
             leaks = audit_leakage(config.recognition.data, scope.weights)
-            run_folder.begin(dump_config(config))
+            run_folder.begin(dump_config(config), may_grow=MAY_GROW)
             write_digests(digests, run_folder)
             plan = Plan(len(config.trainings), iter(config.trainings.items()))
             run_trials(config, plan, run_arm, config.recognition.training.epochs, room, run_folder.path)
@@ -76,9 +78,13 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
             "wall_s": wall_s,
         }
         run_folder.write_summary(summary)
-        chapter = study_chapter(config, study, runs, summary, scope.num_people)
-        answer = " ".join([study_answer(study), *leaks]) + undetected_sentence(summary)
-        run_folder.finish(Report("What helps face recognition", answer, [chapter]))
+
+        def build_report() -> Report:
+            chapter = study_chapter(config, study, runs, summary, scope.num_people)
+            answer = " ".join([study_answer(study), *leaks]) + undetected_sentence(summary)
+            return Report("What helps face recognition", answer, [chapter])
+
+        run_folder.finish(build_report)
     return study, runs
 
 

@@ -1,10 +1,12 @@
 """Optuna's tree-structured Parzen estimator for search spaces with grids, seeds and conditions."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import optuna
 
 from faceml.config import (
@@ -19,7 +21,7 @@ from faceml.config import (
     holds,
     in_order,
 )
-from ray_jobs.search.searcher import trial_name
+from ray_jobs.search.searcher import TrialNames, settings_key
 
 SEED = "seed"
 
@@ -44,8 +46,8 @@ class TpeStudies:
         is_better_high: Whether higher values of the metric are better.
         startup_rounds: Number of first rounds that are drawn at random.
         seed: Seed of the random numbers.
-        known: Settings of the trials that began before the search was interrupted, by name, which are
-            suggested again.
+        known: Settings of the trials that began before the search was interrupted or extended, by name, which
+            are suggested again.
 
     Attributes:
         total: Number of trials.
@@ -63,22 +65,31 @@ class TpeStudies:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search = search
         self._known = known
-        seeds = search.get(SEED)
-        self._seeds: list[Settings] = [{SEED: s} for s in seeds.values] if isinstance(seeds, Grid) else [{}]
+        repeated = search.get(SEED)
+        self._seeds: list[Settings] = (
+            [{SEED: seed} for seed in repeated.values] if isinstance(repeated, Grid) else [{}]
+        )
         grids = {key: found for key, found in search.items() if isinstance(found, Grid) and key != SEED}
         # Grids whose condition depends on a drawn value cannot be enumerated; the study draws from them.
         outer = {key: found for key, found in grids.items() if found.when.keys() <= grids.keys()}
         self._drawn = [key for key in in_order(search) if key not in outer and key != SEED]
         combined = list(combinations(outer, lambda key: outer[key].values))
+        self._begun = [self._begun_settings(settings) for settings in combined]
+        # Rounds that began before take no random numbers: with the same seed, the next would repeat them.
+        seeds_of_studies = [
+            np.random.SeedSequence([seed, number, len(before)]) for number, before in enumerate(self._begun)
+        ]
         self._studies = [
             (
                 settings,
                 optuna.create_study(
-                    sampler=optuna.samplers.TPESampler(n_startup_trials=startup_rounds, seed=seed + number),
+                    sampler=optuna.samplers.TPESampler(
+                        n_startup_trials=startup_rounds, seed=int(seeds.generate_state(1)[0])
+                    ),
                     direction="maximize" if is_better_high else "minimize",
                 ),
             )
-            for number, settings in enumerate(combined)
+            for settings, seeds in zip(combined, seeds_of_studies, strict=True)
         ]
         self.total = rounds * len(combined) * len(self._seeds)
         self._asked: dict[str, _Asked] = {}
@@ -86,19 +97,30 @@ class TpeStudies:
 
     def suggest_all(self) -> Iterator[tuple[str, Settings]]:
         """Yield name and settings of each trial: a suggestion with every seed, then the next study's."""
-        names = map(trial_name, range(self.total))
-        for _ in range(self._rounds):
-            for combined, study in self._studies:
-                group = [next(names) for _ in self._seeds]
-                begun = next((self._known[name] for name in group if name in self._known), None)
-                if begun is not None:
-                    study.enqueue_trial(self._parameters(begun))
+        names = TrialNames(self._known)
+        for number in range(self._rounds):
+            for (combined, study), before in zip(self._studies, self._begun, strict=True):
+                if number < len(before):
+                    study.enqueue_trial(self._parameters(before[number]))
                 trial = study.ask()
                 settings = self._settings(trial, combined)
                 asked = _Asked(study, trial.number)
-                for name, seed in zip(group, self._seeds, strict=True):
+                for seed in self._seeds:
+                    name = names.find(settings | seed)
                     self._asked[name] = asked
                     yield name, settings | seed
+
+    def _begun_settings(self, combined: Settings) -> list[Settings]:
+        """Return the settings, without seeds, of the rounds of a study that began before, in their order."""
+        found: list[Settings] = []
+        times = Counter[str]()
+        for _, settings in sorted(self._known.items()):
+            if combined.items() <= settings.items():
+                without_seed = {key: value for key, value in settings.items() if key != SEED}
+                times[settings_key(settings)] += 1
+                if times[settings_key(settings)] > found.count(without_seed):
+                    found.append(without_seed)
+        return found
 
     def on_result(self, trial: str, value: float | None) -> None:
         """Pass the mean over the seeds that did not fail to the study, once all seeds have ended."""

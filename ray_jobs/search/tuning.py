@@ -7,13 +7,18 @@ from typing import Any
 from rich.console import Console
 
 from faceml.config import (
+    ConfigError,
+    Grid,
     RetrainConfig,
+    TrainConfig,
     TuneConfig,
     build_running_trial,
     build_trial_config,
     check_inputs,
     corners,
     dump_config,
+    load_yaml,
+    retraining_seeds,
 )
 from faceml.errors import StoppedError
 from faceml.models import refuse_unusable_weights
@@ -23,8 +28,18 @@ from faceml.reporting import (
     result_tables,
     tuning_chapter,
 )
-from faceml.runs import SUMMARY_FILE, RunFolder, TrialFolder, digest_data, read_summary, write_digests
+from faceml.runs import (
+    CONFIG_FILE,
+    SUMMARY_FILE,
+    RunFolder,
+    TrialFolder,
+    changed_keys,
+    digest_data,
+    read_summary,
+    write_digests,
+)
 from faceml.search import (
+    SEED,
     Trial,
     find_answers,
     group_seeds,
@@ -37,15 +52,15 @@ from faceml.search import (
 )
 from faceml.storage import StorageFolder, place_below, translate_outage, write_text
 from faceml.training import build_cached_faces, steps_per_epoch
-from ray_jobs.cluster import RayCluster, require_reach, require_resources
+from ray_jobs.cluster import RayCluster, cluster_nodes, require_reach, require_resources
 from ray_jobs.search.plan import build_plan, planned_settings
-from ray_jobs.search.resources import await_room, cluster_nodes, plan_room
-from ray_jobs.search.retrain import RETRAINED, retrain, retraining_sentence
+from ray_jobs.search.resources import await_room, plan_room
+from ray_jobs.search.retrain import RETRAIN_FOLDER, RETRAINED, retrain, retraining_sentence
 from ray_jobs.search.runner import run_trials
 from ray_jobs.search.searcher import trial_folders
 from ray_jobs.search.trial import EPOCH_SECONDS, TRIALS_FOLDER, run_trial
 from ray_jobs.search.worker_group import GroupTrial
-from ray_jobs.training import needed_resources
+from ray_jobs.training import MAY_CHANGE, needed_resources
 
 BEST_CONFIG_FILE = "best_config.yaml"
 # A search over many choices has more combinations than are worth checking before it starts.
@@ -56,7 +71,8 @@ def run(config: TuneConfig) -> list[Trial]:
     """Search, and return the trials, the best one first.
 
     A search that was interrupted in the same folder is continued: trials that ended are not run again, others
-    resume from their checkpoints. With `retrain`, a finished search is only retrained.
+    resume from their checkpoints. A finished search goes on if it has more rounds or seeds; with `retrain`,
+    it is only retrained.
 
     Raises:
         ConfigError: Training refuses a key or value of the search, or data or resources do not suffice;
@@ -65,8 +81,12 @@ def run(config: TuneConfig) -> list[Trial]:
     """
     started_s = time.monotonic()
     left = config.retrain if config.retrain and not _is_retrained(config, config.retrain) else None
+    growing = settings_that_may_grow(config)
     with RunFolder(config.run.folder) as run_folder:
-        run_folder.check(dump_config(config), ["retrain"], may_be_finished=left is not None)
+        is_extended = run_folder.check(
+            dump_config(config), ["retrain"], growing, may_be_finished=left is not None
+        )
+        left = config.retrain if is_extended else left
         digests = digest_data(config.train.data, run_folder, "train.")
         weights = check_search(config)
         begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
@@ -79,7 +99,7 @@ def run(config: TuneConfig) -> list[Trial]:
             if left is not None:
                 require_resources(needed_resources(config.train), "train.scaling", wait_s)
             audit_leakage(config.train.data, weights)
-            run_folder.begin(dump_config(config), ["retrain"], may_be_finished=left is not None)
+            run_folder.begin(dump_config(config), ["retrain"], growing, may_be_finished=left is not None)
             write_digests(digests, run_folder)
             files = run_folder.path
             trainable = run_trial if room.workers == 1 else GroupTrial
@@ -92,9 +112,37 @@ def run(config: TuneConfig) -> list[Trial]:
                 write_text(files / BEST_CONFIG_FILE, dump_config(best))
                 _write_results(run_folder, trials, time.monotonic() - started_s)
             if left is not None:
+                refuse_other_retraining(best, config)
                 found = {RETRAINED: retrain(best, config, left)}
                 run_folder.write_summary(read_summary(files) | found)
     return trials
+
+
+def settings_that_may_grow(config: TuneConfig) -> list[str]:
+    """Return the dotted keys that may be larger when a search goes on; the trials before stay part of it."""
+    seeds = isinstance(config.search.get(SEED), Grid)
+    return ["num_trials", *([f"search.{SEED}.values"] if seeds else [])]
+
+
+def refuse_other_retraining(best: TrainConfig, config: TuneConfig) -> None:
+    """Refuse to go on with retrainings of settings that were the best ones before the search was extended.
+
+    Raises:
+        ConfigError: A folder holds such a retraining.
+    """
+    place = place_below(config.run.folder, RETRAIN_FOLDER)
+    folder = StorageFolder(place)
+    with translate_outage(place):
+        found = {name: folder.read(f"{name}/{CONFIG_FILE}") for name in folder.folders()}
+    for name, content in found.items():
+        before = load_yaml(content) if isinstance(content, bytes) else None
+        own = [SEED, "run", "training.epochs", *MAY_CHANGE]
+        changed = changed_keys(before, best.model_dump(mode="json"), own) if before else []
+        if changed:
+            raise ConfigError(
+                f"retrain: {place_below(place, name)} is of settings with another {', '.join(changed)} than "
+                "the best ones now. Move or remove it; the same command then goes on."
+            )
 
 
 def _write_results(run_folder: RunFolder, trials: list[Trial], wall_s: float) -> None:
@@ -112,7 +160,7 @@ def _write_results(run_folder: RunFolder, trials: list[Trial], wall_s: float) ->
     run_folder.write_summary(summary)
     write_trials(trials, files)
     write_answers(trials, files)
-    run_folder.finish(Report("Search", search_answer(trials), [tuning_chapter(files, trials)]))
+    run_folder.finish(lambda: Report("Search", search_answer(trials), [tuning_chapter(files, trials)]))
 
 
 def _best_settings(trials: list[Trial]) -> dict[str, Any]:
@@ -125,7 +173,7 @@ def _is_retrained(config: TuneConfig, settings: RetrainConfig) -> bool:
     with translate_outage(config.run.folder):
         summary = StorageFolder(config.run.folder).read_json(SUMMARY_FILE) or {}
     found = summary.get(RETRAINED)
-    return found is not None and found["seeds"] == list(settings.seeds)
+    return found is not None and found["seeds"] == list(retraining_seeds(config, settings))
 
 
 def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:

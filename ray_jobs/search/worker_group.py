@@ -22,7 +22,7 @@ from torch import distributed
 from faceml.config import StudyConfig, TuneConfig, parse_config
 from faceml.runs import record_failure
 from faceml.storage import StorageFolder, place_below, translate_outage
-from ray_jobs.cluster import placement_group
+from ray_jobs.cluster import placement_group, worker_bundle
 from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
 from ray_jobs.training import translate_worker_outage
 
@@ -86,7 +86,7 @@ def _torch_trainer(
         scaling_config=ray.train.ScalingConfig(
             num_workers=trial.workers,
             use_gpu=trial.gpus > 0,
-            resources_per_worker={"CPU": float(job.cpus)} | ({"GPU": trial.gpus} if trial.gpus else {}),
+            resources_per_worker=worker_bundle(job.cpus, trial.gpus),
         ),
         run_config=ray.train.RunConfig(
             storage_path=storage.path,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 from http import HTTPStatus
 from importlib.util import find_spec
 
@@ -11,14 +12,12 @@ from ray.job_submission import JobDetails, JobStatus
 
 from faceml.config import ConfigError
 from faceml.errors import StoppedError, translate_errors
-from ray_jobs.cluster import connect_job_client, quieten_upload
+from ray_jobs.cluster import SignalExit, connect_job_client, quieten_upload
 from ray_jobs.submission.log import ANSWER_WITHIN_S, LOSSES, FollowedLog
 from ray_jobs.submission.request import Submission, check_settings, read_runtime_env
 
 logger = logging.getLogger(__name__)
 
-STOPPED_BY_HAND = 130
-"""Exit status of a command that Ctrl-C ended, 128 + SIGINT."""
 OTHER_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Environment variables that override the address given to Ray's client."""
 
@@ -106,14 +105,13 @@ def _translate_loss(address: str) -> translate_errors[Exception]:
 
 
 def _exit_at_interrupt(address: str, job_id: str) -> translate_errors[KeyboardInterrupt]:
-    """Log at Ctrl-C the commands that follow and stop the job, and exit."""
+    """Exit at Ctrl-C with the commands that follow and stop the job."""
 
-    def log_and_exit(interrupt: KeyboardInterrupt) -> SystemExit:
-        logger.warning(
-            "%s is still running. To follow it: ray job logs --address %s --follow %s; to stop it: "
-            "ray job stop --address %s %s",
-            *(job_id, address, job_id, address, job_id),
+    def translate(interrupt: KeyboardInterrupt) -> SignalExit:
+        return SignalExit(
+            signal.SIGINT,
+            f"{job_id} is still running. To follow it: ray job logs --address {address} --follow {job_id}; "
+            f"to stop it: ray job stop --address {address} {job_id}",
         )
-        return SystemExit(STOPPED_BY_HAND)
 
-    return translate_errors(KeyboardInterrupt, log_and_exit)
+    return translate_errors(KeyboardInterrupt, translate)

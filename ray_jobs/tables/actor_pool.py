@@ -19,10 +19,11 @@ from faceml.tables import MAX_NAMES, PLAN_FILE, TableDiff, split_into_shards, wr
 from ray_jobs.cluster import (
     RayCluster,
     ShardMetrics,
-    cluster_cpus_with_memory,
-    cluster_resources,
+    cluster_nodes,
+    count_placed,
     require_reach,
     require_resources,
+    worker_bundle,
 )
 from ray_jobs.tables.shard_actor import ShardActor, ShardResult, read_result
 from ray_jobs.tables.table_job import TableJob
@@ -47,10 +48,10 @@ def extract_shards(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
     with RayCluster() as cluster:
         require_reach(job.config)
         wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
-        each = {"CPU": 1.0} | ({"GPU": job.gpus_each} if job.gpus_each else {})
+        each = worker_bundle(1, job.gpus_each)
         require_resources([each], job.workers_key, wait_s)
-        cpus, gpus = cluster_cpus_with_memory(job.bytes_each), int(cluster_resources().get("GPU", 0))
-        actors = max_actors(cpus, gpus, job.gpus_each) if job.actors == "auto" else job.actors
+        with_memory = each | {"memory": float(job.bytes_each)}
+        actors = max(1, count_placed(cluster_nodes(), with_memory)) if job.actors == "auto" else job.actors
         may_grow = cluster.may_grow and job.actors == "auto" and _may_use_new_nodes(job)
         new = split_into_shards(diff.new, job.images_per_shard, actors)
         shards = diff.stale | diff.unfinished | new
@@ -65,17 +66,6 @@ def extract_shards(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
             closing(_start_actors(job, list(shards), pool, memory)) as results,
         ):
             return _collect(results, diff, job, metrics)
-
-
-def max_actors(cpus: int, gpus: int, gpus_each: float) -> int:
-    """Return how many actors fit on the cluster, at least 1.
-
-    Args:
-        cpus: CPUs of the cluster, with memory for an actor each.
-        gpus: GPUs of the cluster.
-        gpus_each: Share of one GPU for each actor, from 0 to 1.
-    """
-    return max(1, min(cpus, gpus * int(1 / gpus_each))) if gpus_each else cpus
 
 
 def _may_use_new_nodes(job: TableJob) -> bool:

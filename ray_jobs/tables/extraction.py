@@ -91,8 +91,9 @@ def _write_results(
     run_folder.write_summary(summary.as_json() | {"time_shares": shares})
     answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
     name = config.data.root.rstrip("/").rpartition("/")[2]
-    chapter = extraction_chapter(files, "Landmarks", quality)
-    run_folder.finish(Report(f"Landmarks of {name}", answer, [chapter]))
+    run_folder.finish(
+        lambda: Report(f"Landmarks of {name}", answer, [extraction_chapter(files, "Landmarks", quality)])
+    )
     if speed.images:
         logger.info("%s", speed.bottleneck())
     return summary, quality

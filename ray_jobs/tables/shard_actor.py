@@ -68,7 +68,11 @@ class ShardActor:
         self._lock = Lock()
         self._table = StorageFolder(job.table)
         self._writer = ShardWriter(
-            StorageFolder(job.extractor.root), self._table, job.schema, follow_changes=job.follows_changes
+            StorageFolder(job.extractor.root),
+            self._table,
+            job.schema,
+            follow_changes=job.follows_changes,
+            follow_links=job.extractor.follow_links,
         )
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:

@@ -14,8 +14,7 @@ from typing import Any
 import pyarrow.fs as pafs
 import ray.train
 
-from faceml.runs import put_file
-from faceml.storage import StorageFolder, atomic_folder, translate_outage
+from faceml.storage import StorageFolder, atomic_folder, put_file, translate_outage
 from ray_jobs.cluster import CHECKPOINT_LIST_FILE
 
 CHECKPOINTS_FOLDER = "checkpoints"

@@ -20,7 +20,14 @@ from faceml.reporting import FirstEstimate, TrainingDiagnosis, best_first, start
 from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking
 from faceml.storage import atomic_file, translate_outage
 from faceml.training import MODEL_FILE, Metrics, StepRecord
-from ray_jobs.cluster import EventChannel, EventSender, Resources, TrainingMetrics
+from ray_jobs.cluster import (
+    Bundle,
+    EventChannel,
+    EventSender,
+    TrainingMetrics,
+    build_torch_trainer,
+    worker_bundle,
+)
 from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, CheckpointListCopy, settle_checkpoints
 from ray_jobs.training.errors import FinalErrors, translate_training_errors
 from ray_jobs.training.worker import Start, WorkerProgress, train_worker
@@ -78,20 +85,20 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     return job.run_folder.records
 
 
-def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[Resources]:
+def resources_of(scaling: ScalingConfig, *, for_reading: bool = False) -> list[Bundle]:
     """Return the resources of each worker of a training.
 
     Args:
         scaling: The training's scaling.
         for_reading: If True, Ray Data streams the images, which needs another CPU.
     """
-    each: Resources = {"CPU": float(scaling.cpus_per_worker)} | ({"GPU": 1.0} if scaling.use_gpu else {})
-    return [each] * scaling.num_train_workers + ([{"CPU": 1.0}] if for_reading else [])
+    each: Bundle = worker_bundle(scaling.cpus_per_worker, scaling.use_gpu)
+    return [each] * scaling.num_train_workers + ([worker_bundle(1, 0)] if for_reading else [])
 
 
 def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchTrainer:
     config, scaling, folder = job.config, job.config.scaling, job.run_folder.folder
-    return ray.train.torch.TorchTrainer(
+    return build_torch_trainer(
         train_worker,
         train_loop_config={
             "kind": type(config),
@@ -101,7 +108,7 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling.num_train_workers,
             use_gpu=scaling.use_gpu,
-            resources_per_worker={"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {}),
+            resources_per_worker=worker_bundle(scaling.cpus_per_worker, scaling.use_gpu),
         ),
         datasets=dict(job.streams),
         run_config=ray.train.RunConfig(

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from faceml.config import TrainConfig, dump_config
 from faceml.datasets import EXPRESSIONS
 from faceml.models import refuse_unusable_weights
-from faceml.page import Report
+from faceml.page import Report, plain_console
 from faceml.quality import audit_leakage
 from faceml.reporting import (
     VALIDATION_ACCURACY,
@@ -29,9 +29,9 @@ from faceml.reporting import (
 )
 from faceml.runs import RunFolder, build_tracking, digest_data, read_metrics, write_digests
 from faceml.training import build_faces
-from ray_jobs.cluster import RayCluster, Resources, require_reach, require_resources, writes_json
+from ray_jobs.cluster import Bundle, RayCluster, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE
+from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
 from ray_jobs.training.stream import face_stream
 from ray_jobs.training.worker import STREAM
 
@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 def run(config: TrainConfig) -> dict[str, Any]:
     """Train, and return the content of `summary.json`.
 
-    An unfinished run in the same folder is continued from its last checkpoint.
+    An unfinished run in the same folder is continued from its last checkpoint, and so is a finished one if
+    the configuration has more epochs.
 
     Raises:
         ConfigError: Data, folder, resources or MLflow cannot be used; raised before any worker starts.
@@ -50,7 +51,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     """
     started_s = time.monotonic()
     with RunFolder(config.run.folder) as run_folder:
-        run_folder.check(dump_config(config), MAY_CHANGE)
+        run_folder.check(dump_config(config), MAY_CHANGE, MAY_GROW)
         digests = digest_data(config.data, run_folder)
         faces = build_faces(config.data)
         plan = build_training_plan(config, faces)
@@ -64,7 +65,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(needed_resources(config), "scaling", config.scaling.wait_for_nodes_s)
             audit_leakage(config.data, [config.model.weights])
-            run_folder.begin(dump_config(config), MAY_CHANGE)
+            run_folder.begin(dump_config(config), MAY_CHANGE, MAY_GROW)
             write_digests(digests, run_folder)
             with tracking:
                 job = GroupJob(
@@ -80,7 +81,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
                 tracking.log_epochs(records)
                 summary = training_summary(records, time.monotonic() - started_s)
                 run_folder.write_summary(summary)
-                run_folder.finish(_report(summary, run_folder))
+                run_folder.finish(partial(_report, summary, run_folder))
                 tracking.log_summary(summary)
     return summary
 
@@ -94,13 +95,13 @@ def _report(summary: dict[str, Any], run_folder: RunFolder) -> Report:
 def _show_on_stderr(shown: RenderableType) -> None:
     """Print to the terminal, or to the log of a job in a width that does not wrap lines."""
     if writes_json():
-        page = Console(file=StringIO(), width=120)
+        page = plain_console(file=StringIO(), width=120)
         with page.capture() as captured:
             page.print(shown)
         logger.info("%s", captured.get())
         return
-    console = Console(stderr=True)
-    (console if console.is_terminal else Console(stderr=True, width=120)).print(shown)
+    console = plain_console(stderr=True)
+    (console if console.is_terminal else plain_console(stderr=True, width=120)).print(shown)
 
 
 def show(config: TrainConfig, console: Console) -> None:
@@ -114,7 +115,7 @@ def show(config: TrainConfig, console: Console) -> None:
     console.print(scores_line(confusion))
 
 
-def needed_resources(config: TrainConfig) -> list[Resources]:
+def needed_resources(config: TrainConfig) -> list[Bundle]:
     """Return the resources of a training: those of each worker, and those of streaming."""
     return resources_of(config.scaling, for_reading=config.data.ingest == "stream")
 

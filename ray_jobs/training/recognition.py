@@ -37,22 +37,23 @@ from faceml.runs import (
 from faceml.storage import write_text
 from faceml.training import (
     People,
-    accuracy_interval,
     build_people,
     read_state,
     recognition_steps,
     score_split,
+    verification_intervals,
     write_pairs,
 )
 from ray_jobs.cluster import RayCluster, require_reach, require_resources
 from ray_jobs.training.group import GroupJob, resources_of, train_group
-from ray_jobs.training.resuming import MAY_CHANGE
+from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
 
 
 def run(config: RecognitionConfig) -> dict[str, Any]:
     """Train, and return the content of `summary.json`.
 
-    An unfinished run in the same folder is continued from its last checkpoint.
+    An unfinished run in the same folder is continued from its last checkpoint, and so is a finished one if
+    the configuration has more epochs.
 
     Raises:
         ConfigError: Data, starting weights, folder or resources cannot be used; raised before any worker
@@ -62,7 +63,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
     """
     started_s = time.monotonic()
     with RunFolder(config.run.folder) as run_folder:
-        run_folder.check(dump_config(config), MAY_CHANGE)
+        run_folder.check(dump_config(config), MAY_CHANGE, MAY_GROW)
         digests = digest_data(config.data, run_folder)
         people = build_people(config.data)
         for split in (people.train, people.val):
@@ -75,7 +76,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             require_reach(config, config.scaling.wait_for_nodes_s > 0)
             require_resources(resources_of(config.scaling), "scaling", config.scaling.wait_for_nodes_s)
             leaks = audit_leakage(config.data, [config.model.weights])
-            run_folder.begin(dump_config(config), MAY_CHANGE)
+            run_folder.begin(dump_config(config), MAY_CHANGE, MAY_GROW)
             write_digests(digests, run_folder)
             refuse_other_people(people.train.people, run_folder)
             diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
@@ -84,17 +85,23 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             records = train_group(job)
         pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
         write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
+        intervals = verification_intervals(pairs)
         summary = training_summary(records, time.monotonic() - started_s, VERIFICATION_ACCURACY) | {
             "accuracy": verification_accuracy(pairs),
-            "accuracy_interval": accuracy_interval(pairs),
+            "accuracy_interval": intervals["accuracy"],
+            "intervals": {f"verification/{name}": limits for name, limits in intervals.items()},
             "pairs": len(pairs.scores),
             "people": len(np.unique(pairs.people)),
             "leakage": leaks,
             "without_landmarks": people.without_landmarks,
         }
         run_folder.write_summary(summary)
-        chapter = recognition_chapter(config, records, pairs, summary, num_people)
-        run_folder.finish(Report("Face recognition", verification_line(summary), [chapter]))
+
+        def build_report() -> Report:
+            chapter = recognition_chapter(config, records, pairs, summary, num_people)
+            return Report("Face recognition", verification_line(summary), [chapter])
+
+        run_folder.finish(build_report)
     return summary
 
 

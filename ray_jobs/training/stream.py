@@ -44,7 +44,7 @@ def face_stream(config: DataConfig, seed: int) -> ray.data.Dataset:
     decode = partial(
         decode_rows,
         table=table.uri,
-        images=ImageFiles(images) if images else None,
+        images=ImageFiles(images, follow_links=config.train.follow_links) if images else None,
         num_landmarks=config.num_landmarks,
         preprocessing=Preprocessing(config.image_size),
     )

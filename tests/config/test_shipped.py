@@ -17,6 +17,7 @@ from faceml.config.losses import LandmarkLossConfig, MarginConfig, WeightingConf
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.search_space import Dimension, corners, random_variants
+from faceml.config.shipped import find_config, shipped_configs
 from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
 from faceml.config.synth import SynthConfig
 from faceml.config.tracking import MlflowTracking
@@ -54,6 +55,21 @@ def shipped(name: str) -> dict[str, Any]:
 def keys(section: dict[str, Any], prefix: str = "") -> set[str]:
     nested = [keys(value, f"{prefix}{name}.") for name, value in section.items() if isinstance(value, dict)]
     return {prefix + name for name in section}.union(*nested)
+
+
+def test_shipped_configs__are_the_files_of_the_checkout() -> None:
+    assert [file.resolve() for file in shipped_configs()] == sorted(CONFIGS.iterdir())
+
+
+def test_find_config__an_edited_file_comes_before_that_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config("predict.yaml").resolve() == CONFIGS / "predict.yaml"
+    Path("configs").mkdir()
+    Path("configs/predict.yaml").touch()
+    assert find_config("predict.yaml") == Path("configs/predict.yaml")
+    assert find_config("synth.yaml").resolve() == CONFIGS / "synth.yaml"
 
 
 def test_configs__every_file_has_a_model() -> None:

@@ -155,7 +155,7 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones
         assert all(torch.equal(found, wanted) for found, wanted in zip(faces, local, strict=True))
     if not copies:
         StorageFolder(images).delete("3/b.jpg")
-        with pytest.raises(StoppedError, match=r"^3/b\.jpg: missing, but .* table s3://faces"):
+        with pytest.raises(StoppedError, match=r"^3/b\.jpg: unreadable, but .* table s3://faces"):
             stored[1]
         with pytest.raises(ConfigError, match=r"has no 0/a\.jpg, an image of the table s3://"):
             FaceDataset(table, table, 5, Preprocessing(48))
@@ -191,7 +191,7 @@ def test_face_dataset__a_table_without_copies_needs_the_folder(tmp_path: Path) -
 
 @pytest.mark.parametrize("loader_processes", [0, 1])
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "missing")]
+    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "unreadable")]
 )
 def test_face_dataset__an_image_that_changed_or_vanished_is_named_in_one_line(
     content: bytes | None, said: str, loader_processes: int, tmp_path: Path

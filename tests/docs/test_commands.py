@@ -21,10 +21,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from faceml.config.loading import apply_overrides, parse_config, read_mapping
+from faceml.config import apply_overrides, find_config, parse_config, read_mapping
 from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
-from ray_jobs.cli.training import TRAIN_CONFIG
 from ray_jobs.jobs import JOBS, find_job
 from tests.head_node import HeadNode, new_token
 from tests.job import REPOSITORY
@@ -259,7 +258,7 @@ def load_settings(words: list[str]) -> None:
     parameters = command.make_context(name, arguments).params
     if name in JOBS:
         raw = apply_overrides(
-            read_mapping(parameters["config"] or TRAIN_CONFIG), parameters["overrides"] or []
+            read_mapping(parameters["config"] or find_config(JOBS[name].file)), parameters["overrides"] or []
         )
         parse_config(find_job(name, raw).model, raw)
 

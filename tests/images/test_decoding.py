@@ -1,7 +1,10 @@
 """Bytes to pixels: every kind of file that a folder of faces may hold, most of them made by Pillow."""
 
 import io
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +16,16 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from faceml.images.decoding import (
-    DecodeLimits,
+    DecodedImage,
     RgbImage,
+    as_rgb,
     decode_image,
+    decode_reduced,
     difference_hash,
     encode_jpeg,
     shrink,
 )
+from faceml.images.limits import DecodeLimits
 
 
 def photo(height: int = 48, width: int = 64, seed: int = 0) -> RgbImage:
@@ -172,6 +178,87 @@ def test_decode_image__a_png_cut_anywhere_is_undecodable() -> None:
 def test_decode_image__bytes_after_the_end_do_not_matter(data: bytes, tail: bytes) -> None:
     """Phones append a video to a photograph, cameras pad to whole blocks."""
     np.testing.assert_array_equal(decoded(data + tail), decoded(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF"])
+def test_decode_image__what_is_transparent_is_white(kind: str) -> None:
+    alpha = np.zeros((48, 64), dtype=np.uint8)
+    alpha[:, :32] = 255
+    if kind != "GIF":
+        alpha[:24, :32] = 128
+    hidden = Image.fromarray(np.dstack([photo(), alpha]))
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    shown = decoded(encoded(hidden, kind, **options)).astype(int)
+    assert (shown[:, 32:] == 255).all()
+    assert np.abs(shown[24:, :32] - photo()[24:, :32]).mean() < (12 if kind == "GIF" else 0.01)
+    if kind != "GIF":
+        mixed = (photo()[:24, :32] * 128.0 + 255 * 127) / 255
+        np.testing.assert_allclose(shown[:24, :32], mixed, atol=1)
+
+
+def test_as_rgb__gray_and_transparent_images_of_pillow() -> None:
+    gray = Image.fromarray(photo()[..., 1])
+    np.testing.assert_array_equal(as_rgb(gray), np.dstack([photo()[..., 1]] * 3))
+    assert (as_rgb(Image.new("LA", (2, 2), (0, 0))) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(999, 1000), (1000, 999), (1001, 1000), (996, 1003), (999, 999)]
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_decode_reduced__a_nearly_square_jpeg_keeps_its_width_and_height(
+    width: int, height: int, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    image = decode_reduced(encoded(Image.new("RGB", (width, height)), "JPEG", exif=exif), long_side_px=100)
+    assert isinstance(image, DecodedImage)
+    assert (image.width, image.height) == ((width, height) if orientation == 1 else (height, width))
+    assert max(image.pixels.shape) < 1000 or abs(width - height) == 1
+
+
+def test_decode_image__a_jpeg_damaged_in_the_middle_is_undecodable_without_a_warning(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    rng = np.random.default_rng(0)
+    whole, undetected = encoded(photo(240, 320), "JPEG", quality=95), 0
+    for _ in range(40):
+        start = int(rng.integers(len(whole) // 4, len(whole) - 300))
+        data = whole[:start] + rng.integers(0, 256, 200, dtype=np.uint8).tobytes() + whole[start + 200 :]
+        undetected += isinstance(decode_image(data), np.ndarray)
+    assert undetected <= 8, "codes that end within 8 bytes of the end marker are valid to libjpeg"
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "TIFF", "AVIF"])
+def test_decode_image__other_formats_damaged_in_the_middle_are_undecodable_without_a_warning(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
+    whole = encoded(photo(240, 320), kind, **options)
+    middle = len(whole) // 2
+    damaged = (
+        whole[:middle] + bytes(255 - byte for byte in whole[middle : middle + 100]) + whole[middle + 100 :]
+    )
+    assert decode_image(damaged) == "undecodable"
+    assert capfd.readouterr().err == ""
+
+
+def test_decode_image__a_jpeg_padded_by_its_camera_is_whole() -> None:
+    data = JPEGS["plain"]
+    np.testing.assert_array_equal(decoded(data[:-2] + bytes(30) + data[-2:]), decoded(data))
+
+
+def test_decode_image__the_decoder_has_its_own_limit_in_processes_of_jobs() -> None:
+    code = "import sys, ray_jobs; from faceml.images import decode_image; data = sys.stdin.buffer.read(); "
+    code += "print(decode_image(data) if isinstance(decode_image(data), str) else 'decoded')"
+    for limit, expected in (("100", "undecodable"), (str(48 * 64), "decoded")):
+        environment = os.environ | {"OPENCV_IO_MAX_IMAGE_PIXELS": limit}
+        command = [sys.executable, "-c", code]
+        ended = subprocess.run(
+            command, input=JPEGS["plain"], env=environment, check=True, capture_output=True
+        )
+        assert ended.stdout.decode().strip() == expected
 
 
 @given(

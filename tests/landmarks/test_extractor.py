@@ -13,7 +13,8 @@ from PIL import Image
 
 from faceml.images.alignment import align_face
 from faceml.images.box import crop_landmarks
-from faceml.images.decoding import DecodeLimits, RgbImage, decode_image, difference_hash
+from faceml.images.decoding import RgbImage, decode_image, difference_hash
+from faceml.images.limits import DecodeLimits
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.training_copy import EmbedOptions

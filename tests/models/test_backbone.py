@@ -1,8 +1,10 @@
 """Backbones: feature dimensions and loading of initial weights."""
 
+import argparse
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,6 @@ from faceml.config.config_error import ConfigError
 from faceml.config.sections import BackboneName
 from faceml.models.backbone import (
     backbone_name,
-    backbone_state,
     build_backbone,
     feature_dim,
     load_backbone_weights,
@@ -157,14 +158,86 @@ def test_load_backbone_weights__a_resnet_for_grayscale_differs_in_one_shape(tmp_
     assert ": has other shapes of conv1.weight. " in complaint(tmp_path / "weights.pth")
 
 
-def test_load_backbone_weights__a_checkpoint_of_another_kind_is_not_a_random_start(tmp_path: Path) -> None:
-    torch.save({"state_dict": build_backbone("resnet18").state_dict(), "epoch": 3}, tmp_path / "weights.pth")
-    assert "lacks conv1.weight, bn1.weight, bn1.bias and " in complaint(tmp_path / "weights.pth")
+def resnet_state() -> dict[str, Tensor]:
+    return dict(resnet18(weights=None).state_dict())
 
 
-def test_backbone_state__takes_only_the_backbone_of_a_checkpoint() -> None:
-    checkpoint = {"model_state_dict": {"backbone.a": torch.ones(1), "landmark_head.a": torch.zeros(1)}}
-    assert backbone_state(checkpoint) == {"a": torch.ones(1)}
+def named(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["state_dict", "ddp", "compiled_ddp", "lightning", "reference", "timm", "averaged", "nested", "heads"],
+)
+def test_load_backbone_weights__reads_the_checkpoints_of_other_programs(layout: str, tmp_path: Path) -> None:
+    state, other = resnet_state(), resnet_state()
+    average = {"n_averaged": torch.tensor(3), **named("module.", state)}
+    contents: dict[str, dict[str, Any]] = {
+        "state_dict": {"state_dict": state, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}},
+        "ddp": {"state_dict": named("module.", state), "best_acc1": torch.tensor(0.7)},
+        "compiled_ddp": {"model": named("module._orig_mod.", state)},
+        "lightning": {"state_dict": named("model.", state), "hyper_parameters": {"lr": 0.1}},
+        "reference": {"model": other, "model_ema": average, "args": argparse.Namespace(epochs=90, lr=0.1)},
+        "timm": {"state_dict": other, "state_dict_ema": state, "arch": "resnet18"},
+        "averaged": average,
+        "nested": {"model": {"state_dict": named("backbone.", state)}},
+        "heads": {**named("encoder.", state), "projector.0.weight": torch.zeros(3, 3)},
+    }
+    torch.save(contents[layout], tmp_path / "weights.pth")
+    backbone = build_backbone("resnet18")
+    load_backbone_weights(backbone, str(tmp_path / "weights.pth"))
+    assert same(backbone.state_dict(), {key: state[key] for key in backbone.state_dict()})
+
+
+@pytest.mark.parametrize("in_store", [False, True])
+def test_load_backbone_weights__reads_safetensors(
+    in_store: bool, tmp_path: Path, in_s3: Callable[[Path], str]
+) -> None:
+    pytest.importorskip("safetensors")
+    from safetensors.torch import save_file
+
+    (tmp_path / "run").mkdir()
+    state, file = resnet_state(), tmp_path / "run" / "model.safetensors"
+    save_file(named("module.", state), file)
+    backbone = build_backbone("resnet18")
+    load_backbone_weights(backbone, place_below(in_s3(file.parent), file.name) if in_store else str(file))
+    assert same(backbone.state_dict(), {key: state[key] for key in backbone.state_dict()})
+    file.write_bytes(file.read_bytes()[:1000])
+    assert "cannot be read" in complaint(file)
+
+
+def test_load_backbone_weights__two_networks_in_a_file_are_named(tmp_path: Path) -> None:
+    query_and_key = named("module.encoder_q.", resnet_state()) | named("module.encoder_k.", resnet_state())
+    torch.save({"state_dict": query_and_key}, tmp_path / "moco.pth")
+    assert "several ResNets (module.encoder_q.…, module.encoder_k.…)" in complaint(tmp_path / "moco.pth")
+
+
+def test_load_backbone_weights__differing_tensors_are_named_with_their_prefix(tmp_path: Path) -> None:
+    state = resnet_state()
+    del state["bn1.weight"]
+    torch.save({"model": named("module.", state)}, tmp_path / "weights.pth")
+    assert "its ResNet with the prefix module. lacks bn1.weight. " in complaint(tmp_path / "weights.pth")
+
+
+class Recipe:
+    """Of a program that is not here."""
+
+
+def test_load_backbone_weights__python_objects_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    torch.save({"state_dict": resnet_state(), "recipe": Recipe()}, tmp_path / "weights.pth")
+    message = complaint(tmp_path / "weights.pth")
+    assert "Recipe), which could run code when loaded" in message
+    assert "torch.save(model.state_dict(), FILE)" in message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_load_backbone_weights__values_that_are_not_finite_are_named(value: float, tmp_path: Path) -> None:
+    state = resnet_state()
+    state["layer3.0.bn1.running_var"][7] = value
+    torch.save(state, tmp_path / "weights.pth")
+    message = complaint(tmp_path / "weights.pth")
+    assert "has NaN or infinite values in layer3.0.bn1.running_var: its training diverged" in message
 
 
 def test_build_backbone__a_stem_of_stride_1_has_the_same_weights_and_sees_twice_as_finely() -> None:

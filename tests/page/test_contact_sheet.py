@@ -55,3 +55,7 @@ def test_contact_sheet__caption_stays_below_its_own_tile() -> None:
 def test_contact_sheet__needs_as_many_captions_as_tiles() -> None:
     with pytest.raises(ValueError, match="zip"):
         contact_sheet([plain(8, 8, (0, 0, 0))], [], columns=1, tile_px=32)
+
+
+def test_contact_sheet__a_caption_may_contain_line_breaks_and_halves_of_characters() -> None:
+    contact_sheet([plain(8, 8, (0, 0, 0))] * 2, ["two\nlines", "half \udc80"], columns=2, tile_px=32)

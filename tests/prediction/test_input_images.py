@@ -21,15 +21,40 @@ def album(tmp_path: Path) -> Path:
 
 def test_find_images__lists_folders_and_takes_named_files_whatever_they_are(album: Path) -> None:
     found = find_images([str(album), str(album / "note.txt")], ENDINGS)
-    assert [image.name for image in found] == ["a.jpg", "b/a.JPG", "b/c.png", "note.txt"]
+    assert [image.drawn for image in found] == ["a.jpg", "b/a.JPG", "b/c.png.jpg", "note.txt.jpg"]
     assert [image.place for image in found] == [
         str(album / name) for name in ("a.jpg", "b/a.JPG", "b/c.png", "note.txt")
     ]
 
 
-def test_find_images__gives_each_a_name_of_its_own(album: Path) -> None:
+def test_find_images__gives_each_copy_a_name_of_its_own(album: Path) -> None:
     found = find_images([str(album / "a.jpg"), str(album), str(album / "a.jpg")], ENDINGS)
-    assert [image.name for image in found] == ["a.jpg", "a_2.jpg", "b/a.JPG", "b/c.png", "a_3.jpg"]
+    assert [image.drawn for image in found] == ["a.jpg", "a_2.jpg", "b/a.JPG", "b/c.png.jpg", "a_3.jpg"]
+
+
+def test_find_images__a_number_does_not_give_a_copy_the_name_of_another(tmp_path: Path) -> None:
+    names = [
+        "ca/photo.jpg",
+        "ca/photo_2.jpg",
+        "cb/photo.jpg",
+        "cc/photo.jpg",
+        "cd/photo_2.jpg",
+        "x.png",
+        "x.png.jpg",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images([str(tmp_path / name) for name in names], ENDINGS)
+    assert [image.drawn for image in found] == [
+        "photo.jpg",
+        "photo_2.jpg",
+        "photo_3.jpg",
+        "photo_4.jpg",
+        "photo_2_2.jpg",
+        "x.png.jpg",
+        "x.png_2.jpg",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """What a network says of images is what it says of the squares that it was trained on."""
 
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn.functional import interpolate
 
 import faceml
@@ -112,3 +115,67 @@ def test_load__refuses_to_frame_faces_for_a_model_that_does_not_say_how(
     with pytest.raises(ConfigError, match=r"--set faces\.kind=whole"):
         faceml.load(tmp_path)
     assert faceml.load(tmp_path, finds_faces=False).predict([b""])[0].status == "empty_file"
+
+
+def test_load__a_bare_name_is_in_the_working_folder(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run_folder)
+    for place in ("best_model.pt", ".", Path("best_model.pt")):
+        assert faceml.load(place, finds_faces=False).embedding_dim == 16
+
+
+def test_predict__takes_one_image_and_images_of_pillow_in_gray_and_with_transparency(
+    run_folder: Path, photo: RgbImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.png").write_bytes(cv2.imencode(".png", photo[..., ::-1])[1].tobytes())
+    opaque = np.dstack([photo, np.full(photo.shape[:2], 255, dtype=np.uint8)])
+    predictor = faceml.load(run_folder)
+    reference = predictor.predict([photo])[0].as_plain()["faces"]
+    assert len(reference) == 2
+    reversed_view = np.ascontiguousarray(photo[..., ::-1])[..., ::-1]
+    for image in ("photo.png", photo, Image.fromarray(photo), opaque, reversed_view, [photo], photo[None]):
+        (found,) = predictor.predict(image)
+        assert (found.status, found.as_plain()["faces"]) == ("ok", reference)
+    gray = np.asarray(Image.fromarray(photo).convert("L"))
+    by_shape = [predictor.predict(image)[0] for image in (gray, gray[..., None], Image.fromarray(gray))]
+    assert [len(found.faces) for found in by_shape] == [2, 2, 2]
+    hidden = np.dstack([photo, np.zeros(photo.shape[:2], dtype=np.uint8)])
+    assert predictor.predict(hidden)[0].status == "no_face"
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((3, 40, 50), dtype=np.uint8), r"channels first\. Use array\.transpose\(1, 2, 0\)"),
+        (np.zeros((40, 50, 3), dtype=np.float32), r"array of float32 of shape \(40, 50, 3\)\. Give a path"),
+        (np.zeros((0, 0, 3), dtype=np.uint8), r"shape \(0, 0, 3\)\. Give a path"),
+        (np.zeros((40, 50, 2), dtype=np.uint8), r"shape \(40, 50, 2\)\. Give a path"),
+        (None, r"is None, as cv2\.imread returns"),
+        (torch.zeros(3, 40, 50), r"is a Tensor\. Give a path"),
+        (Image.new("RGB", (0, 0)), r"shape \(0, 0, 3\)\. Give a path"),
+    ],
+)
+def test_predict__what_is_no_image_is_named_and_the_predictor_goes_on(
+    run_folder: Path, photo: RgbImage, image: Any, message: str
+) -> None:
+    predictor = faceml.load(run_folder)
+    with pytest.raises(ValueError, match=r"^images\[1\] .*" + message):
+        predictor.predict([photo, image])
+    assert len(predictor.predict(photo)[0].faces) == 2
+
+
+def test_predict__a_file_whose_folder_is_missing_has_a_status(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    places = [tmp_path / "nowhere" / "a.jpg", tmp_path / "file" / "a.jpg", tmp_path, "", "/", b""]
+    found = faceml.load(run_folder, finds_faces=False).predict(places)
+    assert [image.status for image in found] == ["unreadable"] * 5 + ["empty_file"]
+
+
+@pytest.mark.parametrize("size", [(3000, 40), (40, 3000), (1, 1), (3000, 1)])
+def test_predict__images_of_any_shape(run_folder: Path, size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, "gray")
+    for finds_faces, status in ((True, "no_face"), (False, "ok")):
+        (found,) = faceml.load(run_folder, finds_faces=finds_faces).predict(image)
+        assert (found.status, found.width, found.height) == (status, *size)

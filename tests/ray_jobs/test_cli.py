@@ -101,7 +101,7 @@ def test_main__every_job_is_a_module(
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(f"ray_jobs.{job}", run_name="__main__")
     assert ended.value.code == 2
-    told = "--config nowhere.yaml: no such file. Ready-made ones are in the folder configs/.\n"
+    told = "--config nowhere.yaml: no such file. `faceml init` writes ready-made ones to configs/.\n"
     assert capsys.readouterr().err == told
 
 
@@ -112,6 +112,34 @@ def test_main__a_module_shows_its_help_without_a_warning(job: str) -> None:
     assert done.returncode == 0
     assert f"Usage: faceml {job} " in done.stdout
     assert done.stderr == ""
+
+
+def call(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int | str | None:
+    monkeypatch.setattr("sys.argv", ["faceml", *arguments])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_init__writes_the_configurations_which_jobs_read_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("synth", "--set", "size=1", monkeypatch=monkeypatch) == 2
+    assert "Unknown key: 'size'" in capsys.readouterr().err, "of the package's file"
+    assert call("init", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "Results: configs\n"
+    shipped = {file.name: file.read_bytes() for file in (REPOSITORY / "configs").iterdir()}
+    assert {file.name: file.read_bytes() for file in Path("configs").iterdir()} == shipped
+    Path("configs/synth.yaml").write_text("own: true\n")
+    assert call("synth", monkeypatch=monkeypatch) == 2
+    assert "Unknown key: 'own'" in capsys.readouterr().err
+    assert call("init", monkeypatch=monkeypatch) == 2
+    assert capsys.readouterr().err == (
+        "configs: has other files named synth.yaml. Choose another folder, or move them.\n"
+    )
+    assert Path("configs/synth.yaml").read_text() == "own: true\n"
 
 
 def test_main__help_imports_no_heavy_package() -> None:

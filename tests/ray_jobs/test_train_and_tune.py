@@ -181,7 +181,9 @@ def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path:
     settings = _train_settings(faces, tables, tmp_path / "run")
     settings["scaling"] = {"num_train_workers": 2, "cpus_per_worker": 3}
     settings["training"]["batch_size_per_worker"] = 8
-    with pytest.raises(ConfigError, match="scaling: needs 6 CPU, the cluster has 2 CPU"):
+    with pytest.raises(
+        ConfigError, match="scaling: needs 2 × 3 CPU, each on one node, the cluster has 2 CPU"
+    ):
         multitask.run(parse_config(TrainConfig, settings))
     assert not (tmp_path / "run").exists(), (
         "a refused run leaves nothing that the next one would stumble over"

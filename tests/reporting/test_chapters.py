@@ -103,6 +103,9 @@ def test_tuning_chapter__figures_are_the_best_trials(tuning_run: Path, trials: l
     leaderboard = found.tables[0]
     assert [row[3] for row in leaderboard.rows] == [f"{n}.0\N{NO-BREAK SPACE}%" for n in (75, 50, 25)] + [""]
     assert (set(leaderboard.highlighted), set(leaderboard.dimmed)) == ({0}, {2, 3})
+    value, detail = figures["Better weighting"]
+    assert value == "no verdict"
+    assert "trials were stopped early: compared at epoch" in detail
     # Learning rate and all settings; learning curves and the log-variance of both tasks.
     assert len(section(chapter, "What matters").pictures) == 2
     assert len(section(chapter, "How the trials went").pictures) == 3
@@ -178,7 +181,7 @@ def test_render_report__of_all_chapters_describes_every_picture(
     chapters = [extraction_chapter(extraction_run), tuning_chapter(tuning_run, trials)]
     page = render_report(Report("Faces", "An answer.", chapters))
     alts = re.findall(r'<img src="data:[^"]+" alt="([^"]*)"', page)
-    assert len(alts) == page.count("<img") == 7
+    assert len(alts) == page.count("<img") == 8
     assert all(len(alt) > 40 for alt in alts)
 
 

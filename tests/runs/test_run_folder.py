@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from faceml.config.config_error import ConfigError
+from faceml.errors import StoppedError
 from faceml.metrics.confusion import ConfusionMatrix
+from faceml.page.html import Report
 from faceml.runs.files import METRICS_FILE, epoch_record, read_metrics, write_metrics
 from faceml.runs.run_folder import RunFolder
 
@@ -130,3 +133,65 @@ def test_run_folder__tensorboard_shows_an_epoch_that_is_trained_again_once(tmp_p
 def test_read_metrics__of_a_folder_without_any_is_empty(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
     assert read_metrics(tmp_path / "missing") == []
+
+
+def test_finish__a_report_that_fails_is_logged_and_does_not_fail_the_job(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build_report() -> Report:
+        raise ZeroDivisionError("a picture without pixels")
+
+    with RunFolder(tmp_path) as run:
+        run.write_summary({"images": 1})
+        run.finish(build_report)
+    assert not run.is_finished
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage().startswith(f"{tmp_path}: report.html could not be written")
+    with RunFolder(tmp_path) as again:
+        again.finish(lambda: Report("Title", "Answer.", []))
+    assert again.is_finished
+
+
+def test_finish__without_space_the_job_stops(tmp_path: Path) -> None:
+    def build_report() -> Report:
+        raise StoppedError("no space left")
+
+    with RunFolder(tmp_path) as run, pytest.raises(StoppedError, match="no space left"):
+        run.finish(build_report)
+
+
+def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tmp_path: Path) -> None:
+    def begin(config: str) -> bool:
+        with RunFolder(tmp_path) as run:
+            is_extended = run.check(config, may_grow=("epochs", "seeds"))
+            run.begin(config, may_grow=("epochs", "seeds"))
+            return is_extended
+
+    assert not begin("{weighting: {}, epochs: 3, seeds: [0, 1], batch: 8}")
+    for config, complaint in [
+        (
+            "{weighting: {}, epochs: 3, seeds: [0, 1], batch: 8}",
+            "Choose another folder or remove it, or go on with it by a ",
+        ),
+        ("{weighting: {}, epochs: 2, seeds: [0, 1], batch: 8}", "holds a finished run"),
+        ("{weighting: {}, epochs: 3, seeds: [1, 2, 3], batch: 8}", "holds a finished run"),
+        ("{weighting: {}, epochs: 4, seeds: [0, 1], batch: 9}", "holds a finished run with another batch"),
+    ]:
+        (tmp_path / "report.html").write_text("the results")
+        with pytest.raises(ConfigError, match=complaint):
+            begin(config)
+        assert (tmp_path / "report.html").read_text() == "the results", "nothing is lost"
+    assert begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}")
+    assert not (tmp_path / "report.html").exists(), "until it is finished again"
+    assert not begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}"), "after an interruption"
+    with pytest.raises(ConfigError, match="holds an unfinished run with another epochs"):
+        begin("{weighting: {}, epochs: 4, seeds: [1, 2, 0], batch: 8}")
+
+
+def test_begin__a_setting_that_an_earlier_version_did_not_have_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("{weighting: {}, data: {table: a}}\n")
+    with RunFolder(tmp_path) as run:
+        with pytest.raises(ConfigError, match=r"unfinished run with another data\.table"):
+            run.begin("{weighting: {}, data: {}}\n")
+        run.begin("{weighting: {}, data: {table: a, follow_links: false}}\n")

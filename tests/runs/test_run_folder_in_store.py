@@ -94,7 +94,7 @@ def test_finish__puts_the_report_after_all_other_files(s3_server: str, s3_uri: C
             run_folder.begin("weighting: {}\n")
             run_folder.add_epoch(1, {"val/accuracy": 0.5}, None)
             run_folder.write_summary({"epochs": 1})
-            run_folder.finish(Report("Title", "Answer.", []))
+            run_folder.finish(lambda: Report("Title", "Answer.", []))
         assert put[0] == "config.yaml"
         assert put[-2:] == ["summary.json", "report.html"]
         with RunFolder(run_folder.place) as again:

@@ -44,7 +44,7 @@ def test_write_answers__configurations_comparisons_and_importance(
     (comparison,) = compare_values(search, "weighting.kind")
     assert row["difference"] == pytest.approx(comparison.difference.mean)
     assert row["verdict"] == verdict(comparison).replace("\N{NO-BREAK SPACE}", " ")
-    assert (row["number"], row["replicates"], row["compared"]) == (3, "seeds", "matched")
+    assert (row["seeds"], row["settings"], row["compared"]) == (3, 2, "tuned")
 
 
 def test_write_answers__without_the_package_for_importance(

@@ -1,11 +1,15 @@
 """Comparisons of settings, against their own differences, scipy's tests and searches with a known answer."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from faceml.search.comparison import (
     Comparison,
+    Way,
     categorical_keys,
     common_epoch,
     compare_values,
@@ -29,15 +33,15 @@ def noisy(seed: int, **gains: float) -> list[Trial]:
     return grid(score, rate=RATES, kind=["fixed", *gains], seed=SEEDS)
 
 
-def differences(trials: list[Trial], value: str) -> np.ndarray:
+def differences(trials: list[Trial], value: str, rates: Sequence[float] = RATES) -> np.ndarray:
     """Return value less fixed, of shape (rates, seeds)."""
     best = {tuple(t.settings.values()): max(r["val/accuracy"] for r in t.records) for t in trials}
-    return np.array([[best[r, value, s] - best[r, "fixed", s] for s in SEEDS] for r in RATES])
+    return np.array([[best[r, value, s] - best[r, "fixed", s] for s in SEEDS] for r in rates])
 
 
 def test_compare_values__each_seed_is_one_replicate() -> None:
     trials = noisy(0, uncertainty=0.02)
-    (found,) = compare_values(trials, "weighting.kind")
+    (found,) = compare_values(trials, "weighting.kind", "matched")
     table = differences(trials, "uncertainty")
     theirs = stats.ttest_1samp(table.mean(axis=0), 0.0)
     limits = theirs.confidence_interval(0.95)
@@ -45,79 +49,84 @@ def test_compare_values__each_seed_is_one_replicate() -> None:
     assert found.difference.mean == pytest.approx(table.mean())
     assert found.difference.interval == pytest.approx((limits.low, limits.high))
     assert found.difference.p_value == found.adjusted_p == pytest.approx(theirs.pvalue)
-    assert (found.replicates, found.difference.counts) == ("seeds", (3,))
+    assert found.difference.count == 3
     assert (found.pairs, found.pairs_won) == (12, int((table > 0).sum()))
     assert found.pairs_won + found.pairs_lost == 12
 
 
-def test_compare_values__of_one_seed_each_setting_is_one() -> None:
-    trials = [t for t in noisy(1, uncertainty=0.02) if t.settings["seed"] == 0]
-    (found,) = compare_values(trials, "weighting.kind")
-    best = {
-        (t.settings["weighting.kind"], t.settings["optimizer.learning_rate"]): t.best_score for t in trials
-    }
-    expected = [best["uncertainty", rate] - best["fixed", rate] for rate in RATES]
-    assert found.difference.p_value == pytest.approx(stats.ttest_1samp(expected, 0.0).pvalue)
-    assert (found.replicates, found.difference.counts) == ("settings", (4,))
+@pytest.mark.parametrize("way", ["tuned", "matched"])
+def test_compare_values__of_one_seed_has_no_interval(way: Way) -> None:
+    """Settings with one seed share its luck, so that they are no replicates."""
+    trials = [t for t in noisy(1, uncertainty=0.2) if t.settings["seed"] == 0]
+    (found,) = compare_values(trials, "weighting.kind", way)
+    assert (found.difference.count, found.difference.interval, found.adjusted_p) == (1, None, None)
+    assert (found.resolved, found.needed) == (False, None)
 
 
-def test_compare_values__without_partners_is_welchs() -> None:
-    rng = np.random.default_rng(2)
-    arms = {"fixed": rng.normal(0.7, 0.01, 4), "uncertainty": rng.normal(0.75, 0.03, 6)}
-    trials = [
-        trial({"optimizer.learning_rate": float(rng.uniform()), "weighting.kind": kind}, score)
-        for kind, scores in arms.items()
-        for score in scores
-    ]
-    (found,) = compare_values(trials, "weighting.kind")
-    theirs = stats.ttest_ind(arms["uncertainty"], arms["fixed"], equal_var=False)
-    assert found.difference.p_value == pytest.approx(theirs.pvalue)
-    assert (found.replicates, found.difference.counts, found.pairs, found.needed) == (
-        "trials",
-        (6, 4),
-        0,
-        None,
-    )
-
-
-def test_compare_values__what_only_one_value_has_is_averaged_over() -> None:
+def test_compare_values__settings_of_one_value_alone_are_chosen_not_averaged_over() -> None:
     fixed = grid(
         lambda kind, weight, seed: 0.5 + 0.1 * weight + 0.01 * seed, kind=["fixed"], weight=[0, 1], seed=SEEDS
     )
     learned = grid(lambda kind, seed: 0.6 + 0.03 * seed, kind=["uncertainty"], seed=SEEDS)
-    found, *rest = compare_values(fixed + learned, "weighting.kind")
-    # 0.60 − 0.55, 0.63 − 0.56 and 0.66 − 0.57.
-    assert found.difference.mean == pytest.approx(0.07)
+    (found,) = compare_values(fixed + learned, "weighting.kind")
+    # 0.60 − 0.60, 0.63 − 0.61 and 0.66 − 0.62.
+    assert found.difference.mean == pytest.approx(0.02)
     assert found.difference.deviation == pytest.approx(0.02)
-    assert not rest
+    assert found.choices == (1, 2)
+    assert not compare_values(fixed + learned, "weighting.kind", "matched")
+
+
+def test_compare_values__a_setting_of_one_value_that_is_drawn_is_not_averaged_over_either() -> None:
+    """Under random search each round has one λ: a learning rate has one trial of each value."""
+    rates = [0.1, 0.2, 0.3]
+    fixed = [
+        trial({"optimizer.learning_rate": r, "weighting.kind": "fixed", "weighting.λ": 1 / r, "seed": s}, r)
+        for r in rates
+        for s in SEEDS
+    ]
+    learned = grid(lambda rate, kind, seed: 0.5, rate=rates, kind=["dwa"], seed=SEEDS)
+    assert not compare_values(fixed + learned, "weighting.kind", "matched")
+    same = [replace(t, settings=t.settings | {"weighting.λ": 1.0}) for t in fixed]
+    (found,) = compare_values(same + learned, "weighting.kind", "matched")
+    assert found.pairs == 9
 
 
 def test_compare_values__what_both_values_have_is_matched() -> None:
-    """A weight that `fixed` and `pcgrad` both have is a setting as any other; 2 has no partner."""
-    fixed = grid(lambda kind, weight, seed: 0.1 * weight, kind=["fixed"], weight=[1, 2], seed=SEEDS)
+    """A weight that `fixed` and `pcgrad` both have is a setting as any other; 2 and 3 have no partner."""
+    fixed = grid(lambda kind, weight, seed: 0.1 * weight, kind=["fixed"], weight=[1, 2, 4], seed=SEEDS)
     other = grid(
-        lambda kind, weight, seed: 0.1 * weight + 0.01 * seed, kind=["pcgrad"], weight=[1, 3], seed=SEEDS
+        lambda kind, weight, seed: 0.1 * weight + 0.01 * seed, kind=["pcgrad"], weight=[1, 3, 4], seed=SEEDS
     )
-    (found,) = compare_values(fixed + other, "weighting.kind")
+    (found,) = compare_values(fixed + other, "weighting.kind", "matched")
     assert found.difference.mean == pytest.approx(0.01)
-    assert found.pairs == 3
+    assert (found.pairs, found.choices) == (6, (2, 2))
 
 
-def test_compare_values__stopped_and_failed_trials_take_no_part_in_the_full_comparison() -> None:
-    def one(kind: str, seed: int, score: float, **options: object) -> Trial:
-        return trial({"weighting.kind": kind, "seed": seed}, score, **options)
+def test_compare_values__failed_trials_and_their_settings_are_left_out() -> None:
+    trials = grid(
+        lambda rate, kind, seed: 0.5 + rate + 0.01 * seed + 0.1 * (kind == "dwa") * (1 + seed),
+        rate=[0.1, 0.2],
+        kind=["fixed", "dwa"],
+        seed=SEEDS,
+    )
+    trials[-1] = replace(trials[-1], error="broken")  # dwa with 0.2 and the last seed
+    (found,) = compare_values(trials, "weighting.kind")
+    assert (found.failed, found.choices, found.epoch) == (1, (1, 2), None)
+    # The rate 0.1 against the rate 0.2.
+    assert found.difference.mean == pytest.approx(0.2 - 0.1)
 
-    trials = [one("fixed", seed, 0.5 + 0.01 * seed) for seed in range(4)]
-    trials += [one("dwa", 0, 0.6), one("dwa", 1, 0.62), one("dwa", 2, 0.9, epochs=2)]
-    trials += [one("dwa", 3, 0.9, error="broken", epochs=3)]
-    (full,) = compare_values(trials, "weighting.kind")
-    assert full.difference.counts == (2,)
-    assert full.difference.mean == pytest.approx(0.105)
+
+@pytest.mark.parametrize("way", ["tuned", "matched"])
+def test_compare_values__if_any_trial_was_stopped_all_are_compared_at_its_epoch(way: Way) -> None:
+    trials = noisy(0, uncertainty=0.2)
+    trials[0] = replace(trials[0], records=trials[0].records[:2])
     assert common_epoch(trials) == 2
-    (early,) = compare_values(trials, "weighting.kind", epoch=2)
-    # By epoch 2 of 4 a trial is two steps of 0.01 below its end; the stopped one is at its own.
-    assert early.difference.mean == pytest.approx(np.mean([0.58 - 0.48, 0.60 - 0.49, 0.9 - 0.50]))
-    assert (early.epoch, early.difference.counts) == (2, (3,))
+    (early,) = compare_values(trials, "weighting.kind", way)
+    cut = [replace(t, records=t.records[:2], max_epochs=2) for t in trials]
+    (expected,) = compare_values(cut, "weighting.kind", way)
+    assert early.difference == expected.difference
+    assert (early.epoch, expected.epoch) == (2, None)
+    assert (early.resolved, expected.resolved) == (False, True)
 
 
 def test_compare_values__adjusts_for_all_pairs_of_values() -> None:
@@ -177,29 +186,40 @@ def test_compare_values__equal_differences_say_nothing_of_chance() -> None:
     assert (found.adjusted_p, found.resolved, found.needed) == (None, False, None)
 
 
-def test_compare_values__tuned_chooses_settings_by_the_other_seeds() -> None:
+def test_compare_values__tuned_chooses_settings_by_their_mean_over_seeds() -> None:
+    """The best of two settings has the best mean; it is tested against each one of the other value."""
     table = {1: [0.50, 0.90, 0.60], 2: [0.70, 0.65, 0.80]}
     fixed = grid(lambda kind, weight, seed: table[weight][seed], kind=["fixed"], weight=[1, 2], seed=SEEDS)
-    learned = grid(lambda kind, seed: 0.5 + 0.01 * seed, kind=["uncertainty"], seed=SEEDS)
-    (found,) = compare_values(fixed + learned, "weighting.kind", "tuned")
-    # Seed 0: 1 has 1.50, 2 has 1.45 in the others: 1. Seed 1: 1.10 and 1.50: 2. Seed 2: 1.40 and 1.35: 1.
-    chosen = [0.50, 0.65, 0.60]
-    expected = [0.5 + 0.01 * seed - score for seed, score in enumerate(chosen)]
-    assert found.difference.mean == pytest.approx(np.mean(expected))
-    assert found.difference.deviation == pytest.approx(np.std(expected, ddof=1))
+    learned = grid(lambda kind, seed: 0.9 + 0.01 * seed, kind=["uncertainty"], seed=SEEDS)
+    (found,) = compare_values(fixed + learned, "weighting.kind")
+    scores = [0.9, 0.91, 0.92]
+    assert found.difference.mean == pytest.approx(np.mean(scores) - np.mean(table[2]))
+    assert found.difference.deviation == pytest.approx(np.std(np.subtract(scores, table[2]), ddof=1))
+    worst = max(stats.ttest_rel(scores, table[key], alternative="greater").pvalue for key in table)
+    assert found.difference.p_value == pytest.approx(2 * worst)
     assert found.way == "tuned"
 
 
-def test_compare_values__tuned_needs_seeds_and_a_choice() -> None:
-    assert not compare_values(noisy(0, dwa=0.1)[::3], "weighting.kind", "tuned"), "one seed"
+def test_compare_values__tuned_with_one_setting_is_a_paired_t_test() -> None:
     one_setting = [t for t in noisy(0, dwa=0.1) if t.settings["optimizer.learning_rate"] == RATES[0]]
-    assert not compare_values(one_setting, "weighting.kind", "tuned"), "nothing to choose"
+    (found,) = compare_values(one_setting, "weighting.kind")
+    theirs = stats.ttest_1samp(differences(one_setting, "dwa", RATES[:1])[0], 0.0)
+    assert found.difference.p_value == pytest.approx(theirs.pvalue)
+    assert not compare_values(one_setting, "weighting.kind", "matched"), "one setting has no average"
+
+
+def test_compare_values__needs_settings_with_every_seed() -> None:
+    trials = noisy(0, dwa=0.1)
+    drawn = [t for n, t in enumerate(trials) if t.settings["seed"] == n // 6 % 3]
+    assert not compare_values(drawn, "weighting.kind")
+    (found,) = compare_values(drawn, "weighting.kind", "matched")
+    assert found.difference.count == 3
 
 
 def test_compare_values__of_no_difference_is_resolved_in_one_of_twenty() -> None:
     """Among three weightings without any difference a verdict is false in at most 5 % of searches."""
     false = [
-        any(c.resolved for c in compare_values(noisy(n, dwa=0.0, rlw=0.0), "weighting.kind"))
+        any(c.resolved for c in compare_values(noisy(n, dwa=0.0, rlw=0.0), "weighting.kind", "matched"))
         for n in range(300)
     ]
     assert np.mean(false) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
@@ -216,7 +236,7 @@ def test_compare_values__covers_the_truth_where_pairs_of_a_seed_resemble_each_ot
             return float(0.7 + (0.02 + luck[seed]) * (kind == "dwa") + rng.normal(0, 0.004))
 
         trials = grid(score, rate=RATES, kind=["fixed", "dwa"], seed=SEEDS)
-        (found,) = compare_values(trials, "weighting.kind")
+        (found,) = compare_values(trials, "weighting.kind", "matched")
         assert found.difference.interval is not None
         low, high = found.difference.interval
         covered.append(low <= 0.02 <= high)
@@ -224,27 +244,6 @@ def test_compare_values__covers_the_truth_where_pairs_of_a_seed_resemble_each_ot
         naive.append(limits.low <= 0.02 <= limits.high)
     assert np.mean(covered) == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 300))
     assert np.mean(naive) < 0.85
-
-
-def test_compare_values__tuned_is_not_flattered_by_its_choice() -> None:
-    """Of eight settings that do not matter against one: the best of eight looks better, this does not."""
-    rng = np.random.default_rng(0)
-    tuned, naive = [], []
-    for _ in range(200):
-        many = grid(
-            lambda kind, weight, seed: float(rng.normal(0.7, 0.01)),
-            kind=["fixed"],
-            weight=list(range(8)),
-            seed=SEEDS,
-        )
-        one = grid(lambda kind, seed: float(rng.normal(0.7, 0.01)), kind=["dwa"], seed=SEEDS)
-        (found,) = compare_values(many + one, "weighting.kind", "tuned")
-        tuned.append(found.difference.mean)
-        scores = np.array([t.best_score for t in many]).reshape(8, 3).mean(axis=1)
-        naive.append(np.mean([t.best_score for t in one]) - scores.max())
-    error = 0.01 * np.sqrt(2 / 3 / 200)
-    assert abs(np.mean(tuned)) < 4 * error
-    assert np.mean(naive) < -10 * error
 
 
 def test_turned__is_the_other_way_round() -> None:

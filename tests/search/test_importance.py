@@ -1,6 +1,7 @@
 """Importance of settings, of scores made so that it is known."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,15 +106,20 @@ def test_can_measure_importance__without_the_package(monkeypatch: pytest.MonkeyP
     assert not can_measure_importance()
 
 
-def test_chance_share__is_what_analysis_of_variance_leaves() -> None:
+def test_chance_share__is_that_of_the_variance_components() -> None:
     rng = np.random.default_rng(0)
     scores = {
         kind: rng.normal(centre, 0.01, 4) for kind, centre in (("fixed", 0.5), ("dwa", 0.52), ("rlw", 0.51))
     }
     trials = grid(lambda kind, seed: float(scores[kind][seed]), kind=list(scores), seed=list(range(4)))
+    found = chance_share(trials)
+    # F estimates 1 + 4·b/w, of four seeds each.
     ratio = stats.f_oneway(*scores.values()).statistic
-    # F = (between / 2) / (within / 9).
-    assert chance_share(trials) == pytest.approx(1 / (1 + ratio * 2 / 9))
+    assert found is not None
+    assert found.value == pytest.approx(1 / (1 + (ratio - 1) / 4))
+    assert found.low < found.value < found.high
+    trials[0] = replace(trials[0], records=trials[0].records[:1])
+    assert chance_share(trials) is None, "trials that a scheduler did not stop are a selection"
 
 
 def test_chance_share__needs_repeats_and_variance() -> None:

@@ -1,5 +1,6 @@
 """Verdicts in words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def test_verdict__not_resolvable_says_how_many_seeds_would_do() -> None:
     differences = [0.012 - 0.00785, 0.012, 0.012 + 0.00785]
     assert the_verdict(search(uncertainty=differences)) == (
         "uncertainty − fixed = +1.2 points, 95 % interval −0.8…+3.2 (paired over 3 seeds, better in 3 of 3 "
-        "pairs): not resolvable with 3 seeds; about 6 would be needed"
+        "pairs): not significant with 3 seeds; about 6 would be needed"
     )
 
 
@@ -39,32 +40,44 @@ def test_verdict__resolved_names_the_better_one() -> None:
 @pytest.mark.parametrize(
     ("differences", "end"),
     [
-        ([0.02], "+2.0 points (one pair of trials): too few trials to estimate the variance"),
-        ([0.02, 0.02], "the same in each of 2, so its variance is unknown"),
-        ([0.0, 0.0], "+0.0…+0.0 (paired over 2 seeds, better in 0 of 2 pairs): no difference in any of them"),
-        ([0.02, -0.02], "not resolvable with 2 seeds; more than 1,000 would be needed"),
+        ([0.02], "dwa − fixed = +2.0 points: no verdict from one seed"),
+        ([0.02, 0.02], "the same with each of 2 seeds, so its variance is unknown"),
+        ([0.0, 0.0], "+0.0…+0.0 (paired over 2 seeds, better in 0 of 2 pairs): no difference with any seed"),
+        ([0.02, -0.02], "not significant with 2 seeds; more than 1,000 would be needed"),
     ],
 )  # fmt: skip
 def test_verdict__what_cannot_be_told(differences: list[float], end: str) -> None:
     assert the_verdict(search(dwa=differences)).endswith(end)
 
 
-def test_verdict__unpaired_is_said_so() -> None:
-    trials = [
-        trial(
-            {"optimizer.learning_rate": n / 10, "weighting.kind": "dwa" if n % 2 else "fixed"}, 0.5 + n / 100
-        )
-        for n in range(4)
-    ]
-    assert the_verdict(trials) == (
-        "dwa − fixed = +1.0 points, 95 % interval −5.1…+7.1 (2 and 2 trials, unpaired: fewer than two pairs "
-        "differ in nothing else): not resolvable with 2 and 2 trials"
+def test_verdict__best_settings_and_averages_are_said_so() -> None:
+    trials = grid(
+        lambda rate, kind, seed: 0.5 - rate * (1 + (kind == "dwa")) - 0.001 * seed * (kind == "dwa"),
+        rate=[0.0, 0.1, 0.2],
+        kind=["fixed", "dwa"],
+        seed=[0, 1, 2],
     )
+    assert the_verdict(trials) == (
+        "each with its best settings, dwa − fixed = −0.1 points, 95 % interval −0.5…+0.3 (paired over 3 "
+        "seeds, better in 0 of 3 pairs): not significant with 3 seeds; about 14 would be needed"
+    )
+    # The means over the three rates are 10 points apart, though the best settings are alike.
+    averaged = the_verdict(trials, way="matched")
+    assert averaged.startswith("averaged over the 3 settings that both were tried with, dwa − fixed = −10.1")
+    assert averaged.endswith("(paired over 3 seeds, better in 0 of 9 pairs): fixed is ahead on average")
+    (answer,) = find_answers(trials)
+    assert not answer.is_decided
+    assert [c.way for c in answer.reported] == ["tuned", "matched"]
 
 
-def test_verdict__by_an_early_epoch_and_of_a_minimised_metric_is_said_so() -> None:
+def test_verdict__failed_trials_are_counted() -> None:
+    trials = search(dwa=[0.01, 0.03, 0.05])
+    trials[-1] = replace(trials[-1], error="broken")
+    assert "(paired over 2 seeds, better in 2 of 2 pairs; without 1 failed trial): " in the_verdict(trials)
+
+
+def test_verdict__of_a_minimised_metric_is_said_so() -> None:
     trials = search(dwa=[0.01, 0.03])
-    assert "; by epoch 2, which all trials reached): " in the_verdict(trials, epoch=2)
     lower = [trial(t.settings, t.best_score, metric="val/landmark_mse") for t in trials]
     assert "; lower is better): " in the_verdict(lower)
 
@@ -81,7 +94,7 @@ def test_verdict__among_many_needs_more_than_its_own_interval() -> None:
     less = search(dwa=[0.015, 0.02, 0.025], rlw=[0.0, 0.1, 0.05], famo=[0.2, 0.1, -0.1])
     text = plain(verdict(compare_values(less, "weighting.kind")[0]))
     # t = 6.93: p = 0.020, times six.
-    assert "clear by itself, but not among 6 comparisons (Holm's p = 0.121); not resolvable" in text
+    assert "clear by itself, but not among 6 comparisons (Holm's p = 0.121); not significant" in text
 
 
 def test_find_answers__of_several_values_names_the_leader_and_whom_it_beats() -> None:
@@ -99,16 +112,33 @@ def test_find_answers__decided_and_nothing_to_answer() -> None:
     assert not find_answers([trial({"optimizer.learning_rate": n / 10}, 0.5) for n in range(3)])
 
 
-def test_find_answers__where_too_few_finished_by_an_epoch_that_all_reached() -> None:
-    trials = [
-        trial({"weighting.kind": kind, "seed": seed}, 0.5 + gain * (1 + seed), epochs=4 if seed == 0 else 2)
-        for kind, gain in (("fixed", 0.0), ("dwa", 0.1))
+def stopped(*kinds: str) -> list[Trial]:
+    return [
+        trial({"weighting.kind": kind, "seed": seed}, 0.5 + n / 10, epochs=4 if seed else 2)
+        for n, kind in enumerate(kinds)
         for seed in range(3)
     ]
-    (answer,) = find_answers(trials)
-    assert [c.epoch for c in answer.matched] == [2]
-    assert not answer.early
-    assert "by epoch 2, which all trials reached" in answer.sentence
+
+
+def test_find_answers__stopped_trials_give_no_verdict_in_any_sentence() -> None:
+    reason = "no verdict, because trials were stopped early: compared at epoch 2; use scheduler: none"
+    for kinds in (("fixed", "dwa"), ("fixed", "dwa", "rlw")):
+        trials = stopped(*kinds)
+        (answer,) = find_answers(trials)
+        assert not answer.is_decided
+        for text in (answer.short, answer.sentence, search_answer(trials), *verdict_lines(trials)):
+            assert reason in text
+            assert "better than" not in text
+            assert "is better" not in text
+
+
+def test_find_answers__one_seed_gives_no_verdict_in_any_sentence() -> None:
+    for kinds in (("fixed", "dwa"), ("fixed", "dwa", "rlw")):
+        trials = [t for t in stopped(*kinds) if t.settings["seed"] == 1]
+        (answer,) = find_answers(trials)
+        for text in (answer.short, answer.sentence, search_answer(trials), *verdict_lines(trials)):
+            assert "no verdict from one seed" in text
+            assert "better" not in text
 
 
 def test_search_answer__the_verdict_and_the_best_trial() -> None:
@@ -127,12 +157,11 @@ def test_verdict_lines__one_for_each_comparison_told() -> None:
     )
     lines = [plain(line) for line in verdict_lines(trials)]
     assert [line.partition(" = ")[0] for line in lines] == [
-        "weighting: dwa − fixed",
-        "weighting: dwa − fixed",
-        "backbone: resnet50 − resnet18",
-        "backbone: resnet50 − resnet18",
+        "weighting: each with its best settings, dwa − fixed",
+        "weighting: averaged over the 2 settings that both were tried with, dwa − fixed",
+        "backbone: each with its best settings, resnet50 − resnet18",
+        "backbone: averaged over the 2 settings that both were tried with, resnet50 − resnet18",
     ]
-    assert "each with its best settings" in lines[1]
     assert len(result_tables(trials)) == 3
 
 

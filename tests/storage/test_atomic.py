@@ -109,3 +109,12 @@ def test_atomic_folder__a_full_disk_is_told_of_the_folder_that_stays(
 def test_write_text__is_utf8(tmp_path: Path) -> None:
     write_text(tmp_path / "text", "σ² – größer\n")
     assert (tmp_path / "text").read_bytes() == "σ² – größer\n".encode()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "\U0001f600" * 63 + ".js"])
+def test_atomic_file__writes_any_name_that_the_file_system_allows(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "whole")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    with atomic_folder(tmp_path / ("y" + name[1:])) as partial:
+        write_text(partial / name, "whole")
+    assert (tmp_path / ("y" + name[1:]) / name).read_text() == "whole"

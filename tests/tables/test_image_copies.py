@@ -116,3 +116,12 @@ def test_image_copies__a_table_without_any_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="has no column image_jpeg"):
         copies(tmp_path / "table", ["1/1.jpg"])
+
+
+def test_image_copies__are_for_their_user_only(table: Path) -> None:
+    folder = table.parent / "cache" / "copies"
+    folder.mkdir(parents=True, mode=0o755)  # as an earlier version made it
+    copies(table, ["1/1.jpg"])(0)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    files = [file for file in folder.iterdir() if file.suffix in (".jpegs", ".index")]
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]

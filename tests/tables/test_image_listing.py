@@ -1,7 +1,13 @@
+import io
 import os
 import random
 from pathlib import Path
 
+import pytest
+from PIL import Image
+
+from faceml.config.extract import IMAGE_EXTENSIONS
+from faceml.images.decoding import decode_image
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.tables import image_listing as folder_module
@@ -45,6 +51,31 @@ def test_list_images__endings_match_in_any_case(tmp_path: Path) -> None:
     make(tmp_path, "a.JPG", "b.Png", "c.jpeg", "d.jpg.txt", "jpg", "e.gif")
     assert ids(tmp_path) == ["a.JPG", "b.Png"]
     assert ids(tmp_path, ".GIF") == ["e.gif"]
+
+
+def test_list_images__counts_what_it_leaves_out_by_extension(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(tmp_path, "a.jpg", "0/b.heic", "0/c.HEIC", "d.txt", "README", "0/.hidden.cr2")
+    assert ids(tmp_path) == ["a.jpg"]
+    assert caplog.messages == [
+        f"4 files below {tmp_path} are left out, because their extensions are not in data.extensions: "
+        "2 .heic, 1 without one, 1 .txt"
+    ]
+    caplog.clear()
+    make(tmp_path / "images", "a.jpg")
+    assert ids(tmp_path / "images") == ["a.jpg"]
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("extension", IMAGE_EXTENSIONS)
+def test_image_extensions__are_of_formats_that_can_be_decoded(extension: str) -> None:
+    kind = Image.registered_extensions()[extension]
+    file = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(file, kind)
+    decoded = decode_image(file.getvalue())
+    assert not isinstance(decoded, str)
+    assert decoded.shape == (10, 20, 3)
 
 
 def test_list_images__passes_over_what_is_hidden(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Extractor:
 
         for file in files:
             self.asked.append(file.path)
-            data = self.root.read(file.path)
+            data = self.root.read(file.path, follow_links=True)
             assert isinstance(data, bytes)
             yield {
                 "image_id": file.path,
@@ -51,7 +51,7 @@ class Extractor:
 def update(root: Path, follow: bool) -> tuple[list[str], list[str], dict[str, int]]:
     """Return extracted images, changed images, and each image's content in the table."""
     table, extractor = StorageFolder(root.parent / "table"), Extractor(root)
-    writer = ShardWriter(StorageFolder(root), table, SCHEMA, follow_changes=follow)
+    writer = ShardWriter(StorageFolder(root), table, SCHEMA, follow_changes=follow, follow_links=True)
     changes = writer.update(NAME, sorted(StorageFolder(root).walk()), extractor)
     rows = read_table(table.uri, ["dhash"]).to_pylist()
     return extractor.asked, changes.changed, {row["image_id"]: chr(row["dhash"]) for row in rows}
@@ -72,6 +72,14 @@ def test_update__a_file_that_was_only_touched_is_not_extracted_again(root: Path,
     os.utime(root / "b", ns=(5, 5))
     assert update(root, follow) == ([], [], {"a": "a", "b": "b", "c": "c"})
     assert read_table(root.parent / "table", ["modified_ns"])["modified_ns"][1].as_py() == 5
+
+
+def test_update__a_linked_file_that_was_only_touched_is_not_extracted_again(root: Path) -> None:
+    (root / "a").rename(root.parent / "elsewhere")
+    (root / "a").symlink_to(root.parent / "elsewhere")
+    update(root, follow=False)
+    os.utime(root / "a", ns=(5, 5))
+    assert update(root, follow=False) == ([], [], {"a": "a", "b": "b", "c": "c"})
 
 
 def test_update__changed_and_deleted_images_are_followed_or_reported(root: Path) -> None:

@@ -198,6 +198,18 @@ def test_resume__goes_on_with_the_same_views_from_loader_processes(faces: Path, 
     assert_same_state(tmp_path / "resumed" / "2", tmp_path / "whole" / "2")
 
 
+def test_resume__a_longer_training_goes_on_with_the_rates_of_the_longer_schedule(
+    run: tuple[Trainer, Notebook], faces: Path
+) -> None:
+    trainer = build_multitask_trainer(config(faces, training__epochs=2 * EPOCHS), torch.device("cpu"))
+    trainer.resume(run[1].folder / str(EPOCHS))
+    progress = (EPOCHS * STEPS - STEPS) / (2 * EPOCHS * STEPS - STEPS)  # after one epoch of warm-up
+    expected = 3e-4 * (1 + math.cos(math.pi * progress)) / 2
+    rates = {group["name"]: group["lr"] for group in trainer.optimizer.param_groups}
+    assert rates["backbone.layer4"] == pytest.approx(expected)
+    assert rates["heads"] == pytest.approx(10 * expected)
+
+
 def test_resume__a_finished_training_has_nothing_to_do(
     run: tuple[Trainer, Notebook], faces: Path, tmp_path: Path
 ) -> None:

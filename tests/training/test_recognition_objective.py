@@ -92,6 +92,13 @@ def test_compute_diagnostics__measures_cosines_and_images_per_person() -> None:
     assert figures["train/images_per_person"] == FACES / 4
 
 
+def nearest(made: RecognitionObjective, faces: FaceSample, *, is_right: bool) -> torch.Tensor:
+    """Return the person of the nearest centre for each face, or another person."""
+    with torch.no_grad():
+        cosines, _ = made.head(made.model(made.preprocessing.normalize(faces.image)))
+    return (cosines.argmax(dim=1) + (0 if is_right else 1)) % PEOPLE
+
+
 def work(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
@@ -100,7 +107,9 @@ def work(rank: int, folder: Path) -> None:
     total = module(half).total
     total.backward()
     gradients = {name: parameter.grad for name, parameter in module.module.named_parameters()}
-    torch.save({"total": total.detach(), "gradients": gradients}, folder / f"{rank}.pt")
+    module(half._replace(label=nearest(module.module, half, is_right=rank == 0)))
+    metrics = module.module.epoch_metrics()
+    torch.save({"total": total.detach(), "gradients": gradients, "metrics": metrics}, folder / f"{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -108,6 +117,9 @@ def test_recognition_objective__two_workers_train_as_one_with_the_whole_batch(tm
     spawn(work, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
     results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     whole = objective()
+    right = float((nearest(whole, batch(), is_right=True) == batch().label).sum())
+    for result in results:  # 4 of the second 8 faces are right, all of them those of the first worker
+        assert float(result["metrics"]["train/accuracy"]) == pytest.approx((right + 4) / 16)
     total = whole(batch()).total
     total.backward()
     mean = (results[0]["total"] + results[1]["total"]) / 2

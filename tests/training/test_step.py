@@ -22,7 +22,7 @@ from faceml.losses.weighting.base import ConflictFreeWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
 from faceml.models.multitask import build_multitask_model
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
-from faceml.training.optimizer import build_optimizer
+from faceml.training.optimizer import AveragedWeights, build_optimizer
 from faceml.training.step import TrainingStep
 
 STEPS, FACES, SIDE_PX = 3, 8, 32
@@ -198,6 +198,57 @@ def test_training_step__a_first_one_that_is_left_out_leaves_no_trace(config: dic
         step([batch])
         states.append(dict(made.state_dict()))
     torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+def test_training_step__one_left_out_leaves_statistics_and_their_average_as_they_were() -> None:
+    made, batch = objective().train(), large_batches()[0]
+    step, average = step_of(made), AveragedWeights(made.model, 0.5)
+    for poisoned in (False, True):
+        before = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
+        image = batch.image.float()
+        image[0, 0, 0, 0] = float("inf") if poisoned else 0.0  # as an activation that overflows in fp16
+        result = step([batch._replace(image=image), batch])
+        average.update()
+        assert bool(result.is_done) is not poisoned
+        statistics = [name for name in before if "running" in name]
+        assert len(statistics) > 40
+        for name, tensor in made.model.state_dict().items():
+            if "num_batches" not in name:
+                assert torch.equal(tensor, before[name]) is poisoned or not poisoned, name
+    assert all(tensor.isfinite().all() for tensor in average.model.state_dict().values())
+    assert made.model.eval()(batch.image.float()).logits.isfinite().all()
+
+
+def poisoned_worker(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    made, batch = objective().train(), half(large_batches()[0], rank)
+    if rank == 1:
+        batch.landmarks[0, 0, 0] = float("inf")
+    found = {}
+    for precision in ("fp32", "fp16"):
+        result = step_of(made, DistributedDataParallel(made), precision=precision)([batch])
+        found[precision] = (bool(result.is_done), bool(result.is_nonfinite))
+        found[f"{precision}_loss"] = bool(result.losses.isfinite().all())
+    torch.save(found, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_training_step__a_loss_of_one_worker_that_is_not_finite_is_known_to_all(tmp_path: Path) -> None:
+    """The workers report such a step together: one that does not know of it would not come, and all wait."""
+    spawn(poisoned_worker, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for precision in ("fp32", "fp16"):
+        assert (first[f"{precision}_loss"], second[f"{precision}_loss"]) == (True, False)
+        assert first[precision] == second[precision] == (False, True)
+
+
+def test_training_step__an_overflow_of_the_loss_scale_is_no_fault_of_the_batch() -> None:
+    made = objective()
+    step = step_of(made, precision="fp16")
+    step.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
+    result = step([large_batches()[0]])
+    assert (bool(result.is_done), bool(result.is_nonfinite)) == (False, False)
 
 
 def test_training_step__shows_the_output_before_its_graph_is_gone() -> None:

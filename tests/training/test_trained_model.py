@@ -44,6 +44,18 @@ def test_load_trained_model__is_the_one_that_was_kept(
         assert torch.equal(mine, theirs)
 
 
+def test_load_trained_model__weights_that_are_not_finite_are_named(
+    checkpoint: dict[str, Any], tmp_path: Path
+) -> None:
+    state = {name: tensor.clone() for name, tensor in checkpoint["model_state_dict"].items()}
+    state["projection.1.running_mean"][3] = float("nan")
+    write_state(checkpoint | {"model_state_dict": state}, tmp_path / "best_model.pt")
+    with pytest.raises(
+        ConfigError, match=r"best_model.pt: has NaN or infinite values in projection.1.running_m"
+    ):
+        load_trained_model(tmp_path / "best_model.pt")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

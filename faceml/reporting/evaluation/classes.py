@@ -49,7 +49,7 @@ def scores_line(confusion: ConfusionMatrix) -> str:
 
 
 def macro_f1_headline(confusion: ConfusionMatrix, macro_f1: float) -> Headline:
-    """Return macro-F1 with the bootstrap interval from the confusion matrix."""
+    """Return macro-F1 with its interval from the confusion matrix."""
     low, high = confusion.macro_f1_interval()
     return Headline("Macro-F1", f"{macro_f1:.3f}", f"{INTERVAL} {low:.3f}–{high:.3f}; unweighted class mean")
 

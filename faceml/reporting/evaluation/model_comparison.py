@@ -12,7 +12,7 @@ from faceml.config import ConfigError
 from faceml.metrics import ConfusionMatrix
 from faceml.page import DataTable, percent, percent_range
 from faceml.runs import PREDICTIONS_FILE
-from faceml.statistics import ShareDifference, paired_difference_of_shares
+from faceml.statistics import Estimate, paired_difference_of_shares
 from faceml.storage import StorageFolder, split_place
 
 FAMILY_ERROR = 0.05
@@ -30,7 +30,7 @@ class ComparedModel(NamedTuple):
 
     name: str
     confusion: ConfusionMatrix
-    difference: ShareDifference
+    difference: Estimate
 
 
 def read_predictions(run_folder: str) -> pa.Table:
@@ -86,12 +86,12 @@ def compare_models(
 
 
 def comparison_sentence(name: str, other: ComparedModel) -> str:
-    """Return the accuracy difference of two models and whether the images resolve it."""
+    """Return the accuracy difference of two models and whether it is significant."""
     difference = other.difference
     verdict = (
         f"{other.name if difference.value > 0 else name} is better"
         if difference.is_resolved
-        else "not resolved with this number of images"
+        else "not significant with this number of images"
     )
     return (
         f"{other.name} − {name} = {points(difference.value)} points, "
@@ -119,7 +119,7 @@ def comparison_table(this: str, confusion: ConfusionMatrix, compared: Sequence[C
         ]
         for name, other, difference in compared
     ]
-    header = ["model", "accuracy", "95 % interval", "difference", "interval", "resolved"]
+    header = ["model", "accuracy", "95 % interval", "difference", "interval", "significant"]
     return DataTable(
         "Accuracy of each model and its difference to the first one, in percentage points", header, rows
     )

@@ -163,7 +163,7 @@ def _detection(predictions: pa.Table) -> Section:
     }
     if all(images for _, images in counts.values()):
         difference = difference_of_shares(counts["detected"], counts["not detected"])
-        verdict = "resolved" if difference.is_resolved else "not resolved with this number of images"
+        verdict = "significant" if difference.is_resolved else "not significant with this number of images"
         text = (
             f"Accuracy with a detected face − accuracy without = {points(difference.value)} points, "
             f"{INTERVAL} {points(difference.low)}…{points(difference.high)}: {verdict}."

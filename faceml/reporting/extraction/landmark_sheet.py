@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
-from faceml.datasets import EXPRESSIONS, expression_label
+from faceml.datasets import EXPRESSIONS, ImageFiles, expression_label
 from faceml.images import RgbImage, encode_jpeg
 from faceml.landmarks import draw_landmarks
 from faceml.page import Picture, contact_sheet, fit
@@ -40,7 +40,7 @@ class Tile:
 
 def landmark_tiles(
     table: str | Path,
-    images_root: str | Path | None,
+    images: ImageFiles | None,
     most: int,
     num_landmarks: int,
     tile_px: int,
@@ -53,7 +53,7 @@ def landmark_tiles(
 
     Args:
         table: Landmark table, a path or URI.
-        images_root: Root folder of the images; None reads the table's column `image_jpeg`.
+        images: The folder that was extracted; None reads the table's column `image_jpeg`.
         most: Maximum number of images.
         num_landmarks: 5 or 10.
         tile_px: Longer side of the returned images in px.
@@ -68,12 +68,12 @@ def landmark_tiles(
     chosen = _sample(folders.indices.to_numpy(), found, most, seed)
     by_folder = [("folder", "ascending"), ("image_id", "ascending")]
     image_ids = [rows.take(group).sort_by(by_folder)["image_id"].to_pylist() for group in chosen]
-    return chosen_tiles(table, images_root, list(chain(*image_ids)), num_landmarks, tile_px)
+    return chosen_tiles(table, images, list(chain(*image_ids)), num_landmarks, tile_px)
 
 
 def chosen_tiles(
     table: str | Path,
-    images_root: str | Path | None,
+    images: ImageFiles | None,
     image_ids: Sequence[str],
     num_landmarks: int,
     tile_px: int,
@@ -84,7 +84,7 @@ def chosen_tiles(
 
     Args:
         table: Landmark table, a path or URI.
-        images_root: Root folder of the images; None reads the table's column `image_jpeg`.
+        images: The folder that was extracted; None reads the table's column `image_jpeg`.
         image_ids: Images to draw, in order.
         num_landmarks: 5 or 10.
         tile_px: Longer side of the returned images in px.
@@ -96,8 +96,8 @@ def chosen_tiles(
     points = landmark_column(num_landmarks)
     rows = read_rows(table, image_ids, ["folder", "status", points])
     shown = [row["image_id"] for row in rows if row["status"] in DECODED]
-    images = dict(zip(shown, read_images(table, images_root, shown), strict=True))
-    return [_tile(row, images.get(row["image_id"]), row[points], tile_px, close_up) for row in rows]
+    found = dict(zip(shown, read_images(table, images, shown), strict=True))
+    return [_tile(row, found.get(row["image_id"]), row[points], tile_px, close_up) for row in rows]
 
 
 def sheet_pictures(tiles: Sequence[Tile], title: str, contents: str, caption: str = "") -> list[Picture]:
@@ -159,7 +159,7 @@ def _tile(
     name, blank = folder_name(row["folder"]), np.full((tile_px, tile_px, 3), BLANK_RGB, dtype=np.uint8)
     if points is None:
         border = max(2, tile_px // 24)
-        inner = ImageOps.crop(Image.fromarray(fit(image.pixels, tile_px) if image else blank), border)
+        inner = Image.fromarray(fit(image.pixels if image else blank, tile_px - 2 * border))
         return Tile(np.asarray(ImageOps.expand(inner, border, MISSED_RGB)), f"{row['status']}: {name}")
     landmarks = np.array(points, dtype=np.float32).reshape(-1, 2)
     if image is None:

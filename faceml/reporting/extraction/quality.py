@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from faceml.config import folder_beside, load_yaml
+from faceml.config import ExtractConfig, folder_beside, load_yaml, parse_config
+from faceml.datasets import ImageFiles
 from faceml.page import Picture, Section, chart_picture, fit, percent
 from faceml.quality import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality, NearPair, Overlap
 from faceml.reporting.extraction.figures import pose_figure
@@ -21,18 +22,18 @@ from faceml.storage import StorageFolder
 MOST_PAIRS, MOST_CONFLICTS = 6, 8
 
 
-def quality_sections(quality: ExtractionQuality, table: str, images_root: str | None) -> list[Section]:
+def quality_sections(quality: ExtractionQuality, table: str, images: ImageFiles | None) -> list[Section]:
     """Return the sections on head pose, duplicates and implausible landmarks.
 
     Args:
         quality: Quality of the table.
         table: Landmark table, a path or URI.
-        images_root: Root folder of the images; None reads the copies in the table.
+        images: The folder that was extracted; None reads the copies in the table.
     """
     sections = [_pose(quality)] if quality.pose else []
-    sections.append(_duplicates(quality, table, images_root))
+    sections.append(_duplicates(quality, table, images))
     if quality.least_plausible:
-        sections.append(_implausible(quality, table, images_root))
+        sections.append(_implausible(quality, table, images))
     return sections
 
 
@@ -59,31 +60,31 @@ def _pose(quality: ExtractionQuality) -> Section:
     )
 
 
-def _duplicates(quality: ExtractionQuality, table: str, images_root: str | None) -> Section:
+def _duplicates(quality: ExtractionQuality, table: str, images: ImageFiles | None) -> Section:
     shared = [
         f"{overlap.near[0]:,} of {overlap.images[0]:,} images have a near-duplicate in {overlap.name}; "
         f"{overlap.identical:,} are identical files."
         for overlap in quality.overlaps
     ]
-    pairs = [picture for overlap in quality.overlaps for picture in _pair_sheets(overlap, table, images_root)]
+    pairs = [picture for overlap in quality.overlaps for picture in _pair_sheets(overlap, table, images)]
     return Section(
         title="Duplicate images",
         text=[
             *shared,
             f"Identical files in folders of different labels: {_conflicts(quality)}.",
         ],
-        pictures=[*pairs, *_conflict_sheets(quality, table, images_root)],
+        pictures=[*pairs, *_conflict_sheets(quality, table, images)],
         tables=duplicate_tables(quality),
     )
 
 
-def _pair_sheets(overlap: Overlap, table: str, images_root: str | None) -> list[Picture]:
+def _pair_sheets(overlap: Overlap, table: str, images: ImageFiles | None) -> list[Picture]:
     """Return the closest pairs side by side, one pair per image, if both files still exist."""
     closest: dict[str, NearPair] = {}
     for pair in overlap.pairs:
         closest.setdefault(pair.image_id, pair)
     pairs = list(closest.values())[: 2 * MOST_PAIRS]
-    here = read_images(table, images_root, [pair.image_id for pair in pairs])
+    here = read_images(table, images, [pair.image_id for pair in pairs])
     there = _images_elsewhere(overlap.table, [pair.other_id for pair in pairs])
     found = [(p, a, b) for p, a, b in zip(pairs, here, there, strict=True) if a and b][:MOST_PAIRS]
     tiles = [
@@ -102,21 +103,21 @@ def _pair_sheets(overlap: Overlap, table: str, images_root: str | None) -> list[
     )
 
 
-def _conflict_sheets(quality: ExtractionQuality, table: str, images_root: str | None) -> list[Picture]:
+def _conflict_sheets(quality: ExtractionQuality, table: str, images: ImageFiles | None) -> list[Picture]:
     groups = quality.conflicts[:MOST_CONFLICTS]
-    images = read_images(table, images_root, [group[0] for group in groups])
+    found = read_images(table, images, [group[0] for group in groups])
     tiles = [
         Tile(fit(image.pixels, TILE_PX), labels(group))
-        for group, image in zip(groups, images, strict=True)
+        for group, image in zip(groups, found, strict=True)
         if image
     ]
     return sheet_pictures(tiles, "Identical files with different labels", "images, each with its labels")
 
 
-def _implausible(quality: ExtractionQuality, table: str, images_root: str | None) -> Section:
+def _implausible(quality: ExtractionQuality, table: str, images: ImageFiles | None) -> Section:
     found = quality.least_plausible
     image_ids = [image.image_id for image in found]
-    tiles = chosen_tiles(table, images_root, image_ids, NUM_LANDMARKS, TILE_PX, close_up=True)
+    tiles = chosen_tiles(table, images, image_ids, NUM_LANDMARKS, TILE_PX, close_up=True)
     return Section(
         title="Least plausible landmarks",
         text=[
@@ -147,7 +148,8 @@ def _images_elsewhere(table: str, image_ids: Sequence[str]) -> list[TableImage |
     config = run_folder.read(CONFIG_FILE) if run_folder.has(CONFIG_FILE) else None
     if not isinstance(config, bytes):
         return [None] * len(image_ids)
-    return read_images(table, load_yaml(config.decode())["data"]["root"], image_ids)
+    data = parse_config(ExtractConfig, load_yaml(config.decode())).data
+    return read_images(table, ImageFiles(data.root, follow_links=data.follow_links), image_ids)
 
 
 def _conflicts(quality: ExtractionQuality) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from faceml.config import ExtractConfig, load_yaml, parse_config
+from faceml.datasets import ImageFiles
 from faceml.page import INTERVAL, Chapter, Headline, Section, chart_picture, percent, percent_range
 from faceml.quality import ExtractionQuality, read_quality
 from faceml.reporting.extraction.figures import detection_rate_figure
@@ -43,7 +44,9 @@ def extraction_chapter(
     summary = read_summary(run_folder)
     embed = config.output.embed
     # Landmarks are positions in the whole image, which an aligned copy does not show.
-    images = None if embed and not embed.align else config.data.root
+    data = config.data
+    is_copied = embed is not None and not embed.align
+    images = None if is_copied else ImageFiles(data.root, follow_links=data.follow_links)
     tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
     detector = json.loads(table_metadata_of(config.output.table)["faceml.detector"])
     quality = quality or read_quality(run_folder)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
+from faceml.datasets import ImageFiles
 from faceml.images import RgbImage, crop_landmarks, decode_reduced
 from faceml.storage import StorageFolder
 from faceml.tables import read_shard_schema, shard_names
@@ -59,13 +60,13 @@ WHOLE_IMAGE = np.array([0, 0, 1, 1], dtype=np.float32)
 
 
 def read_images(
-    table: str | Path, images_root: str | Path | None, image_ids: Sequence[str]
+    table: str | Path, images: ImageFiles | None, image_ids: Sequence[str]
 ) -> list[TableImage | None]:
     """Read images that could be decoded when the table was made.
 
     Args:
         table: Landmark table, a path or URI.
-        images_root: Root folder of the images; None reads the copies in the table.
+        images: The folder that was extracted; None reads the copies in the table.
         image_ids: Rows of the table.
 
     Returns:
@@ -74,16 +75,13 @@ def read_images(
     Raises:
         ConfigError: There is neither a folder nor copies in the table.
     """
-    if images_root is None:
+    if images is None:
         boxes = ["crop_box"] if "crop_box" in column_names(table) else []
         rows = read_rows(table, image_ids, ["image_jpeg", *boxes])
         return [_decode(row["image_jpeg"], row.get("crop_box")) for row in rows]
-    folder = StorageFolder(images_root)
-    if not folder.exists():
+    if not images.exists():
         return [None] * len(image_ids)
-    # Only files that the extraction accepted, links included, are in the table.
-    read = (folder.read(image_id, follow_links=True) for image_id in image_ids)
-    return [_decode(data, None) if isinstance(data, bytes) else None for data in read]
+    return [_decode(images(image_id), None) for image_id in image_ids]
 
 
 def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:

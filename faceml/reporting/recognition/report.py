@@ -32,13 +32,15 @@ from faceml.reporting.training.summary import best_record, epochs_table
 
 VERIFICATION_ACCURACY = "verification/accuracy"
 """Metric that selects the best epoch of a recognition training."""
+EQUAL_ERROR_RATE = "verification/equal_error_rate"
+TRUE_ACCEPT_RATE = "verification/tar_at_far_1e-2"
 COLUMNS = {
     "epoch": ("epoch", "d"),
     "loss": ("train/loss_identity", ".3f"),
     "own nearest": ("train/accuracy", ".1%"),
     "accuracy": (VERIFICATION_ACCURACY, ".1%"),
-    "EER": ("verification/equal_error_rate", ".1%"),
-    "TAR at 1e-2": ("verification/tar_at_far_1e-2", ".1%"),
+    "EER": (EQUAL_ERROR_RATE, ".1%"),
+    "TAR at 1e-2": (TRUE_ACCEPT_RATE, ".1%"),
     "top 1": ("verification/top_1", ".1%"),
     "img/s": ("train/images_per_second", ".0f"),
 }
@@ -89,23 +91,26 @@ def recognition_chapter(
         num_people: Number of people in the training split.
     """
     best = best_record(records, VERIFICATION_ACCURACY)
-    low, high = summary["accuracy_interval"]
+    accuracy = _sampling(summary, VERIFICATION_ACCURACY)
     return Chapter(
         title="Recognition",
         headlines=[
             Headline(
                 "Verification accuracy",
                 percent(summary["accuracy"]),
-                f"{INTERVAL} {percent_range((low, high))}; {summary['pairs']:,} pairs of "
-                f"{summary['people']} people.{undetected_sentence(summary)}",
+                f"{accuracy}; {summary['pairs']:,} pairs of {summary['people']} people."
+                f"{undetected_sentence(summary)}",
             ),
-            Headline("Equal error rate", percent(best["verification/equal_error_rate"]), "lower is better"),
+            Headline(
+                "Equal error rate",
+                percent(best[EQUAL_ERROR_RATE]),
+                f"{_sampling(summary, EQUAL_ERROR_RATE)}; lower is better",
+            ),
             Headline(
                 "TAR at FAR 1 %",
-                percent(best["verification/tar_at_far_1e-2"]),
-                "of the pairs of the same person accepted",
+                percent(best[TRUE_ACCEPT_RATE]),
+                f"{_sampling(summary, TRUE_ACCEPT_RATE)}; of the pairs of the same person accepted",
             ),
-            Headline("Rank-1 identification", percent(best["verification/top_1"]), "one gallery image each"),
         ],
         sections=[
             _verification(records, pairs, best["epoch"], summary.get("leakage", [])),
@@ -117,6 +122,12 @@ def recognition_chapter(
             ("Recognition: wall time", f"{summary['wall_s']:,.0f} s"),
         ],
     )
+
+
+def _sampling(summary: Mapping[str, Any], metric: str) -> str:
+    """Return the interval of a metric due to the sampling of people."""
+    limits = summary["intervals"].get(metric)
+    return "too few pairs of different people" if limits is None else f"{INTERVAL} {percent_range(limits)}"
 
 
 def _verification(

@@ -32,7 +32,7 @@ from faceml.page import (
 )
 from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
-from faceml.search import ArmComparison, ArmStudy, images_to_reach
+from faceml.search import ONE_SEED, ArmComparison, ArmStudy, images_to_reach, join_names
 
 ACCURACY = "verification/accuracy"
 
@@ -76,24 +76,29 @@ def verdict(comparison: ArmComparison) -> str:
     )
     low, high = sorted((100 * sign * found.low, 100 * sign * found.high))
     points = f"{100 * abs(found.value):+.1f} points, {INTERVAL} {low:+.1f}…{high:+.1f}".replace("-", "−")
-    conclusion = f"{better} is better" if found.is_decided else "no difference is resolved"
+    if comparison.seeds == 1:
+        return f"{better} against {worse}: {points}, of the sampling of people alone: {ONE_SEED}."
+    conclusion = f"{better} is better" if comparison.resolved else "no difference is significant"
     return f"{better} against {worse}: {points}: {conclusion}."
 
 
 def study_answer(study: ArmStudy) -> str:
-    """Return the arm with the highest accuracy, and from which others its difference is resolved."""
+    """Return the arm with the highest accuracy, and from which others its difference is significant."""
     ahead = max(study.accuracies, key=lambda arm: study.accuracies[arm].value)
-    beaten, others = list[str](), list[str]()
-    for comparison in study.comparisons:
-        if ahead in (comparison.arm, comparison.other):
-            other = comparison.other if comparison.arm == ahead else comparison.arm
-            (beaten if comparison.difference.is_decided else others).append(other)
-    parts = [f"better than {', '.join(beaten)}"] if beaten else []
-    parts += [f"not distinguished from {', '.join(others)}"] if others else []
+    against = {
+        c.other if c.arm == ahead else c.arm: c for c in study.comparisons if ahead in (c.arm, c.other)
+    }
+    of_one_seed = [other for other, comparison in against.items() if comparison.seeds == 1]
+    found = {
+        "better than": [other for other, comparison in against.items() if comparison.resolved],
+        "not distinguished from": [other for other, c in against.items() if c.seeds > 1 and not c.resolved],
+        f"{ONE_SEED} against": of_one_seed,
+    }
+    parts = [f"{relation} {join_names(others)}" for relation, others in found.items() if others]
     accuracy = study.accuracies[ahead]
     return (
         f"{ahead} is ahead with a verification accuracy of {percent(accuracy.value)} on unseen people "
-        f"({INTERVAL} {percent_range((accuracy.low, accuracy.high))}): {' and '.join(parts)}."
+        f"({INTERVAL} {percent_range((accuracy.low, accuracy.high))}): {join_names(parts)}."
     )
 
 
@@ -214,8 +219,8 @@ def study_chapter(
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
                     "Intervals include the sampling of people and of seeds. With few seeds they are wide, "
-                    "as the variance over seeds is uncertain. Those of differences are corrected for their "
-                    "number."
+                    "as the variance over seeds is uncertain; with one seed it is unknown, and the interval "
+                    "is that of people alone. Those of differences are corrected for their number."
                 ],
             ),
             *_failures(config, runs, num_people),

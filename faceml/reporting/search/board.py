@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from faceml.page import LINE_INTERVAL_S
+from faceml.page import LINE_INTERVAL_S, plain_console
 from faceml.search import SCORES, format_settings
 
 MOST_ENDED_SHOWN = 8
@@ -57,7 +57,7 @@ class TrialBoard:
         self._max_epochs = max_epochs
         self._metric = metric
         self._is_better_high = is_better_high
-        self._console = console or Console(stderr=True)
+        self._console = console or plain_console(stderr=True)
         self._rows: dict[str, _Row] = {}
         self._began_s = self._last_line_s = time.monotonic()
         self._units_before = 0

@@ -138,8 +138,8 @@ def differences_figure(comparisons: Sequence[Comparison]) -> Figure:
         axes.add_line(line)
     axes.axvline(0, color=INK, linestyle=":", linewidth=1.1)
     axes.autoscale_view()
-    tuned = {"matched": "", "tuned": ", tuned"}
-    _row_axis(axes, [f"{c.value}\n− {c.baseline}{tuned[c.way]}" for c in comparisons], fontsize=8)
+    averaged = {"tuned": "", "matched": ", averaged"}
+    _row_axis(axes, [f"{c.value}\n− {c.baseline}{averaged[c.way]}" for c in comparisons], fontsize=8)
     return figure
 
 

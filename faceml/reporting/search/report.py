@@ -115,7 +115,8 @@ def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
             margin = f" ± {score.format_margin(first.interval)}{score.unit}" if first.interval else ""
             text.append(
                 f"The best mean over seeds is {score.format(first.mean)}{margin} (n = {len(first.scores)}), "
-                f"with {format_settings(first.settings)}."
+                f"with {format_settings(first.settings)}. This interval does not include the choice of the "
+                "best."
             )
         tables.append(group_leaderboard(trials))
     else:
@@ -154,8 +155,9 @@ def _importance(trials: list[Trial]) -> Section:
     importances = measure_importance(trials) if can_measure_importance() else []
     if (chance := chance_share(trials)) is not None:
         text.append(
-            f"{percent(chance, 0)} of the variance of the {score.label} is between seeds of equal settings, "
-            "which no setting explains."
+            f"{percent(chance.value, 0)} of the variance of the {score.label} ({INTERVAL} "
+            f"{percent_range((chance.low, chance.high))}) is between seeds of equal settings, which no "
+            "setting explains."
         )
     if not can_measure_importance():
         text.append(f"The importance of each setting needs Optuna: {INSTALL}")

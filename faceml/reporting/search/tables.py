@@ -18,7 +18,6 @@ from faceml.search import (
     format_settings,
     group_seeds,
     has_repeats,
-    join_names,
     needed_replicates,
     outcomes,
     ranked,
@@ -28,7 +27,7 @@ from faceml.search import (
 )
 from faceml.statistics import Interval, mean_interval
 
-COMPARED = {"matched": "same settings", "tuned": "own best settings"}
+COMPARED = {"matched": "average over the same settings", "tuned": "own best settings"}
 
 
 def result_tables(trials: Sequence[Trial]) -> list[DataTable]:
@@ -74,7 +73,7 @@ def comparisons_table(comparisons: Sequence[Comparison], title: str) -> DataTabl
         title=title,
         header=[
             *("difference", "compared", unit, INTERVAL),
-            *("Holm's p", "by last epoch", "replicates", "needed"),
+            *("Holm's p", "by last epoch", "seeds", "needed"),
         ],
         rows=[
             [
@@ -84,7 +83,7 @@ def comparisons_table(comparisons: Sequence[Comparison], title: str) -> DataTabl
                 score.format_limits(c.difference.interval),
                 format_p_value(c.adjusted_p).removeprefix("= "),
                 "–" if c.last_difference is None else score.format_difference(c.last_difference),
-                "1 pair" if c.pairs == 1 else f"{join_names(c.difference.counts)} {c.replicates}",
+                str(c.difference.count),
                 "–"
                 if c.resolved
                 else needed_replicates(c).removeprefix("about ").replace("more than", ">") or "–",
@@ -96,8 +95,8 @@ def comparisons_table(comparisons: Sequence[Comparison], title: str) -> DataTabl
 
 
 def compared(comparison: Comparison) -> str:
-    """Return how two values were compared: `same settings, by epoch 2`."""
-    until = "" if comparison.epoch is None else f", by epoch {comparison.epoch}"
+    """Return how two values were compared: `own best settings, at epoch 2`."""
+    until = "" if comparison.epoch is None else f", at epoch {comparison.epoch}"
     return COMPARED[comparison.way] + until
 
 

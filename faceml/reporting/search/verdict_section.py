@@ -6,14 +6,16 @@ from faceml.page import INTERVAL, DataTable, Headline, Section, chart_picture
 from faceml.reporting.search.figures import differences_figure
 from faceml.reporting.search.tables import compared, comparisons_table, values_table
 from faceml.reporting.training.report import ValidationFaces
-from faceml.search import ACCURACY, Answer, Trial, common_epoch, outcomes, setting_name, verdict
+from faceml.search import ACCURACY, Answer, Trial, no_verdict, outcomes, setting_name, verdict
 
-UNDECIDED = "not resolvable"
+UNDECIDED = "not significant"
+NO_VERDICT = "no verdict"
 
 
 def answer_headline(answer: Answer) -> Headline:
     """Return which value is better, for the top of a report."""
-    value = answer.leader if answer.is_decided else UNDECIDED
+    undecided = NO_VERDICT if all(map(no_verdict, answer.main)) else UNDECIDED
+    value = answer.leader if answer.is_decided else undecided
     return Headline(f"Better {setting_name(answer.key)}", value.replace("_", " "), answer.short)
 
 
@@ -27,10 +29,10 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
         pictures=[
             chart_picture(
                 f"Differences with {INTERVAL}s",
-                differences_figure([*answer.of_leader(answer.matched), *answer.of_leader(answer.tuned)]),
+                differences_figure([*answer.of_leader(answer.tuned), *answer.of_leader(answer.matched)]),
                 f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
-                "An interval across the dotted line includes no difference. Round: over the settings that "
-                "both were tried with; square: each with its own best settings. Filled: resolved.",
+                "An interval across the dotted line includes no difference. Square: each with its own best "
+                "settings; round: on average over the settings that both were tried with. Filled: resolved.",
             )
         ],
         tables=[
@@ -44,28 +46,36 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
 def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationFaces) -> list[str]:
     """Return the methods of the comparisons and their limits."""
     score = trials[0].score
-    counts = [f"{len(answer.matched)} of {setting_name(answer.key)}" for answer in answers]
+    counts = [f"{len(answer.tuned or answer.matched)} of {setting_name(answer.key)}" for answer in answers]
     notes = [
-        "A pair is two trials that differ in nothing else but the settings that only one of the values has, "
-        "which are averaged over. Each seed counts once, with the mean of its pairs; where there is one seed "
-        "only, each setting does. Intervals are Student's, of each difference by itself, and hold for the "
-        "settings that were tried.",
+        "Two values are compared with the settings that have the best mean over seeds of each. As these "
+        "were chosen by the same seeds, one value is better only if its best setting is better than each "
+        "setting of the other (paired t tests over seeds, at a level divided by the number of settings that "
+        "it was chosen from). Intervals are those of this test, of each difference by itself, and hold for "
+        "the settings that were tried.",
         f"Comparisons made: {', '.join(counts)}. Holm's p keeps the chance of any false verdict among those "
-        "of one setting, compared in one way, below 5 %. The number needed finds a difference as large as "
-        "the observed one in four of five searches; from a few seeds it is a rough one.",
+        "of one setting, compared in one way, below 5 %. The number of seeds needed finds a difference as "
+        "large as the observed one in four of five searches; from a few seeds it is a rough one.",
     ]
-    if any(answer.tuned for answer in answers):
+    if any(answer.matched for answer in answers):
         notes.append(
-            "With its own best settings: for each seed, those that were best with the other seeds. Choosing "
-            "by the same seed would overestimate the best of many."
+            "On average over the settings that both were tried with: each seed counts once, with the mean "
+            "of its pairs of trials. The average also depends on settings that nobody would use, so it does "
+            "not show which value is better."
         )
+    epochs = {comparison.epoch for answer in answers for comparison in answer.main}
     if not all(trial.finished for trial in trials):
-        early = any(answer.early for answer in answers)
-        at = f" and at epoch {common_epoch(trials)}, which all others reached" if early else ""
+        stopped = "".join(
+            " Trials that were not stopped are a selection by their scores, so all are compared at epoch "
+            f"{epoch}, the last one that all reached. A value that learns more slowly and ends better is "
+            "behind there: use scheduler: none for a verdict."
+            for epoch in epochs
+            if epoch is not None
+        )
         notes.append(
-            f"Of {len(trials)} trials, {outcomes(trials)}. Comparisons exclude failed trials, so a value "
-            "whose trials fail is not penalised. Others are compared after all their epochs"
-            f"{at}: a stopped trial had fewer epochs to choose from, and the others are a selection."
+            f"Of {len(trials)} trials, {outcomes(trials)}. Comparisons exclude failed trials, and settings "
+            "with a failed trial are not chosen, so a value whose trials fail is not penalised "
+            f"otherwise.{stopped}"
         )
     notes.append(
         f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
@@ -85,7 +95,7 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
 
 def _comparison_tables(answer: Answer) -> list[DataTable]:
     """Return one table, or one for each way of comparing more than two values."""
-    ways = [list(way) for way in (answer.matched, answer.tuned, answer.early) if way]
-    if len(answer.matched) == 1:
+    ways = [list(way) for way in (answer.tuned, answer.matched) if way]
+    if len(answer.main) == 1:
         return [comparisons_table([c for way in ways for c in way], "Both values compared")]
     return [comparisons_table(way, f"Any two values compared: {compared(way[0])}") for way in ways]

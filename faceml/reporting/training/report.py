@@ -53,7 +53,13 @@ class ValidationFaces:
 def count_validation_faces(config: DataConfig) -> ValidationFaces:
     """Count the faces of the validation split that the training evaluates on."""
     val = config.val
-    faces = FaceDataset(val.table, val.images, config.num_landmarks, Preprocessing(config.image_size))
+    faces = FaceDataset(
+        val.table,
+        val.images,
+        config.num_landmarks,
+        Preprocessing(config.image_size),
+        follow_links=val.follow_links,
+    )
     return ValidationFaces(faces.class_counts())
 
 

@@ -1,10 +1,17 @@
 """The cluster that a job starts."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pytest
+import ray
+
+from faceml.errors import StoppedError
+from ray_jobs.cluster.connection import RayCluster
 from tests.job import Job
 from tests.ray_jobs.training.test_multitask_kills import settings_of
 
@@ -13,7 +20,7 @@ LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 LISTENING = "0A"
 
 
-def test_prepare_environment__a_cluster_of_this_machine_alone_listens_to_nobody_else(
+def test_train__alone_on_a_machine_listens_to_nobody_else_and_ends_at_ctrl_c(
     start: Callable[..., Job], noisy_faces: Path, tmp_path: Path
 ) -> None:
     """Of a training, whose module imports Ray before anything of it has run."""
@@ -26,6 +33,42 @@ def test_prepare_environment__a_cluster_of_this_machine_alone_listens_to_nobody_
     addresses = [address for pid, _ in job.processes() for address in listening_addresses(pid)]
     assert len(addresses) > 3
     assert set(addresses) <= set(LOOPBACK)
+    job.process.send_signal(signal.SIGINT)  # Ray Train's own handler would exit with status 0
+    *_, last = job.finish().splitlines()
+    assert last == "Stopped by Ctrl-C. The same command continues from what is finished."
+    assert job.process.returncode == 130
+
+
+TOO_LATE = "The current node timed out during startup. This could happen because some of the raylet failed."
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_ray_cluster__a_start_that_takes_too_long_is_tried_once_more(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of 30 s is fixed in Ray: a machine that is that busy cannot be had for a test."""
+    attempts = 0
+
+    def start_late(*_: Any, **__: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Ray replaces it
+        if attempts <= failures:
+            raise Exception(TOO_LATE)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray, "init", start_late)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    if failures < 2:
+        with RayCluster():
+            pass
+    else:
+        late = r"^Ray did not start \(The current node timed out during startup\): this machine is busy"
+        with pytest.raises(StoppedError, match=late), RayCluster():
+            pass
+    assert attempts == 2
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def listening_addresses(pid: int) -> Iterator[str]:

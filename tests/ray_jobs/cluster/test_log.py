@@ -1,11 +1,14 @@
 """Log lines in both formats, written by separate processes."""
 
 import json
+import logging
 import socket
 import subprocess
 import sys
 
 import pytest
+
+from ray_jobs.cluster.log import set_up_log
 
 SCRIPT = """
 import logging, warnings
@@ -50,6 +53,16 @@ def test_set_up_log__text_is_told_once_with_time_and_a_workers_place(rank: int |
     assert second == "lines, × 3"
     assert "told" not in "".join(others)
     assert others[-1] == "ValueError: broken"
+
+
+def test_set_up_log__a_name_of_a_file_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    set_up_log("text")
+    logging.getLogger("faceml.tables").warning("%s: crashed", "a\n12:00:00 all is well\x1b[2J.jpg")
+    root.handlers[:], root.level = before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"a\n12:00:00 all is well\x1b[2J.jpg: crashed")
 
 
 def test_main__json_has_the_mistake_too(tmp_path_factory: pytest.TempPathFactory) -> None:

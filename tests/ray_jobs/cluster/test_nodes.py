@@ -198,7 +198,7 @@ def test_require_resources__waits_for_nodes_that_are_started_on_demand(
         job = start("train", *settings, environment=nodes.environment)
         output = job.finish()
     assert len(read_table(tmp_path / "table")) == 32
-    assert "Waiting up to 100 s for nodes with 2 CPU" in output
+    assert "Waiting up to 100 s for nodes with 2 × 1 CPU" in output
     assert "Results:" in output
     assert len(read_metrics(tmp_path / "run")) == 1
 

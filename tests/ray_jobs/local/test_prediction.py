@@ -9,7 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from faceml.config.config_error import ConfigError
 from faceml.images.decoding import RgbImage, decode_image, encode_jpeg
+from faceml.prediction.input_images import InputImage
+from ray_jobs.local.prediction import refuse_overwriting
 from tests.job import REPOSITORY
 from tests.prediction.conftest import CORNERS, drawn, framing, photo, run_folder  # noqa: F401 - fixtures
 
@@ -56,3 +59,34 @@ def test_predict__writes_a_table_and_pictures(run_folder: Path, album: Path, tmp
             changed[y - 35 : y + 205, x - 15 : x + 205].mean() > 0.02
         )  # the label above the box, most of all
     assert not changed[:, 260:300].any()
+
+
+def test_predict__a_picture_that_cannot_be_written_costs_itself(
+    run_folder: Path,  # noqa: F811
+    photo: RgbImage,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    album = tmp_path / "album"
+    names = ["f" * 234 + ".jpg", "g" * 251 + ".png", "h.jpg"]
+    for name in names:
+        album.mkdir(exist_ok=True)
+        (album / name).write_bytes(encode_jpeg(photo, 95))
+    table, overlays = tmp_path / "p.jsonl", tmp_path / "overlays"
+    done = _predict(str(album), "--model", str(run_folder), "--output", str(table), "--draw", str(overlays))
+    assert done.returncode == 0, done.stderr
+    assert len(table.read_text().splitlines()) == 3
+    assert sorted(file.name for file in overlays.iterdir()) == [names[0], names[2]]
+    assert (
+        f"{album}/{names[1]}: the drawn copy could not be written: [Errno 36] File name too long"
+        in done.stderr
+    )
+
+
+def test_refuse_overwriting__the_folder_of_the_images_is_no_place_for_copies(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    images = [InputImage(str(tmp_path / "a.jpg"), "a.jpg")]
+    refuse_overwriting(images, tmp_path / "elsewhere")
+    for folder in (tmp_path, tmp_path / "link"):
+        with pytest.raises(ConfigError, match=r"output\.drawn: .* holds a\.jpg, which is among the images"):
+            refuse_overwriting(images, folder)

@@ -65,7 +65,7 @@ def test_trial_callbacks__a_trial_that_ends_in_an_outage_is_not_over(
         config = search_in(s3_uri(store.endpoint))
         watch = TrialCallbacks(board, config, outage)
         watch.on_trial_start(0, [], trial)
-        searcher = PlanSearcher(list_plan([{"seed": 0}, {"seed": 1}]), config, outage)
+        searcher = PlanSearcher(list_plan([{"seed": 0}, {"seed": 1}], {}), config, outage)
         assert searcher.suggest("a") is None
         watch.on_trial_complete(0, [], trial)
         watch.on_trial_error(0, [], trial)

@@ -1,5 +1,6 @@
 """Suggestions of plans, with values of a function in place of a training."""
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -125,6 +126,32 @@ def test_tpe_studies__a_search_that_is_continued_suggests_again_what_began() -> 
     again = played(build_plan(search, begun), lambda settings: -settings["lr"])
     assert [suggestion.settings for suggestion in again[:10]] == [s.settings for s in whole[:10]]
     assert len(again) == len(whole) == 24
+
+
+@pytest.mark.parametrize("kind", ["random", "grid", "tpe"])
+@pytest.mark.parametrize(("rounds", "seeds"), [(5, (0, 1)), (3, (1, 0, 2)), (5, (0, 1, 2, 3))])
+def test_build_plan__more_rounds_and_seeds_keep_all_trials_before(
+    kind: str, rounds: int, seeds: tuple[int, ...]
+) -> None:
+    """Their names and settings stay, read from files, and new trials have new names."""
+    dimension = {"kind": "choice", "values": [1e-3, 1e-2]} if kind == "grid" else LEARNING_RATE
+    space = {"lr": dimension, "weighting.kind": grid("fixed", "uncertainty")}
+
+    def value(settings: dict[str, Any]) -> float:
+        return -float(settings["lr"])
+
+    before = played(build_plan(config(space | {"seed": grid(0, 1)}, {"kind": kind}), {}), value)
+    known = {name: json.loads(json.dumps(settings)) for name, settings in before}
+    longer = config(space | {"seed": grid(*seeds)}, {"kind": kind}, num_trials=rounds)
+    after = dict(played(build_plan(longer, known), value))
+    assert {name: after[name] for name in known} == known
+    values_of_lr = 2 if kind == "grid" else rounds
+    assert len(after) == build_plan(longer, known).total == values_of_lr * 2 * len(seeds)
+    settings = [tuple(found.values()) for found in after.values()]
+    assert len(set(settings)) == len(settings)
+    for found in after.values():  # every rate has all seeds
+        alike = [other for other in after.values() if other["lr"] == found["lr"]]
+        assert {other["seed"] for other in alike} == set(seeds)
 
 
 def test_tpe_studies__failed_trials_are_no_results() -> None:

@@ -46,11 +46,10 @@ def test_plan_room__a_worker_is_on_one_node_with_all_that_it_holds() -> None:
     with pytest.raises(ConfigError) as error:
         room([{"CPU": 2}, {"CPU": 2}], cpus=4)
     assert str(error.value) == (
-        "trial: needs 1 × 4 CPU, each on one node, the cluster has 2 CPU; 2 CPU. Ask for less or add nodes."
+        "trial: needs 1 × 4 CPU, each on one node, the cluster has 2 × 2 CPU. Ask for less or add "
+        "nodes; wait_for_nodes_s waits for those that are started on demand."
     )
-    with pytest.raises(
-        ConfigError, match=r"needs 1 × 1 CPU and 2 GPU, .* has 8 CPU and 1 GPU; 8 CPU and 1 GPU"
-    ):
+    with pytest.raises(ConfigError, match=r"needs 1 × 1 CPU and 2 GPU, .* has 2 × 8 CPU and 1 GPU\. "):
         room([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}], gpus=2)
 
 

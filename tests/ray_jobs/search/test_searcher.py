@@ -45,7 +45,7 @@ def test_plan_searcher__suggests_only_what_has_not_ended_and_tells_the_plan_of_t
     write_trial(tmp_path, "trial_00000", [0.2, 0.6, 0.4])
     write_trial(tmp_path, "trial_00001", [0.3], ended=False)
     told: dict[str, float | None] = {}
-    plan = list_plan([{"seed": number} for number in range(3)])._replace(on_result=told.__setitem__)
+    plan = list_plan([{"seed": number} for number in range(3)], {})._replace(on_result=told.__setitem__)
     searcher = PlanSearcher(plan, config(tmp_path), StopAtOutage())
     assert searcher.suggest("a") == {"trial": "trial_00001", "settings": {"seed": 1}}
     assert told == {"trial_00000": 0.6}

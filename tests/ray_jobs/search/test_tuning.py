@@ -94,20 +94,6 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(make_
     assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
 
 
-def test_run__trials_follow_each_other_in_one_process(make_config: MakeConfig) -> None:
-    config = make_config(
-        {"seed": grid(*range(6)), "data.augmentation.flip_probability": grid(0.0, 0.5)},
-        num_trials=1,
-        trial={"cpus": 1},
-    )
-    trials = tuning.run(config)
-    outcomes = [TrialFolder(Path(config.run.folder, "trials", trial.name)).outcome for trial in trials]
-    workers = Counter(outcome.worker for outcome in outcomes if outcome)
-    assert sum(workers.values()) == 12
-    # A second process that starts for longer than the trials of the first last gets none of them.
-    assert len(workers) <= 2
-
-
 def test_train_trial__trials_of_one_process_open_the_data_once(make_config: MakeConfig) -> None:
     plain = make_config({"seed": grid(0, 1)}).model_dump(mode="json")
 
@@ -123,20 +109,31 @@ def test_train_trial__trials_of_one_process_open_the_data_once(make_config: Make
     assert ray.get(ray.remote(openings).remote()) == 1
 
 
-def test_run__leaves_a_run_folder_of_every_trial_and_nothing_of_rays(make_config: MakeConfig) -> None:
-    config = make_config({"weighting.kind": grid("rlw")}, epochs=2, num_trials=1)
-    (trial,) = tuning.run(config)
-    folder = Path(config.run.folder, "trials", trial.name)
-    names = sorted(path.name.partition(".tfevents")[0] for path in folder.iterdir())
-    assert names == ["config.yaml", "events.out", "metrics.jsonl", "outcome.json", "settings.json"]
-    assert yaml.safe_load((folder / "config.yaml").read_text())["weighting"] == {"kind": "rlw"}
-    assert [record["epoch"] for record in trial.records] == [1, 2]
-    assert all(record["time/epoch_s"] > 0 for record in trial.records)
+def test_run__trials_follow_each_other_in_one_process_and_leave_a_run_folder_each(
+    make_config: MakeConfig,
+) -> None:
+    search = {
+        "weighting.kind": grid("rlw"),
+        "seed": grid(*range(4)),
+        "data.augmentation.flip_probability": grid(0.0, 0.5),
+    }
+    config = make_config(search, epochs=2, num_trials=1, trial={"cpus": 1})
+    trials = tuning.run(config)
+    folders = [Path(config.run.folder, "trials", trial.name) for trial in trials]
+    workers = Counter(outcome.worker for folder in folders if (outcome := TrialFolder(folder).outcome))
+    assert sum(workers.values()) == 8
+    # A second process that starts for longer than the trials of the first last gets none of them.
+    assert len(workers) <= 2
+    for trial, folder in zip(trials, folders, strict=True):
+        names = sorted(path.name.partition(".tfevents")[0] for path in folder.iterdir())
+        assert names == ["config.yaml", "events.out", "metrics.jsonl", "outcome.json", "settings.json"]
+        assert yaml.safe_load((folder / "config.yaml").read_text())["weighting"] == {"kind": "rlw"}
+        assert [record["epoch"] for record in trial.records] == [1, 2]
+        assert all(record["time/epoch_s"] > 0 for record in trial.records)
     answers = ("trials", "configurations", "comparisons", "importance")
     tables = {f"{name}.{kind}" for name in answers for kind in ("csv", "parquet")} | {"epochs.parquet"}
-    left = {path.name for path in Path(config.run.folder).iterdir()}
     files = {"best_config.yaml", "config.yaml", "data.json", "report.html", "summary.json"}
-    assert left == {"trials"} | files | tables
+    assert {path.name for path in Path(config.run.folder).iterdir()} == {"trials"} | files | tables
 
 
 def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
@@ -159,7 +156,7 @@ def test_run__a_search_in_which_all_fail_says_why(make_config: MakeConfig) -> No
         tuning.run(config)
 
 
-def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
+def test_run__goes_on_with_more_seeds_and_retrains_after_the_search_has_ended(
     make_config: MakeConfig,
 ) -> None:
     search = {"optimizer.learning_rate": grid(1e-3), "seed": grid(0, 1)}
@@ -167,11 +164,18 @@ def test_run__retrains_with_the_best_settings_even_after_the_search_has_ended(
     (best, _) = tuning.run(config)
     with pytest.raises(ConfigError, match="holds a finished run"):
         tuning.run(config)
-    again = make_config(search, num_trials=1, retrain={"seeds": [5, 6], "epochs": 2})
+    trials = [
+        Path(config.run.folder, "trials", f"trial_0000{number}", "metrics.jsonl") for number in range(3)
+    ]
+    written = [file.stat().st_mtime_ns for file in trials[:2]]
+    more = search | {"seed": grid(2, 0, 1)}
+    again = make_config(more, num_trials=1, retrain={"seeds": [5, 6], "epochs": 2})
     console = Console(record=True, width=200)
     tuning.show(tuning.run(again), again, console)
+    assert [file.stat().st_mtime_ns for file in trials[:2]] == written, "the trials before are kept"
     found = json.loads(Path(config.run.folder, "summary.json").read_text())
-    assert found["best"]["name"] == best.name
+    assert sorted(trial["settings"]["seed"] for trial in found["trials"]) == [0, 1, 2]
+    assert best.name in [trial["name"] for trial in found["trials"]]
     values = []
     for seed in (5, 6):
         folder = Path(config.run.folder, "retrain", f"seed_{seed}")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.errors import StoppedError
@@ -80,6 +81,13 @@ def test_train__skips_the_steps_of_a_poisonous_image_if_asked(poisoned_faces: Pa
     told = broken_steps(Path(settings.run.folder))
     assert sorted((record["epoch"], record["rank"]) for record in told) == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert sum(POISONED in record["image_ids"] for record in told) == 2
+    longer = config(poisoned_faces, on_nonfinite="skip", epochs=3)
+    assert multitask.run(longer)["epochs"] == 3, "a finished training goes on"
+    assert read_metrics(Path(settings.run.folder))[:2] == records
+    with pytest.raises(
+        ConfigError, match=r"holds a finished run\. .* go on with it by a larger training\.epochs"
+    ):
+        multitask.run(longer)
 
 
 def test_train__a_validation_image_that_changed_stops_it_and_is_named(faces: Path) -> None:

@@ -131,10 +131,16 @@ def test_load_interrupted_training__an_input_that_is_gone_is_named(folder: Path,
     assert load_interrupted_training(folder, both).data.val.images == str(tmp_path / "elsewhere")
 
 
-def test_load_interrupted_training__a_finished_run_is_refused(folder: Path) -> None:
+def test_load_interrupted_training__a_finished_run_is_refused_unless_it_has_more_epochs(
+    folder: Path, config: TrainConfig
+) -> None:
     (folder / "report.html").write_text("")
     with pytest.raises(ConfigError, match=r"^--resume .*: the training is finished, its results are in"):
         load_interrupted_training(folder)
+    longer = load_interrupted_training(folder, ["training.epochs=30"])
+    assert longer == changed(config, "training.epochs=30")
+    with pytest.raises(ConfigError, match=r"training\.batch_size_per_worker cannot change"):
+        load_interrupted_training(folder, ["training.epochs=30", "training.batch_size_per_worker=8"])
 
 
 @pytest.mark.parametrize("content", ["data: {root: /faces}\noutput: {table: /table}\n", "text\n"])

@@ -118,12 +118,12 @@ def test_train__an_image_that_vanished_from_a_stream_ends_it_with_one_line(
     with pytest.raises(StoppedError) as stopped:
         multitask.run(config(tmp_path / "faces", tables, tmp_path / "run"))
     image_id = gone.relative_to(tmp_path / "faces" / "train").as_posix()
-    assert str(stopped.value).startswith(f"{image_id}: missing, but the landmark table")
+    assert str(stopped.value).startswith(f"{image_id}: unreadable, but the landmark table")
     assert "\n" not in str(stopped.value)
 
 
 def test_train__a_stream_needs_a_cpu_that_no_worker_holds(faces: Path, tables: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="scaling: needs 3 CPU, the cluster has 2 CPU"):
+    with pytest.raises(ConfigError, match="scaling: needs 3 × 1 CPU, each on one node"):
         multitask.run(config(faces, tables, tmp_path / "run", workers=2))
 
 

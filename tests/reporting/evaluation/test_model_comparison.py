@@ -44,7 +44,7 @@ def test_compare_models__pairs_the_same_images() -> None:
     assert second.difference == paired_difference_of_shares(2, 5, 100, 0.975)
     assert re.fullmatch(r"better − this = \+30.0 points, \+\d+.\d…\+\d+.\d: better is better.",
                         comparison_sentence("this", first))  # fmt: skip
-    assert comparison_sentence("this", second).endswith("not resolved with this number of images.")
+    assert comparison_sentence("this", second).endswith("not significant with this number of images.")
     rows = comparison_table("this", first.confusion, [first, second]).rows
     assert [row[0] for row in rows] == ["this", "better", "other"]
     assert [row[-1] for row in rows] == ["", "yes", "no"]

@@ -8,14 +8,17 @@ import pytest
 from PIL import Image
 
 from faceml.config.config_error import ConfigError
+from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
 from faceml.landmarks.draw import point_colors
 from faceml.reporting.extraction.landmark_sheet import (
     BLANK_RGB,
     MISSED_RGB,
+    TILE_PX,
     chosen_tiles,
     folder_name,
     landmark_tiles,
+    sheet_pictures,
 )
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table, write_shard
@@ -29,7 +32,7 @@ def test_landmark_tiles__points_are_drawn_where_the_table_says(
     extraction_run: Path, num_landmarks: int
 ) -> None:
     root = extraction_run.parent
-    tile = landmark_tiles(root / "table", root / "images", 1, num_landmarks, tile_px=400)[0].image
+    tile = landmark_tiles(root / "table", ImageFiles(root / "images"), 1, num_landmarks, tile_px=400)[0].image
     assert tile.shape == (400, 400, 3)
     colors = point_colors(LANDMARK_SETS[num_landmarks])
     for point, rgb in enumerate(colors):
@@ -43,7 +46,9 @@ def test_landmark_tiles__takes_turns_among_folders_and_keeps_a_share_for_the_mis
     extraction_run: Path,
 ) -> None:
     root = extraction_run.parent
-    captions = [tile.caption for tile in landmark_tiles(root / "table", root / "images", 8, 5, tile_px=32)]
+    captions = [
+        tile.caption for tile in landmark_tiles(root / "table", ImageFiles(root / "images"), 8, 5, tile_px=32)
+    ]
     found = Counter(captions[:6])
     assert captions[:6] == sorted(captions[:6], key=["neutral", "surprise", "contempt"].index)
     assert found["contempt"] == 1
@@ -54,7 +59,7 @@ def test_landmark_tiles__takes_turns_among_folders_and_keeps_a_share_for_the_mis
 
 def test_landmark_tiles__a_table_smaller_than_wanted_is_shown_whole(extraction_run: Path) -> None:
     root = extraction_run.parent
-    tiles = landmark_tiles(root / "table", root / "images", 100, 5, tile_px=48)
+    tiles = landmark_tiles(root / "table", ImageFiles(root / "images"), 100, 5, tile_px=48)
     assert Counter(tile.caption for tile in tiles) == {
         "neutral": 6,
         "surprise": 3,
@@ -72,7 +77,9 @@ def test_landmark_tiles__a_table_smaller_than_wanted_is_shown_whole(extraction_r
 
 def test_landmark_tiles__same_seed_same_sample(extraction_run: Path) -> None:
     root = extraction_run.parent
-    first, again = (landmark_tiles(root / "table", root / "images", 6, 5, 32, seed=3) for _ in range(2))
+    first, again = (
+        landmark_tiles(root / "table", ImageFiles(root / "images"), 6, 5, 32, seed=3) for _ in range(2)
+    )
     assert all(np.array_equal(a.image, b.image) for a, b in zip(first, again, strict=True))
 
 
@@ -88,7 +95,7 @@ def test_landmark_tiles__images_that_crashed_the_detector_are_not_decoded(tmp_pa
     for row in rows:
         Image.new("RGB", (40, 40), GRAY_RGB).save(tmp_path / row["image_id"])
     write_shard(rows, landmark_schema(table_metadata({}, {}, "0")), tmp_path / "table" / "part.parquet")
-    crashed, missed = landmark_tiles(tmp_path / "table", tmp_path, 8, 5, tile_px=40)
+    crashed, missed = landmark_tiles(tmp_path / "table", ImageFiles(tmp_path), 8, 5, tile_px=40)
     assert [tile.caption for tile in (crashed, missed)] == ["crashed: .", "no_face: ."]
     assert (tuple(crashed.image[20, 20]), tuple(missed.image[20, 20])) == (BLANK_RGB, GRAY_RGB)
 
@@ -112,3 +119,15 @@ def test_chosen_tiles__maps_landmarks_of_the_whole_image_to_a_copy_of_the_face(
 )
 def test_folder_name__expression_or_the_folder_itself(folder: str, name: str) -> None:
     assert folder_name(folder) == name
+
+
+@pytest.mark.parametrize("size", [(1200, 60), (60, 1200), (1200, 1), (1, 1), (3, 2)])
+def test_landmark_tiles__of_any_shape_without_a_face(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, GRAY_RGB).save(tmp_path / "a.png")
+    rows = [{"image_id": "a.png", "folder": "", "status": "no_face"}]
+    write_shard(rows, landmark_schema(table_metadata({}, {}, "0")), tmp_path / "table" / "part.parquet")
+    (tile,) = landmark_tiles(tmp_path / "table", ImageFiles(tmp_path), 8, 5, TILE_PX)
+    assert max(tile.image.shape) == TILE_PX
+    assert (tile.image[0] == MISSED_RGB).all()
+    assert (tile.image[:, -1] == MISSED_RGB).all()
+    assert len(sheet_pictures([tile], "Sample", "images")) == 1

@@ -12,6 +12,7 @@ from PIL import Image
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config, parse_config
+from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
 from faceml.page.contact_sheet import tile_origin
 from faceml.page.html import Picture, Report, Section, render_report
@@ -77,7 +78,9 @@ def test_quality_sections__pairs_stand_side_by_side(make_split: MakeSplit, copie
     train = make_split("train", {"1/r.jpg": (RED, 0), "2/g.jpg": (GREEN, 2**63 | 7)}, copies=copies)
     val = make_split("val", {"3/g.jpg": (GREEN, 2**63 | 3), "1/s.jpg": (RED, 0)})
     quality = assess_quality(val, [str(train)], 2, 0)
-    found = section(quality_sections(quality, str(val), str(val.parents[1] / "val")), "Duplicate images")
+    found = section(
+        quality_sections(quality, str(val), ImageFiles(val.parents[1] / "val")), "Duplicate images"
+    )
     assert len(found.pictures) == 1
     assert colors(found.pictures[0], 4) == [RED, RED, GREEN, GREEN]
     assert "1: happy, 1: train, happy, 2: surprise, 2: train, sad" in found.pictures[0].alt
@@ -91,18 +94,18 @@ def test_quality_sections__pairs_without_both_images_are_not_drawn(make_split: M
     quality = assess_quality(val, [str(train)], 2, 0)
     root = val.parents[1] / "val"
     (root.parent / "train" / "1" / "r.jpg").unlink()
-    picture = section(quality_sections(quality, str(val), str(root)), "Duplicate images").pictures[0]
+    picture = section(quality_sections(quality, str(val), ImageFiles(root)), "Duplicate images").pictures[0]
     assert colors(picture, 2) == [GREEN, GREEN]
     assert picture.alt.startswith("2 images")
     (train.parent / "train_run" / "config.yaml").unlink()
-    assert not section(quality_sections(quality, str(val), str(root)), "Duplicate images").pictures
+    assert not section(quality_sections(quality, str(val), ImageFiles(root)), "Duplicate images").pictures
 
 
 def test_quality_sections__one_picture_for_each_file_with_several_labels(make_split: MakeSplit) -> None:
     table = make_split("train", {"1/r.jpg": (RED, 1), "2/s.jpg": (RED, 1), "3/b.jpg": (BLUE, 9)})
     quality = assess_quality(table, [], 2, 0)
     found = section(
-        quality_sections(quality, str(table), str(table.parents[1] / "train")), "Duplicate images"
+        quality_sections(quality, str(table), ImageFiles(table.parents[1] / "train")), "Duplicate images"
     )
     assert [picture.alt.partition(": ")[2] for picture in found.pictures] == ["happy, sad"]
     assert colors(found.pictures[0], 1) == [RED]
@@ -112,7 +115,9 @@ def test_quality_sections__one_picture_for_each_file_with_several_labels(make_sp
 def test_quality_sections__landmarks_are_drawn_though_the_image_is_gone(make_split: MakeSplit) -> None:
     table = make_split("train", {f"1/{n}.jpg": (RED, n) for n in range(30)})
     quality = assess_quality(table, [], 2, 26)
-    found = section(quality_sections(quality, str(table), "/nowhere"), "Least plausible landmarks")
+    found = section(
+        quality_sections(quality, str(table), ImageFiles("/nowhere")), "Least plausible landmarks"
+    )
     assert [picture.title for picture in found.pictures] == [
         "26 least plausible faces, sheet 1 of 2",
         "26 least plausible faces, sheet 2 of 2",

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from faceml.config.config_error import ConfigError
+from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
 from faceml.reporting.extraction.table_images import WHOLE_IMAGE, TableImage, read_images, read_rows
 from faceml.tables.landmark_table import write_shard
@@ -39,12 +40,12 @@ def table(tmp_path: Path) -> Path:
 
 def test_read_images__from_the_folder_in_the_order_asked_for(table: Path) -> None:
     (table.parent / "a.png").rename(table.parent / "gone")
-    b, a = read_images(table, table.parent, ["b.png", "a.png"])
+    b, a = read_images(table, ImageFiles(table.parent), ["b.png", "a.png"])
     assert a is None
     assert b is not None
     assert (b.pixels == (0, 0, 255)).all()
     assert (b.box == WHOLE_IMAGE).all()
-    assert read_images(table, table.parent / "nowhere", ["b.png"]) == [None]
+    assert read_images(table, ImageFiles(table.parent / "nowhere"), ["b.png"]) == [None]
 
 
 def test_read_images__copies_know_which_part_they_show(table: Path) -> None:

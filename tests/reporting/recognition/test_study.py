@@ -12,7 +12,8 @@ from faceml.reporting.recognition.study import (
     study_summary,
     verdict,
 )
-from faceml.search.arms import ArmComparison, ArmStudy, Estimate
+from faceml.search.arms import ArmComparison, ArmStudy
+from faceml.statistics import Estimate
 
 PAIRS = ScoredPairs(
     np.array([0.9, 0.1, 0.8, 0.2]),
@@ -23,9 +24,9 @@ PAIRS = ScoredPairs(
 STUDY = ArmStudy(
     {"naive": Estimate(0.6, 0.55, 0.65), "pk": Estimate(0.8, 0.76, 0.84), "both": Estimate(0.81, 0.77, 0.85)},
     [
-        ArmComparison("naive", "pk", Estimate(-0.2, -0.26, -0.14)),
-        ArmComparison("naive", "both", Estimate(-0.21, -0.27, -0.15)),
-        ArmComparison("pk", "both", Estimate(-0.01, -0.05, 0.03)),
+        ArmComparison("naive", "pk", Estimate(-0.2, -0.26, -0.14), 2),
+        ArmComparison("naive", "both", Estimate(-0.21, -0.27, -0.15), 2),
+        ArmComparison("pk", "both", Estimate(-0.01, -0.05, 0.03), 2),
     ],
 )
 
@@ -52,13 +53,22 @@ def test_verdict__names_the_better_arm_only_where_the_interval_leaves_zero_out()
     assert "+14.0…+26.0" in first
     assert last.startswith("both against pk: +1.0 points")
     assert "−3.0…+5.0" in last
-    assert last.endswith("no difference is resolved.")
+    assert last.endswith("no difference is significant.")
 
 
 def test_study_answer__says_whom_the_leader_beats_and_whom_not() -> None:
     assert study_answer(STUDY).endswith("better than naive and not distinguished from pk.")
     undecided = ArmStudy(STUDY.accuracies, [STUDY.comparisons[2]])
     assert study_answer(undecided).endswith(": not distinguished from pk.")
+
+
+def test_verdict__one_seed_gives_none() -> None:
+    study = ArmStudy(STUDY.accuracies, [comparison._replace(seeds=1) for comparison in STUDY.comparisons])
+    text = verdict(study.comparisons[0])
+    assert text.endswith("+14.0…+26.0, of the sampling of people alone: no verdict from one seed.")
+    assert study_answer(study).endswith(": no verdict from one seed against naive and pk.")
+    for line in (*study_summary(study, RUNS, [0.7])["verdicts"], study_answer(study)):
+        assert "better" not in line
 
 
 def test_reached__is_told_of_every_seed_that_did_not_fail() -> None:

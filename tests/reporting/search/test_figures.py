@@ -134,13 +134,13 @@ def test_differences_figure__points_and_limits_in_points() -> None:
     figure = differences_figure(comparisons)
     drawn = lines(figure)
     first = comparisons[0].difference
-    assert points(drawn["dwa matched"]) == [[pytest.approx(11.0), 0]]
+    assert points(drawn["dwa tuned"]) == [[pytest.approx(11.0), 0]]
     assert first.interval is not None
     (whisker,) = [line for line in figure.axes[0].lines if points(line)[0] == [100 * first.interval[0], 0]]
     assert points(whisker)[1] == [100 * first.interval[1], 0]
     filled = [comparison.resolved for comparison in comparisons]
     assert filled == [True, False, False]
-    assert [drawn[f"{name} matched"].get_markerfacecolor() != "none" for name in ("dwa", "rlw")] == [
+    assert [drawn[f"{name} tuned"].get_markerfacecolor() != "none" for name in ("dwa", "rlw")] == [
         True,
         False,
     ]

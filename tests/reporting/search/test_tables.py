@@ -45,7 +45,7 @@ def test_comparisons_table__a_row_for_each() -> None:
         compare_values(search(dwa=[0.2, 0.201, 0.202], rlw=[0.3, 0.1, 0.2]), "weighting.kind"), "All"
     )
     assert [row[0] for row in table.rows] == ["dwa − fixed", "rlw − fixed", "rlw − dwa"]
-    assert table.rows[0][1:] == ["same settings", "+20.1", "+19.9…+20.3", "< 0.001", "+20.1", "3 seeds", "–"]
+    assert table.rows[0][1:] == ["own best settings", "+20.1", "+19.9…+20.3", "< 0.001", "+20.1", "3", "–"]
     assert set(table.highlighted) == {0}
     assert all(table.is_numeric(column) for column in (2, 3, 4, 5, 7))
 

@@ -1,0 +1,43 @@
+"""Differences between the configurations of a run that is begun and of one that goes on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from faceml.config import dotted_keys
+
+FREE_SECTIONS = ("arms", "search")
+"""Sections whose keys the user chooses."""
+
+
+def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequence[str]) -> list[str]:
+    """Return the dotted keys in which two configurations differ, except those that may change."""
+    allowed = tuple(f"{name}." for name in may_change)
+    return [key for key in _differing_keys(before, after) if not f"{key}.".startswith(allowed)]
+
+
+def grown_keys(before: Mapping[str, Any], after: Mapping[str, Any], may_grow: Sequence[str]) -> list[str]:
+    """Return the dotted keys whose number is larger than before, or whose list has further values.
+
+    Args:
+        before: Configuration that the run began with.
+        after: Configuration that it goes on with.
+        may_grow: Dotted keys to compare.
+    """
+    old, new = dotted_keys(before), dotted_keys(after)
+    return [key for key in may_grow if _has_grown(old.get(key), new.get(key))]
+
+
+def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        # A setting that is missing in `before` was added by a later version.
+        names = [*before, *after] if key.startswith(FREE_SECTIONS) else before
+        for name in dict.fromkeys(names):
+            yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
+    elif before != after:
+        yield key
+
+
+def _has_grown(old: Any, new: Any) -> bool:
+    if isinstance(old, list) and isinstance(new, list):
+        return len(new) > len(old) and all(value in new for value in old)
+    return isinstance(old, int | float) and isinstance(new, int | float) and new > old
