@@ -57,14 +57,14 @@ class Preprocessing:
         """Decode an encoded image to uint8 of shape (H, W, 3).
 
         Args:
-            data: The encoded image; None if its file cannot be read.
+            data: The encoded image; None if its file is missing or cannot be read.
             image_id: Name of the image, for the error.
             table: Path or URI of its landmark table, for the error.
 
         Raises:
             StoppedError: The image has changed since extraction.
         """
-        image = "unreadable" if data is None else self.decode(data)
+        image = "missing or unreadable" if data is None else self.decode(data)
         if isinstance(image, str):
             raise StoppedError(
                 f"{image_id}: {image}, but the landmark table {table} was extracted from a readable image. "

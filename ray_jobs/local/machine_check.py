@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import faceml
 from faceml.errors import catch_errors
@@ -73,7 +74,8 @@ def show(checks: list[Check], console: Console) -> None:
     table.add_column("", overflow="fold")
     table.add_column("")
     for check in checks:
-        table.add_row(check.name, check.found, "[red]wrong" if check.is_wrong else "[green]ok")
+        state = Text("wrong", "red") if check.is_wrong else Text("ok", "green")
+        table.add_row(check.name, check.found, state)
     console.print(table)
     for check in checks:
         if check.is_wrong:

@@ -155,7 +155,7 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones
         assert all(torch.equal(found, wanted) for found, wanted in zip(faces, local, strict=True))
     if not copies:
         StorageFolder(images).delete("3/b.jpg")
-        with pytest.raises(StoppedError, match=r"^3/b\.jpg: unreadable, but .* table s3://faces"):
+        with pytest.raises(StoppedError, match=r"^3/b\.jpg: missing or unreadable, but .* table s3://faces"):
             stored[1]
         with pytest.raises(ConfigError, match=r"has no 0/a\.jpg, an image of the table s3://"):
             FaceDataset(table, table, 5, Preprocessing(48))

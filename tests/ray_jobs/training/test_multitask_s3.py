@@ -77,7 +77,7 @@ def test_train__in_a_store_goes_on_on_another_machine(
     folder = StorageFolder(place)
     with FlakyStore(s3_server, refuse_images_of_epoch_2) as store:
         config = config_of(data.replace(s3_server, store.endpoint), place)
-        with pytest.raises(StoppedError, match=r"\.jpg: unreadable, but the landmark table s3://"):
+        with pytest.raises(StoppedError, match=r"\.jpg: missing or unreadable, but the landmark table s3://"):
             multitask.run(config)
         begun = records_in(folder)
         assert [record["epoch"] for record in begun] == [1]

@@ -118,7 +118,7 @@ def test_train__an_image_that_vanished_from_a_stream_ends_it_with_one_line(
     with pytest.raises(StoppedError) as stopped:
         multitask.run(config(tmp_path / "faces", tables, tmp_path / "run"))
     image_id = gone.relative_to(tmp_path / "faces" / "train").as_posix()
-    assert str(stopped.value).startswith(f"{image_id}: unreadable, but the landmark table")
+    assert str(stopped.value).startswith(f"{image_id}: missing or unreadable, but the landmark table")
     assert "\n" not in str(stopped.value)
 
 
