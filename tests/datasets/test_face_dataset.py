@@ -191,7 +191,7 @@ def test_face_dataset__a_table_without_copies_needs_the_folder(tmp_path: Path) -
 
 @pytest.mark.parametrize("loader_processes", [0, 1])
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "unreadable")]
+    ("content", "said"), [(b"", "empty_file"), (b"text", "undecodable"), (None, "missing or unreadable")]
 )
 def test_face_dataset__an_image_that_changed_or_vanished_is_named_in_one_line(
     content: bytes | None, said: str, loader_processes: int, tmp_path: Path
