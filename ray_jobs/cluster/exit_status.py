@@ -1,4 +1,4 @@
-"""Exit statuses of commands: 0 done, 1 the job failed, 2 a wrong command or configuration, 130 and 143 signals."""
+"""Exit statuses of commands: 0 done, 1 the job failed, 2 wrong command or configuration, 130, 143 signals."""
 
 import logging
 import signal
