@@ -47,8 +47,9 @@ def digest_data(
 
 
 def write_digests(digests: Digests, run_folder: RunFolder) -> None:
-    """Write the digests of `digest_data` into the folder of a run that begins."""
+    """Write the digests of `digest_data` into the folder of a run that begins, and push them."""
     write_text(run_folder.path / DATA_FILE, json.dumps(digests, indent=2) + "\n")
+    run_folder.push()
 
 
 def read_digests(run_folder: RunFolder) -> Digests:
