@@ -2,8 +2,8 @@
 
 A page is run from top to bottom in a folder like a user's: `configs/` is there, and faces where its commands
 look for them. Jobs are the same but for being small: on CPUs, from no weights, for one epoch, on one Ray
-cluster. `make test` runs the first page, the tutorial and the examples of help texts, and checks the settings
-of all other commands; `make soak` runs all pages.
+cluster. `make test` runs the tutorial and checks the settings of all other commands; `make soak` runs all pages
+and the examples of the help texts.
 """
 
 import os
@@ -125,6 +125,7 @@ def shell_function() -> str:
 PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if script(page.read_text("utf-8")))
 FIRST = "how-to/affectnet.md"
 """What other pages start from."""
+TUTORIAL, CLUSTER = "tutorial.md", "how-to/cluster.md"
 EXAMPLE = re.compile(r"Example: (.*?)(?:\n\n|$)", re.DOTALL)
 RUN_ELSEWHERE = ("demo", "train")
 """Commands whose examples are not run here: `test_demo.py` runs the demo, and pages train."""
@@ -156,14 +157,20 @@ def local(
         server.terminate()
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, local: dict[str, str]) -> Path:
-    """A folder with faces and what a clone has, in which AffectNet's page has been followed."""
-    folder = tmp_path_factory.mktemp("home")
+def make_clone(folder: Path) -> Path:
+    """Make a folder with what a clone has."""
+    folder.mkdir()
     for name in ("configs", "Makefile", "pyproject.toml", "constraints.txt", "faceml", "ray_jobs"):
         (folder / name).symlink_to(REPOSITORY / name)
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / ".gitignore").write_text("/data/\n/tables/\n/runs/\n/.venv\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, local: dict[str, str]) -> Path:
+    """A clone with faces, in which AffectNet's page has been followed."""
+    folder = make_clone(tmp_path_factory.mktemp("home") / "clone")
     faces, people = {"train": 32, "val": 16}, {"train": 8, "val": 20}
     generate_faces(folder / "data" / "affectnet", "affectnet", faces, image_size_px=96, processes=1)
     generate_faces(
@@ -192,20 +199,19 @@ def cluster() -> Iterator[dict[str, str]]:
         yield node.environment | {"RAY_API_SERVER_ADDRESS": node.address}
 
 
+@pytest.mark.soak
 def test_pages__the_first_leaves_what_it_says(home: Path) -> None:
-    assert {FIRST, "tutorial.md", "how-to/casia.md", "how-to/cluster.md"} <= set(PAGES)
+    assert {FIRST, TUTORIAL, "how-to/casia.md", CLUSTER} <= set(PAGES)
     for name in ("affectnet/best_model.pt", "affectnet_on_val/report.html"):
         assert (home / "runs" / name).is_file()
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        page if page == "tutorial.md" else pytest.param(page, marks=pytest.mark.soak)
-        for page in PAGES
-        if page not in (FIRST, "how-to/cluster.md")
-    ],
-)
+def test_tutorial__its_commands_run(tmp_path: Path, local: dict[str, str]) -> None:
+    run(script((DOCS / TUTORIAL).read_text("utf-8")), make_clone(tmp_path / "clone"), local)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (FIRST, TUTORIAL, CLUSTER)])
 def test_page__its_commands_run(page: str, copy_of_home: Path, local: dict[str, str]) -> None:
     run(script((DOCS / page).read_text("utf-8")), copy_of_home, local)
 
@@ -226,11 +232,13 @@ def test_page__its_commands_have_settings_that_exist(
             load_settings(shlex.split(line)[1:])
 
 
+@pytest.mark.soak
 def test_page__of_the_cluster_runs_its_commands(copy_of_home: Path, cluster: dict[str, str]) -> None:
-    run(script((DOCS / "how-to/cluster.md").read_text("utf-8")), copy_of_home, cluster)
+    run(script((DOCS / CLUSTER).read_text("utf-8")), copy_of_home, cluster)
     assert list((copy_of_home / "tables" / "affectnet" / "train").glob("*.parquet"))
 
 
+@pytest.mark.soak
 def test_help__its_examples_run(copy_of_home: Path, local: dict[str, str]) -> None:
     pages = [script((DOCS / page).read_text("utf-8")) for page in PAGES]
     in_pages = {" ".join(line.split()) for page in pages for line in page.replace("\\\n", " ").splitlines()}

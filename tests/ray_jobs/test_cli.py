@@ -223,6 +223,7 @@ def _kill_after_two_epochs(config: TrainConfig, file: Path) -> list[dict[str, An
     return read_metrics(Path(config.run.folder))
 
 
+@pytest.mark.soak
 def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
     tables: Path, faces: Path, tmp_path: Path
 ) -> None:

@@ -181,6 +181,7 @@ def records_at_the_loss_of_a_node(
     return records
 
 
+@pytest.mark.soak
 def test_require_resources__waits_for_nodes_that_are_started_on_demand(
     faces: Path, noisy_faces: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:

@@ -196,6 +196,7 @@ def test_submit__ctrl_c_leaves_the_job_running_and_says_how_to_come_back(
     assert head.client().get_job_status(job_id) == JobStatus.STOPPED
 
 
+@pytest.mark.soak
 def test_submit__a_stopped_training_goes_on_by_the_same_command(
     head: HeadNode, folder: Path, faces: Path, tables: Path, tmp_path: Path
 ) -> None:

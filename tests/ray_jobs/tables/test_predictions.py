@@ -92,6 +92,7 @@ def test_predict__killed_goes_on_and_says_of_every_image_once_what_the_library_s
     assert summary["faces"] == sum(len(row["faces"]) for row in found)
 
 
+@pytest.mark.soak
 def test_predict__a_poisonous_image_costs_itself_alone(
     crowd: Path,
     run_folder: Path,  # noqa: F811

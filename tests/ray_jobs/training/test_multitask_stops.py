@@ -90,6 +90,7 @@ def test_train__skips_the_steps_of_a_poisonous_image_if_asked(poisoned_faces: Pa
         multitask.run(longer)
 
 
+@pytest.mark.soak
 def test_train__a_validation_image_that_changed_stops_it_and_is_named(faces: Path) -> None:
     (faces / "images" / "val" / "1/017.jpg").write_bytes(b"no image")
     settings = config(faces)

@@ -109,6 +109,7 @@ def test_train__two_workers_share_a_stream_and_end_together(
     assert records[1]["train/learning_rate"] < records[0]["train/learning_rate"]
 
 
+@pytest.mark.soak
 def test_train__an_image_that_vanished_from_a_stream_ends_it_with_one_line(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:
