@@ -43,7 +43,7 @@ unit: install $(VENV)/chromium/chromium
 # Before a release: every round of kills, lost nodes, several workers and stores in every job, all pages of the
 # documentation. `make test` has each proof once.
 soak: install $(VENV)/chromium/chromium
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak
 
 bench: install
 	$(BIN)/python benchmarks/synthetic.py

@@ -2,8 +2,8 @@
 
 A page is run from top to bottom in a folder like a user's: `configs/` is there, and faces where its commands
 look for them. Jobs are the same but for being small: on CPUs, from no weights, for one epoch, on one Ray
-cluster. `make test` runs the tutorial and checks the settings of all other commands; `make soak` runs all pages
-and the examples of the help texts.
+cluster. `make test` runs the tutorial and checks the settings of all other commands; `make soak` runs all
+pages and the examples of the help texts.
 """
 
 import os
