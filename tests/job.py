@@ -38,7 +38,10 @@ VICTIMS = {
         "driver": re.compile(r"-m ray_jobs\.train "),
         "cluster": CLUSTER,
     },
-    "transfer": {},
+    "transfer": {
+        "trial": re.compile(r"ray::.*(ImplicitFunc|ResourceTrainable)"),
+        "driver": re.compile(r"-m ray_jobs\.transfer "),
+    },
     "tune": {
         "trial": re.compile(r"ray::.*(ImplicitFunc|ResourceTrainable)"),
         "driver": re.compile(r"-m ray_jobs\.tune "),
