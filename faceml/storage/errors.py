@@ -26,7 +26,7 @@ def translate_full_disk(folder: Path) -> translate_errors[BaseException]:
             if isinstance(cause, OSError) and cause.errno in NO_SPACE:
                 return StoppedError(
                     f"{folder}: no space left to write ({cause.strerror}). Make room there; the same "
-                    "command goes on from here."
+                    "command continues from what is finished."
                 )
             cause = cause.__context__
         return None
@@ -43,8 +43,8 @@ def translate_outage(place: str) -> translate_errors[OSError]:
 
     def translate(error: OSError) -> UnreachableError:
         return UnreachableError(
-            f"{place}: cannot be reached ({flatten_message(error)}). The same command goes on from what "
-            "is there."
+            f"{place}: cannot be reached ({flatten_message(error)}). The same command continues from "
+            "what is finished."
         )
 
     return translate_errors(OSError, translate)

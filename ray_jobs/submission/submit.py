@@ -83,7 +83,7 @@ def _exit_status(details: JobDetails, job_id: str) -> int:
     if details.status == JobStatus.SUCCEEDED:
         return 0
     if details.status == JobStatus.STOPPED:
-        raise StoppedError(f"{job_id} was stopped. The same command resumes from here.")
+        raise StoppedError(f"{job_id} was stopped. The same command continues from what is finished.")
     if details.driver_exit_code is None or details.driver_exit_code < 0:
         raise StoppedError(f"{job_id} failed: {' '.join((details.message or 'unknown reason').split())}")
     return details.driver_exit_code

@@ -88,7 +88,7 @@ def _collect(
         for result in results:
             if result.stopped:
                 reason = result.stopped.rstrip(".")
-                raise StoppedError(f"{reason}. The same command continues from here.")
+                raise StoppedError(f"{reason}. The same command continues from what is finished.")
             first_s[result.detector] = min(first_s.get(result.detector, result.started_s), result.started_s)
             last_s = max(last_s, result.ended_s)
             counts.update(result.extracted)

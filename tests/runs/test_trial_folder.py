@@ -85,7 +85,7 @@ def test_record_failure__a_trial_whose_folder_cannot_be_reached_has_not_failed(
         ):
             away.begin({"seed": 1})
         for ask in (lambda: away.records, lambda: away.checkpoint, away.remove_checkpoint):
-            with pytest.raises(StoppedError, match=r"cannot be reached .* The same command goes on"):
+            with pytest.raises(StoppedError, match=r"cannot be reached .* The same command continues"):
                 ask()
     assert there.outcome is None
 

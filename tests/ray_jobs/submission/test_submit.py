@@ -223,7 +223,7 @@ def test_submit__a_stopped_training_goes_on_by_the_same_command(
             stop = [str(FACEML.with_name("ray")), "job", "stop", "--address", head.address, job_id]
             subprocess.run(stop, env=head.environment, capture_output=True, timeout=120, check=True)
         assert following.returncode == 1
-        said = f"{job_id} was stopped. The same command resumes from here."
+        said = f"{job_id} was stopped. The same command continues from what is finished."
         assert Path(log.name).read_text().splitlines()[-1] == said
         assert read_metrics(run)[: len(begun)] == begun
         texts = [path for path in run.rglob("*") if path.suffix in (".yaml", ".json", ".jsonl")]

@@ -131,7 +131,9 @@ def test_extract__a_store_without_an_answer_ends_the_job_with_one_line(
     assert job.process.returncode == 1
     assert "Traceback" not in output
     last = output.splitlines()[-1]
-    assert last == f"{root.parent}: the store gives no answer. The same command continues from here."
+    assert (
+        last == f"{root.parent}: the store gives no answer. The same command continues from what is finished."
+    )
     plain = {"data": {"root": str(root.parent)}, "output": {"table": str(tmp_path / "table")}}
     extraction.run(parse_config(ExtractConfig, plain))
     assert [row["status"] for row in rows(tmp_path / "table")] == ["ok"] * 3

@@ -182,7 +182,7 @@ def test_train__a_full_disk_ends_with_one_line_and_costs_no_checkpoint(
     assert "Traceback" not in output
     assert output.splitlines()[-1] == (
         f"{run / CHECKPOINTS_FOLDER}: no space left to write (File too large). Make room there; the same "
-        "command goes on from here."
+        "command continues from what is finished."
     )
     assert not list((run / CHECKPOINTS_FOLDER).glob(".*.partial"))
     assert_best_is_kept(run)
