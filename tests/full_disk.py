@@ -16,7 +16,7 @@ if any(argument.endswith("default_worker.py") for argument in sys.orig_argv):
 
     def wait():
         while not (event.exists() and Path(event.read_text()).exists()):
-            time.sleep(0.01)
+            time.sleep(0.05)
         # Ray's logs are smaller, checkpoints are larger.
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 

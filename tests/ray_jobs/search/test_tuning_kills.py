@@ -19,7 +19,7 @@ from faceml.storage.locations import place_below
 from ray_jobs.search.searcher import trial_folders
 from tests.job import Job
 
-EPOCHS, TRIALS = 6, 4
+EPOCHS, TRIALS = 8, 4
 FINISH_S = 600
 CHOOSE = random.Random(0)
 Start = Callable[..., Job]
@@ -78,7 +78,7 @@ def await_checkpoint(job: Job, config: TuneConfig, ended: int, timeout_s: float 
             return begun[0]
         assert job.process.poll() is None, job.finish()
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.25)  # each look is some ten requests to a store
 
 
 def lines(trial: TrialFolder) -> list[bytes]:
@@ -103,7 +103,7 @@ def kill_trial(job: Job, after: Sequence[int] = ()) -> list[int]:
     while not (numbers := [pid for pid in job.of_kind("trial") if pid not in after]):
         assert job.process.poll() is None, job.finish()
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.1)
     assert job.kill("trial", CHOOSE)
     return numbers
 
