@@ -37,7 +37,6 @@ FENCE = re.compile(
 SMALL_TRAINING = {
     "scaling.use_gpu": "false",
     "scaling.cpus_per_worker": "1",
-    "model.backbone": "resnet18",
     "model.weights": "none",
     "data.image_size": "32",
     "data.loader_processes": "0",
