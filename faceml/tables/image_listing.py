@@ -43,8 +43,7 @@ def list_images(folder: StorageFolder, extensions: Sequence[str], follow_links: 
         by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
         endings = [f"{count:,} {ending or 'without one'}" for ending, count in by_count]
         logger.warning(
-            "%d files below %s are left out, because their extensions are not in data.extensions: %s",
-            left_out.total(),
+            "%s: files are left out, because their extensions are not in data.extensions: %s",
             folder.uri,
             ", ".join(endings[:MAX_ENDINGS]) + (", …" if len(endings) > MAX_ENDINGS else ""),
         )
