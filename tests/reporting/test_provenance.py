@@ -1,6 +1,5 @@
 """Facts on the data of a run."""
 
-import hashlib
 from pathlib import Path
 
 from faceml.config.loading import parse_config
@@ -9,29 +8,12 @@ from faceml.reporting.provenance import data_fact, training_data_facts
 from faceml.runs.run_folder import RunFolder
 from faceml.runs.training_data import digest_data, write_digests
 from faceml.tables.digests import content_digest
-from faceml.tables.landmark_table import write_shard
-from faceml.tables.schema import landmark_schema, table_metadata
-
-SCHEMA = landmark_schema(table_metadata({"name": "drawn"}, {}, "0"))
-
-
-def _table(folder: Path, contents: dict[str, bytes | None]) -> str:
-    rows = [
-        {
-            "image_id": name,
-            "folder": "0",
-            "status": "ok",
-            "content_sha256": None if content is None else hashlib.sha256(content).digest(),
-        }
-        for name, content in contents.items()
-    ]
-    write_shard(rows, SCHEMA, folder / "part.parquet")
-    return str(folder)
+from tests.tables.test_digests import table_of_contents
 
 
 def test_data_fact__names_place_and_digest(tmp_path: Path) -> None:
-    table = _table(tmp_path / "a", {"0/a.jpg": b"one"})
-    unknown = _table(tmp_path / "b", {"0/a.jpg": None})
+    table = table_of_contents(tmp_path / "a", {"0/a.jpg": b"one"})
+    unknown = table_of_contents(tmp_path / "b", {"0/a.jpg": None})
     label = "SHA-256 of its images at report time:"
     assert data_fact("training table", table) == (
         "training table",
@@ -42,13 +24,14 @@ def test_data_fact__names_place_and_digest(tmp_path: Path) -> None:
 
 def test_training_data_facts__have_the_digests_of_the_start(tmp_path: Path) -> None:
     splits = {
-        split: {"table": _table(tmp_path / split, {"0/a.jpg": split.encode()})} for split in ("train", "val")
+        split: {"table": table_of_contents(tmp_path / split, {"0/a.jpg": split.encode()})}
+        for split in ("train", "val")
     }
     data = parse_config(DataConfig, splits)
     run = RunFolder(tmp_path / "run")
     write_digests(digest_data(data, run), run)
     at_start = content_digest(data.train.table)
-    _table(tmp_path / "train", {"0/a.jpg": b"another"})
+    table_of_contents(tmp_path / "train", {"0/a.jpg": b"another"})
     (_, train), _ = training_data_facts("Training", data, run.path)
     assert train == f"{data.train.table}; SHA-256 of its images at the start: {at_start}"
     (_, train), _ = training_data_facts("Training", data, tmp_path / "older")

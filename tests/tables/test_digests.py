@@ -10,7 +10,8 @@ from faceml.tables.schema import landmark_schema, table_metadata
 SCHEMA = landmark_schema(table_metadata({"name": "drawn"}, {}, "0"))
 
 
-def _table(folder: Path, contents: dict[str, bytes | None]) -> str:
+def table_of_contents(folder: Path, contents: dict[str, bytes | None]) -> str:
+    """Write a table of images with these contents, None for unknown ones; return its path."""
     rows = [
         {
             "image_id": name,
@@ -25,9 +26,9 @@ def _table(folder: Path, contents: dict[str, bytes | None]) -> str:
 
 
 def test_content_digest__is_of_the_contents_alone(tmp_path: Path) -> None:
-    first = _table(tmp_path / "a", {"0/a.jpg": b"one", "0/b.jpg": b"two", "0/gone.jpg": None})
-    renamed = _table(tmp_path / "b", {"0/z.jpg": b"one", "0/a.jpg": b"two"})
-    other = _table(tmp_path / "c", {"0/a.jpg": b"one", "0/b.jpg": b"2"})
+    first = table_of_contents(tmp_path / "a", {"0/a.jpg": b"one", "0/b.jpg": b"two", "0/gone.jpg": None})
+    renamed = table_of_contents(tmp_path / "b", {"0/z.jpg": b"one", "0/a.jpg": b"two"})
+    other = table_of_contents(tmp_path / "c", {"0/a.jpg": b"one", "0/b.jpg": b"2"})
     digests = sorted(hashlib.sha256(content).digest() for content in (b"one", b"two"))
     assert content_digest(first) == hashlib.sha256(b"".join(digests)).hexdigest()
     assert content_digest(renamed) == content_digest(first)
@@ -36,10 +37,10 @@ def test_content_digest__is_of_the_contents_alone(tmp_path: Path) -> None:
 
 def test_table_digests__change_with_names_contents_and_number(tmp_path: Path) -> None:
     images: dict[str, bytes | None] = {"0/a.jpg": b"one", "1/b.jpg": b"two"}
-    first = table_digests(_table(tmp_path / "a", images))
+    first = table_digests(table_of_contents(tmp_path / "a", images))
     assert first["images"] == 2
     assert first["names"] == hashlib.sha256(b"0/a.jpg\n1/b.jpg\n").hexdigest()
     assert first["contents"] == content_digest(tmp_path / "a")
-    assert first == table_digests(_table(tmp_path / "same", dict(reversed(images.items()))))
-    moved = table_digests(_table(tmp_path / "moved", {"0/a.jpg": b"one", "0/b.jpg": b"two"}))
+    assert first == table_digests(table_of_contents(tmp_path / "same", dict(reversed(images.items()))))
+    moved = table_digests(table_of_contents(tmp_path / "moved", {"0/a.jpg": b"one", "0/b.jpg": b"two"}))
     assert (moved["contents"], moved["names"] == first["names"]) == (first["contents"], False)
