@@ -1,6 +1,5 @@
 from .digests import content_digest as content_digest, table_digests as table_digests
 from .extractor_process import ExtractorProcess as ExtractorProcess
-from .forgetting import RemovedRows as RemovedRows, forget_person as forget_person
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import image_table as image_table, list_images as list_images
 from .landmark_sets import (
@@ -16,6 +15,7 @@ from .landmark_table import (
     table_metadata_of as table_metadata_of,
     write_shard as write_shard,
 )
+from .person_removal import RemovedRows as RemovedRows, forget_person as forget_person
 from .plan import (
     PLAN_FILE as PLAN_FILE,
     SMALLEST_SHARD as SMALLEST_SHARD,

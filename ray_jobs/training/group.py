@@ -28,7 +28,7 @@ from ray_jobs.cluster import (
     build_torch_trainer,
     worker_bundle,
 )
-from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, CheckpointListCopy, settle_checkpoints
+from ray_jobs.training.checkpoint_list import CHECKPOINTS_FOLDER, CheckpointListCopy, settle_checkpoints
 from ray_jobs.training.errors import FinalErrors, translate_training_errors
 from ray_jobs.training.worker import Start, WorkerProgress, train_worker
 

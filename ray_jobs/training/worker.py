@@ -26,7 +26,7 @@ from faceml.training import (
     set_up_process,
 )
 from ray_jobs.cluster import EventSender, set_up_log
-from ray_jobs.training.checkpoints import checkpoint_in, new_checkpoint
+from ray_jobs.training.checkpoint_list import checkpoint_in, new_checkpoint
 from ray_jobs.training.stream import StreamedBatches
 
 logger = logging.getLogger(__name__)

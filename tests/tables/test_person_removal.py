@@ -11,9 +11,9 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.images.decoding import encode_jpeg
 from faceml.prediction.prediction_files import prediction_table_schema
-from faceml.tables.forgetting import forget_person
 from faceml.tables.image_copies import ImageCopies
 from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.person_removal import forget_person
 from faceml.tables.plan import PLAN_FILE
 from faceml.tables.schema import landmark_schema, table_metadata
 

@@ -10,7 +10,7 @@ import pytest
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 from ray_jobs.cluster.ray_internals import CHECKPOINT_LIST_FILE
-from ray_jobs.training.checkpoints import (
+from ray_jobs.training.checkpoint_list import (
     CHECKPOINTS_FOLDER,
     LIST_COPY_FILE,
     checkpoint_in,
