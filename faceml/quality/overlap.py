@@ -12,7 +12,6 @@ from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
 from faceml.errors import catch_errors
 from faceml.page import first_names
 from faceml.quality.duplicates import near_duplicates
-from faceml.runs import find_ancestors
 from faceml.tables import read_table, table_metadata_of
 
 logger = logging.getLogger(__name__)
@@ -103,6 +102,8 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
     Raises:
         ConfigError: Something was found, and `leakage.on_found` is `strict`.
     """
+    from faceml.runs import find_ancestors  # late: it imports PyTorch, which extraction does not need
+
     leakage = config.leakage
     if leakage.on_found == "ignore":
         return []

@@ -154,6 +154,11 @@ def test_main__help_imports_no_heavy_package() -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+def test_jobs__extraction_starts_without_pytorch() -> None:
+    code = "import sys, ray_jobs.tables.extraction, ray.data; print('torch' in sys.modules)"
+    assert _run("-c", code, program=(sys.executable,)).stdout == "False\n"
+
+
 def test_jobs__each_names_its_configuration_and_its_module() -> None:
     for job in (*JOBS.values(), STUDY):
         assert issubclass(job.model, Config)
