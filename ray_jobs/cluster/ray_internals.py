@@ -64,15 +64,30 @@ def is_start_timeout(error: BaseException) -> bool:
 def build_torch_trainer(train_loop: Callable[[dict[str, Any]], None], **options: Any) -> "TorchTrainer":
     """Build a trainer that leaves Ctrl-C to the job; Ray's own handler exits with status 0.
 
+    It starts none of the processes that a job has no use for: one that releases the workers' resources if
+    the controller dies, at which the job ends and Ray releases them anyway; and one that serves data sets,
+    unless there are any.
+
     Args:
         train_loop: Function that each worker runs.
         **options: Further arguments of `TorchTrainer`.
     """
     from ray.train.torch import TorchTrainer  # late: it imports PyTorch
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
     class _Trainer(TorchTrainer):
         def _register_sigint_handler(self, controller: Any) -> None:
             pass
+
+        def _create_default_callbacks(self) -> list[Any]:
+            unused = (
+                PlacementGroupCleanerCallback
+                if self.datasets
+                else (PlacementGroupCleanerCallback, DatasetsCallback)
+            )
+            callbacks = super()._create_default_callbacks()
+            return [callback for callback in callbacks if not isinstance(callback, unused)]
 
     return _Trainer(train_loop, **options)
 
