@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, distributed
-from torch.multiprocessing.spawn import spawn
 
 from faceml.metrics.multitask import LandmarkAgreement, expression_metrics
 from faceml.tables.landmark_sets import LANDMARK_SETS
+from tests.two_workers import run_on_two_workers
 
 SHARDS = (slice(0, 9), slice(9, 11))  # uneven, and the second has no landmarks at all
 
@@ -38,5 +38,5 @@ def test_metrics__on_every_worker_are_those_of_the_whole(rank: int, results: lis
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]:
     folder = tmp_path_factory.mktemp("workers")
-    spawn(work, args=(folder,), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(work, folder)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]

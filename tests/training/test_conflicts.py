@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, distributed
-from torch.multiprocessing.spawn import spawn
 
 from faceml.training.conflicts import ConflictFreeBackward, project_conflicts
+from tests.two_workers import run_on_two_workers
 
 
 def flat(gradients: list[Tensor]) -> np.ndarray:
@@ -101,7 +101,7 @@ def worker(rank: int, folder: Path) -> None:
 
 
 def test_conflict_free_backward__of_two_workers_is_that_of_one_with_all_faces(tmp_path: Path) -> None:
-    spawn(worker, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(worker, tmp_path)
     for rank in (0, 1):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         torch.testing.assert_close(found, gradients_of([faces()]))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, distributed, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from faceml.datasets.face_dataset import FaceSample
@@ -15,6 +14,7 @@ from faceml.losses.weighting.base import FixedWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import KendallWeighting, UncertaintyWeighting
 from faceml.models.multitask import MultitaskFaceModel
 from faceml.training.objective import MultitaskObjective, rows_per_worker, task_gradients
+from tests.two_workers import run_on_two_workers
 
 TASKS = ("expression", "landmarks")
 HAS_LANDMARKS = [True, False, True, True, True, False, False, False]
@@ -143,7 +143,7 @@ def work(rank: int, folder: Path) -> None:
 def test_multitask_objective__two_workers_train_on_the_mean_over_all_rows(tmp_path: Path) -> None:
     """The first half has three rows with landmarks, the second one."""
     assert [sum(HAS_LANDMARKS[:4]), sum(HAS_LANDMARKS[4:])] == [3, 1]
-    spawn(work, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(work, tmp_path)
     results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     whole = objective(UncertaintyWeighting(TASKS))
     total, losses, _ = whole(batch())

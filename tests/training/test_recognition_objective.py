@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import distributed, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from faceml.config.sections import ModelConfig
@@ -15,6 +14,7 @@ from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.losses.angular_margin import ArcFace
 from faceml.models.recognition import IdentityHead, build_face_resnet
 from faceml.training.recognition_objective import RecognitionObjective
+from tests.two_workers import run_on_two_workers
 
 PEOPLE, FACES, SIDE_PX = 5, 8, 32
 SCALE, MARGIN = 16.0, 0.3
@@ -114,7 +114,7 @@ def work(rank: int, folder: Path) -> None:
 
 
 def test_recognition_objective__two_workers_train_as_one_with_the_whole_batch(tmp_path: Path) -> None:
-    spawn(work, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(work, tmp_path)
     results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     whole = objective()
     right = float((nearest(whole, batch(), is_right=True) == batch().label).sum())

@@ -9,7 +9,6 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor, distributed, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW
 
@@ -24,6 +23,7 @@ from faceml.models.multitask import build_multitask_model
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
 from faceml.training.optimizer import AveragedWeights, build_optimizer
 from faceml.training.step import TrainingStep
+from tests.two_workers import run_on_two_workers
 
 STEPS, FACES, SIDE_PX = 3, 8, 32
 TASKS = ("expression", "landmarks")
@@ -113,7 +113,7 @@ def test_training_step__other_weightings_on_two_workers_are_as_on_one(
 ) -> None:
     made = objective(weighting())
     updated(step_of(made), [[batch] for batch in large_batches()])
-    spawn(worker, args=(tmp_path, False, weighting), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(worker, tmp_path, False, weighting)
     for rank in (0, 1):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert_close(found["state"], dict(made.state_dict()))
@@ -136,7 +136,7 @@ def worker(
 def test_training_step__of_two_workers_is_that_of_one_with_the_whole_batch(
     accumulate: bool, whole: tuple[MultitaskObjective, list[Tensor]], tmp_path: Path
 ) -> None:
-    spawn(worker, args=(tmp_path, accumulate), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(worker, tmp_path, accumulate)
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     for each in found:
         assert_close(each["state"], dict(whole[0].state_dict()))
@@ -236,7 +236,7 @@ def poisoned_worker(rank: int, folder: Path) -> None:
 
 def test_training_step__a_loss_of_one_worker_that_is_not_finite_is_known_to_all(tmp_path: Path) -> None:
     """The workers report such a step together: one that does not know of it would not come, and all wait."""
-    spawn(poisoned_worker, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(poisoned_worker, tmp_path)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     for precision in ("fp32", "fp16"):
         assert (first[f"{precision}_loss"], second[f"{precision}_loss"]) == (True, False)

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import torch
 from torch import distributed, nn
-from torch.multiprocessing.spawn import spawn
 
 from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
+from tests.two_workers import run_on_two_workers
 
 
 def test_epoch_seed__differs_between_epochs_and_seeds() -> None:
@@ -29,7 +29,7 @@ def share(rank: int, folder: Path) -> None:
 
 
 def test_share_buffers__all_workers_have_those_of_the_first(tmp_path: Path) -> None:
-    spawn(share, args=(tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    run_on_two_workers(share, tmp_path)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert not torch.equal(first["own"], second["own"])
     torch.testing.assert_close(first["shared"]["running_mean"], first["own"], rtol=0, atol=0)
