@@ -1,11 +1,14 @@
 """Fixtures of jobs: synthetic faces, tables, a cluster and running jobs."""
 
+import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
@@ -31,17 +34,17 @@ def head() -> Iterator[HeadNode]:
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Synthetic faces in AffectNet's layout: `train` and `val` below the returned folder."""
-    root = tmp_path_factory.mktemp("synthetic") / "faces"
-    generate_faces(root, "affectnet", SPLITS, image_size_px=128, seed=7, processes=1)
-    return root
+
+    def draw(folder: Path) -> None:
+        generate_faces(folder, "affectnet", SPLITS, image_size_px=128, seed=7, processes=1)
+
+    return shared_folder("faces", draw, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def tables(ray_cluster: None, faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Landmark tables of `faces`, extracted by the real job: `train` and `val` below the returned folder."""
-    root = tmp_path_factory.mktemp("tables")
-    extract_splits(faces, root)
-    return root
+    return shared_folder("tables", partial(extract_splits, faces), tmp_path_factory)
 
 
 def extract_splits(faces: Path, tables: Path) -> None:
@@ -53,10 +56,27 @@ def extract_splits(faces: Path, tables: Path) -> None:
 @pytest.fixture(scope="session")
 def people(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`faces` and `tables` of 12 drawn people to train on and 8 others, six images each."""
-    root, splits = tmp_path_factory.mktemp("people"), {"train": 12, "val": 8}
-    generate_faces(root / "faces", "identity", splits, image_size_px=160, images_per_person=6)
-    extract_splits(root / "faces", root / "tables")
-    return root
+
+    def draw(folder: Path) -> None:
+        splits = {"train": 12, "val": 8}
+        generate_faces(
+            folder / "faces", "identity", splits, image_size_px=160, images_per_person=6, processes=1
+        )
+        extract_splits(folder / "faces", folder / "tables")
+
+    return shared_folder("people", draw, tmp_path_factory)
+
+
+def shared_folder(name: str, fill: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that the first of pytest's processes to need it fills for all; none writes to it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            fill(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

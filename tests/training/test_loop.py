@@ -335,11 +335,11 @@ def test_fit__another_way_to_compute_learns_the_same(
 
 @pytest.mark.parametrize("kind", ["dwa", "rlw", "famo", "pcgrad"])
 def test_fit__of_any_weighting_resumed_is_as_uninterrupted(kind: str, faces: Path, tmp_path: Path) -> None:
-    settings = config(faces, weighting={"kind": kind}, training__epochs=4)
-    trained(settings, tmp_path / "whole", 4)
-    trained(settings, tmp_path / "part", 3)
-    trained(settings, tmp_path / "rest", 4, resume=tmp_path / "part" / "3")
-    assert_same_state(tmp_path / "whole" / "4", tmp_path / "rest" / "4")
+    epochs = 3  # DWA weights an epoch by the losses of the two before
+    settings = config(faces, weighting={"kind": kind}, training__epochs=epochs)
+    trained(settings, tmp_path / "whole", epochs)
+    trained(settings, tmp_path / "rest", epochs, resume=tmp_path / "whole" / "2")
+    assert_same_state(tmp_path / "whole" / "3", tmp_path / "rest" / "3")
 
 
 @pytest.mark.parametrize("kind", ["fixed", "uncertainty_revised"])

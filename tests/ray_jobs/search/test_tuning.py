@@ -1,13 +1,13 @@
 """Searches on Ray: failures, retries, caching of data, and the best trial."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
 import yaml
 from rich.console import Console
@@ -70,7 +70,9 @@ def by_setting(trials: list[Trial], key: str) -> dict[Any, Trial]:
     return {trial.settings[key]: trial for trial in trials}
 
 
-def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(make_config: MakeConfig) -> None:
+def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
     # λ beyond what float32 can square, and a layer that no machine has the memory for.
     config = make_config(
         {
@@ -93,20 +95,24 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(make_
     shown = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
     assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
 
+    # An interrupted search whose only trial, the broken one, has ended.
+    shutil.copytree(
+        Path(config.run.folder, "trials", broken.name), tmp_path / "failed" / "trials" / broken.name
+    )
+    only = {"weighting.kind": grid("fixed"), "weighting.lambda_landmarks": grid(1e30)}
+    all_failed = make_config(only, num_trials=1, run={"folder": str(tmp_path / "failed")})
+    with pytest.raises(StoppedError, match=r"All 1 trials failed; .* A gradient is not finite"):
+        tuning.run(all_failed)
+
 
 def test_train_trial__trials_of_one_process_open_the_data_once(make_config: MakeConfig) -> None:
-    plain = make_config({"seed": grid(0, 1)}).model_dump(mode="json")
-
-    def openings() -> int:
-        faces._build_faces.cache_clear()
-        for seed, probability in ((0, 0.0), (1, 0.5), (2, 0.5)):
-            settings = {"seed": seed, "data.augmentation.flip_probability": probability}
-            job = TrialJob(plain, f"trial_{seed}", settings, 1)
-            config = parse_config(TuneConfig, plain)
-            train_trial(job, config, torch.device("cpu"), 0, list[dict[str, Any]]().append)
-        return faces._build_faces.cache_info().misses
-
-    assert ray.get(ray.remote(openings).remote()) == 1
+    config = make_config({"seed": grid(0, 1)})
+    faces._build_faces.cache_clear()
+    for seed, probability in ((0, 0.0), (1, 0.5), (2, 0.5)):
+        settings = {"seed": seed, "data.augmentation.flip_probability": probability}
+        job = TrialJob(config.model_dump(mode="json"), f"trial_{seed}", settings, 1)
+        train_trial(job, config, torch.device("cpu"), 0, list[dict[str, Any]]().append)
+    assert faces._build_faces.cache_info().misses == 1
 
 
 def test_run__trials_follow_each_other_in_one_process_and_leave_a_run_folder_each(
@@ -146,14 +152,6 @@ def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_c
         tuning.run(make_config(search, trial={"gpus": 0.5}))
     config = make_config(search, trial={"cpus": 3})
     assert not Path(config.run.folder).exists()
-
-
-def test_run__a_search_in_which_all_fail_says_why(make_config: MakeConfig) -> None:
-    config = make_config(
-        {"weighting.kind": grid("fixed"), "weighting.lambda_landmarks": grid(1e30)}, num_trials=1
-    )
-    with pytest.raises(StoppedError, match=r"All 1 trials failed; .* A gradient is not finite"):
-        tuning.run(config)
 
 
 def test_run__goes_on_with_more_seeds_and_retrains_after_the_search_has_ended(

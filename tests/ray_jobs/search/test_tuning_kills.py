@@ -108,11 +108,18 @@ def kill_trial(job: Job, after: Sequence[int] = ()) -> list[int]:
     return numbers
 
 
-def test_tune__interrupted_and_killed_in_three_ways_in_a_store_it_ends_with_all_that_was_done(
-    faces: Path, tables: Path, s3_uri: Callable[..., str], start: Start
+@pytest.mark.parametrize("is_in_store", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_done(
+    is_in_store: bool,
+    faces: Path,
+    tables: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    start: Start,
 ) -> None:
     """One trial after the other: the first is killed for good, then the driver, then the third's process."""
-    place = place_below(s3_uri(), "search")
+    parent = request.getfixturevalue("s3_uri")() if is_in_store else tmp_path
+    place = place_below(parent, "search")
     folder = StorageFolder(place)
     config = search(faces, tables, place, trials=3, cpus=2, restarts=1)
     job = start(config)

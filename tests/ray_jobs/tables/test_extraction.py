@@ -22,8 +22,11 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 def _config(root: Path, table: Path, **sections: Any) -> ExtractConfig:
+    """One actor, because a second one starts for longer than it works here."""
     output = {"table": str(table)} | sections.pop("output", {})
-    return parse_config(ExtractConfig, {"data": {"root": str(root)}, "output": output} | sections)
+    landmarker = {"actors": 1} | sections.pop("landmarker", {})
+    parts = {"data": {"root": str(root)}, "output": output, "landmarker": landmarker}
+    return parse_config(ExtractConfig, parts | sections)
 
 
 def _encoded(image: Image.Image, form: str) -> bytes:

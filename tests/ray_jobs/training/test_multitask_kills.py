@@ -17,7 +17,7 @@ from faceml.runs.files import read_metrics
 from faceml.storage.folder import StorageFolder
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state
 from ray_jobs.training import multitask
-from ray_jobs.training.checkpoints import CHECKPOINTS_FOLDER, checkpoint_path, settle_checkpoints
+from ray_jobs.training.checkpoint_list import CHECKPOINTS_FOLDER, checkpoint_path, settle_checkpoints
 from tests.full_disk import write_full_disk
 from tests.job import VICTIMS, Job
 
@@ -143,11 +143,17 @@ def undisturbed(noisy_faces: Path, ray_cluster: None, tmp_path_factory: pytest.T
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.soak)])
-def test_train__killed_at_random_points_ends_as_if_undisturbed(
+def test_train__stopped_by_a_full_disk_and_killed_at_random_points_ends_as_if_undisturbed(
     rounds: int, noisy_faces: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Job]
 ) -> None:
-    choose = random.Random(20_260_102)
     run = tmp_path / "run"
+    disk = write_full_disk(tmp_path / "disk")
+    disk.fill_with(run / checkpoint_path(2))
+    assert_full_disk_costs_no_checkpoint(
+        start("train", *settings_of(noisy_faces, run), path=str(disk.folder)), run
+    )
+
+    choose = random.Random(20_260_102)
     job = start("train", *settings_of(noisy_faces, run))
     victims = choose.sample(list(VICTIMS["train"]) * 2, 6)
     moments = ["end", *choose.sample(["setup", "epoch", "checkpoint"] * 2, 5)]
@@ -170,13 +176,8 @@ def test_train__killed_at_random_points_ends_as_if_undisturbed(
     assert_same_end(run, undisturbed)
 
 
-def test_train__a_full_disk_ends_with_one_line_and_costs_no_checkpoint(
-    noisy_faces: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Job]
-) -> None:
-    run = tmp_path / "run"
-    disk = write_full_disk(tmp_path / "disk")
-    disk.fill_with(run / checkpoint_path(2))
-    job = start("train", *settings_of(noisy_faces, run), path=str(disk.folder))
+def assert_full_disk_costs_no_checkpoint(job: Job, run: Path) -> None:
+    """Check that the job ends with one line, and that the checkpoints before are whole."""
     output = job.finish()
     assert job.process.returncode == 1, output
     assert "Traceback" not in output
@@ -187,7 +188,3 @@ def test_train__a_full_disk_ends_with_one_line_and_costs_no_checkpoint(
     assert not list((run / CHECKPOINTS_FOLDER).glob(".*.partial"))
     assert_best_is_kept(run)
     assert 2 <= epoch_of(checkpoints_of(run)[-1]) < EPOCHS
-    again = start("train", *settings_of(noisy_faces, run))
-    output = again.finish()
-    assert again.process.returncode == 0, output
-    assert_same_end(run, undisturbed)
