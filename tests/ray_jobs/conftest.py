@@ -1,7 +1,7 @@
 """Fixtures of jobs: synthetic faces, tables, a cluster and running jobs."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,14 @@ def shared_folder(name: str, fill: Callable[[Path], None], tmp_path_factory: pyt
 @pytest.fixture(scope="session")
 def noisy_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tables` and `images` of two splits, 32 px; accuracy rises and falls from epoch to epoch."""
-    root, rng = tmp_path_factory.mktemp("noisy"), np.random.default_rng(0)
+    return write_noisy_faces(tmp_path_factory.mktemp("noisy"), {"train": 96, "val": 64})
+
+
+def write_noisy_faces(root: Path, splits: Mapping[str, int]) -> Path:
+    """Write `tables` and `images` with so many images in each split into a folder, and return it."""
+    rng = np.random.default_rng(0)
     schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
-    for split, count in (("train", 96), ("val", 64)):
+    for split, count in splits.items():
         rows = []
         for i in range(count):
             label = i % 8

@@ -190,33 +190,6 @@ def test_train__says_what_the_cluster_lacks(faces: Path, tables: Path, tmp_path:
     )
 
 
-def test_tune__ranks_trials_and_writes_the_best_configuration(
-    faces: Path, tables: Path, tmp_path: Path
-) -> None:
-    settings = {
-        "train": _train_settings(faces, tables, tmp_path / "unused"),
-        "search": {
-            "optimizer.learning_rate": {"kind": "loguniform", "low": 1e-4, "high": 1e-2},
-            "weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty"]},
-        },
-        "num_trials": 2,
-        "run": {"folder": str(tmp_path / "tune")},
-    }
-    trials = tuning.run(parse_config(TuneConfig, settings))
-    assert sorted(trial.settings["weighting.kind"] for trial in trials) == ["fixed"] * 2 + ["uncertainty"] * 2
-    assert len({trial.settings["optimizer.learning_rate"] for trial in trials}) >= 2
-    accuracies = [trial.best_accuracy for trial in trials]
-    assert accuracies == sorted(accuracies, reverse=True)
-    assert all(trial.error is None and 1 <= len(trial.records) <= EPOCHS for trial in trials)
-    assert any(trial.outcome == "finished" for trial in trials)
-    best = load_config(TrainConfig, tmp_path / "tune" / "best_config.yaml")
-    assert best.optimizer.learning_rate == trials[0].settings["optimizer.learning_rate"]
-    assert best.weighting.kind == trials[0].settings["weighting.kind"]
-    assert best.run.folder == str(tmp_path / "tune" / "best")
-    with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
-        tuning.run(parse_config(TuneConfig, settings))
-
-
 def test_check_search__refuses_values_that_the_training_refuses(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,8 @@ import yaml
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import parse_config
+from faceml.config.loading import load_config, parse_config
+from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.errors import StoppedError
 from faceml.page.tables import percent
@@ -115,31 +116,43 @@ def test_train_trial__trials_of_one_process_open_the_data_once(make_config: Make
     assert faces._build_faces.cache_info().misses == 1
 
 
-def test_run__trials_follow_each_other_in_one_process_and_leave_a_run_folder_each(
-    make_config: MakeConfig,
-) -> None:
+def test_run__trials_follow_each_other_in_one_process_and_are_ranked(make_config: MakeConfig) -> None:
     search = {
-        "weighting.kind": grid("rlw"),
-        "seed": grid(*range(4)),
-        "data.augmentation.flip_probability": grid(0.0, 0.5),
+        "weighting.kind": grid("rlw", "uncertainty"),
+        "optimizer.learning_rate": {"kind": "loguniform", "low": 1e-4, "high": 1e-2},
     }
-    config = make_config(search, epochs=2, num_trials=1, trial={"cpus": 1})
+    config = make_config(search, epochs=2, num_trials=2, trial={"cpus": 1})
     trials = tuning.run(config)
-    folders = [Path(config.run.folder, "trials", trial.name) for trial in trials]
+    folder = Path(config.run.folder)
+    folders = [folder / "trials" / trial.name for trial in trials]
     workers = Counter(outcome.worker for folder in folders if (outcome := TrialFolder(folder).outcome))
-    assert sum(workers.values()) == 8
+    assert sum(workers.values()) == 4
     # A second process that starts for longer than the trials of the first last gets none of them.
     assert len(workers) <= 2
-    for trial, folder in zip(trials, folders, strict=True):
-        names = sorted(path.name.partition(".tfevents")[0] for path in folder.iterdir())
+    for trial, each in zip(trials, folders, strict=True):
+        names = sorted(path.name.partition(".tfevents")[0] for path in each.iterdir())
         assert names == ["config.yaml", "events.out", "metrics.jsonl", "outcome.json", "settings.json"]
-        assert yaml.safe_load((folder / "config.yaml").read_text())["weighting"] == {"kind": "rlw"}
+        written = yaml.safe_load((each / "config.yaml").read_text())
+        assert written["weighting"]["kind"] == trial.settings["weighting.kind"]
+        assert (trial.error, trial.outcome) == (None, "finished")
         assert [record["epoch"] for record in trial.records] == [1, 2]
         assert all(record["time/epoch_s"] > 0 for record in trial.records)
     answers = ("trials", "configurations", "comparisons", "importance")
     tables = {f"{name}.{kind}" for name in answers for kind in ("csv", "parquet")} | {"epochs.parquet"}
     files = {"best_config.yaml", "config.yaml", "data.json", "report.html", "summary.json"}
-    assert {path.name for path in Path(config.run.folder).iterdir()} == {"trials"} | files | tables
+    assert {path.name for path in folder.iterdir()} == {"trials"} | files | tables
+
+    kinds = [trial.settings["weighting.kind"] for trial in trials]
+    assert sorted(kinds) == ["rlw"] * 2 + ["uncertainty"] * 2
+    assert len({trial.settings["optimizer.learning_rate"] for trial in trials}) >= 2
+    accuracies = [trial.best_accuracy for trial in trials]
+    assert accuracies == sorted(accuracies, reverse=True)
+    best = load_config(TrainConfig, folder / "best_config.yaml")
+    assert best.optimizer.learning_rate == trials[0].settings["optimizer.learning_rate"]
+    assert best.weighting.kind == kinds[0]
+    assert best.run.folder == str(folder / "best")
+    with pytest.raises(ConfigError, match=r"run\.folder: .* holds a finished run"):
+        tuning.run(config)
 
 
 def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_config: MakeConfig) -> None:

@@ -15,7 +15,12 @@ COLUMNS = ["status", "landmarks_5", "landmarks_10", "yaw_deg", "content_sha256",
 
 
 def test_extract__from_a_store_into_a_store_gives_the_table_of_a_folder(
-    s3_server: str, faces: Path, tables: Path, tmp_path: Path, start: Callable[..., Job]
+    s3_server: str,
+    faces: Path,
+    tables: Path,
+    tmp_path: Path,
+    cluster_environment: dict[str, str],
+    start: Callable[..., Job],
 ) -> None:
     store = pafs.S3FileSystem(
         endpoint_override=s3_server, scheme="http", region="us-east-1", allow_bucket_creation=True
@@ -33,15 +38,15 @@ def test_extract__from_a_store_into_a_store_gives_the_table_of_a_folder(
     with FlakyStore(s3_server, fault_of) as flaky:
         place = f"?endpoint_override={flaky.endpoint}&scheme=http&region=us-east-1"
         settings = (f"data.root=s3://faces/val{place}", f"output.table=s3://faces/table{place}")
-        cache = {"FACEML_CACHE": str(tmp_path)}
-        job = start("extract", *settings, environment=cache)
+        environment = cluster_environment | {"FACEML_CACHE": str(tmp_path)}
+        job = start("extract", *settings, environment=environment)
         output = job.finish()
         assert job.process.returncode == 0, output
         assert output.rstrip().endswith(f"Results: s3://faces/table_run{place}")
         assert len(flaky.requests) > 40
         assert put[-1] == "/faces/table_run/report.html"
         put.clear()
-        output = start("extract", *settings, environment=cache).finish()
+        output = start("extract", *settings, environment=environment).finish()
         assert "32 images have landmarks; 0 new ones" in output.replace("\n", " "), output
         assert not put, "there is nothing new to say"
     place = f"?endpoint_override={s3_server}&scheme=http&region=us-east-1"

@@ -56,16 +56,17 @@ def test_predict__killed_goes_on_and_says_of_every_image_once_what_the_library_s
     crowd: Path,
     run_folder: Path,  # noqa: F811
     tmp_path: Path,
+    cluster_environment: dict[str, str],
     start: Callable[..., Job],
 ) -> None:
     table = tmp_path / "table"
-    job = start("predict", *settings_of(crowd, run_folder, table))
+    job = start("predict", *settings_of(crowd, run_folder, table), environment=cluster_environment)
     while job.process.poll() is None and not list(table.glob("part-*.parquet")):
         time.sleep(0.05)
     assert job.process.poll() is None, "there is more to do"
     job.stop()
     kept = {file.name: file.stat().st_mtime_ns for file in table.glob("part-*.parquet")}
-    again = start("predict", *settings_of(crowd, run_folder, table))
+    again = start("predict", *settings_of(crowd, run_folder, table), environment=cluster_environment)
     output = again.finish()
     assert again.process.returncode == 0, output
     assert f"Results: {table}" in output

@@ -23,12 +23,13 @@ from faceml.storage.tensors import read_tensors
 from ray_jobs.training import multitask, recognition
 from ray_jobs.training.resuming import load_interrupted_training
 from tests.flaky_store import Fault, FlakyStore
+from tests.ray_jobs.conftest import write_noisy_faces
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 EPOCHS = 2
-TRAIN, VAL = 96, 64
-"""Of `noisy_faces`; a training reads each of them once in an epoch."""
+TRAIN, VAL = 32, 16
+"""Numbers of faces; a training reads each of them once in an epoch."""
 SETTINGS = (
     "data.image_size=32",
     "data.loader_processes=0",
@@ -58,15 +59,20 @@ def config_of(data: str, folder: str) -> TrainConfig:
         *(f"data.{split}.table={place_below(data, 'tables', split)}" for split in ("train", "val")),
         *(f"data.{split}.images={place_below(data, 'images', split)}" for split in ("train", "val")),
         *("model.backbone=resnet18", "model.weights=none", "model.embedding_dim=16"),
-        *(f"training.epochs={EPOCHS}", "training.batch_size_per_worker=32", f"run.folder={folder}"),
+        *(f"training.epochs={EPOCHS}", "training.batch_size_per_worker=16", f"run.folder={folder}"),
     ]
     return load_config(TrainConfig, Path("configs/multitask_affectnet.yaml"), [*SETTINGS, *settings])
 
 
 def test_train__in_a_store_goes_on_on_another_machine(
-    noisy_faces: Path, cache: Path, in_s3: Callable[[Path], str], s3_uri: Callable[..., str], s3_server: str
+    tmp_path: Path,
+    cache: Path,
+    in_s3: Callable[[Path], str],
+    s3_uri: Callable[..., str],
+    s3_server: str,
 ) -> None:
-    data, read = in_s3(noisy_faces), list[str]()
+    faces = write_noisy_faces(tmp_path / "noisy", {"train": TRAIN, "val": VAL})
+    data, read = in_s3(faces), list[str]()
 
     def refuse_images_of_epoch_2(method: str, path: str) -> Fault | None:
         if method == "GET" and path.endswith(".jpg"):
