@@ -17,6 +17,15 @@ from faceml.storage.locations import place_below
 SLOW = ("docs", "ray_jobs")
 """Folders of the slowest tests, which run first so that pytest's processes finish at the same time."""
 
+OF_SHARED_CLUSTER = {
+    # As `RayCluster` sets them for a cluster that it starts.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # Ray's log monitor lists the logs of all workers that there have been twice a second, not ten times.
+    "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
+}
+"""Environment variables of Ray for the cluster of all tests, and for jobs on it."""
+
 # The duration of an example depends on the load of the machine.
 settings.register_profile("faceml", deadline=None)
 settings.load_profile("faceml")
@@ -57,9 +66,12 @@ def ray_cluster(s3_keys: None) -> Iterator[None]:
     """
     import ray
 
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in OF_SHARED_CLUSTER.items():
+            environment.setenv(name, value)
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +79,7 @@ def cluster_environment(ray_cluster: None) -> dict[str, str]:
     """Environment variables that connect a command in a separate process to `ray_cluster`."""
     import ray
 
-    return {
-        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
-        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a single machine is not preempted
-    }
+    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address} | OF_SHARED_CLUSTER
 
 
 @pytest.fixture(scope="session")

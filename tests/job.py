@@ -111,10 +111,21 @@ class Job:
 
 
 def marked_processes(mark: str) -> Iterator[tuple[int, str]]:
-    """Yield the ID and the command line of each process with the mark in its environment."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        if mark.encode() in _read(folder / "environ"):
+    """Yield the ID and command line of each process with the mark in its environment, and of its children.
+
+    Ray's agents and dashboard write their titles over their environment. Left alone, an agent whose cluster
+    is gone runs on for a minute, on all of a CPU if it has followed a job.
+    """
+    folders = list(Path("/proc").glob("[0-9]*"))
+    marked = {int(folder.name) for folder in folders if mark.encode() in _read(folder / "environ")}
+    for folder in folders:
+        if int(folder.name) in marked or _parent(folder) in marked:
             yield int(folder.name), _read(folder / "cmdline").replace(b"\0", b" ").decode()
+
+
+def _parent(process: Path) -> int:
+    """Return the ID of a process's parent, 0 if the process has ended."""
+    return int((_read(process / "stat").rpartition(b")")[2].split() or [b"", b"0"])[1])
 
 
 def kill_marked(mark: str) -> None:

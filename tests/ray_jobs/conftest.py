@@ -24,7 +24,7 @@ HEAD_TOKEN = new_token()
 SPLITS = {"train": 64, "val": 32}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def head() -> Iterator[HeadNode]:
     """Cluster that accepts jobs over HTTP with `HEAD_TOKEN`."""
     with HeadNode(token=HEAD_TOKEN) as node:
