@@ -18,7 +18,8 @@ SLOW = ("docs", "ray_jobs")
 """Folders of the slowest tests, which run first so that pytest's processes finish at the same time."""
 
 OF_SHARED_CLUSTER = {
-    # As `RayCluster` sets them for a cluster that it starts.
+    # As `ray_jobs` sets them for a cluster that it starts.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # Ray's log monitor lists the logs of all workers that there have been twice a second, not ten times.

@@ -18,7 +18,7 @@ class Tunnel:
 
     Attributes:
         address: URL of the server through the proxy.
-        connections: Number of connections so far.
+        connections: Number of connections so far, refused ones included.
     """
 
     def __init__(self, address: str) -> None:
@@ -64,10 +64,10 @@ class Tunnel:
         with suppress(OSError):  # closed
             while True:
                 near, _ = self._listening.accept()
+                self.connections += 1
                 if self._is_cut:
                     near.close()
                     continue
-                self.connections += 1
                 far = socket.create_connection(self._target)
                 self._open += [near, far]
                 for source, target in ((near, far), (far, near)):

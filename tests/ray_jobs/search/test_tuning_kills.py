@@ -52,7 +52,7 @@ def search(faces: Path, tables: Path, folder: str | Path, trials: int = TRIALS, 
                 "data": splits | {"image_size": 32, "leakage": {"on_found": "ignore"}},
                 "model": {"embedding_dim": 32},
                 "optimizer": {"name": "sgd", "momentum": 0.0},  # whose checkpoints are small
-                "training": {"epochs": EPOCHS, "batch_size_per_worker": 8, "warmup_epochs": 0},
+                "training": {"epochs": EPOCHS, "batch_size_per_worker": 16, "warmup_epochs": 0},
                 "run": {"folder": place_below(folder, "unused")},
             },
             "search": {"seed": {"kind": "grid", "values": list(range(trials))}},

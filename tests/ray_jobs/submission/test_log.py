@@ -28,17 +28,20 @@ def test_follow__a_connection_that_is_lost_for_a_while_costs_no_line(
         client = head.client(tunnel.address)
         job_id = client.submit_job(entrypoint=shlex.join([sys.executable, "-c", COUNT]))
 
+        followed = FollowedLog(client, job_id)
+
         def fall() -> None:
-            while client.get_job_status(job_id) == JobStatus.PENDING:
-                time.sleep(0.1)
-            time.sleep(1.0)
+            while not followed._printed:
+                time.sleep(0.05)
+            before = tunnel.connections
             getattr(tunnel, falls)()
-            time.sleep(2.0)
+            while tunnel.connections == before:  # it has noticed
+                time.sleep(0.05)
             tunnel.restore()
 
         falling = threading.Thread(target=fall)
         falling.start()
-        details = asyncio.run(FollowedLog(client, job_id).follow())
+        details = asyncio.run(followed.follow())
         falling.join()
     assert details.status == JobStatus.SUCCEEDED
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("line ")]
