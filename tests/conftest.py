@@ -14,7 +14,7 @@ from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 
-SLOW = ("docs", "ray_jobs")
+SLOW = ("docs", "ray_jobs", "training")
 """Folders of the slowest tests, which run first so that pytest's processes finish at the same time."""
 
 OF_SHARED_CLUSTER = {
