@@ -73,7 +73,7 @@ def tune_settings(
                 "log_every_steps": 100,
                 "warmup_epochs": 0,
             },
-            "run": {"folder": str(folder / "unused")},
+            "run": {"folder": "unused"},  # the same if the search is moved
         },
         "search": search,
         "scheduler": {"kind": "none"},
