@@ -1,6 +1,7 @@
 """Fixtures of several packages: the landmark model, loaded once, a Ray cluster and an S3 server."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -80,7 +81,11 @@ def cluster_environment(ray_cluster: None) -> dict[str, str]:
     """Environment variables that connect a command in a separate process to `ray_cluster`."""
     import ray
 
-    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address} | OF_SHARED_CLUSTER
+    address = {
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "RAY_AUTH_MODE": os.environ["RAY_AUTH_MODE"],  # set by Ray, which has made a token
+    }
+    return address | OF_SHARED_CLUSTER
 
 
 @pytest.fixture(scope="session")

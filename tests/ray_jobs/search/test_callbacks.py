@@ -7,7 +7,7 @@ from ray_jobs.search.callbacks import reason_of
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
-@ray.remote(num_cpus=1)
+@ray.remote(num_cpus=0)  # an error keeps the actor alive, and with it its CPUs
 class Victim:
     def die(self) -> None:
         import os
