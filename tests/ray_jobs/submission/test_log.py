@@ -28,20 +28,21 @@ def test_follow__a_connection_that_is_lost_for_a_while_costs_no_line(
         client = head.client(tunnel.address)
         job_id = client.submit_job(entrypoint=shlex.join([sys.executable, "-c", COUNT]))
 
-        followed = FollowedLog(client, job_id)
+        followed, ended = FollowedLog(client, job_id), threading.Event()
 
         def fall() -> None:
-            while not followed._printed:
+            while not followed._printed and not ended.is_set():
                 time.sleep(0.05)
             before = tunnel.connections
             getattr(tunnel, falls)()
-            while tunnel.connections == before:  # it has noticed
+            while tunnel.connections == before and not ended.is_set():  # then it has noticed
                 time.sleep(0.05)
             tunnel.restore()
 
         falling = threading.Thread(target=fall)
         falling.start()
         details = asyncio.run(followed.follow())
+        ended.set()
         falling.join()
     assert details.status == JobStatus.SUCCEEDED
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("line ")]
