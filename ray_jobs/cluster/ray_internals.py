@@ -86,7 +86,7 @@ def build_torch_trainer(train_loop: Callable[[dict[str, Any]], None], **options:
                 if self.datasets
                 else (PlacementGroupCleanerCallback, DatasetsCallback)
             )
-            callbacks = super()._create_default_callbacks()
+            callbacks = super()._create_default_callbacks()  # type: ignore[misc] # it sees the old trainer
             return [callback for callback in callbacks if not isinstance(callback, unused)]
 
     return _Trainer(train_loop, **options)

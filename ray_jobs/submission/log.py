@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import requests
 from ray.exceptions import RayError
@@ -11,6 +13,7 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 
 logger = logging.getLogger(__name__)
 
+AnswerT = TypeVar("AnswerT")
 LOSSES = (requests.RequestException, OSError, RuntimeError, RayError)
 """Errors that Ray's client raises when a cluster cannot be reached or refuses."""
 ANSWER_WITHIN_S = 30.0
@@ -46,7 +49,7 @@ class FollowedLog:
             details = await self._watch(tail)
             tail.cancel()
             if details.status.is_terminal():
-                self._print_from(0, await asyncio.to_thread(self._client.get_job_logs, self._job_id))
+                self._print_from(0, await self._request(self._client.get_job_logs))
                 return details
             await asyncio.sleep(POLL_INTERVAL_S)
 
@@ -56,16 +59,17 @@ class FollowedLog:
             before = self._printed
             await asyncio.wait([tail], timeout=SILENCE_S)
             if tail.done() or self._printed == before:
-                return await self._details()
+                return await self._request(self._client.get_job_info)
 
-    async def _details(self) -> JobDetails:
+    async def _request(self, read: Callable[[str], AnswerT]) -> AnswerT:
+        """Return what a method of the client reads of the job, after a lost connection has been restored."""
         given_up_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < given_up_s:
             with suppress(*LOSSES):
-                return await asyncio.to_thread(self._client.get_job_info, self._job_id)
+                return await asyncio.to_thread(read, self._job_id)
             logger.info("The cluster does not answer; the job may still be running. Trying again.")
             await asyncio.sleep(POLL_INTERVAL_S)
-        return self._client.get_job_info(self._job_id)
+        return read(self._job_id)
 
     async def _print_tail(self) -> None:
         from aiohttp import ClientError  # late: it is part of an optional extra
