@@ -1,0 +1,262 @@
+"""Files of label tables, Parquet or CSV, opened as relations of DuckDB that are read out of core."""
+
+import csv
+import gzip
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+
+from faceml.config import ConfigError
+from faceml.errors import StoppedError, translate_errors
+from faceml.storage import StorageFolder, split_place
+
+PARQUET_SUFFIX = ".parquet"
+CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+DELIMITERS = ",;\t|"
+READ_AHEAD = 4
+"""Batches of a Parquet file that are read before they are needed, each of up to 131,072 rows."""
+
+WIDER = {
+    pa.large_string(): pa.string(),
+    pa.string_view(): pa.string(),
+    pa.float16(): pa.float32(),  # DuckDB has no half precision
+    pa.null(): pa.float64(),
+}
+"""Types of Arrow that are cast to others."""
+
+# Keys as data sets ship them: paths of Windows, and paths that begin with `./`.
+NORMALISED = r"coalesce(nullif(regexp_replace(replace(trim({0}), '\', '/'), '^(\./)+', ''), ''), '(empty)')"
+
+# Numbers of a CSV file. Digits after a leading zero, such as 007, are text: a cast would lose the zeros.
+WHOLE_NUMBER = r"[-+]?(0|[1-9]\d{0,17})"
+NUMBER = r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?([nN][aA][nN]|[iI][nN][fF])"
+
+
+def load_labels(
+    connection: duckdb.DuckDBPyConnection, place: str, columns: Sequence[str], key: str, scratch: Path
+) -> None:
+    """Load a label table as the view `labels`, with the column `key` of strings and the values `c0`, `c1`, ….
+
+    NaN and lists with NaN or null are null; so are empty cells of a CSV file.
+
+    Args:
+        connection: Database that the view is created in.
+        place: Parquet or CSV file or folder of Parquet files, a path or URI.
+        columns: Columns of the values.
+        key: Column of the keys.
+        scratch: Temporary folder that outlives the connection.
+
+    Raises:
+        ConfigError: The table cannot be read, or misses a column.
+        StoppedError: The temporary folder has no space left.
+    """
+    folder, names = _find_files(place)
+    with translate_duckdb(place):
+        if names[0].lower().endswith(PARQUET_SUFFIX):
+            _load_parquet(connection, folder, names, place, columns, key)
+        else:
+            _load_csv(connection, _local_copy(folder, names[0], scratch), place, columns, key)
+
+
+def translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
+    """Raise an error of one line that names the label table in place of an error of DuckDB."""
+
+    def translate(error: duckdb.Error) -> Exception:
+        # After the reason, DuckDB lists options of its own.
+        reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300, placeholder=" …")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return StoppedError(f"{place}: no space left to join it in the temporary folder ({reason}).")
+        return ConfigError(f"{place}: the label table cannot be read ({reason}).")
+
+    return translate_errors(duckdb.Error, translate)
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType | None:
+    """Return the type of a column's values after the join; None if labels cannot have the type."""
+    if pa.types.is_dictionary(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_decimal(kind):
+        return pa.float64()
+    kind = WIDER.get(kind, kind)
+    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or _is_number(kind):
+        return kind
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        value = plain_type(kind.value_type)
+        if value is not None and _is_number(value):
+            return pa.list_(value, kind.list_size if pa.types.is_fixed_size_list(kind) else -1)
+    return None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _find_files(place: str) -> tuple[StorageFolder, list[str]]:
+    """Return the folder and the names of the files of a label table."""
+    folder = StorageFolder(place)
+    if folder.exists():
+        names = folder.files(PARQUET_SUFFIX)
+        if not names:
+            raise ConfigError(f"{place}: the folder has no Parquet files. Name a Parquet or CSV file.")
+        return folder, names
+    parent, name = split_place(place)
+    folder = StorageFolder(parent)
+    if not folder.has(name):
+        raise ConfigError(f"{place}: no such label table. Name a Parquet or CSV file that is there.")
+    if not name.lower().endswith((PARQUET_SUFFIX, *CSV_SUFFIXES)):
+        known = ", ".join((PARQUET_SUFFIX, *CSV_SUFFIXES))
+        raise ConfigError(f"{place}: a label table is a Parquet or CSV file; its name ends in {known}.")
+    return folder, [name]
+
+
+def _require_columns(place: str, found: Sequence[str], columns: Sequence[str], key: str) -> None:
+    there = f"It has {', '.join(found)}."
+    if key not in found:
+        raise ConfigError(
+            f"{place}: the label table has no column '{key}' of image names. Name that column with "
+            f"labels.key. {there}"
+        )
+    for column in columns:
+        if found.count(column) != 1:
+            problem = "has several columns" if column in found else "has no column"
+            raise ConfigError(f"{place}: the label table {problem} '{column}'. {there}")
+
+
+def _load_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    folder: StorageFolder,
+    names: Sequence[str],
+    place: str,
+    columns: Sequence[str],
+    key: str,
+) -> None:
+    paths = [f"{folder.path}/{name}" for name in names]
+    with translate_errors(
+        (pa.ArrowInvalid, pa.ArrowTypeError),
+        lambda error: ConfigError(
+            f"{place}: the label table cannot be read ({textwrap.shorten(str(error), 300)})."
+        ),
+    ):
+        factory = ds.FileSystemDatasetFactory(folder.filesystem, paths, ds.ParquetFileFormat())
+        schema = factory.inspect(promote_options="permissive")  # of all files
+        _require_columns(place, schema.names, columns, key)
+        fields = {"key": ds.field(key).cast(_key_type(place, schema.field(key)))} | {
+            f"c{index}": ds.field(column).cast(_value_type(place, schema.field(column)))
+            for index, column in enumerate(columns)
+        }
+        reader = factory.finish(schema).scanner(columns=fields, batch_readahead=READ_AHEAD).to_reader()
+    connection.register("label_file", reader)
+    connection.execute(
+        f"create temp table loaded as select * replace ({NORMALISED.format('key')} as key) from label_file"
+    )
+    types = [reader.schema.field(f"c{index}").type for index in range(len(columns))]
+    _create_view(connection, [_without_nan(f"c{index}", kind) for index, kind in enumerate(types)])
+
+
+def _key_type(place: str, field: pa.Field) -> pa.DataType:
+    kind = plain_type(field.type)
+    if kind is None or not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+        raise ConfigError(
+            f"{place}: column '{field.name}' holds {field.type}, not names of images. Name the column of the "
+            "names with labels.key."
+        )
+    return pa.string()
+
+
+def _value_type(place: str, field: pa.Field) -> pa.DataType:
+    kind = plain_type(field.type)
+    if kind is None:
+        raise ConfigError(
+            f"{place}: column '{field.name}' holds {field.type}; labels are numbers, text, booleans, or "
+            "lists of numbers."
+        )
+    return kind
+
+
+def _without_nan(name: str, kind: pa.DataType) -> str:
+    """Return the SQL expression of a column in which NaN, and a list with NaN or null, is null."""
+    if pa.types.is_floating(kind):
+        return f"case when not isnan({name}) then {name} end"
+    if pa.types.is_nested(kind):
+        numbers = f"{name}::double[]"
+        return (
+            f"case when list_count({numbers}) = len({numbers}) and not isnan(list_sum({numbers})) "
+            f"then {name} end"
+        )
+    return name
+
+
+def _local_copy(folder: StorageFolder, name: str, scratch: Path) -> Path:
+    """Return a local path of a file for DuckDB, which takes `*` and `[` in other paths for patterns."""
+    path = scratch / f"labels{''.join(Path(name.lower()).suffixes[-2:])}"
+    if folder.is_local:
+        path.symlink_to(f"{folder.path}/{name}")
+    else:
+        pafs.copy_files(
+            f"{folder.path}/{name}",
+            str(path),
+            source_filesystem=folder.filesystem,
+            destination_filesystem=pafs.LocalFileSystem(),
+        )
+    return path
+
+
+def _load_csv(
+    connection: duckdb.DuckDBPyConnection, file: Path, place: str, columns: Sequence[str], key: str
+) -> None:
+    header, delimiter = _read_header(file, place)
+    _require_columns(place, header, columns, key)
+    # All cells are read as text under the numbers of their columns: the types follow from the whole file,
+    # and any name may be in the header.
+    cells = connection.read_csv(
+        str(file),
+        header=True,
+        auto_detect=False,
+        delimiter=delimiter,
+        quotechar='"',
+        escapechar='"',
+        columns={f"cell{index}": "VARCHAR" for index in range(len(header))},
+    )
+    key_cell, *values = [f"cell{header.index(name)}" for name in (key, *columns)]
+    named = [f"nullif(trim({cell}), '') as c{index}" for index, cell in enumerate(values)]
+    cells.project(", ".join([f"{NORMALISED.format(key_cell)} as key", *named])).to_table("loaded")
+    _create_view(connection, [_cast_text(connection, f"c{index}") for index in range(len(columns))])
+
+
+def _read_header(file: Path, place: str) -> tuple[list[str], str]:
+    """Return the names of a CSV file's columns and the character that separates them."""
+    with (
+        translate_errors(
+            (UnicodeDecodeError, EOFError, gzip.BadGzipFile),
+            lambda error: ConfigError(f"{place}: the label table cannot be read, line 1: {error}."),
+        ),
+        gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream,
+    ):
+        line = stream.readline().decode("utf-8-sig").partition("\r")[0]
+    delimiter = max(DELIMITERS, key=line.count)
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
+
+
+def _cast_text(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Return the SQL expression that casts a column of text to the narrowest type of all its values."""
+    found = connection.execute(
+        f"select bool_and(regexp_full_match({name}, ?)), bool_and(regexp_full_match({name}, ?)),"
+        f" bool_and(lower({name}) in ('true', 'false')) from loaded",
+        [WHOLE_NUMBER, NUMBER],
+    ).fetchone()
+    is_whole, is_number, is_boolean = found or (None, None, None)
+    if is_whole:
+        return f"{name}::bigint"
+    if is_number is not False:  # a column without values is one of numbers
+        return _without_nan(f"({name}::double)", pa.float64())
+    return f"{name}::boolean" if is_boolean else name
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, values: Sequence[str]) -> None:
+    named = [f"{value} as c{index}" for index, value in enumerate(values)]
+    connection.execute(f"create temp view labels as select {', '.join(['key', *named])} from loaded")

@@ -1,0 +1,179 @@
+"""Label tables: targets of images, joined to the rows of a landmark table by the images' names."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from faceml.config import ConfigError
+from faceml.tables.label_files import NORMALISED, load_labels, plain_type, translate_duckdb
+
+MEMORY_LIMIT = "1GiB"
+"""Memory of a join; beyond it, DuckDB moves data to a temporary folder."""
+THREADS = 4  # each takes a share of the memory
+MOST_NAMED = 3
+"""Number of images named in each count."""
+
+NAMES = {
+    "images_without_labels": "select image_id as name from images anti join found using (key)",
+    "labels_without_images": "select distinct key as name from labels anti join images using (key)",
+    "doubles": "select key as name from found where num_rows > 1 and not differs",
+    "contradictions": "select key as name from found where differs",
+}
+MESSAGES = {
+    "images_without_labels": "images have no row in the label table (%s): they have no targets of it.",
+    "labels_without_images": "image names of the label table belong to no image (%s): they are not used.",
+    "doubles": "images have several rows of equal values in the label table (%s): each counts once.",
+    "contradictions": "images have rows of different values in the label table (%s): those values count as "
+    "unknown.",
+}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NamedCount:
+    """A number of images or keys, and the first of their names in alphabetical order."""
+
+    number: int
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(self.names) + (", …" if self.number > len(self.names) else "")
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """Differences between the images and their label table.
+
+    Attributes:
+        images_without_labels: Images without a row in the label table.
+        labels_without_images: Keys of the label table that belong to no image.
+        doubles: Images with several rows, whose values are equal where they are known.
+        contradictions: Images with several rows, in which a column has different values.
+    """
+
+    images_without_labels: NamedCount
+    labels_without_images: NamedCount
+    doubles: NamedCount
+    contradictions: NamedCount
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the counts and names as plain values, for a summary in JSON."""
+        return {name: count | {"names": list(count["names"])} for name, count in asdict(self).items()}
+
+    def log(self, place: str) -> None:
+        """Warn of each count that is not zero, in a line that names the first images."""
+        for field in fields(self):
+            count: NamedCount = getattr(self, field.name)
+            if count.number:
+                logger.warning(f"%s: %s {MESSAGES[field.name]}", place, f"{count.number:,}", count)
+
+
+@dataclass(frozen=True)
+class JoinedLabels:
+    """Rows of images with columns of a label table appended, and the differences between both."""
+
+    rows: pa.Table
+    counts: LabelCounts
+
+
+def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "image_id") -> JoinedLabels:
+    r"""Append columns of a label table to the rows of images; values that are not known are null.
+
+    Several rows of one image complete each other: in each column, the value is the one that they have in
+    common. Where they contradict each other, it is null. NaN counts as unknown, and so does a list that
+    contains NaN or null. A key matches an image's name without `./` at its beginning, and with `\` read as
+    `/`.
+
+    The label table may be larger than memory; its rows are never Python objects.
+
+    Args:
+        rows: Table of N images with the column `image_id`.
+        place: Label table: a Parquet file, a CSV file with a header, or a folder of Parquet files; a path or
+            URI.
+        columns: Columns to append: numbers, text, booleans, or lists of numbers.
+        key: Column of the label table with the images' names, text or integers.
+
+    Returns:
+        The N rows in their order with the columns appended, and the differences, which are also logged.
+
+    Raises:
+        ConfigError: The label table cannot be read, misses a column, has one that the rows have too, or has
+            no key that is the name of an image.
+        StoppedError: The temporary folder has no space left.
+    """
+    place, columns = str(place), list(dict.fromkeys(columns))
+    for column in columns:
+        if column in rows.column_names:
+            raise ConfigError(
+                f"{place}: column '{column}' is in the landmark table too. Rename it in the label table."
+            )
+    with TemporaryDirectory() as scratch, _connect(scratch) as connection, translate_duckdb(place):
+        load_labels(connection, place, columns, key, Path(scratch))
+        _match_images(connection, rows["image_id"], len(columns))
+        counts = LabelCounts(**{name: _count(connection, query) for name, query in NAMES.items()})
+        if rows.num_rows and counts.images_without_labels.number == rows.num_rows:
+            raise _no_match(place, key, counts)
+        values = ", ".join(f"c{index}" for index in range(len(columns))) or "null"
+        found = connection.sql(
+            f"select {values} from images left join found using (key) order by position"
+        ).to_arrow_table()
+    counts.log(place)
+    for name, column in zip(columns, found.columns, strict=False):  # without columns, one of nulls is found
+        rows = rows.append_column(name, column.cast(plain_type(column.type)))
+    return JoinedLabels(rows, counts)
+
+
+def _connect(scratch: str) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": f"{scratch}/duckdb",
+            "threads": THREADS,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,  # nothing is downloaded
+        }
+    )
+
+
+def _match_images(
+    connection: duckdb.DuckDBPyConnection, image_ids: pa.ChunkedArray, num_columns: int
+) -> None:
+    """Create the tables `images` and `found`; the latter has a row for each key that is an image's."""
+    positions = pa.array(np.arange(len(image_ids)))
+    connection.register("image_rows", pa.table({"position": positions, "image_id": image_ids}))
+    connection.execute(
+        f"create temp table images as select *, {NORMALISED.format('image_id')} as key from image_rows"
+    )
+    names = [f"c{index}" for index in range(num_columns)]
+    values = [f"case when min({name}) = max({name}) then min({name}) end as {name}" for name in names]
+    differ = [f"coalesce(min({name}) <> max({name}), false)" for name in names]
+    selected = ["key", "count(*) as num_rows", f"{' or '.join(differ) or 'false'} as differs", *values]
+    connection.execute(
+        f"create temp table found as select {', '.join(selected)} from labels semi join images using (key) "
+        "group by key"
+    )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, names: str) -> NamedCount:
+    counted = f"select count(*), min(name, {MOST_NAMED}) from ({names})"
+    number, first = connection.execute(counted).fetchall()[0]
+    return NamedCount(number, tuple(first or ()))
+
+
+def _no_match(place: str, key: str, counts: LabelCounts) -> ConfigError:
+    unmatched = counts.labels_without_images
+    if not unmatched.number:
+        return ConfigError(f"{place}: the label table has no rows.")
+    return ConfigError(
+        f"{place}: no image has a row in the label table: its column '{key}' has '{unmatched.names[0]}', an "
+        f"image is called '{counts.images_without_labels.names[0]}'. Name the column of the images' names "
+        "with labels.key, or change its values to paths below the image folder."
+    )
