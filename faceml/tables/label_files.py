@@ -68,7 +68,7 @@ def translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
 
     def translate(error: duckdb.Error) -> Exception:
         # After the reason, DuckDB lists options of its own.
-        reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300, placeholder=" …")
+        reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300)
         if isinstance(error, duckdb.OutOfMemoryException):
             return StoppedError(f"{place}: no space left to join it in the temporary folder ({reason}).")
         return ConfigError(f"{place}: the label table cannot be read ({reason}).")
