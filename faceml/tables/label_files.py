@@ -29,6 +29,9 @@ WIDER = {
 }
 """Types of Arrow that are cast to others."""
 
+SQL_TYPES = {pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean", pa.string(): "varchar"}
+"""Types of the columns of a CSV file."""
+
 # Keys as data sets ship them: paths of Windows, and paths that begin with `./`.
 NORMALISED = r"coalesce(nullif(regexp_replace(replace(trim({0}), '\', '/'), '^(\./)+', ''), ''), '(empty)')"
 
@@ -39,7 +42,7 @@ NUMBER = r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?([nN][aA][nN]|[
 
 def load_labels(
     connection: duckdb.DuckDBPyConnection, place: str, columns: Sequence[str], key: str, scratch: Path
-) -> None:
+) -> list[pa.DataType]:
     """Load a label table as the view `labels`, with the column `key` of strings and the values `c0`, `c1`, ….
 
     NaN and lists with NaN or null are null; so are empty cells of a CSV file.
@@ -51,16 +54,17 @@ def load_labels(
         key: Column of the keys.
         scratch: Temporary folder that outlives the connection.
 
+    Returns:
+        Type of each column; the view has lists of a fixed size as lists of any size.
+
     Raises:
-        ConfigError: The table cannot be read, or misses a column.
-        StoppedError: The temporary folder has no space left.
+        ConfigError: There is no such table, it is no Parquet file, or it misses a column.
+        duckdb.Error: The table cannot be read; see `translate_duckdb`.
     """
     folder, names = _find_files(place)
-    with translate_duckdb(place):
-        if names[0].lower().endswith(PARQUET_SUFFIX):
-            _load_parquet(connection, folder, names, place, columns, key)
-        else:
-            _load_csv(connection, _local_copy(folder, names[0], scratch), place, columns, key)
+    if names[0].lower().endswith(PARQUET_SUFFIX):
+        return _load_parquet(connection, folder, names, place, columns, key)
+    return _load_csv(connection, _local_copy(folder, names[0], scratch), place, columns, key)
 
 
 def translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
@@ -70,23 +74,26 @@ def translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
         # After the reason, DuckDB lists options of its own.
         reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300)
         if isinstance(error, duckdb.OutOfMemoryException):
-            return StoppedError(f"{place}: no space left to join it in the temporary folder ({reason}).")
+            return StoppedError(
+                f"{place}: no space left in the temporary folder to join the label table ({reason}). Set "
+                "TMPDIR to a folder with more space."
+            )
         return ConfigError(f"{place}: the label table cannot be read ({reason}).")
 
     return translate_errors(duckdb.Error, translate)
 
 
-def plain_type(kind: pa.DataType) -> pa.DataType | None:
+def _plain_type(kind: pa.DataType) -> pa.DataType | None:
     """Return the type of a column's values after the join; None if labels cannot have the type."""
     if pa.types.is_dictionary(kind):
-        return plain_type(kind.value_type)
+        return _plain_type(kind.value_type)
     if pa.types.is_decimal(kind):
         return pa.float64()
     kind = WIDER.get(kind, kind)
     if pa.types.is_string(kind) or pa.types.is_boolean(kind) or _is_number(kind):
         return kind
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        value = plain_type(kind.value_type)
+        value = _plain_type(kind.value_type)
         if value is not None and _is_number(value):
             return pa.list_(value, kind.list_size if pa.types.is_fixed_size_list(kind) else -1)
     return None
@@ -134,7 +141,7 @@ def _load_parquet(
     place: str,
     columns: Sequence[str],
     key: str,
-) -> None:
+) -> list[pa.DataType]:
     paths = [f"{folder.path}/{name}" for name in names]
     with translate_errors(
         (pa.ArrowInvalid, pa.ArrowTypeError),
@@ -145,21 +152,24 @@ def _load_parquet(
         factory = ds.FileSystemDatasetFactory(folder.filesystem, paths, ds.ParquetFileFormat())
         schema = factory.inspect(promote_options="permissive")  # of all files
         _require_columns(place, schema.names, columns, key)
+        types = [_value_type(place, schema.field(column)) for column in columns]
+        # Versions of DuckDB before 2 do not compute with lists of a fixed size.
+        loaded = [pa.list_(kind.value_type) if pa.types.is_nested(kind) else kind for kind in types]
         fields = {"key": ds.field(key).cast(_key_type(place, schema.field(key)))} | {
-            f"c{index}": ds.field(column).cast(_value_type(place, schema.field(column)))
-            for index, column in enumerate(columns)
+            f"c{index}": ds.field(column).cast(kind)
+            for index, (column, kind) in enumerate(zip(columns, loaded, strict=True))
         }
         reader = factory.finish(schema).scanner(columns=fields, batch_readahead=READ_AHEAD).to_reader()
     connection.register("label_file", reader)
     connection.execute(
         f"create temp table loaded as select * replace ({NORMALISED.format('key')} as key) from label_file"
     )
-    types = [reader.schema.field(f"c{index}").type for index in range(len(columns))]
     _create_view(connection, [_without_nan(f"c{index}", kind) for index, kind in enumerate(types)])
+    return types
 
 
 def _key_type(place: str, field: pa.Field) -> pa.DataType:
-    kind = plain_type(field.type)
+    kind = _plain_type(field.type)
     if kind is None or not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
         raise ConfigError(
             f"{place}: column '{field.name}' holds {field.type}, not names of images. Name the column of the "
@@ -169,7 +179,7 @@ def _key_type(place: str, field: pa.Field) -> pa.DataType:
 
 
 def _value_type(place: str, field: pa.Field) -> pa.DataType:
-    kind = plain_type(field.type)
+    kind = _plain_type(field.type)
     if kind is None:
         raise ConfigError(
             f"{place}: column '{field.name}' holds {field.type}; labels are numbers, text, booleans, or "
@@ -208,7 +218,7 @@ def _local_copy(folder: StorageFolder, name: str, scratch: Path) -> Path:
 
 def _load_csv(
     connection: duckdb.DuckDBPyConnection, file: Path, place: str, columns: Sequence[str], key: str
-) -> None:
+) -> list[pa.DataType]:
     header, delimiter = _read_header(file, place)
     _require_columns(place, header, columns, key)
     # All cells are read as text under the numbers of their columns: the types follow from the whole file,
@@ -225,7 +235,11 @@ def _load_csv(
     key_cell, *values = [f"cell{header.index(name)}" for name in (key, *columns)]
     named = [f"nullif(trim({cell}), '') as c{index}" for index, cell in enumerate(values)]
     cells.project(", ".join([f"{NORMALISED.format(key_cell)} as key", *named])).to_table("loaded")
-    _create_view(connection, [_cast_text(connection, f"c{index}") for index in range(len(columns))])
+    types = [_narrowest_type(connection, f"c{index}") for index in range(len(columns))]
+    _create_view(
+        connection, [_without_nan(f"c{index}::{SQL_TYPES[kind]}", kind) for index, kind in enumerate(types)]
+    )
+    return types
 
 
 def _read_header(file: Path, place: str) -> tuple[list[str], str]:
@@ -242,8 +256,8 @@ def _read_header(file: Path, place: str) -> tuple[list[str], str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
 
 
-def _cast_text(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """Return the SQL expression that casts a column of text to the narrowest type of all its values."""
+def _narrowest_type(connection: duckdb.DuckDBPyConnection, name: str) -> pa.DataType:
+    """Return the narrowest type of all values of a column of text."""
     found = connection.execute(
         f"select bool_and(regexp_full_match({name}, ?)), bool_and(regexp_full_match({name}, ?)),"
         f" bool_and(lower({name}) in ('true', 'false')) from loaded",
@@ -251,10 +265,10 @@ def _cast_text(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     ).fetchone()
     is_whole, is_number, is_boolean = found or (None, None, None)
     if is_whole:
-        return f"{name}::bigint"
+        return pa.int64()
     if is_number is not False:  # a column without values is one of numbers
-        return _without_nan(f"({name}::double)", pa.float64())
-    return f"{name}::boolean" if is_boolean else name
+        return pa.float64()
+    return pa.bool_() if is_boolean else pa.string()
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, values: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from faceml.config import ConfigError
-from faceml.tables.label_files import NORMALISED, load_labels, plain_type, translate_duckdb
+from faceml.tables.label_files import NORMALISED, load_labels, translate_duckdb
 
 MEMORY_LIMIT = "1GiB"
 """Memory of a join; beyond it, DuckDB moves data to a temporary folder."""
@@ -107,7 +107,7 @@ def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "
     Raises:
         ConfigError: The label table cannot be read, misses a column, has one that the rows have too, or has
             no key that is the name of an image.
-        StoppedError: The temporary folder has no space left.
+        StoppedError: Neither memory nor the temporary folder has space left.
     """
     place, columns = str(place), list(dict.fromkeys(columns))
     for column in columns:
@@ -116,7 +116,7 @@ def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "
                 f"{place}: column '{column}' is in the landmark table too. Rename it in the label table."
             )
     with TemporaryDirectory() as scratch, _connect(scratch) as connection, translate_duckdb(place):
-        load_labels(connection, place, columns, key, Path(scratch))
+        types = load_labels(connection, place, columns, key, Path(scratch))
         _match_images(connection, rows["image_id"], len(columns))
         counts = LabelCounts(**{name: _count(connection, query) for name, query in NAMES.items()})
         if rows.num_rows and counts.images_without_labels.number == rows.num_rows:
@@ -126,8 +126,8 @@ def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "
             f"select {values} from images left join found using (key) order by position"
         ).to_arrow_table()
     counts.log(place)
-    for name, column in zip(columns, found.columns, strict=False):  # without columns, one of nulls is found
-        rows = rows.append_column(name, column.cast(plain_type(column.type)))
+    for index, (name, kind) in enumerate(zip(columns, types, strict=True)):
+        rows = rows.append_column(name, found[index].cast(kind))
     return JoinedLabels(rows, counts)
 
 
