@@ -26,7 +26,16 @@ from measuring import median_ratio, run_job  # type: ignore[import-not-found]  #
 from torch.autograd.graph import saved_tensors_hooks
 
 from faceml.config import ModelConfig
-from faceml.datasets import AlignedPreprocessing, FaceLoader, FaceSample, PersonDataset, PKSampler, draw_pairs
+from faceml.datasets import (
+    IDENTITY,
+    AlignedPreprocessing,
+    FaceLoader,
+    FaceSample,
+    PersonDataset,
+    PKSampler,
+    Target,
+    draw_pairs,
+)
 from faceml.losses import ArcFace
 from faceml.models import IdentityHead, build_face_resnet
 from faceml.synthetic import generate_faces
@@ -157,9 +166,7 @@ def training_steps() -> Callable[[], Any]:
     step = TrainingStep(objective, objective, torch.optim.AdamW(objective.parameters(), fused=True))
     batch = FaceSample(
         image=torch.rand(BATCH, 3, SIDE_PX, SIDE_PX),
-        label=torch.arange(BATCH),
-        landmarks=torch.zeros(BATCH, 5, 2),
-        has_landmarks=torch.zeros(BATCH, dtype=torch.bool),
+        targets={IDENTITY: Target(torch.arange(BATCH), torch.ones(BATCH, dtype=torch.bool))},
         position=torch.arange(BATCH),
     )
     return lambda: [step([batch]) for _ in range(STEPS)]

@@ -12,9 +12,9 @@ from typing import Self
 
 import numpy as np
 
+from faceml.config import MESH_POINTS
 from faceml.images import RgbImage
 from faceml.landmarks import FaceObservation, HeadPose
-from faceml.tables import MESH_POINTS
 
 SLEEP_S = "FACEML_BENCHMARK_SLEEP_S"
 

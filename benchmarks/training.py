@@ -43,9 +43,8 @@ from training_ceiling import (  # type: ignore[import-not-found]  # beside this 
 from training_faces import make_data, repeated  # type: ignore[import-not-found]  # beside this file
 
 from faceml.config import TrainConfig, load_config, parse_config
-from faceml.datasets import ExpressionSampler, FaceDataset, SampledBatches, build_augmentation
+from faceml.datasets import ClassSampler, FaceDataset, SampledBatches, build_augmentation
 from faceml.runs import read_metrics
-from faceml.tables import LANDMARK_SETS
 from faceml.training import build_faces, build_multitask_trainer, set_up_process
 
 CONFIG = Path("configs/multitask_affectnet.yaml")
@@ -123,10 +122,9 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     """Measure the input on one core: decoding only, from files, from the table's copies."""
     set_up_process(torch.device("cpu"), 1, 0)
     cv2.setNumThreads(1)
-    faces = build_faces(config.data).train
-    preprocessing, landmark_set = faces.preprocessing, LANDMARK_SETS[config.data.num_landmarks]
-    copies = FaceDataset(config.data.train.table, None, config.data.num_landmarks, preprocessing)
-    augmentation = build_augmentation(config.data.augmentation, landmark_set)
+    faces = build_faces(config).train
+    copies = FaceDataset(config.data.train.table, None, config.data.num_landmarks, faces.preprocessing)
+    augmentation = build_augmentation(config.data.augmentation)
     data = [faces.source.read(index) for index in range(len(faces))]
 
     def decode(images: list[bytes]) -> None:
@@ -134,9 +132,9 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
             cv2.imdecode(np.frombuffer(image, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
 
     def feed(dataset: FaceDataset) -> None:
-        sampler = ExpressionSampler(dataset.labels.tolist(), "natural")
+        sampler = ClassSampler([0] * len(dataset), "natural")
         for batch in SampledBatches(dataset, sampler, config.training.batch_size_per_worker):
-            augmentation(batch.image, batch.landmarks)
+            augmentation(batch.image)
 
     sides: dict[str, Callable[[], None]] = {
         "imdecode": lambda: decode(data),

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pytest
 
 from faceml.config.config_error import ConfigError
-from faceml.datasets.labels import EXPRESSIONS
 from faceml.images.decoding import decode_image, difference_hash
 from faceml.synthetic.anatomy import shape_face
 from faceml.synthetic.expression import PROTOTYPES, Expression, sample_expression
@@ -20,6 +19,7 @@ from faceml.synthetic.scene import Scene, sample_scene
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import read_metadata
+from faceml.tasks.classes import AFFECTNET8
 
 
 def _person(seed: int = 0) -> Person:
@@ -117,7 +117,7 @@ def test_landmarks__left_is_the_viewers_left() -> None:
 
 
 def test_prototypes__cover_every_expression_with_different_geometry() -> None:
-    assert tuple(PROTOTYPES) == EXPRESSIONS
+    assert tuple(PROTOTYPES) == AFFECTNET8
     person = _person()
     faces = [shape_face(person, variants[0]) for variants in PROTOTYPES.values()]
     shapes = [
@@ -134,13 +134,13 @@ def test_prototypes__cover_every_expression_with_different_geometry() -> None:
     for i in range(len(shapes)):
         for j in range(i):
             # In parts of the distance between the eyes.
-            assert np.abs(shapes[i] - shapes[j]).max() > 0.08, (EXPRESSIONS[i], EXPRESSIONS[j])
+            assert np.abs(shapes[i] - shapes[j]).max() > 0.08, (AFFECTNET8[i], AFFECTNET8[j])
 
 
 def test_sample_expression__contempt_lifts_one_corner_only() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
-        expression = sample_expression(EXPRESSIONS.index("contempt"), rng)
+        expression = sample_expression(AFFECTNET8.index("contempt"), rng)
         low, high = sorted((expression.corner_left, expression.corner_right))
         assert low < 0.2
         assert high > 0.35

@@ -21,13 +21,10 @@ from .loading import (
     read_mapping as read_mapping,
 )
 from .losses import (
-    FixedWeighting as FixedWeighting,
+    CrossEntropyConfig as CrossEntropyConfig,
     LandmarkLossConfig as LandmarkLossConfig,
-    LearnedWeighting as LearnedWeighting,
     LossConfig as LossConfig,
     MarginConfig as MarginConfig,
-    PCGradWeighting as PCGradWeighting,
-    WeightingConfig as WeightingConfig,
 )
 from .paths import (
     local_paths as local_paths,
@@ -66,18 +63,30 @@ from .study import (
     with_checked_arms as with_checked_arms,
 )
 from .synth import SynthConfig as SynthConfig
+from .tasks import (
+    FOLDER as FOLDER,
+    MESH_POINTS as MESH_POINTS,
+    ClassificationConfig as ClassificationConfig,
+    LandmarksConfig as LandmarksConfig,
+    MultilabelConfig as MultilabelConfig,
+    RegressionConfig as RegressionConfig,
+    TaskConfig as TaskConfig,
+    default_tasks as default_tasks,
+    load_task_kind as load_task_kind,
+    parse_tasks as parse_tasks,
+)
 from .tracking import SERVERS as SERVERS, SQLITE as SQLITE
 from .train import (
     AugmentationConfig as AugmentationConfig,
     DataConfig as DataConfig,
+    LabelledSplitConfig as LabelledSplitConfig,
     LeakageConfig as LeakageConfig,
     OptimizerConfig as OptimizerConfig,
     ScalingConfig as ScalingConfig,
-    SplitConfig as SplitConfig,
+    SelectionConfig as SelectionConfig,
     TrainConfig as TrainConfig,
 )
 from .tune import (
-    METRIC_MODES as METRIC_MODES,
     RetrainConfig as RetrainConfig,
     TrialResources as TrialResources,
     TuneConfig as TuneConfig,
@@ -86,3 +95,8 @@ from .tune import (
     retraining_seeds as retraining_seeds,
 )
 from .uris import find_uri_mistake as find_uri_mistake, mask_credentials as mask_credentials
+from .weighting import (
+    ConstantWeighting as ConstantWeighting,
+    LearnedWeighting as LearnedWeighting,
+    WeightingConfig as WeightingConfig,
+)

@@ -87,6 +87,7 @@ StorageUri = Annotated[DriverPlace, OnEveryNode()]
 `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]
 InputStorageFile = Annotated[StorageUri, MustExist("file")]
+InputLabels = Annotated[StorageUri, MustExist("file or folder")]
 RunOrModel = Annotated[StorageUri, MustExist("file or folder")]
 """Run folder, or the model file in it."""
 

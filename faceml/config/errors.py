@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from faceml.config.config_error import ConfigError
+from faceml.config.tasks import TaskConfig, config_of_kind
 from faceml.config.uris import mask_credentials
 
 Location = tuple[int | str, ...]
@@ -20,6 +21,7 @@ PLAIN_WORDS = {
     "model_attributes_type": "must be a section of keys",
     "path_type": "must be a path",
     "tuple_type": "must be a list",
+    "too_short": "has too few items",
 }
 
 
@@ -121,9 +123,15 @@ def _chosen_member(annotation: Any, raw: Any) -> Any:
     """Return the union member that the raw section's `kind` or `name` selects; other types unchanged."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
+    if isinstance(annotation, type) and issubclass(annotation, TaskConfig) and isinstance(raw, Mapping):
+        return config_of_kind(raw["kind"])
     if get_origin(annotation) is dict or isinstance(annotation, type):
         return annotation
-    models = [m for m in get_args(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
+    members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in get_args(annotation)]
+    dicts = [member for member in members if get_origin(member) is dict]
+    if dicts:
+        return dicts[0]
+    models = [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
     tag = (raw.get("kind") or raw.get("name")) if isinstance(raw, Mapping) else None
     for member in models:
         field = member.model_fields.get("kind") or member.model_fields.get("name")

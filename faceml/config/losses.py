@@ -1,4 +1,4 @@
-"""Configuration of the task losses, of their weighting, and of the angular margin of face recognition."""
+"""Configuration of the task losses, and of the angular margin of face recognition."""
 
 from typing import Annotated, Literal
 
@@ -34,8 +34,8 @@ class Wing(Config):
 LandmarkLossConfig = Annotated[MeanSquaredError | SmoothL1 | Wing, Field(discriminator="kind")]
 
 
-class LossConfig(Config):
-    """Losses of expression classification and of landmark regression."""
+class CrossEntropyConfig(Config):
+    """Cross-entropy, with optional weights of the classes."""
 
     class_weights: Literal["none", "inverse_frequency", "effective_number"] = "none"
     effective_number_beta: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
@@ -43,89 +43,21 @@ class LossConfig(Config):
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     focal_gamma: NonNegative = 0.0
     """Focal loss: factor (1 - p)^gamma on the cross-entropy (Lin et al. 2017); 0: plain cross-entropy."""
+
+
+class LossConfig(CrossEntropyConfig):
+    """Losses of expression and landmarks in a configuration without `tasks`."""
+
     landmarks: LandmarkLossConfig = MeanSquaredError(kind="mse")
 
 
-class FixedWeighting(Config):
-    """total = lambda_expression * L_expression + lambda_landmarks * L_landmarks."""
+class Concordance(Config):
+    """1 - CCC, the concordance correlation coefficient of each column over a step (Lin 1989)."""
 
-    kind: Literal["fixed"]
-    lambda_expression: NonNegative = 1.0
-    lambda_landmarks: NonNegative = 1.0
+    kind: Literal["ccc"]
 
 
-class PCGradWeighting(Config):
-    """As `fixed`; conflicting gradients are projected onto each other's normal plane (Yu et al. 2020)."""
-
-    kind: Literal["pcgrad"]
-    lambda_expression: NonNegative = 1.0
-    lambda_landmarks: NonNegative = 1.0
-
-
-class DWAWeighting(Config):
-    """Dynamic weight average (Liu et al. 2019): larger weights for tasks whose loss decreases more slowly."""
-
-    kind: Literal["dwa"]
-    temperature: Positive = 2.0
-    """Softmax temperature; larger values make the weights more equal."""
-
-
-class RLWWeighting(Config):
-    """Random loss weighting (Lin et al. 2022): weights sampled in every step."""
-
-    kind: Literal["rlw"]
-
-
-class FAMOWeighting(Config):
-    """Fast adaptive multitask optimization (Liu et al. 2023): equal relative decrease of all losses."""
-
-    kind: Literal["famo"]
-    learning_rate: Positive = 0.025
-    """Learning rate of the weights."""
-    decay: NonNegative = 0.001
-    """Weight decay of the logits; larger values make the weights more equal."""
-
-
-class LearnedWeighting(Config):
-    """Weights exp(-s), where s is a learned parameter of each task."""
-
-    initial_log_var: float = 0.0
-    """Initial value of s = log σ² of every task."""
-    max_abs_log_var: Positive = 10.0
-    """Largest absolute value of s, so that no task loses all weight or dominates permanently."""
-    learning_rate: Positive = 0.01
-    """Learning rate of the log-variances, which have no weight decay."""
-
-
-class UncertaintyWeighting(LearnedWeighting):
-    """total = Σ exp(-s)·L + s."""
-
-    kind: Literal["uncertainty"]
-
-
-class UncertaintyKendallWeighting(LearnedWeighting):
-    """Kendall et al. 2018, eq. 10: exp(-s_c)·L_c + s_c/2 for classification, exp(-s_r)·L_r/2 + s_r/2 else."""
-
-    kind: Literal["uncertainty_kendall"]
-
-
-class UncertaintyRevisedWeighting(LearnedWeighting):
-    """Liebel & Körner 2018: total = Σ exp(-s)·L/2 + ln(1 + exp(s)), never negative."""
-
-    kind: Literal["uncertainty_revised"]
-
-
-WeightingConfig = Annotated[
-    FixedWeighting
-    | UncertaintyWeighting
-    | UncertaintyKendallWeighting
-    | UncertaintyRevisedWeighting
-    | PCGradWeighting
-    | DWAWeighting
-    | RLWWeighting
-    | FAMOWeighting,
-    Field(discriminator="kind"),
-]
+RegressionLossConfig = Annotated[MeanSquaredError | SmoothL1 | Concordance, Field(discriminator="kind")]
 
 
 class _Margin(Config):

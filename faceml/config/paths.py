@@ -28,6 +28,9 @@ def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterat
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             yield from local_paths(value, mark, f"{prefix}{name}.")
+        for key, section in value.items() if isinstance(value, dict) else ():
+            if isinstance(section, BaseModel):
+                yield from local_paths(section, mark, f"{prefix}{name}.{key}.")
         # Files in object stores are checked when they are opened. Values that are not paths, such as `none`,
         # are not absolute.
         if isinstance(value, str | Path) and Path(value).is_absolute():

@@ -68,7 +68,7 @@ class PredictOutputConfig(Config):
     file: OutputFile | None = None
     """File of predictions in JSON lines (`.jsonl`) or Parquet (`.parquet`); null prints JSON lines."""
     drawn: OutputFolder | None = None
-    """Folder for copies of the images with boxes, expressions and landmarks; null writes none."""
+    """Folder for copies of the images with boxes, points and captions; null writes none."""
     table: StorageUri | None = None
     """Folder of Parquet files with a row for each image below `data.root`, computed by Ray on all CPUs. An
     existing table is completed: its rows are not computed again."""

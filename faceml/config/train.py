@@ -1,8 +1,9 @@
 """Configuration of multitask training."""
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from faceml.config.base import (
     AbsolutePath,
@@ -10,15 +11,31 @@ from faceml.config.base import (
     Count,
     CountOrZero,
     Fraction,
+    InputLabels,
     InputStorage,
     NonNegative,
     Positive,
     Seed,
     StorageUri,
 )
-from faceml.config.losses import LossConfig, UncertaintyWeighting, WeightingConfig
+from faceml.config.losses import LossConfig
 from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
+from faceml.config.tasks import TaskConfig, TasksConfig, default_tasks
 from faceml.config.tracking import MlflowTracking
+from faceml.config.weighting import UncertaintyWeighting, WeightingConfig, refuse_unknown_tasks
+
+
+class LabelsConfig(Config):
+    """Label table: one row per image, one column per target, empty where unknown."""
+
+    file: InputLabels
+    """Parquet or CSV file, or a folder of Parquet files, a path or URI."""
+    key: str = "image_id"
+    """Column with the names of the images, as the landmark table has them in `image_id`."""
+
+
+def _as_section(labels: Any) -> Any:
+    return {"file": labels} if isinstance(labels, str | Path) else labels
 
 
 class SplitConfig(Config):
@@ -30,6 +47,13 @@ class SplitConfig(Config):
     """Folder that was extracted, a path or URI; null reads the copies in the table's `image_jpeg`."""
     follow_links: bool = False
     """Follow symbolic links to targets outside `images`, for a folder that was extracted so."""
+
+
+class LabelledSplitConfig(SplitConfig):
+    """Landmark table, images and label table of a split."""
+
+    labels: Annotated[LabelsConfig, BeforeValidator(_as_section)] | None = None
+    """Label table with further columns: Parquet or CSV, a path or URI, or a section with `file` and `key`."""
 
 
 class AugmentationConfig(Config):
@@ -65,15 +89,18 @@ class LeakageConfig(Config):
 class DataConfig(Config):
     """Training and validation images, and their preprocessing and sampling."""
 
-    train: SplitConfig
-    val: SplitConfig
+    train: LabelledSplitConfig
+    val: LabelledSplitConfig
     labels: tuple[str, ...] | None = None
-    """Expressions of the folders 0 to 7, checked against AffectNet's order; null: not checked."""
+    """Classes of the folders 0, 1, …, checked against the order of `classes`; null: not checked."""
     num_landmarks: Literal[5, 10] = 5
+    """Points of the task `landmarks`, and of the location of faces in their images."""
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
     """Side of the square to which images are resized, in px."""
     sampling: Literal["natural", "balanced", "sqrt"] = "natural"
-    """Sampling of expressions: by natural frequency, uniform, or by the square root of their counts."""
+    """Sampling of classes: by natural frequency, uniform, or by the square root of their counts."""
+    sampling_task: str | None = None
+    """Classification task whose classes are sampled; null: the first."""
     leakage: LeakageConfig = LeakageConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loader_processes: CountOrZero = 0
@@ -134,7 +161,7 @@ class LoopConfig(Config):
     freeze_backbone_epochs: CountOrZero = 0
     """Number of initial epochs in which only the heads are trained."""
     patience_epochs: Count | None = None
-    """Early stopping after this number of epochs without a better validation accuracy; null: never."""
+    """Early stopping after this number of epochs without a better value of `selection`; null: never."""
     max_grad_norm: Positive | None = None
     """Largest norm of the gradient, for clipping; null: no clipping."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
@@ -198,12 +225,26 @@ class RunConfig(Config):
     """Number of best checkpoints to keep, besides the latest."""
 
 
+class SelectionConfig(Config):
+    """Metric that selects the best epoch, stops training early and compares trials."""
+
+    metric: str
+    """Metric of a task, such as `expression/macro_f1`."""
+    mode: Literal["max", "min"] | None = None
+    """Whether larger or smaller values are better; null: as the metric is defined."""
+
+
 class TrainConfig(Config):
     """`faceml train`: training of a multitask model on landmark tables."""
 
     data: DataConfig
     model: ModelConfig = ModelConfig()
+    tasks: TasksConfig | None = None
+    """Tasks by name; null: `expression`, the class of the folder, and `landmarks`."""
+    selection: SelectionConfig | None = None
+    """Metric that selects the best epoch; null: the first task's own, such as the accuracy."""
     loss: LossConfig = LossConfig()
+    """Losses without `tasks`; with them, each task has its own."""
     weighting: WeightingConfig = UncertaintyWeighting(kind="uncertainty")
     optimizer: OptimizerConfig = AdamWConfig(name="adamw")
     training: TrainingConfig = TrainingConfig()
@@ -221,11 +262,38 @@ class TrainConfig(Config):
         refuse_fp16_on_cpus(self.training, self.scaling)
         return self
 
+    @property
+    def all_tasks(self) -> dict[str, TaskConfig]:
+        """The tasks by name, those of a configuration without `tasks` included."""
+        return self.tasks or default_tasks(self.loss, self.data.num_landmarks)
+
+    @model_validator(mode="after")
+    def _sets_tasks_in_one_place(self) -> Self:
+        if self.tasks and self.loss != LossConfig():
+            raise ValueError("loss: with `tasks` each task has its own; move it to tasks.NAME.loss")
+        if self.data.sampling_task is not None and self.data.sampling_task not in self.all_tasks:
+            raise ValueError(
+                f"data.sampling_task: '{self.data.sampling_task}' is no task; there are "
+                f"{', '.join(self.all_tasks)}"
+            )
+        refuse_unknown_tasks(self.weighting, self.all_tasks)
+        return self
+
+    @model_validator(mode="after")
+    def _has_whole_steps(self) -> Self:
+        whole = [name for name, task in self.all_tasks.items() if task.needs_whole_steps]
+        if whole and self.training.accumulate_batches > 1:
+            raise ValueError(
+                f"tasks.{whole[0]}.loss needs all images of a step at once, which "
+                f"training.accumulate_batches: {self.training.accumulate_batches} divides. Set it to 1"
+            )
+        return self
+
     @model_validator(mode="after")
     def _weighs_whole_steps(self) -> Self:
-        if self.weighting.kind == "famo" and self.training.accumulate_batches > 1:
+        if self.weighting.needs_whole_steps and self.training.accumulate_batches > 1:
             raise ValueError(
-                "weighting.kind: famo needs the losses of a whole step, which "
+                f"weighting.kind: {self.weighting.kind} needs the losses of a whole step, which "
                 f"training.accumulate_batches: {self.training.accumulate_batches} divides. Set it to 1"
             )
         return self

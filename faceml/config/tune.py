@@ -12,28 +12,18 @@ from faceml.config.loading import assign_keys, parse_config
 from faceml.config.search_space import Choice, Grid, SearchSpace, ends
 from faceml.config.train import TrainConfig
 
-METRIC_MODES: dict[str, Literal["max", "min"]] = {
-    "val/accuracy": "max",
-    "val/macro_f1": "max",
-    "val/landmark_mse": "min",
-    "val/nme_interocular": "min",
-}
-"""Metrics of a search, and whether to maximise or minimise them."""
 NUM_RETRAININGS = 3
 
 
 def _no_total(metric: Any) -> Any:
     if isinstance(metric, str) and "loss" in metric:
         raise ValueError(
-            "the losses of different weightings cannot be compared; use one of " + ", ".join(METRIC_MODES)
+            "the losses of different weightings cannot be compared; use a metric such as expression/accuracy"
         )
     return metric
 
 
-Metric = Annotated[
-    Literal["val/accuracy", "val/macro_f1", "val/landmark_mse", "val/nme_interocular"],
-    BeforeValidator(_no_total),
-]
+Metric = Annotated[str, BeforeValidator(_no_total)]
 
 
 class RandomSearcher(Config):
@@ -144,8 +134,9 @@ class TuneConfig(Config):
     """Search space: dimensions by dotted keys of the training configuration."""
     num_trials: Count = 8
     """Number of rounds of the whole grid; without grids, number of trials."""
-    metric: Metric = "val/accuracy"
-    """Validation metric, taken from the best epoch of each trial."""
+    metric: Metric | None = None
+    """Validation metric such as `expression/macro_f1`, taken from the best epoch of each trial; null: that of
+    `train.selection`, or the first task's own."""
     searcher: SearcherConfig = RandomSearcher(kind="random")
     scheduler: SchedulerConfig = AshaConfig(kind="asha")
     trial: TrialResources = TrialResources()

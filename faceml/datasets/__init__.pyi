@@ -1,4 +1,9 @@
-from .augmentation import FaceAugmentation as FaceAugmentation, build_augmentation as build_augmentation
+from .augmentation import (
+    FaceAugmentation as FaceAugmentation,
+    Moves as Moves,
+    build_augmentation as build_augmentation,
+    move_landmarks as move_landmarks,
+)
 from .batches import (
     EpochBatches as EpochBatches,
     EpochSampler as EpochSampler,
@@ -6,7 +11,12 @@ from .batches import (
     SampledBatches as SampledBatches,
     WatchedBatches as WatchedBatches,
 )
-from .face_columns import read_yaw as read_yaw, training_columns as training_columns
+from .face_columns import (
+    is_list as is_list,
+    number_columns as number_columns,
+    number_lists as number_lists,
+    seen_landmarks as seen_landmarks,
+)
 from .face_dataset import (
     FaceDataset as FaceDataset,
     FaceSample as FaceSample,
@@ -14,23 +24,27 @@ from .face_dataset import (
 )
 from .identity_sampling import PKSampler as PKSampler, ShuffledSampler as ShuffledSampler
 from .image_source import ImageFiles as ImageFiles
-from .labels import (
-    EXPRESSIONS as EXPRESSIONS,
-    expression_label as expression_label,
-    refuse_other_order as refuse_other_order,
-)
 from .pairs_file import read_pairs as read_pairs
 from .person_dataset import (
     ALIGNED_BY as ALIGNED_BY,
+    IDENTITY as IDENTITY,
     AlignedPreprocessing as AlignedPreprocessing,
     PersonDataset as PersonDataset,
 )
 from .preprocessing import Preprocessing as Preprocessing
-from .sampling import ExpressionSampler as ExpressionSampler
+from .sampling import ClassSampler as ClassSampler
 from .streamed_faces import (
     Columns as Columns,
     collate_columns as collate_columns,
     decode_rows as decode_rows,
+)
+from .table_rows import read_yaw as read_yaw
+from .targets import (
+    LabelSource as LabelSource,
+    Target as Target,
+    TargetReader as TargetReader,
+    Targets as Targets,
+    targets_of as targets_of,
 )
 from .verification_pairs import (
     VerificationPairs as VerificationPairs,

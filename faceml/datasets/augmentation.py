@@ -1,7 +1,9 @@
-"""Augmentation of batches of training faces: images and landmarks are transformed together.
+"""Augmentation of batches of training images, and the moves by which targets follow them.
 
 Shape letters: B images of a batch, L landmarks, S side of the image, px.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,20 @@ from torch.nn.functional import grid_sample
 
 from faceml.config import AugmentationConfig
 from faceml.datasets.preprocessing import IMAGENET_MEAN
-from faceml.tables import LandmarkSet
+
+
+class Moves(NamedTuple):
+    """Geometric transformation of each image of a batch: a flip, then rotation and scale, then a translation.
+
+    Attributes:
+        flips: True for images that are flipped horizontally, bool of shape (B,).
+        turns: Rotation times scale about the centre, float32 of shape (B, 2, 2).
+        shifts: Translations as fractions of S, float32 of shape (B, 2).
+    """
+
+    flips: Tensor
+    turns: Tensor
+    shifts: Tensor
 
 
 class FaceAugmentation(nn.Module):
@@ -20,7 +35,6 @@ class FaceAugmentation(nn.Module):
     any number of loader processes.
 
     Args:
-        landmark_set: The landmarks, with the permutation of a horizontal flip.
         flip_probability: Probability of a horizontal flip.
         rotation_deg: Largest rotation to either side, degrees.
         translation: Largest translation, as a fraction of S.
@@ -29,12 +43,10 @@ class FaceAugmentation(nn.Module):
         contrast: Largest change of contrast, as a fraction.
     """
 
-    flip_permutation: Tensor
     fill: Tensor
 
     def __init__(
         self,
-        landmark_set: LandmarkSet,
         flip_probability: float = 0.5,
         rotation_deg: float = 0.0,
         translation: float = 0.0,
@@ -49,16 +61,14 @@ class FaceAugmentation(nn.Module):
         self.scale = scale
         self.brightness = brightness
         self.contrast = contrast
-        self.register_buffer("flip_permutation", torch.tensor(landmark_set.flip_permutation))
         # Pixels from outside the image get ImageNet's mean colour, which normalisation turns into zeros.
         self.register_buffer("fill", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1))
 
-    def forward(self, images: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return augmented images, float32 from 0 to 1, and their landmarks, which may leave [0, 1].
+    def forward(self, images: Tensor) -> tuple[Tensor, Moves]:
+        """Return augmented images, float32 from 0 to 1, and how they were moved.
 
         Args:
             images: uint8 of shape (B, 3, S, S).
-            landmarks: float32 of shape (B, L, 2), normalised; NaN where there are none.
         """
         number = len(images)
         flips = (torch.rand(number) < self.flip_probability).float()[:, None]
@@ -71,11 +81,10 @@ class FaceAugmentation(nn.Module):
         if images.is_cuda:  # a copy from pageable memory would wait for all of the GPU's queued work
             drawn = drawn.pin_memory().to(images.device, non_blocking=True)
         flip, turns, shifts, brightness, contrast = torch.split(drawn, [1, 4, 2, 1, 1], dim=1)
-        flips, turns = flip[:, 0] > 0, turns.reshape(number, 2, 2)
+        moves = Moves(flip[:, 0] > 0, turns.reshape(number, 2, 2), shifts)
         framed, inside = frame(images, self.fill)
         relight(images, brightness, contrast, inside)
-        moved = move_pixels(framed, flips, turns, shifts)
-        return moved, move_landmarks(landmarks, flips, turns, shifts, self.flip_permutation)
+        return move_pixels(framed, moves), moves
 
 
 def frame(images: Tensor, fill: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +118,7 @@ def relight(images: Tensor, brightness: Tensor, contrast: Tensor, out: Tensor) -
     out.add_(offset[..., None, None]).clamp_(0.0, 1.0)
 
 
-def move_pixels(framed: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor) -> Tensor:
+def move_pixels(framed: Tensor, moves: Moves) -> Tensor:
     """Flip images, rotate and scale them about their centre, then translate them, with bilinear sampling.
 
     Pixels from outside an image get the colour of its border: PyTorch's padding mode `border` is faster than
@@ -117,13 +126,12 @@ def move_pixels(framed: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor) ->
 
     Args:
         framed: float32 of shape (B, 3, S + 2, S + 2), images with a border of one pixel.
-        flips: True for images to flip, bool of shape (B,).
-        turns: Rotation times scale, float32 of shape (B, 2, 2).
-        shifts: Translations as fractions of S, float32 of shape (B, 2).
+        moves: Moves of the images.
 
     Returns:
         float32 of shape (B, 3, S, S).
     """
+    flips, turns, shifts = moves
     # The source of each output pixel: the centre is 0, edges are -1 and 1.
     a, b, c, d = turns.reshape(-1, 4).unbind(dim=1)
     adjugate = torch.stack([torch.stack([d, -b], dim=1), torch.stack([-c, a], dim=1)], dim=1)
@@ -142,18 +150,18 @@ def move_pixels(framed: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor) ->
     )
 
 
-def move_landmarks(
-    landmarks: Tensor, flips: Tensor, turns: Tensor, shifts: Tensor, flip_permutation: Tensor
-) -> Tensor:
+def move_landmarks(landmarks: Tensor, moves: Moves, flip_permutation: Tensor) -> Tensor:
     """Transform landmarks as `move_pixels` transforms images; a flip also exchanges left and right.
 
     Args:
         landmarks: float32 of shape (B, L, 2), normalised; NaN stays NaN.
-        flips: True for faces to flip, bool of shape (B,).
-        turns: Rotation times scale, float32 of shape (B, 2, 2).
-        shifts: Translations as fractions of S, float32 of shape (B, 2).
+        moves: Moves of the images.
         flip_permutation: int64 of shape (L,), from the landmark set.
+
+    Returns:
+        float32 of shape (B, L, 2); landmarks may leave [0, 1].
     """
+    flips, turns, shifts = moves
     mirrored = mirror_landmarks(landmarks, flip_permutation)
     points = torch.where(flips[:, None, None], mirrored, landmarks) - 0.5
     # Some implementations of the matrix product would spread a NaN to other points.
@@ -173,9 +181,9 @@ def mirror_landmarks(landmarks: Tensor, flip_permutation: Tensor) -> Tensor:
     return mirrored[..., flip_permutation, :]
 
 
-def build_augmentation(config: AugmentationConfig, landmark_set: LandmarkSet) -> FaceAugmentation:
+def build_augmentation(config: AugmentationConfig) -> FaceAugmentation:
     """Build the augmentation of training images."""
-    return FaceAugmentation(landmark_set, **config.model_dump())
+    return FaceAugmentation(**config.model_dump())
 
 
 GRAY_OF_RGB = (0.299, 0.587, 0.114)

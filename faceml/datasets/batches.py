@@ -1,9 +1,8 @@
 """Batches of faces for training and evaluation.
 
-Shape letters: B faces of a batch, L landmarks, S side of the image, px.
+Shape letters: B faces of a batch, S side of the image, px.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from faceml.datasets.face_dataset import FaceSample, LabelledFaces
+from faceml.datasets.targets import Target, targets_of
 
 
 class EpochSampler(Protocol):
@@ -74,7 +74,7 @@ class WatchedBatches:
         asked_s = time.perf_counter()
         for batch in self._batches:
             self.waited_s += time.perf_counter() - asked_s
-            self.images += len(batch.label)
+            self.images += len(batch.position)
             yield batch
             asked_s = time.perf_counter()
 
@@ -117,9 +117,15 @@ class FaceLoader:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[FaceSample]:
-        num_landmarks, image_size = self.faces.landmarks.shape[1], self.faces.preprocessing.image_size
         for batch in self._loader:
-            yield unpack(batch, num_landmarks, image_size) if isinstance(batch, Tensor) else batch
+            yield self._unpacked(batch) if isinstance(batch, Tensor) else batch
+
+    def _unpacked(self, packed: Tensor) -> FaceSample:
+        images, positions = unpack(packed, self.faces.preprocessing.image_size)
+        targets = targets_of(self.faces.targets, positions)
+        if packed.is_pinned():  # a copy from pageable memory would wait for all of the GPU's queued work
+            targets = {task: Target(*(part.pin_memory() for part in of)) for task, of in targets.items()}
+        return FaceSample(images, targets, positions)
 
 
 class SampledBatches(FaceLoader):
@@ -162,42 +168,25 @@ class SampledBatches(FaceLoader):
 
 
 def pack(batch: FaceSample) -> Tensor:
-    """Return the bytes of a batch, a uint8 tensor of one dimension.
+    """Return positions and images of a batch as bytes, a uint8 tensor of one dimension.
 
-    Passing a tensor between processes takes a handshake each: one tensor is faster to pass than five.
+    Passing a tensor between processes takes a handshake each: one tensor is faster to pass than several.
+    Targets are not passed, because every process has them.
     """
-    ordered = (getattr(batch, name) for name in PACKED)
-    return torch.cat([values.flatten().view(torch.uint8) for values in ordered])
+    return torch.cat([batch.position.view(torch.uint8), batch.image.flatten()])
 
 
-def unpack(packed: Tensor, num_landmarks: int, image_size: int) -> FaceSample:
-    """Return the batch that `pack` was called with, as views of the packed tensor.
+def unpack(packed: Tensor, image_size: int) -> tuple[Tensor, Tensor]:
+    """Return images and positions that were packed, as views of the packed tensor.
 
     Args:
         packed: Bytes of B faces.
-        num_landmarks: L.
         image_size: S.
     """
-    shapes = {"landmarks": (num_landmarks, 2), "image": (3, image_size, image_size)}
-    sizes = {name: math.prod(shapes.get(name, ())) * dtype.itemsize for name, dtype in PACKED.items()}
-    batch_size = len(packed) // sum(sizes.values())
-    parts = torch.split(packed, [batch_size * size for size in sizes.values()])
-    return FaceSample(
-        **{
-            name: part.view(dtype).view(batch_size, *shapes.get(name, ()))
-            for (name, dtype), part in zip(PACKED.items(), parts, strict=True)
-        }
-    )
-
-
-PACKED = {
-    "position": torch.int64,
-    "label": torch.int64,
-    "landmarks": torch.float32,
-    "has_landmarks": torch.bool,
-    "image": torch.uint8,
-}
-"""Tensors in packing order: largest elements first, so that each tensor is aligned to its element size."""
+    pixels = 3 * image_size**2
+    batch_size = len(packed) // (torch.int64.itemsize + pixels)
+    positions, images = torch.split(packed, [batch_size * torch.int64.itemsize, batch_size * pixels])
+    return images.view(batch_size, 3, image_size, image_size), positions.view(torch.int64)
 
 
 def _unchanged(batch: FaceSample) -> FaceSample:

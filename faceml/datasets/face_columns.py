@@ -1,12 +1,10 @@
-"""Columns of a landmark table that training reads: names, labels, landmarks.
+"""Columns of a landmark table as arrays: names, people, landmarks, numbers.
 
 Shape letters: N rows, L landmarks.
 """
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceml.config import ConfigError
-from faceml.datasets.labels import EXPRESSIONS, expression_label
 from faceml.images import crop_landmarks
-from faceml.tables import landmark_column, read_table, table_metadata_of
-
-DECODED = ("ok", "no_face")
-"""Statuses of images that could be decoded."""
 
 
 class ImageNames(Sequence[str]):
@@ -46,89 +39,6 @@ class ImageNames(Sequence[str]):
         return found
 
 
-class TableRows(NamedTuple):
-    """Rows of a landmark table that belong to a data set.
-
-    Attributes:
-        table: The table's path or URI.
-        rows: N rows with `image_id` and the columns of `training_columns`.
-        left_out: Names of the images of the other rows, by status.
-    """
-
-    table: str
-    rows: pa.Table
-    left_out: dict[str, list[str]]
-
-
-def read_rows(
-    table: str | Path, num_landmarks: int, statuses: Sequence[str], *, from_copies: bool
-) -> TableRows:
-    """Read the rows of a landmark table that have one of the given statuses.
-
-    Args:
-        table: The table, a path or URI.
-        num_landmarks: 5 or 10.
-        statuses: Statuses of the rows to take.
-        from_copies: If True, the images are the table's copies.
-
-    Raises:
-        ConfigError: There is no usable table.
-    """
-    rows = read_table(table, training_columns(table, num_landmarks, from_copies=from_copies))
-    taken = pc.is_in(rows["status"], pa.array(statuses))
-    other = rows.filter(pc.invert(taken))
-    left_out: dict[str, list[str]] = {}
-    for status, image_id in zip(other["status"].to_pylist(), other["image_id"].to_pylist(), strict=True):
-        left_out.setdefault(status, []).append(image_id)
-    return TableRows(str(table), rows.filter(taken), left_out)
-
-
-def read_yaw(table: str | Path) -> npt.NDArray[np.float32]:
-    """Return the yaw of the head in each decoded image, NaN where no face was found.
-
-    Returns:
-        float32 of shape (N,), degrees, in the order of `image_id`.
-    """
-    rows = read_table(table, ["status", "yaw_deg"])
-    taken = rows["yaw_deg"].filter(pc.is_in(rows["status"], pa.array(DECODED)))
-    return np.asarray(taken.to_numpy(), dtype=np.float32)
-
-
-def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool) -> list[str]:
-    """Return the columns that training needs besides `image_id` and the pixels.
-
-    Args:
-        table: A landmark table, a path or URI.
-        num_landmarks: 5 or 10.
-        from_copies: If True, the images are the table's copies, which may be cropped.
-    """
-    columns = ["folder", "status", "width", "height", landmark_column(num_landmarks)]
-    return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
-
-
-def expression_labels(rows: pa.Table, table: str) -> npt.NDArray[np.int64]:
-    """Return the expression of each row, given by its folder, int64 of shape (N,).
-
-    Args:
-        rows: N rows with the column `folder`.
-        table: The table's path or URI, for the error.
-
-    Raises:
-        ConfigError: A folder's name is no expression.
-    """
-    folders = pc.dictionary_encode(rows["folder"]).combine_chunks()
-    names = folders.dictionary.to_pylist()
-    labels = [expression_label(name) for name in names]
-    unknown = sorted(name for name, label in zip(names, labels, strict=True) if label is None)
-    if unknown:
-        raise ConfigError(
-            f"{table}: folder '{unknown[0]}' is no expression. Name folders 0 to {len(EXPRESSIONS) - 1} or "
-            f"{', '.join(EXPRESSIONS)}."
-        )
-    places: npt.NDArray[np.int32] = folders.indices.to_numpy()
-    return np.array(labels, dtype=np.int64)[places]
-
-
 def person_labels(rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the people, who are the distinct folders, and the person of each row.
 
@@ -149,20 +59,20 @@ def has_landmarks(rows: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.equal(rows["status"], "ok"))
 
 
-def seen_landmarks(rows: pa.Table, num_landmarks: int) -> npt.NDArray[np.float32]:
+def seen_landmarks(rows: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return landmarks relative to the image or its cropped copy, normalised; 0 where there are none.
 
     Args:
-        rows: N rows with the columns of `training_columns`; a column `crop_box` gives the cropped part.
-        num_landmarks: L.
+        rows: N rows; a column `crop_box` gives the cropped part.
+        columns: Columns of landmarks, such as `landmarks_5`, or `mesh_33` and `mesh_263`; L points in all.
 
     Returns:
         float32 of shape (N, L, 2).
     """
-    column = rows[landmark_column(num_landmarks)]
-    points = np.zeros((rows.num_rows, num_landmarks, 2), dtype=np.float32)
-    given = np.asarray(pc.is_valid(column))
-    points[given] = _flat(column).reshape(-1, num_landmarks, 2)
+    given = np.asarray(pc.is_valid(rows[columns[0]]))
+    found = [_flat(rows[column]).reshape(-1, rows[column].type.list_size // 2, 2) for column in columns]
+    points = np.zeros((rows.num_rows, sum(part.shape[1] for part in found), 2), dtype=np.float32)
+    points[given] = np.concatenate(found, axis=1)
     if "crop_box" in rows.column_names:
         boxes = np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (rows.num_rows, 1))  # null: not cropped
         boxes[np.asarray(pc.is_valid(rows["crop_box"]))] = _flat(rows["crop_box"]).reshape(-1, 4)
@@ -194,16 +104,62 @@ def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     return np.concatenate([np.empty(0, dtype=np.float32), *parts])
 
 
-def copies_are_aligned(table: str | Path) -> bool:
-    """Return whether a table's copies are faces aligned to ArcFace's template."""
-    return bool(_embed_settings(table).get("align"))
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether a column of this type has a list of values in each row."""
+    return bool(pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind))
 
 
-def _copies_are_cropped(table: str | Path) -> bool:
-    return bool(_embed_settings(table).get("crop"))
+def number_columns(rows: pa.Table, columns: Sequence[str], setting: str) -> npt.NDArray[np.float64]:
+    """Return columns of numbers or booleans; NaN where there is no value.
+
+    Args:
+        rows: N rows.
+        columns: Names of K columns.
+        setting: Key that names the columns, for errors.
+
+    Returns:
+        float64 of shape (N, K).
+
+    Raises:
+        ConfigError: A column has other values.
+    """
+    return np.column_stack([_numbers(rows[name], f"{setting}: column {name}") for name in columns])
 
 
-def _embed_settings(table: str | Path) -> dict[str, Any]:
-    """Return the settings that a table's copies were made with; empty if there are none."""
-    settings = json.loads(table_metadata_of(table)["faceml.extraction"])
-    return settings.get("output", {}).get("embed") or {}
+def number_lists(rows: pa.Table, name: str, setting: str) -> npt.NDArray[np.float64] | None:
+    """Return a column of lists of numbers; NaN where there is no value.
+
+    Args:
+        rows: N rows.
+        name: Name of the column.
+        setting: Key that names the column, for errors.
+
+    Returns:
+        float64 of shape (N, K); None if all lists are null.
+
+    Raises:
+        ConfigError: The lists have other values, or not the same length.
+    """
+    column = rows[name].drop_null()
+    if not len(column):
+        return None
+    lengths = pc.min_max(pc.list_value_length(column)).as_py()
+    if lengths["min"] != lengths["max"]:
+        raise ConfigError(
+            f"{setting}: column {name} has lists of {lengths['min']} to {lengths['max']} values. Give "
+            "all the same length."
+        )
+    values = np.full((rows.num_rows, lengths["max"]), np.nan)
+    given = _numbers(pc.list_flatten(column), f"{setting}: column {name}")
+    values[np.asarray(pc.is_valid(rows[name]))] = given.reshape(len(column), -1)
+    return values
+
+
+def _numbers(column: pa.ChunkedArray, where: str) -> npt.NDArray[np.float64]:
+    kind = column.type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if not (is_number or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+        raise ConfigError(f"{where} has values of type {kind}; numbers are needed.")
+    numbers = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
+    values: npt.NDArray[np.float64] = numbers.cast(pa.float64(), safe=False).to_numpy()
+    return values

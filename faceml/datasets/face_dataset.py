@@ -16,21 +16,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceml.config import ConfigError
-from faceml.datasets.face_columns import (
-    DECODED,
-    TableRows,
-    copies_are_aligned,
-    expression_labels,
-    has_landmarks,
-    read_rows,
-    seen_landmarks,
-    seen_sizes,
-)
+from faceml.datasets.face_columns import has_landmarks, seen_landmarks, seen_sizes
 from faceml.datasets.image_source import ImageSource
-from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets.table_rows import TableRows, copies_are_aligned, read_targets
+from faceml.datasets.targets import LabelSource, TargetReader, Targets, targets_of
 from faceml.images import Framing
 from faceml.page import first_names
+from faceml.tables import landmark_column
 
 logger = logging.getLogger(__name__)
 
@@ -40,37 +33,37 @@ class FaceSample(NamedTuple):
 
     Attributes:
         image: uint8 of shape (3, S, S); float32 from 0 to 1 after augmentation.
-        label: int64, the expression from 0 to 7 or the person.
-        landmarks: float32 of shape (L, 2), normalised; 0 where there are none.
-        has_landmarks: bool.
+        targets: Target of each task by its name.
         position: int64, the face's position in the data set.
     """
 
     image: Tensor
-    label: Tensor
-    landmarks: Tensor
-    has_landmarks: Tensor
+    targets: Targets
     position: Tensor
 
     def to(self, device: torch.device) -> "FaceSample":
         """Return a copy on a device; copying from pinned memory overlaps with computation."""
-        return FaceSample(*(values.to(device, non_blocking=True) for values in self))
+        return FaceSample(
+            self.image.to(device, non_blocking=True),
+            {task: target.to(device) for task, target in self.targets.items()},
+            self.position.to(device, non_blocking=True),
+        )
 
 
 class LabelledFaces(Dataset[FaceSample]):
-    """Faces in the order of their `image_id`.
+    """Faces with the targets of tasks, in the order of their `image_id`.
 
     Args:
         rows: N rows of a landmark table.
         source: The encoded images of these rows.
         preprocessing: Turns an encoded image into a square of pixels.
-        labels: int64 of shape (N,).
-        landmarks: float32 of shape (N, L, 2), normalised; 0 where there are none.
-        has_landmarks: bool of shape (N,).
+        targets: Target of each task for the N rows.
 
     Attributes:
         table: The table's path or URI.
-        left_out: Names of the images that do not belong to the data set, by status.
+        left_out: Names of the images that do not belong to the data set, by status or by the task that
+            excludes them.
+        excluded: Names of those that a task excludes.
     """
 
     def __init__(
@@ -78,24 +71,22 @@ class LabelledFaces(Dataset[FaceSample]):
         rows: TableRows,
         source: ImageSource,
         preprocessing: Preprocessing,
-        labels: npt.NDArray[np.int64],
-        landmarks: npt.NDArray[np.float32],
-        has_landmarks: npt.NDArray[np.bool_],
+        targets: Targets,
     ) -> None:
         self.table = rows.table
         self.left_out = rows.left_out
+        self.excluded = rows.excluded
         self.source = source
         self.image_ids = source.image_ids
         self.preprocessing = preprocessing
-        self.labels = torch.from_numpy(labels)
-        self.landmarks = torch.from_numpy(landmarks)
-        self.has_landmarks = torch.from_numpy(has_landmarks.copy())
+        self.targets = targets
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def __getitem__(self, index: int) -> FaceSample:
-        return FaceSample(*(values[0] for values in self.__getitems__([index])))
+        batch = self.__getitems__([index])
+        return FaceSample(batch.image[0], targets_of(batch.targets, 0), batch.position[0])
 
     def __getitems__(self, indices: Sequence[int]) -> FaceSample:
         """Return a batch of faces. PyTorch's loaders call this method; they need no collation.
@@ -118,7 +109,7 @@ class LabelledFaces(Dataset[FaceSample]):
         else:
             decode(places)
         rows = torch.tensor(indices)
-        return FaceSample(images, self.labels[rows], self.landmarks[rows], self.has_landmarks[rows], rows)
+        return FaceSample(images, targets_of(self.targets, rows), rows)
 
     def square(self, index: int) -> Tensor:
         """Return the pixels of a face, uint8 of shape (3, S, S).
@@ -136,20 +127,28 @@ class LabelledFaces(Dataset[FaceSample]):
 
 
 class FaceDataset(LabelledFaces):
-    """Faces with their expression and landmarks.
+    """Faces with the targets of any tasks.
 
-    Every decoded image belongs to it; images in which no face was found have an expression but no landmarks.
+    Every decoded image belongs to it, except those that a task excludes. Images in which no face was found
+    have no target in tasks of landmarks or head pose.
 
     Args:
-        table: Landmark table whose folders are expressions, a path or URI.
+        table: Landmark table, a path or URI.
         images: The folder that was extracted, a path or URI; None reads the table's column `image_jpeg`.
-        num_landmarks: 5 or 10.
+        num_landmarks: 5 or 10, the points by which the location of faces is known.
         preprocessing: Turns an encoded image into a square of pixels.
+        tasks: What is learned from the faces.
+        is_training: True for the training split, from which tasks take the classes that they find.
+        labels: Label table with further columns.
         cache: Folder of the unpacked copies; the user's cache by default.
         follow_links: Read also files outside of `images` that symbolic links lead to.
 
+    Attributes:
+        has_landmarks: Whether a face was found in an image, bool of shape (N,).
+        label_counts: Differences between the images and the label table; None without one.
+
     Raises:
-        ConfigError: There is no usable table, a folder's name is no expression, or images are missing.
+        ConfigError: There is no usable table, a value cannot be a target, or images are missing.
     """
 
     def __init__(
@@ -158,8 +157,11 @@ class FaceDataset(LabelledFaces):
         images: str | Path | None,
         num_landmarks: int,
         preprocessing: Preprocessing,
+        tasks: Sequence[TargetReader] = (),
+        labels: LabelSource | None = None,
         cache: Path | None = None,
         *,
+        is_training: bool = False,
         follow_links: bool = False,
     ) -> None:
         if images is None and copies_are_aligned(table):
@@ -168,18 +170,29 @@ class FaceDataset(LabelledFaces):
                 f"{table}: its copies are aligned faces (output.embed.align), for face recognition only. "
                 "Name the folder that was extracted, or extract without output.embed.align."
             )
-        found = read_rows(table, num_landmarks, DECODED, from_copies=images is None)
+        found = read_targets(
+            table, num_landmarks, tasks, labels, from_copies=images is None, is_training=is_training
+        )
         rows = found.rows
-        labels, landmarks = expression_labels(rows, found.table), seen_landmarks(rows, num_landmarks)
         source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
-        super().__init__(found, source, preprocessing, labels, landmarks, has_landmarks(rows))
-        self._sizes = seen_sizes(rows)
+        super().__init__(
+            found, source, preprocessing, {task.name: task.read(rows, found.table) for task in tasks}
+        )
+        self.rows = rows
+        self.label_source, self.label_counts = labels, found.label_counts
+        self.has_landmarks = has_landmarks(rows)
+        self._num_landmarks = num_landmarks
+
+    def log_left_out(self) -> None:
+        """Log the names of the images that do not belong to the data set, or differ from the label table."""
+        super().log_left_out()
+        if self.label_source is not None and self.label_counts is not None:
+            self.label_counts.log(self.label_source.place)
 
     def framing(self) -> Framing | None:
         """Return the location of faces in their images; None if there are no landmarks."""
-        found = self.has_landmarks.numpy()
-        return Framing.of(self.landmarks.numpy()[found], self._sizes[found]) if found.any() else None
-
-    def class_counts(self) -> list[int]:
-        """Return the number of faces of each expression."""
-        return torch.bincount(self.labels, minlength=len(EXPRESSIONS)).tolist()
+        found = self.has_landmarks
+        if not found.any():
+            return None
+        points = seen_landmarks(self.rows, [landmark_column(self._num_landmarks)])
+        return Framing.of(points[found], seen_sizes(self.rows)[found])

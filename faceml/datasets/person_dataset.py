@@ -14,21 +14,21 @@ import torch
 from torch import Tensor
 
 from faceml.config import ConfigError
-from faceml.datasets.face_columns import (
-    DECODED,
-    copies_are_aligned,
-    has_landmarks,
-    person_labels,
-    read_rows,
-    seen_landmarks,
-)
+from faceml.datasets.face_columns import has_landmarks, person_labels, seen_landmarks
 from faceml.datasets.face_dataset import LabelledFaces
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.datasets.table_rows import DECODED, copies_are_aligned, read_rows
+from faceml.datasets.targets import Target
 from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_reduced
+from faceml.tables import landmark_column
 
 ALIGNED_BY = 5
 """Number of landmarks of the alignment template."""
+POINTS = [landmark_column(ALIGNED_BY)]
+"""Column of these landmarks."""
+IDENTITY = "identity"
+"""Task of face recognition."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class AlignedPreprocessing(Preprocessing):
 class PersonDataset(LabelledFaces):
     """Aligned faces, labelled with the person whom their folder names.
 
-    Images in which no face was found do not belong to it, or are aligned like the average face. Samples have
-    no landmarks: the alignment has moved them all to the template.
+    Images in which no face was found do not belong to it, or are aligned like the average face.
 
     Args:
         table: Landmark table with a folder for each person, a path or URI.
@@ -68,6 +67,7 @@ class PersonDataset(LabelledFaces):
 
     Attributes:
         people: Names, sorted; a label is a position among them.
+        labels: Person of each face, int64 of shape (N,), the target of the task `identity`.
         undetected: Whether no face was found in an image, bool of shape (N,).
 
     Raises:
@@ -89,10 +89,11 @@ class PersonDataset(LabelledFaces):
         rows = found.rows
         self.people, labels = person_labels(rows)
         source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
-        none = np.zeros((rows.num_rows, ALIGNED_BY, 2), dtype=np.float32), np.zeros(rows.num_rows, dtype=bool)
-        super().__init__(found, source, preprocessing, labels, *none)
+        identity = Target(torch.from_numpy(labels), torch.ones(len(labels), dtype=torch.bool))
+        super().__init__(found, source, preprocessing, {IDENTITY: identity})
+        self.labels = identity.values
         self.undetected = ~has_landmarks(rows)
-        points = seen_landmarks(rows, ALIGNED_BY).astype(np.float64)
+        points = seen_landmarks(rows, POINTS).astype(np.float64)
         if images is None and copies_are_aligned(table):
             points[:] = np.nan
         if self.undetected.any():
@@ -123,5 +124,5 @@ def _average_face(rows: pa.Table, table: str) -> npt.NDArray[np.float64]:
     detected = has_landmarks(rows)
     if not detected.any():
         raise ConfigError(f"{table}: no image has landmarks. Faces cannot be aligned.")
-    mean: npt.NDArray[np.float64] = seen_landmarks(whole, ALIGNED_BY)[detected].mean(axis=0, dtype=np.float64)
+    mean: npt.NDArray[np.float64] = seen_landmarks(whole, POINTS)[detected].mean(axis=0, dtype=np.float64)
     return mean

@@ -1,6 +1,6 @@
 """Sampler for multitask training, with optional balancing of classes.
 
-Shape letters: N faces, E expressions.
+Shape letters: N faces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,15 @@ from torch.utils.data import Sampler
 Sampling = Literal["natural", "balanced", "sqrt"]
 
 
-class ExpressionSampler(Sampler[int]):
+class ClassSampler(Sampler[int]):
     """Draw N faces per epoch and divide them among the workers.
 
     `natural` draws every face once. `balanced` gives each class that has faces the same share of the draws,
     `sqrt` a share proportional to the square root of its number of faces. The faces of a class are drawn in
     shuffled order, and in another order once all have been drawn: draws of two faces of a class differ by at
     most one. Shares are rounded down, and the remaining draws go to classes at random, weighted by the
-    fractions, so that each share is exact to within one draw.
+    fractions, so that each share is exact to within one draw. Faces without a class, which have the label -1,
+    are drawn as if they were one.
 
     All W workers compute the same order from the seed and the epoch; worker r gets its draws r, r + W,
     r + 2W, … The last N mod W draws are dropped, so that all workers have the same number.

@@ -7,9 +7,8 @@ from .exportable import Exportable as Exportable, load_exportable as load_export
 from .graph import eager_inference as eager_inference
 from .onnx_file import onnx_versions as onnx_versions, open_onnx as open_onnx
 from .quantization_loss import (
-    PairedFigure as PairedFigure,
     QuantizationLoss as QuantizationLoss,
-    measure_expression_loss as measure_expression_loss,
+    measure_task_loss as measure_task_loss,
     measure_verification_loss as measure_verification_loss,
     run_alternately as run_alternately,
 )

@@ -15,10 +15,11 @@ from faceml.export.graph import FaceGraph, Images, Inference, Outputs, named_out
 from faceml.export.split_images import SplitImages
 
 Differences = dict[str, float]
-"""Largest absolute difference of each output, by its name."""
+"""Largest difference of each output, by its name."""
 
 TOLERANCE = 1e-4
-"""Largest absolute difference allowed: float32 sums in another order differ by about 1e-6."""
+"""Largest difference allowed, relative to an output's largest value where that exceeds 1, as of angles in
+degrees: float32 sums in another order differ by about 1e-6 of it."""
 BATCH_SIZES = (1, 2, 5)
 NUM_RANDOM_BATCHES = 4 * len(BATCH_SIZES)
 PATCH_PX = 8
@@ -89,13 +90,16 @@ class CheckedImages:
             yield images, torch.stack([self._preprocessing.resize(image) for image in images])
 
 
-def largest_differences(expected: Inference, found: Inference, batches: Iterable[Images]) -> Differences:
-    """Return the largest absolute difference of each output over all batches.
+def largest_differences(
+    expected: Inference, found: Inference, batches: Iterable[Images], *, is_relative: bool = False
+) -> Differences:
+    """Return the largest difference of each output over all batches.
 
     Args:
         expected: The reference, whose outputs are compared.
         found: The other model.
         batches: Images, iterated once.
+        is_relative: Divide by the largest value of the output in a batch where that exceeds 1.
 
     Returns:
         Infinity where an output is missing or has another shape; NaN where either value is NaN.
@@ -108,7 +112,8 @@ def largest_differences(expected: Inference, found: Inference, batches: Iterable
             if other is None or other.shape != value.shape:
                 difference = np.inf
             else:
-                difference = float(np.abs(value - other).max())
+                scale = max(1.0, float(np.abs(value).max())) if is_relative else 1.0
+                difference = float(np.abs(value - other).max()) / scale
             largest[name] = float(np.maximum(largest.get(name, 0.0), difference))  # propagates NaN
     return largest
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import faceml
-from faceml.datasets import ALIGNED_BY, EXPRESSIONS, Preprocessing
+from faceml.datasets import ALIGNED_BY, Preprocessing
 from faceml.export.graph import FaceGraph, MultitaskGraph, RecognitionGraph
 from faceml.tables import LANDMARK_SETS, LandmarkSet
+from faceml.tasks import Tasks, describe_tasks, short_contract
 from faceml.training import is_recognition, load_trained_model, load_trained_recognition, read_state
 
 RESIZE_OPSET = 18
@@ -25,19 +26,16 @@ class Exportable(NamedTuple):
     Attributes:
         graph: In evaluation mode.
         preprocessing: Preprocessing that the model was trained with.
-        landmark_set: The points that the model predicts, or that its input faces are aligned by.
+        tasks: What the model predicts, by name; none for recognition.
+        landmark_set: The points by which faces are located in images, or are aligned.
         metadata: Metadata written into every file: strings as they are, other values as JSON.
     """
 
     graph: FaceGraph
     preprocessing: Preprocessing
+    tasks: Tasks
     landmark_set: LandmarkSet
     metadata: dict[str, str]
-
-    @property
-    def is_multitask(self) -> bool:
-        """Whether the model predicts expression and landmarks; otherwise it is a recognition model."""
-        return isinstance(self.graph, MultitaskGraph)
 
 
 def load_exportable(place: str | Path, opset: int = RESIZE_OPSET) -> Exportable:
@@ -48,8 +46,8 @@ def load_exportable(place: str | Path, opset: int = RESIZE_OPSET) -> Exportable:
         opset: Version of the ONNX operator set that its graph must suit.
 
     Raises:
-        ConfigError: The file is neither, or its preprocessing, landmarks or labels are not those of this
-            version of faceml.
+        ConfigError: The file is neither, or its preprocessing or outputs are not those of this version of
+            faceml.
     """
     checkpoint, has_resize = read_state(place), opset >= RESIZE_OPSET
     if is_recognition(checkpoint):
@@ -57,15 +55,18 @@ def load_exportable(place: str | Path, opset: int = RESIZE_OPSET) -> Exportable:
         return Exportable(
             RecognitionGraph(recognition.model, recognition.preprocessing, has_resize=has_resize).eval(),
             recognition.preprocessing,
+            {},
             LANDMARK_SETS[ALIGNED_BY],
             _metadata(recognition.preprocessing, input=ALIGNED_FACE),
         )
     trained = load_trained_model(place)
-    names = {"labels": list(EXPRESSIONS), "landmark_names": list(trained.landmark_set.names)}
+    tasks = trained.tasks
+    names = {"tasks": describe_tasks(tasks), **short_contract(tasks)}
     return Exportable(
-        MultitaskGraph(trained.model, trained.preprocessing, has_resize=has_resize).eval(),
+        MultitaskGraph(trained.model, trained.preprocessing, tasks, has_resize=has_resize).eval(),
         trained.preprocessing,
-        trained.landmark_set,
+        tasks,
+        trained.framed_by,
         _metadata(trained.preprocessing, input=WHOLE_IMAGE, **names),
     )
 

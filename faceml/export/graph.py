@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from faceml.datasets import Preprocessing
 from faceml.models import FaceOutputs, FaceResNet, MultitaskFaceModel
+from faceml.tasks import Tasks
 
 INPUT = "images"
 
@@ -74,19 +75,36 @@ class FaceGraph(nn.Module):
 
 
 class MultitaskGraph(FaceGraph):
-    """Graph of expression and landmarks.
+    """Graph of the outputs of all tasks, and `embedding`, float32 of shape (B, D).
 
-    Outputs are float32: `probabilities` and `logits` of shape (B, E), `landmarks` of shape (B, L, 2), x and y
-    divided by W and H, `embedding` of shape (B, D).
+    Points, such as `landmarks` of shape (B, L, 2), are x and y divided by W and H.
+
+    Args:
+        network: In evaluation mode.
+        preprocessing: The preprocessing that the network was trained with.
+        tasks: The tasks of the network.
+        has_resize: See `FaceGraph`.
     """
 
-    outputs = ("probabilities", "logits", "landmarks", "embedding")
     network: MultitaskFaceModel
+
+    def __init__(
+        self,
+        network: MultitaskFaceModel,
+        preprocessing: Preprocessing,
+        tasks: Tasks,
+        *,
+        has_resize: bool = True,
+    ) -> None:
+        super().__init__(network, preprocessing, has_resize=has_resize)
+        self._tasks = tasks
+        self.outputs = (*(name for task in tasks.values() for name in task.output_shapes), "embedding")
 
     def compute_outputs(self, squares: Tensor) -> tuple[Tensor, ...]:
         """Compute the outputs for normalised squares, float32 of shape (B, 3, S, S)."""
         predicted: FaceOutputs = self.network(squares)
-        return predicted.logits.softmax(dim=1), predicted.logits, predicted.landmarks, predicted.embedding
+        outputs = (task.outputs(predicted.tasks[name]) for name, task in self._tasks.items())
+        return *(values for of_task in outputs for values in of_task.values()), predicted.embedding
 
 
 class RecognitionGraph(FaceGraph):

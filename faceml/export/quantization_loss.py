@@ -1,29 +1,28 @@
 """Loss of accuracy and gain of speed by int8 quantization, measured on the same images for both models.
 
-Shape letters: N images, L landmarks, D embedding dimensions.
+Shape letters: N images.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from faceml.datasets import VerificationPairs
+from faceml.datasets import VerificationPairs, targets_of
 from faceml.export.graph import Inference, Outputs
 from faceml.export.split_images import SplitImages
 from faceml.metrics import (
+    PairedMetric,
     bootstrap_interval,
-    normalized_errors,
     verification_accuracy,
     weights_of_resampled_people,
 )
-from faceml.statistics import Interval, paired_difference, paired_shares_interval
-from faceml.tables import LandmarkSet
+from faceml.tasks import Tasks, metric_name
 from faceml.training import score_pairs
 
 WARM_UP_RUNS = 3
@@ -32,43 +31,40 @@ BOOTSTRAP_ROUNDS = 500
 
 
 @dataclass(frozen=True)
-class PairedFigure:
-    """A metric of both models on the same images.
-
-    Attributes:
-        floats: Value of the float32 model.
-        int8: Value of the int8 model.
-        difference: int8 minus float32.
-        interval: 95 % interval of the difference; None where it is undefined.
-        count: Number of images, or of pairs of images, that the metric was measured on.
-    """
-
-    floats: float
-    int8: float
-    difference: float
-    interval: Interval | None
-    count: int
-
-
-@dataclass(frozen=True)
 class QuantizationLoss:
-    """Accuracy and latency of an int8 model in comparison with its float32 original.
+    """Metrics and latency of an int8 model in comparison with its float32 original.
 
     Attributes:
         images: Number N of images that both models were run on.
-        measure: The metric in `accuracy`.
-        accuracy: Expression accuracy or verification accuracy.
-        nme: Normalised mean error of the landmarks; None without any face with landmarks.
-        same_expression: Share of images with the same predicted expression; None for recognition.
+        metrics: Metrics of both models, float32 first, by the names of `faceml.tasks.metric_name`.
+        agreement: Share of images with the same predicted class, by task.
         latency_ms: Median time of one image on one thread, preprocessing included; float32 and int8.
     """
 
     images: int
-    measure: Literal["expression accuracy", "verification accuracy"]
-    accuracy: PairedFigure
-    nme: PairedFigure | None
-    same_expression: float | None
+    metrics: dict[str, PairedMetric]
+    agreement: dict[str, float]
     latency_ms: tuple[float, float]
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the content of `summary.json`."""
+        return {
+            "images": self.images,
+            "measure": next((metric.label for metric in self.metrics.values()), None),
+            **{name: _as_plain(metric) for name, metric in self.metrics.items()},
+            **{f"same_{task}": share for task, share in self.agreement.items()},
+            "latency_ms": self.latency_ms,
+        }
+
+
+def _as_plain(metric: PairedMetric) -> dict[str, Any]:
+    return {
+        "floats": metric.first,
+        "int8": metric.second,
+        "difference": metric.difference,
+        "interval": metric.interval,
+        "count": metric.count,
+    }
 
 
 class PairedOutputs(NamedTuple):
@@ -120,56 +116,27 @@ def run_alternately(
     return PairedOutputs(outputs, (1000 * median(seconds[0]), 1000 * median(seconds[1])))
 
 
-def measure_expression_loss(
-    split: SplitImages, indices: Sequence[int], landmark_set: LandmarkSet, paired: PairedOutputs
+def measure_task_loss(
+    split: SplitImages, indices: Sequence[int], tasks: Tasks, paired: PairedOutputs
 ) -> QuantizationLoss:
-    """Compare expression accuracy and landmark error of both models.
-
-    The interval of the accuracy is the score interval for paired proportions (Tango 1998), that of the error
-    Student's over the faces.
+    """Compare the metrics of all tasks of both models.
 
     Args:
-        split: Split with expressions and landmarks.
+        split: Split with the targets of the tasks.
         indices: Indices of N images that were not used for calibration.
-        landmark_set: Landmark set of the model.
+        tasks: The tasks of the model.
         paired: Outputs of both models for these images.
     """
-    rows = torch.tensor(indices)
-    labels = split.faces.labels[rows].numpy()
-    predicted = [logits.argmax(axis=1) for logits in paired.stacked("logits")]
-    floats, int8 = (classes == labels for classes in predicted)
-    gained, lost = int((int8 & ~floats).sum()), int((floats & ~int8).sum())
-    return QuantizationLoss(
-        images=len(indices),
-        measure="expression accuracy",
-        accuracy=PairedFigure(
-            float(floats.mean()),
-            float(int8.mean()),
-            (gained - lost) / len(labels),
-            paired_shares_interval(gained, lost, len(labels)),
-            len(labels),
-        ),
-        nme=_landmark_errors(split, rows, landmark_set, paired),
-        same_expression=float((predicted[0] == predicted[1]).mean()),
-        latency_ms=paired.latency_ms,
-    )
-
-
-def _landmark_errors(
-    split: SplitImages, rows: torch.Tensor, landmark_set: LandmarkSet, paired: PairedOutputs
-) -> PairedFigure | None:
-    seen = split.faces.has_landmarks[rows]
-    if not seen.any():
-        return None
-    targets = split.faces.landmarks[rows][seen].double()
-    floats, int8 = (
-        normalized_errors(torch.from_numpy(points)[seen].double(), targets, landmark_set).mean(dim=1)
-        for points in paired.stacked("landmarks")
-    )
-    difference = paired_difference((int8 - floats).tolist())
-    return PairedFigure(
-        float(floats.mean()), float(int8.mean()), difference.mean, difference.interval, len(floats)
-    )
+    targets = targets_of(split.faces.targets, torch.tensor(indices))
+    metrics, agreement = dict[str, PairedMetric](), dict[str, float]()
+    for name, task in tasks.items():
+        stacked = {output: paired.stacked(output) for output in task.output_shapes}
+        floats, int8 = ({output: both[which] for output, both in stacked.items()} for which in (0, 1))
+        for metric in task.compare(floats, int8, targets[name]):
+            metrics[metric_name(name, metric.metric)] = metric
+            if metric.agreement is not None:
+                agreement[name] = metric.agreement
+    return QuantizationLoss(len(indices), metrics, agreement, paired.latency_ms)
 
 
 def measure_verification_loss(
@@ -198,11 +165,14 @@ def measure_verification_loss(
         weights = weights_of_resampled_people(floats, rng)
         drawn.append(verification_accuracy(int8, weights) - verification_accuracy(floats, weights))
     interval = bootstrap_interval(difference, np.array(drawn))
-    return QuantizationLoss(
-        images=len(people),
-        measure="verification accuracy",
-        accuracy=PairedFigure(*accuracies, difference, interval, len(floats.scores)),
-        nme=None,
-        same_expression=None,
-        latency_ms=paired.latency_ms,
+    metric = PairedMetric(
+        "accuracy",
+        "verification accuracy",
+        *accuracies,
+        difference,
+        interval,
+        len(floats.scores),
+        is_share=True,
+        method="bootstrap over people, with the same pairs and draws for both models",
     )
+    return QuantizationLoss(len(people), {"accuracy": metric}, {}, paired.latency_ms)

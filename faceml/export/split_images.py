@@ -3,12 +3,20 @@
 Shape letters: H and W sides of an image, S side of the network's square, px.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from faceml.config import ConfigError, SplitConfig
-from faceml.datasets import AlignedPreprocessing, FaceDataset, PersonDataset, Preprocessing
+from faceml.config import ConfigError, LabelledSplitConfig
+from faceml.datasets import (
+    AlignedPreprocessing,
+    FaceDataset,
+    LabelSource,
+    PersonDataset,
+    Preprocessing,
+    TargetReader,
+)
 from faceml.export.graph import Images
 from faceml.images import DecodeFailure, RgbImage, decode_image
 from faceml.tables import LandmarkSet
@@ -43,7 +51,7 @@ class SplitImages:
     def decoded(self, index: int) -> Images:
         """Return the input of the exported graph, uint8 of shape (1, H, W, 3).
 
-        The whole image at its full size for expression and landmarks, the aligned face for recognition.
+        The aligned face for recognition, else the whole image at its full size.
 
         Raises:
             StoppedError: The file has changed since its extraction; names the file.
@@ -62,22 +70,36 @@ class SplitImages:
         return self.faces.square(index)
 
 
-def open_split(config: SplitConfig, preprocessing: Preprocessing, landmark_set: LandmarkSet) -> SplitImages:
+def open_split(
+    config: LabelledSplitConfig,
+    preprocessing: Preprocessing,
+    landmark_set: LandmarkSet,
+    tasks: Sequence[TargetReader] = (),
+) -> SplitImages:
     """Open a split for a model.
 
     Args:
-        config: Table and images.
+        config: Table, images and labels.
         preprocessing: Preprocessing of the model; decides whether faces are aligned.
-        landmark_set: Landmark set of the model.
+        landmark_set: The points by which faces are located in images.
+        tasks: Tasks whose targets are read.
 
     Raises:
         ConfigError: The table or its images cannot be used, or it has no usable image.
     """
-    links = config.follow_links
+    links, labels = config.follow_links, config.labels
     faces = (
         PersonDataset(config.table, config.images, preprocessing, follow_links=links)
         if isinstance(preprocessing, AlignedPreprocessing)
-        else FaceDataset(config.table, config.images, len(landmark_set), preprocessing, follow_links=links)
+        else FaceDataset(
+            config.table,
+            config.images,
+            len(landmark_set),
+            preprocessing,
+            tasks,
+            LabelSource(labels.file, labels.key) if labels and tasks else None,
+            follow_links=links,
+        )
     )
     if not len(faces):
         raise ConfigError(f"data.table: {config.table} has no usable image.")

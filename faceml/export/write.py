@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class ExportResult:
         bytes_of: Size of each file, by its name.
         checked_batches: Number of random batches that each format was checked on.
         checked_images: Number of images of the split that each format was checked on.
-        differences: Largest difference of each output from PyTorch, by the file's name.
+        differences: Largest difference of each output from PyTorch, by the file's name; relative to its
+            largest value where that exceeds 1.
         from_training: Largest difference of each output between exact resizing and the training's input.
         calibration_images: Number of images that the int8 file was calibrated with.
         quantization: Loss by int8 quantization; None without an int8 file.
@@ -61,7 +62,7 @@ class ExportResult:
             "largest_difference": self.differences,
             "difference_from_training": self.from_training,
             "int8": self.quantization
-            and {"calibration_images": self.calibration_images, **asdict(self.quantization)},
+            and {"calibration_images": self.calibration_images, **self.quantization.as_plain()},
             "versions": self.versions,
             "wall_s": round(wall_s, 2),
         }
@@ -111,13 +112,15 @@ def write_models(
 
             partial = written.enter_context(atomic_file(folder / ONNX_FILE))
             write_onnx(program, graph, opset, exportable.metadata, partial)
-            differences[ONNX_FILE] = largest_differences(reference, open_onnx(partial), checked)
+            differences[ONNX_FILE] = largest_differences(
+                reference, open_onnx(partial), checked, is_relative=True
+            )
             refuse_differences(differences[ONNX_FILE], ONNX_FILE)
         if "exported_program" in formats:
             partial = written.enter_context(atomic_file(folder / PROGRAM_FILE))
             write_program(program, exportable.metadata, partial)
             found = open_program(partial, graph.outputs)
-            differences[PROGRAM_FILE] = largest_differences(reference, found, checked)
+            differences[PROGRAM_FILE] = largest_differences(reference, found, checked, is_relative=True)
             refuse_differences(differences[PROGRAM_FILE], PROGRAM_FILE)
     return differences
 

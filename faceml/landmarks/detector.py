@@ -9,8 +9,9 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from faceml.config import MESH_POINTS
 from faceml.images import Box, RgbImage
-from faceml.tables import MESH_POINTS, LandmarkSet
+from faceml.tables import LandmarkSet
 
 Points = npt.NDArray[np.float32]
 """float32 coordinates normalised by the image's width and height, origin at its top left corner."""

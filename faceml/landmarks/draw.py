@@ -1,11 +1,13 @@
 """Drawing of landmarks on images."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from faceml.images import RgbImage
 from faceml.landmarks.detector import Points
-from faceml.tables import LANDMARK_SETS, LandmarkSet
+from faceml.tables import LANDMARK_SETS
 
 # Three colours, so that swapped left and right points can be seen: sky blue and orange of the colour-blind
 # safe palette of Okabe & Ito, and white.
@@ -27,7 +29,7 @@ def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     radius_px = max(2.0, max(height, width) / 50)
-    for (x, y), rgb in zip(points, point_colors(LANDMARK_SETS[len(points)]), strict=True):
+    for (x, y), rgb in zip(points, point_colors(LANDMARK_SETS[len(points)].flip_permutation), strict=True):
         # The centre of pixel 0 is at 0.5 in normalised coordinates, at 0 in OpenCV's.
         centre = (_sixteenths(float(x) * width - 0.5), _sixteenths(float(y) * height - 0.5))
         for radius, fill in ((radius_px + 1, OUTLINE_RGB), (radius_px, rgb)):
@@ -35,11 +37,15 @@ def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
     return canvas
 
 
-def point_colors(landmark_set: LandmarkSet) -> list[tuple[int, int, int]]:
-    """Return the colour of each point; of a pair that a flip swaps, the first is the left one."""
+def point_colors(flip_permutation: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return the colour of each point; of a pair that a flip swaps, the first is the left one.
+
+    Args:
+        flip_permutation: See `faceml.tables.landmark_sets.LandmarkSet`.
+    """
     return [
         MIDDLE_RGB if other == point else LEFT_RGB if point < other else RIGHT_RGB
-        for point, other in enumerate(landmark_set.flip_permutation)
+        for point, other in enumerate(flip_permutation)
     ]
 
 

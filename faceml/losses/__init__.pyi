@@ -5,11 +5,15 @@ from .angular_margin import (
     CosFace as CosFace,
     build_angular_margin as build_angular_margin,
 )
-from .expression import (
+from .cross_entropy import (
     build_class_weights as build_class_weights,
-    expression_cross_entropy as expression_cross_entropy,
+    cross_entropies as cross_entropies,
 )
-from .landmarks import build_landmark_loss as build_landmark_loss, masked_mse as masked_mse
+from .errors import (
+    Penalty as Penalty,
+    build_error_penalty as build_error_penalty,
+    concordance as concordance,
+)
 from .weighting.base import FixedWeighting as FixedWeighting, TaskWeighting as TaskWeighting
 from .weighting.build import build_weighting as build_weighting
 from .weighting.uncertainty import (

@@ -1,10 +1,14 @@
 from .calibration import Calibration as Calibration, measure_calibration as measure_calibration
 from .confusion import ConfusionMatrix as ConfusionMatrix
-from .multitask import (
-    LandmarkAgreement as LandmarkAgreement,
-    expression_metrics as expression_metrics,
-    normalized_errors as normalized_errors,
+from .label_counts import LabelCounts as LabelCounts
+from .landmarks import LandmarkAgreement as LandmarkAgreement, normalized_errors as normalized_errors
+from .numbers import NumberAgreement as NumberAgreement
+from .paired import (
+    PairedMetric as PairedMetric,
+    compare_means as compare_means,
+    compare_shares as compare_shares,
 )
+from .score import Score as Score
 from .verification import (
     Floats as Floats,
     ScoredPairs as ScoredPairs,

@@ -1,5 +1,6 @@
 from .backbone import ModelT as ModelT, build_backbone_from as build_backbone_from
 from .checkpoint_layouts import nonfinite_values as nonfinite_values
+from .heads import ClassHead as ClassHead, LandmarkHead as LandmarkHead, NumberHead as NumberHead
 from .multitask import (
     FaceOutputs as FaceOutputs,
     MultitaskFaceModel as MultitaskFaceModel,

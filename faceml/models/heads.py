@@ -1,6 +1,6 @@
 """Heads of the multitask model.
 
-Shape letters: B images of a batch, D features or embedding dimensions, E expressions, L landmarks.
+Shape letters: B images of a batch, D features or embedding dimensions, E classes, K numbers, L landmarks.
 """
 
 import torch
@@ -21,8 +21,17 @@ class ProjectionHead(nn.Sequential):
         )
 
 
-class ExpressionHead(nn.Linear):
-    """Map the embedding (B, D) to expression logits (B, E)."""
+class ClassHead(nn.Linear):
+    """Map the embedding (B, D) to logits (B, E) of classes or labels."""
+
+
+class NumberHead(nn.Linear):
+    """Map the embedding (B, D) to numbers (B, K), near 0 before the training."""
+
+    def __init__(self, embedding_dim: int, num_numbers: int) -> None:
+        super().__init__(embedding_dim, num_numbers)
+        nn.init.normal_(self.weight, std=1e-3)  # as in `LandmarkHead`
+        nn.init.zeros_(self.bias)
 
 
 class LandmarkHead(nn.Linear):

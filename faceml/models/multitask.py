@@ -1,85 +1,82 @@
-"""Multitask network for expression and landmarks with a shared backbone.
+"""Multitask network: a shared backbone and embedding, and one head per task.
 
-Shape letters: B images of a batch, D embedding dimensions, E expressions, L landmarks.
+Shape letters: B images of a batch, D embedding dimensions.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from faceml.config import ModelConfig
 from faceml.models.backbone import FaceModel, build_backbone_from, feature_dim
-from faceml.models.heads import ExpressionHead, LandmarkHead, ProjectionHead
+from faceml.models.heads import ProjectionHead
+
+HeadBuilder = Callable[[int], nn.Module]
+"""Returns a module from embeddings (B, D) to outputs (B, …), given D."""
 
 
 class FaceOutputs(NamedTuple):
     """Outputs of the network for a batch of faces.
 
     Attributes:
-        logits: float32 of shape (B, E), logits of the expressions.
-        landmarks: float32 of shape (B, L, 2), x and y divided by the image's width and height.
-        embedding: float32 of shape (B, D), input of both heads.
+        tasks: Output of each task's head by the task's name, of shape (B, …).
+        embedding: float32 of shape (B, D), input of all heads.
     """
 
-    logits: Tensor
-    landmarks: Tensor
+    tasks: dict[str, Tensor]
     embedding: Tensor
 
 
 class MultitaskFaceModel(FaceModel):
-    """Predict expression and landmarks with a shared backbone.
+    """Predict the outputs of several tasks with a shared backbone.
 
-    The keys of its state dict have the prefixes `backbone.`, `projection.`, `expression_head.` and
-    `landmark_head.`, which scripts may rely on to extract the backbone.
+    The keys of its state dict have the prefixes `backbone.`, `projection.` and `<task>_head.`, which scripts
+    may rely on to extract the backbone.
 
     Args:
         backbone: Maps images (B, 3, H, W) to features (B, feature_dim).
         feature_dim: Dimension of these features.
         embedding_dim: Dimension D of the embedding.
-        num_expressions: Number E of classes.
-        num_landmarks: Number L of landmarks.
+        heads: Builds the head of each task, by the task's name; see `HeadBuilder`.
     """
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        feature_dim: int,
-        embedding_dim: int,
-        num_expressions: int,
-        num_landmarks: int,
+        self, backbone: nn.Module, feature_dim: int, embedding_dim: int, heads: Mapping[str, HeadBuilder]
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.projection = ProjectionHead(feature_dim, embedding_dim)
-        self.expression_head = ExpressionHead(embedding_dim, num_expressions)
-        self.landmark_head = LandmarkHead(embedding_dim, num_landmarks)
+        self.embedding_dim = embedding_dim
+        self.tasks = tuple(heads)
+        for task, build_head in heads.items():
+            self.add_module(head_name(task), build_head(embedding_dim))
 
     def forward(self, images: Tensor) -> FaceOutputs:
-        """Map normalised images, float32 of shape (B, 3, H, W), to the outputs of both tasks.
+        """Map normalised images, float32 of shape (B, 3, H, W), to the outputs of all tasks.
 
         In training mode B must be at least 2, because of batch norm.
         """
         embedding = self.projection(self.backbone(images))
-        return FaceOutputs(self.expression_head(embedding), self.landmark_head(embedding), embedding)
+        outputs = {task: getattr(self, head_name(task))(embedding) for task in self.tasks}
+        return FaceOutputs(outputs, embedding)
 
 
-def build_multitask_model(
-    config: ModelConfig, num_landmarks: int, num_expressions: int = 8
-) -> MultitaskFaceModel:
+def head_name(task: str) -> str:
+    """Return the name of a task's head: `<task>_head`, and `landmark_head` for the task `landmarks`."""
+    return f"{'landmark' if task == 'landmarks' else task}_head"
+
+
+def build_multitask_model(config: ModelConfig, heads: Mapping[str, HeadBuilder]) -> MultitaskFaceModel:
     """Build the multitask network with the initial weights of `config.weights`.
 
     Args:
         config: Backbone, initial weights and embedding dimension.
-        num_landmarks: Number of landmarks.
-        num_expressions: Number of classes; AffectNet has 8.
+        heads: Builds the head of each task, by the task's name.
 
     Raises:
         ConfigError: The initial weights cannot be loaded or do not match the backbone.
     """
     return MultitaskFaceModel(
-        build_backbone_from(config),
-        feature_dim(config.backbone),
-        config.embedding_dim,
-        num_expressions,
-        num_landmarks,
+        build_backbone_from(config), feature_dim(config.backbone), config.embedding_dim, heads
     )

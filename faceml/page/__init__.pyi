@@ -15,7 +15,13 @@ from .chart import (
     percent_axis as percent_axis,
     styled as styled,
 )
-from .contact_sheet import contact_sheet as contact_sheet, fit as fit
+from .contact_sheet import (
+    TILE_PX as TILE_PX,
+    Tile as Tile,
+    fit as fit,
+    sheet_pictures as sheet_pictures,
+)
+from .epochs import change as change, epochs_picture as epochs_picture
 from .html import (
     Chapter as Chapter,
     Headline as Headline,
@@ -27,7 +33,9 @@ from .html import (
 from .progress import LINE_INTERVAL_S as LINE_INTERVAL_S, ProgressReport as ProgressReport
 from .tables import (
     INTERVAL as INTERVAL,
+    PERCENT as PERCENT,
     DataTable as DataTable,
+    capitalised as capitalised,
     first_names as first_names,
     percent as percent,
     percent_range as percent_range,

@@ -1,16 +1,56 @@
 """Contact sheets: many captioned images in one picture."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from faceml.images import RgbImage
+from faceml.images import RgbImage, encode_jpeg
+from faceml.page.html import Picture
 from faceml.page.tables import printable
 
 GAP_PX = 6
 PAPER_RGB = (255, 255, 255)
 INK_RGB = (32, 36, 42)
+COLUMNS, ROWS = 4, 6
+"""Tiles of one sheet of a report: readable with four tiles across a phone."""
+TILE_PX = 160
+SHEET_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One image of a sheet, uint8 of shape (H, W, 3), and its caption."""
+
+    image: RgbImage
+    caption: str
+
+
+def sheet_pictures(tiles: Sequence[Tile], title: str, contents: str, caption: str = "") -> list[Picture]:
+    """Return contact sheets of all tiles as pictures of a report.
+
+    Args:
+        tiles: Tiles in reading order.
+        title: Title of the pictures; several ones are numbered.
+        contents: Description of the tiles for the text alternative, such as `images with their landmarks`.
+        caption: How to read a sheet.
+    """
+    size = COLUMNS * ROWS
+    sheets = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+    return [
+        Picture(
+            title=title + (f", sheet {number} of {len(sheets)}" if len(sheets) > 1 else ""),
+            data=encode_jpeg(
+                contact_sheet([t.image for t in sheet], [t.caption for t in sheet], COLUMNS, TILE_PX),
+                SHEET_QUALITY,
+            ),
+            media_type="image/jpeg",
+            alt=f"{len(sheet)} {contents}: " + ", ".join(dict.fromkeys(tile.caption for tile in sheet)),
+            caption=caption,
+        )
+        for number, sheet in enumerate(sheets, start=1)
+    ]
 
 
 def contact_sheet(tiles: Sequence[RgbImage], captions: Sequence[str], columns: int, tile_px: int) -> RgbImage:

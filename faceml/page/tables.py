@@ -30,9 +30,14 @@ def percent_range(limits: tuple[float, float]) -> str:
     return f"{100 * limits[0]:.1f}–{100 * limits[1]:.1f}{PERCENT}"
 
 
+def capitalised(text: str) -> str:
+    """Return a text with its first letter in upper case, the others unchanged."""
+    return text[:1].upper() + text[1:]
+
+
 def significant(value: float | None) -> str:
-    """Format a number with three significant digits; None as a dash."""
-    return "–" if value is None else f"{value:.3g}"
+    """Format a number with three significant digits; None and NaN as a dash."""
+    return "–" if value is None or math.isnan(value) else f"{value:.3g}"
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,8 @@ from .loading import (
     open_predictor as open_predictor,
 )
 from .prediction_files import (
+    named_columns as named_columns,
+    prediction_schema as prediction_schema,
     prediction_table_schema as prediction_table_schema,
     write_lines as write_lines,
     write_predictions as write_predictions,

@@ -1,20 +1,23 @@
 """Drawing of predictions on images."""
 
+from textwrap import fill
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from faceml.images import RgbImage
 from faceml.landmarks import point_colors
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.tables import LANDMARK_SETS
 
 BOX_RGB = (86, 180, 233)  # sky blue of the palette of Okabe & Ito
 INK_RGB, PAPER_RGB = (255, 255, 255), (16, 16, 16)
 SMALLEST_FONT_PX = 10
+LINE_LENGTH = 28
+"""Characters that take about the width of the box."""
 
 
 def draw_predictions(image: RgbImage, prediction: ImagePrediction) -> RgbImage:
-    """Return a copy of an image with the box, expression and landmarks of each face.
+    """Return a copy of an image with box, points and captions of each face.
 
     Args:
         image: uint8 of shape (H, W, 3).
@@ -34,14 +37,26 @@ def _draw_face(pen: ImageDraw.ImageDraw, face: FacePrediction, size: tuple[int, 
     line_px = max(1, round(side / 120))
     pen.rectangle((left, top, right, bottom), outline=BOX_RGB, width=line_px)
     radius = max(1.5, side / 70)
-    for (x, y), rgb in zip(
-        face.landmarks * size, point_colors(LANDMARK_SETS[len(face.landmarks)]), strict=True
-    ):
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), rgb, PAPER_RGB)
-    font = ImageFont.load_default(max(SMALLEST_FONT_PX, round(side / 14)))
-    text = f"{face.expression} {face.confidence:.0%}"
-    _, _, width, height = font.getbbox(text)
+    points = {name: order for task in face.tasks.values() for name, order in task.points.items()}
+    for name, order in points.items():
+        for (x, y), rgb in zip(face.outputs[name] * size, point_colors(order), strict=True):
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), rgb, PAPER_RGB)
+    text = _caption(face)
+    if not text:
+        return
+    font_px = max(SMALLEST_FONT_PX, round(side / 14))
+    font = ImageFont.load_default(font_px)
+    _, _, width, height = pen.multiline_textbbox((0, 0), text, font)
+    margin = 0.3 * font_px
     # Above the box if there is space, else inside it.
-    edge = top - 1.3 * height if top >= 1.3 * height else top
-    pen.rectangle((left, edge, left + width + 0.6 * height, edge + 1.3 * height), fill=PAPER_RGB)
-    pen.text((left + 0.3 * height, edge + 0.1 * height), text, INK_RGB, font)
+    edge = top - height - margin if top >= height + margin else top
+    pen.rectangle((left, edge, left + width + 2 * margin, edge + height + margin), fill=PAPER_RGB)
+    pen.multiline_text((left + margin, edge), text, INK_RGB, font)
+
+
+def _caption(face: FacePrediction) -> str:
+    """Return a line for each task that has a caption, with the task's name if there are several."""
+    captions = {name: task.caption(face.outputs) for name, task in face.tasks.items()}
+    lines = {name: caption for name, caption in captions.items() if caption}
+    named = [f"{name}: {line}" if len(lines) > 1 else line for name, line in lines.items()]
+    return "\n".join(fill(line, LINE_LENGTH, subsequent_indent="  ") for line in named)

@@ -1,6 +1,6 @@
 """Files of predictions: JSON lines and Parquet.
 
-Shape letters: L landmarks, D embedding dimensions, E expressions.
+Shape letters: D embedding dimensions.
 """
 
 import json
@@ -11,28 +11,30 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.datasets import EXPRESSIONS
 from faceml.prediction.results import ImagePrediction
 from faceml.storage import atomic_file
 from faceml.tables import FILE_FIELDS, ID_FIELDS, SIZE_FIELDS
+from faceml.tasks import Tasks, describe_tasks
 
 ROWS_PER_GROUP = 500
+TASKS_KEY = "faceml.tasks"
+"""Entry of a file's metadata: the meaning of the tasks' columns as JSON, see `describe_tasks`."""
 
 
 def write_predictions(
-    predictions: Iterable[ImagePrediction], file: Path, num_landmarks: int, embedding_dim: int
+    predictions: Iterable[ImagePrediction], file: Path, tasks: Tasks, embedding_dim: int
 ) -> None:
     """Write a line or row for each image; the file appears only when it is complete.
 
     Args:
         predictions: Predictions of any number of images.
         file: Parquet if it ends in `.parquet`, else JSON lines.
-        num_landmarks: L.
+        tasks: Tasks of the network.
         embedding_dim: D.
     """
     with atomic_file(file) as partial:
         if file.suffix == ".parquet":
-            _write_parquet(predictions, partial, prediction_schema(num_landmarks, embedding_dim))
+            _write_parquet(predictions, partial, prediction_schema(tasks, embedding_dim))
         else:
             with partial.open("w", encoding="utf-8") as lines:
                 write_lines(predictions, lines)
@@ -45,14 +47,12 @@ def write_lines(predictions: Iterable[ImagePrediction], lines: IO[str]) -> None:
         lines.flush()
 
 
-def prediction_schema(num_landmarks: int, embedding_dim: int) -> pa.Schema:
+def prediction_schema(tasks: Tasks, embedding_dim: int) -> pa.Schema:
     """Return the schema of a Parquet file of predictions, a row with a list of faces for each image."""
     face = pa.struct(
         [
             ("box", pa.list_(pa.float32(), 4)),
-            ("expression", pa.string()),
-            ("probabilities", pa.list_(pa.float32(), len(EXPRESSIONS))),
-            ("landmarks", pa.list_(pa.float32(), 2 * num_landmarks)),
+            *(field for task in tasks.values() for field in task.face_fields()),
             ("yaw_deg", pa.float32()),
             ("pitch_deg", pa.float32()),
             ("roll_deg", pa.float32()),
@@ -60,20 +60,30 @@ def prediction_schema(num_landmarks: int, embedding_dim: int) -> pa.Schema:
         ]
     )
     return pa.schema(
-        [pa.field("image", pa.string(), nullable=False), *SIZE_FIELDS, ("faces", pa.list_(face))]
+        [pa.field("image", pa.string(), nullable=False), *SIZE_FIELDS, ("faces", pa.list_(face))],
+        {TASKS_KEY: json.dumps(describe_tasks(tasks))},
     )
 
 
-def prediction_table_schema(num_landmarks: int, embedding_dim: int, metadata: dict[str, str]) -> pa.Schema:
+def prediction_table_schema(tasks: Tasks, embedding_dim: int, metadata: dict[str, str]) -> pa.Schema:
     """Return the schema of a table of predictions, whose images are listed as in a landmark table.
 
     Args:
-        num_landmarks: L.
+        tasks: Tasks of the network.
         embedding_dim: D.
         metadata: Metadata of `faceml.tables.schema.table_metadata`.
     """
-    faces = prediction_schema(num_landmarks, embedding_dim).field("faces")
-    return pa.schema([*ID_FIELDS, *SIZE_FIELDS, faces, *FILE_FIELDS], metadata=metadata)
+    schema = prediction_schema(tasks, embedding_dim)
+    fields = [*ID_FIELDS, *SIZE_FIELDS, schema.field("faces"), *FILE_FIELDS]
+    return pa.schema(fields, {**schema.metadata, **metadata})
+
+
+def named_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns of faces by whose values they are counted: those of text, and of lists of text."""
+    faces = schema.field("faces").type.value_type
+    return [
+        field.name for field in faces if pa.string() in (field.type, getattr(field.type, "value_type", None))
+    ]
 
 
 def _write_parquet(predictions: Iterable[ImagePrediction], file: Path, schema: pa.Schema) -> None:

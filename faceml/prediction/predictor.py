@@ -18,7 +18,8 @@ from faceml.images import Box, DecodedImage, RgbImage, decode_image, decode_redu
 from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, select_points
 from faceml.prediction.image_content import Image, as_images, image_content, read_file
 from faceml.prediction.results import FacePrediction, ImagePrediction
-from faceml.tables import LandmarkSet, Status
+from faceml.tables import Status
+from faceml.tasks import Tasks
 from faceml.training import TrainedModel
 
 Item = TypeVar("Item")
@@ -43,7 +44,7 @@ class PreparedImage(NamedTuple):
 
 
 class FacePredictor:
-    """Predict expression, landmarks, head pose and embedding of the faces in images.
+    """Predict the tasks of a network, head pose and embedding of the faces in images.
 
     Args:
         trained: The network, its preprocessing and the framing of faces in training.
@@ -79,14 +80,14 @@ class FacePredictor:
         self.decode_s = self.detect_s = 0.0
 
     @property
-    def landmark_set(self) -> LandmarkSet:
-        """Landmarks that the network predicts."""
-        return self._trained.landmark_set
+    def tasks(self) -> Tasks:
+        """What the network predicts, by name."""
+        return self._trained.tasks
 
     @property
     def embedding_dim(self) -> int:
         """Dimension of the embeddings."""
-        return self._trained.model.expression_head.in_features
+        return self._trained.model.embedding_dim
 
     def predict(self, images: Image | Iterable[Image]) -> list[ImagePrediction]:
         """Predict images.
@@ -162,7 +163,7 @@ class FacePredictor:
         return decode_image(data) if isinstance(data, bytes) else data
 
     def _frame(self, pixels: RgbImage, face: FaceObservation) -> _PreparedFace:
-        points = select_points(face.mesh, self._trained.landmark_set)
+        points = select_points(face.mesh, self._trained.framed_by)
         framing = self._trained.framing
         assert framing is not None  # checked in the constructor
         box = framing.box(points.astype(np.float64) * pixels.shape[1::-1])
@@ -175,15 +176,25 @@ class FacePredictor:
         faces = list(chain.from_iterable(image.faces for image in images))
         predictions: list[FacePrediction] = []
         preprocessing = self._trained.preprocessing
+        points = {name for task in self.tasks.values() for name in task.points}
         for batch in _chunks(zip(faces, sizes, strict=True), self._batch_size):
             pixels = torch.stack([face.pixels for face, _ in batch])
-            outputs = self._model(preprocessing.normalize(pixels.to(self._device)))
-            parts = (outputs.logits.float().softmax(dim=1), outputs.landmarks, outputs.embedding)
-            arrays = [values.float().cpu().numpy() for values in parts]
-            for (face, size), probabilities, points, embedding in zip(batch, *arrays, strict=True):
+            found = self._model(preprocessing.normalize(pixels.to(self._device)))
+            outputs = {
+                name: values.float().cpu().numpy()
+                for task in self.tasks.values()
+                for name, values in task.outputs(found.tasks[task.name]).items()
+            }
+            embeddings = found.embedding.float().cpu().numpy()
+            for row, (face, size) in enumerate(batch):
+                values = {
+                    name: face.box.place(array[row], *size).astype(np.float32)
+                    if name in points
+                    else array[row]
+                    for name, array in outputs.items()
+                }
                 box = np.array(face.box.normalize(*size).corners, dtype=np.float32)
-                landmarks = face.box.place(points, *size).astype(np.float32)
-                predictions.append(FacePrediction(box, probabilities, landmarks, embedding, face.pose))
+                predictions.append(FacePrediction(box, values, embeddings[row], self.tasks, face.pose))
         return iter(predictions)
 
 

@@ -5,22 +5,18 @@ Shape letters: L landmarks, D embedding dimensions, E expressions.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from faceml.datasets import EXPRESSIONS
 from faceml.landmarks import HeadPose
 from faceml.page import first_names
-from faceml.tables import LANDMARK_SETS, Status
+from faceml.tables import Status
+from faceml.tasks import DIGITS, Task, Tasks, Values, output_name, rounded
 
-Values = npt.NDArray[np.float32]
-
-DIGITS = 6
-"""Decimal places of numbers in JSON; float32 has about seven digits."""
 PREDICTED = ("ok", "no_face")
 """Statuses of images that were decoded."""
 MAX_NAMES = 5
@@ -32,58 +28,71 @@ logger = logging.getLogger(__name__)
 class FacePrediction:
     """Prediction of one face.
 
+    `expression`, `confidence`, `probabilities` and `landmarks` are those of the tasks `expression` and
+    `landmarks`, which a training has without the setting `tasks`.
+
     Attributes:
         box: Left, top, right and bottom of the crop seen by the network, of shape (4,), fractions of the
             image's width and height; the crop may reach beyond the image.
-        probabilities: Probabilities of the expressions, of shape (E,), in the order of `EXPRESSIONS`.
-        landmarks: Of shape (L, 2), fractions of the image's width and height.
+        outputs: Outputs of all tasks by name, as in exported models; points are fractions of the image's
+            width and height.
         embedding: Of shape (D,), not normalised.
+        tasks: The tasks of the network, by name.
         pose: Head pose by MediaPipe; None if faces are not detected.
     """
 
-    box: Values
-    probabilities: Values
-    landmarks: Values
-    embedding: Values
+    box: npt.NDArray[np.float32]
+    outputs: Values
+    embedding: npt.NDArray[np.float32]
+    tasks: Tasks
     pose: HeadPose | None = None
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Results of all tasks by the names of their Parquet columns, such as `expression` or `pose`."""
+        return {
+            name: value for task in self.tasks.values() for name, value in task.as_row(self.outputs).items()
+        }
 
     @property
     def expression(self) -> str:
         """The most probable expression."""
-        return EXPRESSIONS[int(self.probabilities.argmax())]
+        return str(self._task("expression").as_row(self.outputs)["expression"])
 
     @property
     def confidence(self) -> float:
         """The probability of the most probable expression."""
         return float(self.probabilities.max())
 
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """Probabilities of the expressions, of shape (E,), in the order of their classes."""
+        return self.outputs[output_name(self._task("expression").name, "probabilities")]
+
+    @property
+    def landmarks(self) -> npt.NDArray[np.float32]:
+        """Landmarks, of shape (L, 2), fractions of the image's width and height."""
+        return self.outputs[self._task("landmarks").name]
+
     def as_plain(self) -> dict[str, Any]:
         """Return plain values with names, for JSON."""
-        pose = self.pose
-        names = LANDMARK_SETS[len(self.landmarks)].names
-        return {
-            "box": _rounded(self.box),
-            "expression": self.expression,
-            "probabilities": dict(zip(EXPRESSIONS, _rounded(self.probabilities), strict=True)),
-            "landmarks": dict(zip(names, map(_rounded, self.landmarks), strict=True)),
-            "yaw_deg": None if pose is None else round(pose.yaw_deg, DIGITS),
-            "pitch_deg": None if pose is None else round(pose.pitch_deg, DIGITS),
-            "roll_deg": None if pose is None else round(pose.roll_deg, DIGITS),
-            "embedding": _rounded(self.embedding),
-        }
+        angles = {name: angle and round(angle, DIGITS) for name, angle in self._angles().items()}
+        results = (task.as_plain(self.outputs) for task in self.tasks.values())
+        named = {name: value for result in results for name, value in result.items()}
+        return {"box": rounded(self.box), **named, **angles, "embedding": rounded(self.embedding)}
 
     def as_row(self) -> dict[str, Any]:
         """Return the values of the Parquet schema."""
-        return {
-            "box": self.box,
-            "expression": self.expression,
-            "probabilities": self.probabilities,
-            "landmarks": self.landmarks.ravel(),
-            "yaw_deg": self.pose.yaw_deg if self.pose else None,
-            "pitch_deg": self.pose.pitch_deg if self.pose else None,
-            "roll_deg": self.pose.roll_deg if self.pose else None,
-            "embedding": self.embedding,
-        }
+        return {"box": self.box, **self.results, **self._angles(), "embedding": self.embedding}
+
+    def _task(self, name: str) -> Task[Any]:
+        if name not in self.tasks:
+            raise AttributeError(f"the model has no task '{name}'; see `results` for {', '.join(self.tasks)}")
+        return self.tasks[name]
+
+    def _angles(self) -> dict[str, float | None]:
+        names = ("yaw_deg", "pitch_deg", "roll_deg")
+        return {name: getattr(self.pose, name) if self.pose else None for name in names}
 
 
 @dataclass(frozen=True)
@@ -125,22 +134,30 @@ class ImagePrediction:
 
 
 class PredictionCounts:
-    """Counts of images by status and of faces by expression.
+    """Counts of images by status, and of faces by the names that tasks give them.
+
+    Args:
+        columns: Columns with these names, such as classes: text or lists of text; see `named_columns`.
 
     Attributes:
         statuses: Number of images of each status.
-        expressions: Number of faces of each expression.
+        faces: Number of faces.
+        names: Number of faces of each name, by column.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Iterable[str]) -> None:
         self.statuses = Counter[str]()
-        self.expressions = Counter[str]()
+        self.faces = 0
+        self.names = {column: Counter[str]() for column in columns}
         self._failed: list[str] = []
 
-    def add(self, image: str, status: str, expressions: Iterable[str]) -> None:
-        """Count an image and its faces."""
+    def add(self, image: str, status: str, faces: Iterable[Mapping[str, Any]]) -> None:
+        """Count an image and its faces, given as rows of the Parquet schema."""
         self.statuses[status] += 1
-        self.expressions.update(expressions)
+        for face in faces:
+            self.faces += 1
+            for column, counts in self.names.items():
+                counts.update([face[column]] if isinstance(face[column], str) else face[column])
         if status not in PREDICTED and len(self._failed) <= MAX_NAMES:
             self._failed.append(f"{image} ({status})")
 
@@ -149,7 +166,3 @@ class PredictionCounts:
         count = sum(n for status, n in self.statuses.items() if status not in PREDICTED)
         if count:
             logger.warning("%d images have no prediction: %s", count, first_names(self._failed, MAX_NAMES))
-
-
-def _rounded(values: Values) -> list[float]:
-    return [round(float(value), DIGITS) for value in values]

@@ -1,16 +1,15 @@
-from .evaluation.classes import classes_table as classes_table, scores_line as scores_line
-from .evaluation.misclassified import (
-    misclassified_tiles as misclassified_tiles,
-    predicted_probabilities as predicted_probabilities,
-)
+from .evaluation.mistakes import mistake_tiles as mistake_tiles
 from .evaluation.model_card import model_card as model_card
 from .evaluation.model_comparison import (
     compare_models as compare_models,
     read_predictions as read_predictions,
 )
 from .evaluation.report import (
+    EmbeddingMap as EmbeddingMap,
     EvaluationFindings as EvaluationFindings,
+    evaluate_tasks as evaluate_tasks,
     evaluation_chapter as evaluation_chapter,
+    evaluation_summary as evaluation_summary,
 )
 from .export.report import (
     checks_line as checks_line,
@@ -32,7 +31,7 @@ from .extraction.summary import (
 from .provenance import provenance as provenance
 from .recognition.diagnosis import diagnose_recognition as diagnose_recognition
 from .recognition.report import (
-    VERIFICATION_ACCURACY as VERIFICATION_ACCURACY,
+    WATCHED as WATCHED,
     recognition_chapter as recognition_chapter,
     recognition_table as recognition_table,
     undetected_sentence as undetected_sentence,
@@ -61,11 +60,11 @@ from .training.plan import (
 )
 from .training.report import training_chapter as training_chapter
 from .training.summary import (
-    VALIDATION_ACCURACY as VALIDATION_ACCURACY,
     best_first as best_first,
     best_record as best_record,
-    confusion_of as confusion_of,
     epochs_table as epochs_table,
+    multitask_columns as multitask_columns,
     training_summary as training_summary,
     watched_figures as watched_figures,
+    watched_metrics as watched_metrics,
 )

@@ -3,7 +3,6 @@ from .derived_runs import Derived as Derived, find_derived as find_derived
 from .files import (
     BEST_MODEL_FILE as BEST_MODEL_FILE,
     CONFIG_FILE as CONFIG_FILE,
-    CONFUSION as CONFUSION,
     MODEL_CARD_FILE as MODEL_CARD_FILE,
     PAIRS_FILE as PAIRS_FILE,
     PEOPLE_FILE as PEOPLE_FILE,

@@ -5,7 +5,7 @@ from typing import Any
 
 from faceml.config import dotted_keys
 
-FREE_SECTIONS = ("arms", "search")
+FREE_SECTIONS = ("arms", "search", "weighting.lambdas", "train.weighting.lambdas")
 """Sections whose keys the user chooses."""
 
 

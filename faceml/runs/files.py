@@ -2,13 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceml.storage import StorageFolder, write_text
 
 if TYPE_CHECKING:
-    from faceml.metrics import ConfusionMatrix
     from faceml.training import Metrics, NonFiniteStep
 
 CONFIG_FILE = "config.yaml"
@@ -19,7 +19,6 @@ QUALITY_FILE = "quality.json"
 DATA_FILE = "data.json"
 REPORT_FILE = "report.html"
 MLFLOW_FILE = "mlflow.json"
-CONFUSION = "val/confusion_matrix"
 PREDICTIONS_FILE = "predictions.parquet"
 MODEL_CARD_FILE = "model_card.md"
 PAIRS_FILE = "pairs.parquet"
@@ -43,14 +42,19 @@ def write_metrics(records: list[dict[str, Any]], path: Path) -> None:
     write_text(path / METRICS_FILE, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def epoch_record(epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> dict[str, Any]:
+def epoch_record(epoch: int, metrics: "Metrics", arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of an epoch, ready for JSON.
 
     JSON has no NaN: a metric without a value, such as NME without any landmarks, is null.
     """
-    values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-    counts = {CONFUSION: confusion.counts.tolist()} if confusion else {}
-    return {"epoch": epoch, **values, **counts}
+    return {"epoch": epoch, **{name: _finite(value) for name, value in {**metrics, **arrays}.items()}}
+
+
+def _finite(value: Any) -> Any:
+    """Return numbers, or nested lists of them, with None for those that are not finite."""
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return value if math.isfinite(value) else None
 
 
 def read_summary(path: Path) -> dict[str, Any]:

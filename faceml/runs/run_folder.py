@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -26,7 +26,6 @@ from faceml.runs.run_config import parse_run_config, refuse_other_kind
 from faceml.storage import StorageFolder, put_file, split_place, translate_outage, user_cache, write_text
 
 if TYPE_CHECKING:
-    from faceml.metrics import ConfusionMatrix
     from faceml.training import Metrics
 
 LOCATIONS = ("run.folder", "storage", "train.storage", "recognition.storage")
@@ -265,10 +264,10 @@ class RunFolder:
             logger.error(message, self.place, REPORT_FILE, exc_info=caught.error)
         self.push()
 
-    def add_epoch(self, epoch: int, metrics: "Metrics", confusion: "ConfusionMatrix | None") -> None:
+    def add_epoch(self, epoch: int, metrics: "Metrics", arrays: Mapping[str, Any]) -> None:
         """Write and push the record of an epoch; after a resume it replaces the records from it on."""
         kept = [record for record in self.records if record["epoch"] < epoch]
-        self.restore_records([*kept, epoch_record(epoch, metrics, confusion)])
+        self.restore_records([*kept, epoch_record(epoch, metrics, arrays)])
 
     def restore_records(self, records: list[dict[str, Any]]) -> None:
         """Replace all records by those of the checkpoint that training resumes from, and push them.

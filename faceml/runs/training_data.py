@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
+from faceml.config import ConfigError, DataConfig, LabelledSplitConfig, RecognitionDataConfig
 from faceml.runs.files import DATA_FILE
 from faceml.runs.run_folder import RunFolder
 from faceml.storage import write_text
-from faceml.tables import table_digests
+from faceml.tables import label_digest, table_digests
 
 Digests = dict[str, dict[str, Any]]
-"""Number of images and digests of a table, see `table_digests`, by the setting that names it."""
+"""Digests of a table, see `table_digests` and `label_digest`, by the setting that names it."""
 
 
 def digest_data(
@@ -31,8 +31,17 @@ def digest_data(
         f"data.{name}.table": table_digests(split.table)
         for name, split in (("train", data.train), ("val", data.val))
     }
+    for name, split in (("train", data.train), ("val", data.val)):
+        labels = split.labels if isinstance(split, LabelledSplitConfig) else None
+        if labels is not None:
+            digests[f"data.{name}.labels"] = label_digest(labels.file)
     for key, found in digests.items():
         before = began_with.get(key, found)
+        if found != before and "images" not in found:
+            raise ConfigError(
+                f"{section}{key}: has changed since the run in {run_folder.place} began. Continue it with "
+                "the same labels, or choose another run.folder."
+            )
         if found != before:
             is_same_number = found["images"] == before["images"]
             change = (

@@ -15,7 +15,7 @@ from typing import Any
 
 from faceml.config import ConfigError
 from faceml.errors import StoppedError, UnreachableError, flatten_message, translate_errors
-from faceml.runs.files import CONFUSION, METRICS_FILE, parse_metrics
+from faceml.runs.files import METRICS_FILE, parse_metrics
 from faceml.runs.run_folder import RunFolder
 from faceml.storage import StorageFolder, place_below, put_file, split_place, translate_outage
 from faceml.training import STATE_FILE
@@ -86,13 +86,13 @@ class TrialFolder:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Metrics of the epochs in order, without confusion matrices; a missing value is NaN."""
+        """Metrics of the epochs in order, without arrays; a missing value is NaN."""
         content = self.content(METRICS_FILE) or b""
         return [
             {
                 name: math.nan if value is None else value
                 for name, value in record.items()
-                if name != CONFUSION
+                if not isinstance(value, list)
             }
             for record in parse_metrics(content.decode())
         ]

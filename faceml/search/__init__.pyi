@@ -18,7 +18,7 @@ from .importance import (
     is_enough as is_enough,
     measure_importance as measure_importance,
 )
-from .scores import ACCURACY as ACCURACY, SCORES as SCORES, Score as Score
+from .scores import VERIFICATION as VERIFICATION, search_score as search_score
 from .seed_groups import (
     MARGIN as MARGIN,
     TrialGroup as TrialGroup,

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
+from faceml.metrics import Score
 from faceml.search.pairing import arm_scores, matched_scores, tuned_scores
-from faceml.search.scores import Score
 from faceml.search.trial import BASELINE, SEED, Trial, setting_keys
 from faceml.statistics import MeanDifference, holm, replicates_needed
 

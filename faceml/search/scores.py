@@ -1,77 +1,23 @@
-"""Validation metrics that trials are compared by, and their values as text."""
+"""Metric that the trials of a search are compared by."""
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from faceml.page import percent
-from faceml.statistics import Interval
-
-
-@dataclass(frozen=True)
-class Score:
-    """A validation metric.
-
-    Attributes:
-        metric: Name of the metric in records.
-        label: Name of the metric in reports.
-        minimised: Whether lower is better.
-        is_share: Whether values are formatted as percent, and differences in percentage points.
-        digits: Number of decimals; None for three significant digits.
-    """
-
-    metric: str
-    label: str
-    minimised: bool
-    is_share: bool
-    digits: int | None
-
-    @property
-    def unit(self) -> str:
-        """Unit of a difference, with a space before it."""
-        return " points" if self.is_share else ""
-
-    @property
-    def direction(self) -> int:
-        """1 where higher is better, -1 where lower is."""
-        return -1 if self.minimised else 1
-
-    def best(self, values: Iterable[float]) -> float:
-        """Return the best of the values; NaN without any."""
-        return self.direction * max((self.direction * value for value in values), default=math.nan)
-
-    def format(self, value: float | None) -> str:
-        """Return a value with its unit; a dash for a missing one."""
-        if value is None or math.isnan(value):
-            return "–"
-        return percent(value, self.digits or 0) if self.is_share else self._number(value)
-
-    def format_margin(self, interval: Interval | None) -> str:
-        """Return half the width of an interval; a dash where there is none."""
-        return "–" if interval is None else self._number((interval[1] - interval[0]) / 2)
-
-    def format_difference(self, difference: float) -> str:
-        """Return a difference with its sign, without its unit."""
-        text = self._number(abs(difference))
-        return ("−" if difference < 0 and float(text) else "+") + text
-
-    def format_limits(self, interval: Interval | None) -> str:
-        """Return the limits of a difference, without its unit; a dash where there are none."""
-        return "–" if interval is None else "…".join(self.format_difference(limit) for limit in interval)
-
-    def _number(self, value: float) -> str:
-        scaled = 100 * value if self.is_share else value
-        return f"{scaled:.3g}" if self.digits is None else f"{scaled:.{self.digits}f}"
-
+from faceml.config import SelectionConfig, StudyConfig, TuneConfig
+from faceml.metrics import Score
+from faceml.tasks import select_score
 
 ACCURACY = Score("val/accuracy", "accuracy", minimised=False, is_share=True, digits=1)
-SCORES = {
-    score.metric: score
-    for score in (
-        ACCURACY,
-        Score("verification/accuracy", "verification", minimised=False, is_share=True, digits=1),
-        Score("val/macro_f1", "macro-F1", minimised=False, is_share=False, digits=3),
-        Score("val/landmark_mse", "landmark MSE", minimised=True, is_share=False, digits=None),
-        Score("val/nme_interocular", "landmark NME", minimised=True, is_share=True, digits=2),
-    )
-}
+VERIFICATION = Score("verification/accuracy", "verification", minimised=False, is_share=True, digits=1)
+
+
+def search_score(config: TuneConfig | StudyConfig) -> Score:
+    """Return the metric of a search: its own, that of `train.selection`, or the first task's.
+
+    The arms of a study are compared by verification accuracy.
+
+    Raises:
+        ConfigError: No task has the metric.
+    """
+    if isinstance(config, StudyConfig):
+        return VERIFICATION
+    if config.metric:
+        return select_score(SelectionConfig(metric=config.metric), config.train.all_tasks, "metric")
+    return select_score(config.train.selection, config.train.all_tasks, "train.selection.metric")

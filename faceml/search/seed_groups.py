@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from faceml.search.scores import Score
+from faceml.metrics import Score
 from faceml.search.trial import SEED, Trial
 from faceml.statistics import Interval, mean_interval
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faceml.search.scores import ACCURACY, SCORES, Score
+from faceml.metrics import Score
+from faceml.search.scores import ACCURACY
 
 SEED = "seed"
 """The setting that repeated trials differ in."""
@@ -23,7 +24,7 @@ class Trial:
         records: Metrics of its epochs, in order.
         max_epochs: Maximum number of epochs.
         error: Reason of its failure; None if it did not fail.
-        metric: Metric of the search, one of `SCORES`.
+        score: Metric that trials are compared by.
     """
 
     name: str
@@ -31,12 +32,12 @@ class Trial:
     records: list[dict[str, Any]]
     max_epochs: int
     error: str | None = None
-    metric: str = ACCURACY.metric
+    score: Score = ACCURACY
 
     @property
-    def score(self) -> Score:
-        """Metric that trials are compared by."""
-        return SCORES[self.metric]
+    def metric(self) -> str:
+        """Name of the metric in records."""
+        return self.score.metric
 
     @property
     def best_score(self) -> float:
@@ -44,9 +45,10 @@ class Trial:
         return self.best_score_until(self.max_epochs)
 
     @property
-    def best_accuracy(self) -> float:
-        """Highest validation accuracy of its epochs, 0 to 1; -1 without any."""
-        return max((record[ACCURACY.metric] for record in self.records), default=-1.0)
+    def best_accuracy(self) -> float | None:
+        """Highest expression accuracy of its epochs, 0 to 1; None without any."""
+        values = [record[ACCURACY.metric] for record in self.records if ACCURACY.metric in record]
+        return max(values, default=None)
 
     @property
     def last_score(self) -> float:
@@ -88,7 +90,7 @@ class Trial:
             "settings": self.settings,
             "metric": self.metric,
             "best_score": None if math.isnan(self.best_score) else self.best_score,
-            "best_accuracy": self.best_accuracy if self.records else None,
+            "best_accuracy": self.best_accuracy,
             "epochs": self.epochs,
             "outcome": self.outcome,
         }

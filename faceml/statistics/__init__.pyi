@@ -1,3 +1,8 @@
+from .agreement import (
+    concordance as concordance,
+    concordance_interval as concordance_interval,
+    root_mean_square_interval as root_mean_square_interval,
+)
 from .means import (
     MOST_REPLICATES as MOST_REPLICATES,
     MeanDifference as MeanDifference,
@@ -6,13 +11,13 @@ from .means import (
     mean_interval as mean_interval,
     paired_difference as paired_difference,
     replicates_needed as replicates_needed,
+    student_interval as student_interval,
 )
 from .proportions import (
     Estimate as Estimate,
     Interval as Interval,
     difference_of_shares as difference_of_shares,
     paired_difference_of_shares as paired_difference_of_shares,
-    paired_shares_interval as paired_shares_interval,
     wilson_interval as wilson_interval,
 )
 from .variance import share_within_groups as share_within_groups

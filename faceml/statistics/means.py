@@ -62,8 +62,19 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     """
     if len(values) < 2:
         return None
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    margin = _critical(len(values), (1 - confidence) / 2) * error
+    return student_interval(float(np.mean(values)), float(np.std(values, ddof=1)), len(values), confidence)
+
+
+def student_interval(mean: float, deviation: float, count: int, confidence: float = 0.95) -> Interval:
+    """Compute the interval of `mean_interval` from the mean and the standard deviation.
+
+    Args:
+        mean: Mean of n independent measurements.
+        deviation: Their standard deviation, with n - 1 degrees of freedom.
+        count: n, at least 2.
+        confidence: In (0, 1).
+    """
+    margin = _critical(count, (1 - confidence) / 2) * deviation / math.sqrt(count)
     return mean - margin, mean + margin
 
 

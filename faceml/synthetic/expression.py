@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from faceml.datasets import EXPRESSIONS
+from faceml.tasks import AFFECTNET8
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ def sample_expression(label: int, rng: np.random.Generator) -> Expression:
     """Sample an expression: a variant, an intensity, and small independent deviations.
 
     Args:
-        label: From 0 to 7, in the order of `faceml.datasets.labels.EXPRESSIONS`.
+        label: From 0 to 7, in the order of `faceml.tasks.AFFECTNET8`.
         rng: Random number generator.
     """
-    variants = PROTOTYPES[EXPRESSIONS[label]]
+    variants = PROTOTYPES[AFFECTNET8[label]]
     prototype = variants[int(rng.integers(len(variants)))]
     intensity = rng.uniform(0.6, 1.0)
     values: dict[str, Any] = {

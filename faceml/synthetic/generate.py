@@ -15,7 +15,6 @@ import numpy as np
 
 from faceml import __version__
 from faceml.config import ConfigError
-from faceml.datasets import EXPRESSIONS
 from faceml.images import difference_hash, encode_jpeg
 from faceml.synthetic.canvas import use_one_thread
 from faceml.synthetic.expression import sample_expression
@@ -23,6 +22,7 @@ from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import sample_scene
 from faceml.tables import landmark_column, landmark_schema, table_metadata, write_shard
+from faceml.tasks import AFFECTNET8
 
 Layout = Literal["affectnet", "identity"]
 
@@ -126,7 +126,7 @@ def list_portraits(
     # Unlike hash(), a checksum is the same in every process.
     origin = (seed, zlib.crc32(split.encode()))
     if layout == "affectnet":
-        labels = len(EXPRESSIONS)
+        labels = len(AFFECTNET8)
         return [
             Portrait(f"{i % labels}/{i:06d}.jpg", i % labels, (*origin, i, 0), (*origin, i, 1))
             for i in range(count)
@@ -142,7 +142,7 @@ def write_portrait(portrait: Portrait, folder: Path, image_size_px: int, jpeg_qu
     """Draw and write one image below `folder`, and return its row of the landmark table."""
     person = sample_person(np.random.default_rng(portrait.person_seed))
     rng = np.random.default_rng(portrait.picture_seed)
-    label = int(rng.integers(len(EXPRESSIONS))) if portrait.label is None else portrait.label
+    label = int(rng.integers(len(AFFECTNET8))) if portrait.label is None else portrait.label
     expression, scene = sample_expression(label, rng), sample_scene(rng)
     image, landmarks = render_face(person, expression, scene, image_size_px)
     encoded = encode_jpeg(image, jpeg_quality)

@@ -1,17 +1,25 @@
-from .digests import content_digest as content_digest, table_digests as table_digests
+from .digests import (
+    content_digest as content_digest,
+    label_digest as label_digest,
+    table_digests as table_digests,
+)
 from .extractor_process import ExtractorProcess as ExtractorProcess
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import image_table as image_table, list_images as list_images
+from .label_table import LabelCounts as LabelCounts, join_labels as join_labels
 from .landmark_sets import (
     LANDMARK_SETS as LANDMARK_SETS,
-    MESH_POINTS as MESH_POINTS,
+    MESH_COLUMNS as MESH_COLUMNS,
     LandmarkSet as LandmarkSet,
+    mesh_landmark_set as mesh_landmark_set,
+    with_eyes as with_eyes,
 )
 from .landmark_table import (
     export_json as export_json,
     read_shard_schema as read_shard_schema,
     read_table as read_table,
     shard_names as shard_names,
+    table_columns as table_columns,
     table_metadata_of as table_metadata_of,
     write_shard as write_shard,
 )

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from faceml.tables.label_files import find_label_files
 from faceml.tables.landmark_table import read_table
+
+BLOCK_BYTES = 16 * 2**20
 
 
 def content_digest(table: str | Path) -> str:
@@ -24,6 +27,21 @@ def table_digests(table: str | Path) -> dict[str, Any]:
     for chunk in rows["image_id"].chunks:
         names.update("".join(f"{name}\n" for name in chunk.to_pylist()).encode())
     return {"images": rows.num_rows, "names": names.hexdigest(), "contents": _content_digest(rows)}
+
+
+def label_digest(place: str) -> dict[str, Any]:
+    """Return the number of `files` of a label table, and a SHA-256 digest of their `contents`.
+
+    Raises:
+        ConfigError: There is no such label table.
+    """
+    folder, names = find_label_files(place)
+    contents = hashlib.sha256()
+    for name in names:
+        with folder.filesystem.open_input_stream(f"{folder.path}/{name}") as stream:
+            while block := stream.read(BLOCK_BYTES):
+                contents.update(block)
+    return {"files": len(names), "contents": contents.hexdigest()}
 
 
 def _content_digest(rows: pa.Table) -> str:

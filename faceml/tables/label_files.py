@@ -61,7 +61,7 @@ def load_labels(
         ConfigError: There is no such table, it is no Parquet file, or it misses a column.
         duckdb.Error: The table cannot be read; see `translate_duckdb`.
     """
-    folder, names = _find_files(place)
+    folder, names = find_label_files(place)
     if names[0].lower().endswith(PARQUET_SUFFIX):
         return _load_parquet(connection, folder, names, place, columns, key)
     return _load_csv(connection, _local_copy(folder, names[0], scratch), place, columns, key)
@@ -103,7 +103,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _find_files(place: str) -> tuple[StorageFolder, list[str]]:
+def find_label_files(place: str) -> tuple[StorageFolder, list[str]]:
     """Return the folder and the names of the files of a label table."""
     folder = StorageFolder(place)
     if folder.exists():

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
 from faceml.storage import StorageFolder, place_below, split_place
+from faceml.tables.landmark_sets import MESH_COLUMNS
 from faceml.tables.schema import landmark_column, read_metadata
 
 SHARD_SUFFIX = ".parquet"
@@ -59,12 +62,24 @@ def table_metadata_of(place: str | Path) -> dict[str, str]:
     return read_metadata(read_shard_schema(folder, names[0]), folder.uri)
 
 
+def table_columns(place: str | Path) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises:
+        ConfigError: The folder has no table, or a table of an incompatible version.
+    """
+    folder, names = _open_table(place)
+    columns: list[str] = read_shard_schema(folder, names[0]).names
+    return columns
+
+
 def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a landmark table, sorted by `image_id`.
 
     Args:
         place: Folder of the table, a path or URI.
-        columns: Names of the columns; all by default. `image_id` is always read.
+        columns: Names of the columns; all by default. `image_id` is always read. `mesh_33` is x and y of
+            vertex 33 of the column `mesh`, which is large and not kept in memory for that.
 
     Raises:
         ConfigError: The folder has no table, the version is incompatible, or a column is missing.
@@ -72,12 +87,25 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     folder, names = _open_table(place)
     for name in names:
         schema = read_shard_schema(folder, name)
-    wanted = None if columns is None else list(dict.fromkeys(["image_id", *columns]))
-    require_columns(wanted or (), schema, folder)
+    wanted = schema.names if columns is None else ["image_id", *columns]
+    require_columns([name for name in wanted if name not in MESH_COLUMNS], schema, folder)
+    vertices = [name for name in wanted if name in MESH_COLUMNS]
+    if vertices and "mesh" not in schema.names:
+        raise ConfigError(
+            f"{folder.uri}: the table has no column mesh, of which {vertices[0]} is a part. "
+            "Extract into a new table with output.store_mesh: true."
+        )
     files = [f"{folder.path}/{name}" for name in names]
-    return pq.read_table(files, columns=wanted, schema=schema, filesystem=folder.filesystem).sort_by(
-        "image_id"
-    )
+    rows = pyarrow.dataset.dataset(files, schema=schema, filesystem=folder.filesystem, format="parquet")
+    return rows.to_table(columns={name: _values(name) for name in wanted}).sort_by("image_id")
+
+
+def _values(column: str) -> pc.Expression:
+    """Return the values of a column, or x and y of a vertex of the mesh, computed as the table is read."""
+    if column not in MESH_COLUMNS:
+        return pc.field(column)
+    first = 3 * MESH_COLUMNS[column]
+    return pc.list_slice(pc.field("mesh"), first, first + 2, return_fixed_size_list=True)
 
 
 def export_json(
@@ -118,7 +146,8 @@ def require_columns(columns: Sequence[str], schema: pa.Schema, folder: StorageFo
     missing = [name for name in columns if name not in schema.names]
     if missing:
         raise ConfigError(
-            f"{folder.uri}: the table has no column {', '.join(missing)} (it has {', '.join(schema.names)})."
+            f"{folder.uri}: the table has no column {', '.join(missing)} (it has {', '.join(schema.names)}). "
+            "Columns of your own come from a label table: set `labels` beside `table`."
         )
 
 

@@ -5,8 +5,8 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from faceml.config import ConfigError
-from faceml.tables.landmark_sets import LANDMARK_SETS, MESH_POINTS
+from faceml.config import MESH_POINTS, ConfigError
+from faceml.tables.landmark_sets import LANDMARK_SETS
 
 SCHEMA_VERSION = 1
 

@@ -1,4 +1,4 @@
-"""Tasks: what is learned from a face."""
+"""What can be learned from a face: one file per kind of task."""
 
 import lazy_loader as lazy
 

@@ -140,7 +140,7 @@ def build_classes(
     spec: str | Path | Sequence[Any],
     aliases: Mapping[str, str],
     leave_out: Sequence[str],
-    values: pa.ChunkedArray | pa.Array,
+    values: pa.ChunkedArray | pa.Array | None,
     setting: str,
 ) -> Classes:
     """Build the classes of a task from its settings.
@@ -154,15 +154,15 @@ def build_classes(
             or YAML.
         aliases: Name of a class by each other spelling.
         leave_out: Classes whose rows are dropped: names, aliases, values or numbers.
-        values: Values of the training split.
+        values: Values of the training split; None accepts anything to leave out.
         setting: Key of the task, such as `tasks.expression`.
 
     Raises:
         ConfigError: There are fewer than two classes, a name is listed twice, or an alias or a class to leave
             out does not exist.
     """
-    found = distinct_texts(values, f"{setting}.target")[1]
     leave_out = [text_of(item) for item in leave_out]
+    found = leave_out if values is None else distinct_texts(values, f"{setting}.target")[1]
     user = {folded(alias): name.strip() for alias, name in aliases.items()}
     if spec == "found":
         named = sorted(user.get(folded(text), text) for text in found if text)

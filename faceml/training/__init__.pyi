@@ -5,12 +5,14 @@ from .faces import (
     batches_per_epoch as batches_per_epoch,
     build_cached_faces as build_cached_faces,
     build_faces as build_faces,
+    open_split as open_split,
     steps_per_epoch as steps_per_epoch,
 )
 from .full_gpu import translate_full_gpu as translate_full_gpu
 from .loop import Trainer as Trainer
 from .multitask import build_multitask_trainer as build_multitask_trainer
 from .observer import (
+    Arrays as Arrays,
     EpochRecord as EpochRecord,
     Metrics as Metrics,
     NonFiniteStep as NonFiniteStep,

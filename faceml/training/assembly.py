@@ -19,11 +19,11 @@ from faceml.datasets import (
     build_augmentation,
 )
 from faceml.models import ModelT
-from faceml.tables import LandmarkSet
-from faceml.training.loop import Trainer, TrainerOptions
+from faceml.training.loop import Trainer
 from faceml.training.objective import Objective
 from faceml.training.observer import Evaluated, Metrics
 from faceml.training.optimizer import build_optimizer, build_schedule
+from faceml.training.options import TrainerOptions
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class TrainingParts(Generic[ModelT]):
         sampler: Draws of this worker from the training split.
         batch_size: Faces per batch.
         steps_per_epoch: Updates of the parameters per epoch.
-        landmark_set: The landmarks of a sample.
         objective: The objective; moved to the device by the assembly.
         optimized: Module with a submodule `backbone`, whose parameters the optimiser groups.
         evaluate: Measures a network on this worker's batches of the validation split.
         model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
         metric_prefix: Prefix of the names of the evaluation's metrics.
+        selected_by: Metric of the evaluation that selects the best epoch.
+        is_minimised: Whether its lower values are better.
         weighting_learning_rate: Learning rate of the weighting's parameters, where it has any.
     """
 
@@ -50,12 +51,13 @@ class TrainingParts(Generic[ModelT]):
     sampler: EpochSampler
     batch_size: int
     steps_per_epoch: int
-    landmark_set: LandmarkSet
     objective: Objective[ModelT]
     optimized: nn.Module
     evaluate: Callable[[ModelT, Iterable[FaceSample]], Evaluated]
     model_checkpoint: Callable[[ModelT, Metrics], dict[str, Any]]
     metric_prefix: str = "val"
+    selected_by: str = "accuracy"
+    is_minimised: bool = False
     weighting_learning_rate: float = 0.0
 
 
@@ -105,10 +107,16 @@ def build_trainer(
         schedule,
         train_batches,
         parts.train.image_ids,
-        build_augmentation(config.data.augmentation, parts.landmark_set).to(device),
+        build_augmentation(config.data.augmentation).to(device),
         lambda model: parts.evaluate(model, val_batches),
         parts.model_checkpoint,
-        TrainerOptions(seed=config.seed, metric_prefix=parts.metric_prefix, **options),
+        TrainerOptions(
+            seed=config.seed,
+            metric_prefix=parts.metric_prefix,
+            selected_by=parts.selected_by,
+            is_minimised=parts.is_minimised,
+            **options,
+        ),
     )
 
 

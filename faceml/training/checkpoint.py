@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from faceml.datasets import EXPRESSIONS, Preprocessing
+from faceml.datasets import Preprocessing
 from faceml.images import Framing
 from faceml.storage import atomic_file, read_tensors
-from faceml.tables import LandmarkSet
+from faceml.tasks import Tasks
 from faceml.training.observer import Metrics
 
 if TYPE_CHECKING:
@@ -38,23 +38,16 @@ def read_state(place: str | Path, device: torch.device | str = "cpu") -> dict[st
     return state
 
 
-def contract(preprocessing: Preprocessing, landmark_set: LandmarkSet) -> dict[str, Any]:
-    """Return the meaning of a network's inputs and outputs as plain values.
-
-    These are the preprocessing's fingerprint, `labels` in the order of the logits, and `landmark_set` in the
-    order of the predicted landmarks.
-    """
-    return preprocessing.fingerprint() | {
-        "labels": list(EXPRESSIONS),
-        "landmark_set": list(landmark_set.names),
-    }
+def contract(tasks: Tasks) -> dict[str, Any]:
+    """Return the meaning of the outputs of each task: names of classes, columns or points, in their order."""
+    return {name: task.contract() for name, task in tasks.items()}
 
 
 def model_checkpoint(
     model: "MultitaskFaceModel",
     config: dict[str, Any],
     preprocessing: Preprocessing,
-    landmark_set: LandmarkSet,
+    tasks: Tasks,
     metrics: Metrics,
     framing: Framing | None = None,
 ) -> dict[str, Any]:
@@ -64,16 +57,18 @@ def model_checkpoint(
         model: The network, whose `state_dict` becomes `model_state_dict`.
         config: The resolved training configuration as plain values.
         preprocessing: The preprocessing that the network expects.
-        landmark_set: The landmarks that it predicts.
+        tasks: Its tasks, whose settings are stored with what they have learned, such as classes.
         metrics: Metrics of the epoch.
         framing: Location of faces in the training images; None without landmarks.
     """
-    agreed = contract(preprocessing, landmark_set)
     return {
         "model_state_dict": model.state_dict(),
         "config": config,
-        "preprocessing": {name: value for name, value in agreed.items() if name != "landmark_set"},
-        "landmark_set": agreed["landmark_set"],
+        "preprocessing": preprocessing.fingerprint(),
+        "tasks": {name: task.config.model_dump(mode="json") for name, task in tasks.items()},
+        "learned": {name: task.learned() for name, task in tasks.items()},
+        "outputs": contract(tasks),
+        "landmark_set": contract(tasks).get("landmarks", {}).get("points"),
         "framing": framing.as_plain() if framing else None,
         "metrics": metrics,
     }

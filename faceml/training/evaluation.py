@@ -1,24 +1,26 @@
-"""Evaluation of a multitask network on a validation split."""
+"""Evaluation of a multitask network on a split."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torchmetrics import MeanMetric
 
 from faceml.datasets import FaceSample, Preprocessing
-from faceml.losses import expression_cross_entropy
-from faceml.metrics import ConfusionMatrix, LandmarkAgreement, expression_metrics
 from faceml.models import FaceOutputs, MultitaskFaceModel
-from faceml.tables import LandmarkSet
+from faceml.tasks import Tasks, metric_name
 from faceml.training.observer import Metrics
 
 
 class EvaluationResult(NamedTuple):
-    """Metrics by name, and the confusion matrix of expressions."""
+    """Metrics by the names of `faceml.tasks.metric_name`.
+
+    Attributes:
+        metrics: Scalars.
+        arrays: Nested lists, such as confusion matrices.
+    """
 
     metrics: Metrics
-    confusion: ConfusionMatrix
+    arrays: dict[str, Any]
 
 
 class Evaluation:
@@ -26,23 +28,14 @@ class Evaluation:
 
     Args:
         preprocessing: The training's preprocessing.
-        landmark_set: The landmarks that the network predicts.
-        num_expressions: Number of classes.
+        tasks: The tasks of the network, by name.
         device: Device of the network.
     """
 
-    def __init__(
-        self,
-        preprocessing: Preprocessing,
-        landmark_set: LandmarkSet,
-        num_expressions: int,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, preprocessing: Preprocessing, tasks: Tasks, device: torch.device) -> None:
         self._preprocessing = preprocessing
         self._device = device
-        self._expression = expression_metrics(num_expressions).to(device)
-        self._landmarks = LandmarkAgreement(landmark_set).to(device)
-        self._loss = MeanMetric().to(device)
+        self._metrics = {name: task.build_metric().to(device) for name, task in tasks.items()}
 
     @torch.no_grad()
     def __call__(
@@ -51,7 +44,7 @@ class Evaluation:
         batches: Iterable[FaceSample],
         on_batch: Callable[[FaceSample, FaceOutputs], None] | None = None,
     ) -> EvaluationResult:
-        """Return accuracy, macro-F1 and loss of expressions, MSE and NME of landmarks by name.
+        """Return the metrics of all tasks.
 
         The network is left in evaluation mode.
 
@@ -66,13 +59,16 @@ class Evaluation:
             outputs: FaceOutputs = model(self._preprocessing.normalize(faces.image))
             if on_batch is not None:
                 on_batch(faces, outputs)
-            self._expression.update(outputs.logits, faces.label)
-            self._landmarks.update(outputs.landmarks, faces.landmarks, faces.has_landmarks)
-            self._loss.update(expression_cross_entropy(outputs.logits, faces.label), weight=len(faces.label))
-        values = (
-            self._expression.compute() | self._landmarks.compute() | {"loss_expression": self._loss.compute()}
-        )
-        for metric in (self._expression, self._landmarks, self._loss):
+            for name, metric in self._metrics.items():
+                metric.update(outputs.tasks[name], faces.targets[name])
+        values = {
+            metric_name(name, part): value
+            for name, metric in self._metrics.items()
+            for part, value in metric.compute().items()
+        }
+        for metric in self._metrics.values():
             metric.reset()
-        confusion = ConfusionMatrix(values.pop("confusion_matrix").cpu().numpy())
-        return EvaluationResult({name: float(value) for name, value in values.items()}, confusion)
+        return EvaluationResult(
+            {name: float(value) for name, value in values.items() if value.ndim == 0},
+            {name: value.tolist() for name, value in values.items() if value.ndim > 0},
+        )

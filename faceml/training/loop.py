@@ -1,11 +1,11 @@
 """Training loop: epochs of steps, each followed by an evaluation and a report to an observer."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 import torch
@@ -30,39 +30,9 @@ from faceml.training.observer import (
     TrainingObserver,
 )
 from faceml.training.optimizer import AveragedWeights, apply_schedule
-from faceml.training.step import Precision, TrainingStep
+from faceml.training.options import TrainerOptions
+from faceml.training.step import TrainingStep
 from faceml.training.workers import epoch_seed, mean_over_workers, share_buffers, world_size
-
-
-@dataclass(frozen=True)
-class TrainerOptions:
-    """Options of a training beside its data, network and optimiser.
-
-    Attributes:
-        seed: Seed of the whole training.
-        metric_prefix: Prefix of the names of the evaluation's metrics.
-        log_every_steps: Steps between two reports to the observer.
-        gradient_norms_every_steps: Steps between two computations of the objective's diagnostics.
-        accumulate_batches: Batches per step, whose gradients are accumulated.
-        freeze_backbone_epochs: First epochs in which the backbone does not change; its learning rate is 0.
-        patience_epochs: Epochs without a better validation accuracy after which training stops; None: never.
-        max_grad_norm: Largest norm of the gradient, above which it is clipped.
-        ema_decay: Decay of the moving average of the weights, which is evaluated and saved in their place.
-        precision: Precision of forward and backward pass.
-        on_nonfinite: Reaction to a non-finite gradient: `stop` the training, or `skip` the step.
-    """
-
-    seed: int = 0
-    metric_prefix: str = "val"
-    log_every_steps: int = 20
-    gradient_norms_every_steps: int = 200
-    accumulate_batches: int = 1
-    freeze_backbone_epochs: int = 0
-    patience_epochs: int | None = None
-    max_grad_norm: float | None = None
-    ema_decay: float | None = None
-    precision: Precision = "fp32"
-    on_nonfinite: Literal["stop", "skip"] = "stop"
 
 
 class Trainer(Generic[ModelT]):
@@ -109,7 +79,7 @@ class Trainer(Generic[ModelT]):
         self._average = AveragedWeights(objective.model, options.ema_decay) if options.ema_decay else None
         self._device = next(objective.parameters()).device
         self._epochs_done = self._best_epoch = 0
-        self._best_accuracy = -1.0
+        self._best_score = math.nan
         self._step_metrics = ("train/loss", *(f"train/loss_{t}" for t in objective.tasks), "train/grad_norm")
 
     @property
@@ -124,7 +94,7 @@ class Trainer(Generic[ModelT]):
 
     @property
     def has_stopped_early(self) -> bool:
-        """True if validation accuracy has not improved for `patience_epochs`."""
+        """True if the metric that selects epochs has not improved for `patience_epochs`."""
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
@@ -141,12 +111,19 @@ class Trainer(Generic[ModelT]):
             share_buffers(self.objective)
             if self._average:
                 share_buffers(self.model)
-            found, confusion = self._evaluate(self.model)
-            metrics |= {f"{self._options.metric_prefix}/{name}": value for name, value in found.items()}
+            prefix, (found, arrays) = self._options.metric_prefix, self._evaluate(self.model)
+            metrics |= {f"{prefix}/{name}": value for name, value in found.items()}
             self._epochs_done = epoch
-            if found["accuracy"] > self._best_accuracy:
-                self._best_epoch, self._best_accuracy = epoch, found["accuracy"]
-            observer.on_epoch(EpochRecord(epoch, metrics, confusion, partial(self.save, metrics)))
+            if self._is_best(found[self._options.selected_by]):
+                self._best_epoch, self._best_score = epoch, found[self._options.selected_by]
+            named = {f"{prefix}/{name}": values for name, values in arrays.items()}
+            observer.on_epoch(EpochRecord(epoch, metrics, named, partial(self.save, metrics)))
+
+    def _is_best(self, score: float) -> bool:
+        """Return whether a score is better than all before; one without a value never is."""
+        if math.isnan(self._best_score):
+            return not math.isnan(score)
+        return score < self._best_score if self._options.is_minimised else score > self._best_score
 
     def save(self, metrics: Metrics, folder: Path) -> None:
         """Write the state for `resume` and the trained model into a folder."""
@@ -158,7 +135,7 @@ class Trainer(Generic[ModelT]):
             "average": self._average.state_dict() if self._average else None,
             "epochs_done": self._epochs_done,
             "best_epoch": self._best_epoch,
-            "best_accuracy": self._best_accuracy,
+            "best_score": self._best_score,
         }
         write_state(state, folder / STATE_FILE)
         write_state(self._model_checkpoint(self.model, metrics), folder / MODEL_FILE)
@@ -174,7 +151,9 @@ class Trainer(Generic[ModelT]):
         if self._average:
             self._average.load_state_dict(state["average"])
         self._epochs_done = state["epochs_done"]
-        self._best_epoch, self._best_accuracy = state["best_epoch"], state["best_accuracy"]
+        # Checkpoints had `best_accuracy` when there was no other metric that selects epochs.
+        self._best_epoch = state["best_epoch"]
+        self._best_score = state["best_score"] if "best_score" in state else state["best_accuracy"]
 
     def _train_epoch(self, epoch: int, epochs: int, observer: TrainingObserver) -> Metrics:
         self.objective.train()
@@ -202,7 +181,7 @@ class Trainer(Generic[ModelT]):
             self.objective.weighting.clamp_()
             if self._average:
                 self._average.update()
-            faces += sum(len(batch.label) for batch in batches)
+            faces += sum(len(batch.position) for batch in batches)
             values = torch.cat([result.losses, result.grad_norm.reshape(1)])
             sums += torch.where(result.is_done, torch.cat([torch.ones_like(values[:1]), values]), 0.0)
             positions = [batch.position for batch in batches]
@@ -235,8 +214,8 @@ class Trainer(Generic[ModelT]):
     def _augmented(self, batch: FaceSample) -> FaceSample:
         """Return an augmented batch on the device."""
         faces = batch.to(self._device)
-        image, landmarks = self._augmentation(faces.image, faces.landmarks)
-        return faces._replace(image=image, landmarks=landmarks * faces.has_landmarks[:, None, None])
+        image, moves = self._augmentation(faces.image)
+        return faces._replace(image=image, targets=self.objective.move_targets(faces.targets, moves))
 
     def _report_nonfinite(
         self, observer: TrainingObserver, epoch: int, unchecked: Sequence["_UncheckedStep"]
@@ -279,7 +258,7 @@ REMEDY = "Lower optimizer.learning_rate, lengthen training.warmup_epochs or set 
 
 
 def _means_of_finite(found: Sequence[Metrics], device: torch.device) -> Metrics:
-    """Return the mean of each metric's finite values in all workers; a cosine is NaN without landmarks."""
+    """Return the mean of each metric's finite values in all workers; a cosine is NaN without any target."""
     rows = [list(metrics.values()) for metrics in found]
     values = torch.tensor(rows, dtype=torch.float64, device=device)
     finite = torch.isfinite(values)

@@ -1,14 +1,14 @@
-"""Multitask training of expression and landmarks, built from its configuration."""
+"""Multitask training, built from its configuration."""
 
 from typing import Any
 
 import torch
 
-from faceml.config import LearnedWeighting, TrainConfig
-from faceml.datasets import EXPRESSIONS, EpochBatches, ExpressionSampler, Preprocessing
-from faceml.losses import build_class_weights, build_landmark_loss, build_weighting
+from faceml.config import ConfigError, LearnedWeighting, TrainConfig
+from faceml.datasets import ClassSampler, EpochBatches, EpochSampler, Preprocessing
+from faceml.losses import build_weighting
 from faceml.models import MultitaskFaceModel, build_multitask_model
-from faceml.tables import LANDMARK_SETS
+from faceml.tasks import VALIDATION, select_score
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.checkpoint import model_checkpoint
 from faceml.training.evaluation import Evaluation
@@ -39,38 +39,57 @@ def build_multitask_trainer(
         ConfigError: Data or starting weights cannot be used.
     """
     torch.manual_seed(config.seed)
-    faces = faces or build_faces(config.data)
-    data, weighting = config.data, config.weighting
+    faces = faces or build_faces(config)
+    tasks, weighting = faces.tasks, config.weighting
     steps = steps_per_epoch(config, faces)
-    preprocessing, landmark_set = Preprocessing(data.image_size), LANDMARK_SETS[data.num_landmarks]
+    preprocessing = Preprocessing(config.data.image_size)
     objective = MultitaskObjective(
-        build_multitask_model(config.model, data.num_landmarks, len(EXPRESSIONS)),
-        build_weighting(weighting, config.seed),
+        build_multitask_model(config.model, {name: task.build_head for name, task in tasks.items()}),
+        build_weighting(weighting, {name: task.likelihood for name, task in tasks.items()}, config.seed),
         preprocessing,
-        build_class_weights(config.loss, faces.train.class_counts()),
-        config.loss.label_smoothing,
-        config.loss.focal_gamma,
-        build_landmark_loss(config.loss.landmarks),
+        tasks,
+        faces.train.targets,
     )
     framing = faces.train.framing()
 
     def checkpoint(model: MultitaskFaceModel, metrics: Metrics) -> dict[str, Any]:
-        plain = config.model_dump(mode="json")
-        return model_checkpoint(model, plain, preprocessing, landmark_set, metrics, framing)
+        return model_checkpoint(model, config.model_dump(mode="json"), preprocessing, tasks, metrics, framing)
 
+    score = select_score(config.selection, config.all_tasks)
     parts = TrainingParts(
         train=faces.train,
         val=faces.val,
-        sampler=ExpressionSampler(
-            faces.train.labels.tolist(), data.sampling, config.scaling.num_train_workers, rank, config.seed
-        ),
+        sampler=build_sampler(config, faces, rank),
         batch_size=config.training.batch_size_per_worker,
         steps_per_epoch=steps,
-        landmark_set=landmark_set,
         objective=objective,
         optimized=objective.model,
-        evaluate=Evaluation(preprocessing, landmark_set, len(EXPRESSIONS), device),
+        evaluate=Evaluation(preprocessing, tasks, device),
         model_checkpoint=checkpoint,
+        selected_by=score.metric.removeprefix(VALIDATION),
+        is_minimised=score.minimised,
         weighting_learning_rate=weighting.learning_rate if isinstance(weighting, LearnedWeighting) else 0.0,
     )
     return build_trainer(config, parts, device, rank, train_batches)
+
+
+def build_sampler(config: TrainConfig, faces: Faces, rank: int) -> EpochSampler:
+    """Build the sampler of one worker.
+
+    Raises:
+        ConfigError: Classes are to be sampled, and the task has none.
+    """
+    data, workers = config.data, config.scaling.num_train_workers
+    with_classes = [name for name, task in faces.tasks.items() if task.group_names]
+    task = data.sampling_task or next(iter(with_classes), None)
+    if data.sampling != "natural" and task not in with_classes:
+        raise ConfigError(
+            f"data.sampling: {data.sampling} needs a task with classes"
+            + (f", which {task} has not." if task else ", and there is none. Use natural.")
+        )
+    groups = (
+        [0] * len(faces.train)
+        if data.sampling == "natural" or task is None
+        else faces.tasks[task].groups(faces.train.targets[task]).tolist()
+    )
+    return ClassSampler(groups, data.sampling, workers, rank, config.seed)

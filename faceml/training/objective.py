@@ -1,16 +1,21 @@
 """Objectives of training: the total loss of a batch, and the losses of the tasks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from faceml.datasets import FaceSample, Preprocessing
-from faceml.losses import TaskWeighting, expression_cross_entropy, masked_mse
+from faceml.datasets import FaceSample, Moves, Preprocessing, Target, Targets
+from faceml.losses import TaskWeighting
 from faceml.models import FaceOutputs, ModelT, MultitaskFaceModel
-from faceml.training.workers import flattened, mean_over_workers
+from faceml.tasks import Tasks
+from faceml.training.task_gradients import task_gradients
+from faceml.training.workers import mean_over_workers
+
+TargetCounts = dict[str, Tensor]
+"""Divisor of each task's sum of losses, a scalar."""
 
 
 class ObjectiveOutput(NamedTuple):
@@ -40,13 +45,29 @@ class Objective(nn.Module, ABC, Generic[ModelT]):
         self.weighting = weighting
 
     @abstractmethod
-    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+    def forward(self, batch: FaceSample, counts: TargetCounts | None = None) -> ObjectiveOutput:
         """Return the weighted total of the task losses over a batch on the network's device.
 
         Args:
             batch: A batch of this worker.
-            landmark_rows: Divisor of the sum of landmark losses; the result of `rows_per_worker` by default.
+            counts: Result of `count_targets` for all batches of the step; for this batch alone by default.
         """
+
+    def count_targets(self, batches: Sequence[FaceSample]) -> TargetCounts:
+        """Return the number of targets of each task, averaged over batches and workers; {} if all are known.
+
+        DDP averages gradients over workers. If each worker divided its losses by its own number of targets,
+        those of a worker with few targets would weigh more; with this divisor the average is the mean of the
+        global batch.
+
+        Args:
+            batches: This worker's batches of a step.
+        """
+        return {}
+
+    def move_targets(self, targets: Targets, moves: Moves) -> Targets:
+        """Return targets as seen in augmented images."""
+        return targets
 
     @abstractmethod
     def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:
@@ -61,96 +82,68 @@ class Objective(nn.Module, ABC, Generic[ModelT]):
 
 
 class MultitaskObjective(Objective[MultitaskFaceModel]):
-    """Classification of expressions and regression of landmarks by one network.
+    """Any tasks, learned by one network.
 
     Args:
-        model: The network.
-        weighting: Weighting of the tasks `expression` and `landmarks`.
+        model: The network, with a head for each task.
+        weighting: Weighting of the tasks.
         preprocessing: Normalises the images on the network's device.
-        class_weights: Weights of the expressions, float32 of shape (E,); equal by default.
-        label_smoothing: Label smoothing in [0, 1).
-        focal_gamma: Focusing parameter of `expression_cross_entropy`.
-        landmark_loss: Loss function with the arguments of `masked_mse`.
+        tasks: The tasks by name.
+        targets: Targets of the training split, from which some losses take weights of classes.
     """
-
-    tasks = ("expression", "landmarks")
-    class_weights: Tensor | None
 
     def __init__(
         self,
         model: MultitaskFaceModel,
         weighting: TaskWeighting,
         preprocessing: Preprocessing,
-        class_weights: Tensor | None = None,
-        label_smoothing: float = 0.0,
-        focal_gamma: float = 0.0,
-        landmark_loss: Callable[..., Tensor] = masked_mse,
+        tasks: Tasks,
+        targets: Targets | None = None,
     ) -> None:
         super().__init__(model, weighting)
         self.preprocessing = preprocessing
-        self.register_buffer("class_weights", class_weights, persistent=False)
-        self.label_smoothing = label_smoothing
-        self.focal_gamma = focal_gamma
-        self.landmark_loss = landmark_loss
+        self.tasks = tuple(tasks)
+        self._tasks = tasks
+        # Not a `ModuleDict`, which refuses the names of its methods.
+        self.losses = nn.ModuleList(
+            task.build_loss(targets[name] if targets else None) for name, task in tasks.items()
+        )
 
-    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+    def forward(self, batch: FaceSample, counts: TargetCounts | None = None) -> ObjectiveOutput:
         """Return the weighted total of the task losses; see `Objective.forward`."""
-        rows = rows_per_worker(batch.has_landmarks) if landmark_rows is None else landmark_rows
+        counts = self.count_targets([batch]) if counts is None else counts
         outputs: FaceOutputs = self.model(self.preprocessing.normalize(batch.image))
         losses = {
-            "expression": expression_cross_entropy(
-                outputs.logits, batch.label, self.class_weights, self.label_smoothing, self.focal_gamma
-            ),
-            "landmarks": self.landmark_loss(outputs.landmarks, batch.landmarks, batch.has_landmarks, rows),
+            name: loss(outputs.tasks[name], batch.targets[name], counts[name])
+            for name, loss in zip(self.tasks, self.losses, strict=True)
         }
         if self.training and self.weighting.needs_losses and torch.is_grad_enabled():
             self.weighting.on_losses(shared_losses(losses))
         return ObjectiveOutput(self.weighting(losses), losses, outputs)
 
+    def count_targets(self, batches: Sequence[FaceSample]) -> TargetCounts:
+        """Return the divisor of each task's loss; see `Objective.count_targets`."""
+        counted = [
+            torch.stack([task.count(batch.targets[name]) for batch in batches]).sum()
+            for name, task in self._tasks.items()
+        ]
+        means = mean_over_workers(torch.stack(counted)) / len(batches)
+        return dict(zip(self._tasks, means, strict=True))
+
+    def move_targets(self, targets: Targets, moves: Moves) -> Targets:
+        """Return targets as seen in augmented images."""
+        return {
+            name: Target(task.move(targets[name].values, moves), targets[name].known)
+            for name, task in self._tasks.items()
+        }
+
     def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:
-        """Return the norm of each task's gradient on the backbone, and the cosine between the two."""
+        """Return the norm of each task's gradient on the backbone, and the cosine of each pair."""
         shared = [p for p in self.model.backbone.parameters() if p.requires_grad]
-        gradients = task_gradients(output.losses, shared)
-        norms = {f"train/grad_norm_{task}": norm for task, norm in gradients.norms.items()}
-        return norms | {"train/grad_cosine": gradients.cosine}
+        return task_gradients(output.losses, shared).metrics()
 
 
 def shared_losses(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the mean of each loss over all workers, detached from the graph."""
     means = mean_over_workers(torch.stack([loss.float() for loss in losses.values()]))
     return dict(zip(losses, means, strict=True))
-
-
-def rows_per_worker(has_landmarks: Tensor) -> Tensor:
-    """Return the number of rows with landmarks, averaged over all workers, a scalar.
-
-    DDP averages gradients over workers. If each worker divided its squared errors by its own count, rows of a
-    worker with few landmarks would weigh more; with this divisor the average is the mean of the global batch.
-    """
-    return mean_over_workers(has_landmarks.sum().float())
-
-
-class TaskGradients(NamedTuple):
-    """The Euclidean norm of each task's own gradient, and the cosine between those of two tasks."""
-
-    norms: dict[str, float]
-    cosine: float
-
-
-def task_gradients(losses: Mapping[str, Tensor], parameters: list[nn.Parameter]) -> TaskGradients:
-    """Return norms and cosine of two tasks' gradients, unweighted, over shared parameters.
-
-    The graph is kept for the training step's backward pass. The cosine is NaN if a gradient is zero, as for
-    a batch without landmarks.
-
-    Args:
-        losses: Scalar loss of each task.
-        parameters: Shared parameters, such as the backbone's.
-    """
-    one, other = (
-        flattened(torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True))
-        for loss in losses.values()
-    )
-    norms = torch.stack([one.norm(), other.norm()])
-    cosine = float(one @ other / norms.prod())
-    return TaskGradients(dict(zip(losses, norms.tolist(), strict=True)), cosine)

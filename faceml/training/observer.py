@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from faceml.metrics import ConfusionMatrix
+from typing import Any, Protocol
 
 Metrics = dict[str, float]
 
-Evaluated = tuple[Metrics, ConfusionMatrix | None]
-"""Metrics of an evaluation by name, with `accuracy`, and the confusion matrix where there are classes."""
+Arrays = dict[str, Any]
+"""Nested lists of numbers by name, such as confusion matrices."""
+
+Evaluated = tuple[Metrics, Arrays]
+"""Metrics of an evaluation by name, and arrays."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class EpochRecord:
         epoch: Number of the epoch, from 1.
         metrics: Means over the epoch and all workers (`train/…`), and the evaluation at its end (`val/…`,
             `verification/…`).
-        confusion: Confusion matrix of that evaluation; None in face recognition.
+        arrays: Arrays of that evaluation (`val/…`).
         save: Writes a checkpoint of the end of this epoch into a folder.
     """
 
     epoch: int
     metrics: Metrics
-    confusion: ConfusionMatrix | None
+    arrays: Arrays
     save: Callable[[Path], None]
 
 

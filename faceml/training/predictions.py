@@ -14,6 +14,7 @@ from torch import Tensor
 from faceml.datasets import FaceSample
 from faceml.models import FaceOutputs
 from faceml.storage import atomic_file
+from faceml.tasks import Tasks
 
 
 class Predictions:
@@ -21,10 +22,14 @@ class Predictions:
 
     Args:
         image_ids: Names of the images, by position in the data set.
+        has_landmarks: Whether a face was detected in each image, by position.
+        tasks: What the network predicts, by name.
     """
 
-    def __init__(self, image_ids: Sequence[str]) -> None:
+    def __init__(self, image_ids: Sequence[str], has_landmarks: npt.NDArray[np.bool_], tasks: Tasks) -> None:
         self._image_ids = image_ids
+        self._has_landmarks = has_landmarks
+        self._tasks = tasks
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, batch: FaceSample, outputs: FaceOutputs) -> None:
@@ -32,29 +37,24 @@ class Predictions:
 
         Args:
             batch: B faces.
-            outputs: The network's outputs, with logits (B, E) and landmarks (B, L, 2).
+            outputs: The network's outputs.
         """
-        probabilities = outputs.logits.float().softmax(dim=1)
-        self._batches.append(
-            pa.record_batch(
-                {
-                    "image_id": [self._image_ids[position] for position in batch.position.tolist()],
-                    "label": pa.array(batch.label.cpu().numpy(), pa.int8()),
-                    "has_landmarks": pa.array(batch.has_landmarks.cpu().numpy()),
-                    "predicted": pa.array(outputs.logits.argmax(dim=1).cpu().numpy(), pa.int8()),
-                    "brightness": pa.array(_brightness(batch.image).cpu().numpy(), pa.float32()),
-                    "probabilities": _lists(probabilities),
-                    "landmarks": _lists(outputs.landmarks.flatten(start_dim=1)),
-                }
-            )
-        )
+        positions = batch.position.cpu().numpy()
+        columns = {
+            "image_id": pa.array([self._image_ids[position] for position in positions.tolist()], pa.string()),
+            "has_landmarks": pa.array(self._has_landmarks[positions]),
+            "brightness": pa.array(_brightness(batch.image).cpu().numpy(), pa.float32()),
+        }
+        for name, task in self._tasks.items():
+            columns |= task.prediction_columns(outputs.tasks[name], batch.targets[name])
+        self._batches.append(pa.record_batch(columns))
 
     @property
     def table(self) -> pa.Table:
         """Table with a row for each image.
 
-        Its columns are `image_id`, `label`, `has_landmarks`, `predicted`, `brightness` from 0 to 1,
-        `probabilities` and `landmarks`.
+        Its columns are `image_id`, `has_landmarks`, `brightness` from 0 to 1, and those of the tasks, such as
+        `label`, `predicted` and `probabilities`; see `Task.prediction_columns`.
         """
         return pa.Table.from_batches(self._batches)
 
@@ -70,7 +70,7 @@ class Embeddings:
 
     Attributes:
         vectors: Embeddings, float32 of shape (K, D).
-        labels: True expressions, int64 of shape (K,).
+        labels: True classes, int64 of shape (K,).
     """
 
     vectors: npt.NDArray[np.float32]
@@ -78,31 +78,33 @@ class Embeddings:
 
 
 class EmbeddingSample:
-    """Collect the embeddings of a random sample of the images.
+    """Collect the embeddings of a random sample of the images whose class is known.
 
     Args:
-        total: Number of all images.
+        labels: True class of each image, by position in the data set; -1 where it is unknown.
         most: Number of sampled images, at most.
         seed: Seed of the sample.
     """
 
-    def __init__(self, total: int, most: int, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        self._kept = np.zeros(total, dtype=bool)
-        self._kept[rng.permutation(total)[:most]] = True
+    def __init__(self, labels: npt.NDArray[np.int64], most: int, seed: int) -> None:
+        order = np.random.default_rng(seed).permutation(len(labels))
+        self._labels = labels
+        self._kept = np.zeros(len(labels), dtype=bool)
+        self._kept[order[labels[order] >= 0][:most]] = True
         self._vectors: list[npt.NDArray[np.float32]] = []
-        self._labels: list[npt.NDArray[np.int64]] = []
+        self._positions: list[npt.NDArray[np.int64]] = []
 
     def add(self, batch: FaceSample, outputs: FaceOutputs) -> None:
         """Add the sampled images of a batch."""
-        kept = self._kept[batch.position.cpu().numpy()]
+        positions = batch.position.cpu().numpy()
+        kept = self._kept[positions]
         self._vectors.append(outputs.embedding.float().cpu().numpy()[kept])
-        self._labels.append(batch.label.cpu().numpy()[kept])
+        self._positions.append(positions[kept])
 
     @property
     def embeddings(self) -> Embeddings:
         """Embeddings of the batches so far, of which there must be one."""
-        return Embeddings(np.concatenate(self._vectors), np.concatenate(self._labels))
+        return Embeddings(np.concatenate(self._vectors), self._labels[np.concatenate(self._positions)])
 
 
 LUMA = (0.299, 0.587, 0.114)
@@ -112,9 +114,3 @@ LUMA = (0.299, 0.587, 0.114)
 def _brightness(images: Tensor) -> Tensor:
     """Return the mean luma of uint8 images of shape (B, 3, S, S), from 0 to 1, of shape (B,)."""
     return images.float().mean(dim=(2, 3)) @ torch.tensor(LUMA, device=images.device) / 255
-
-
-def _lists(values: Tensor) -> pa.Array:
-    """Return the rows of a tensor of shape (B, K) as fixed-size lists of float32."""
-    flat = pa.array(values.float().cpu().numpy().ravel(), pa.float32())
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])

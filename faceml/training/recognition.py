@@ -9,7 +9,6 @@ from torch import nn
 
 from faceml.config import ConfigError, RecognitionConfig, RecognitionDataConfig
 from faceml.datasets import (
-    ALIGNED_BY,
     AlignedPreprocessing,
     EpochSampler,
     PersonDataset,
@@ -22,7 +21,6 @@ from faceml.datasets import (
 from faceml.losses import build_angular_margin
 from faceml.models import FaceResNet, IdentityHead, build_face_resnet
 from faceml.page import first_names
-from faceml.tables import LANDMARK_SETS
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.loop import Trainer
 from faceml.training.observer import Metrics
@@ -163,7 +161,6 @@ def build_recognition_trainer(
         sampler=build_recognition_sampler(config, people.train, rank),
         batch_size=config.batch_size_per_worker,
         steps_per_epoch=recognition_steps(config, people.train),
-        landmark_set=LANDMARK_SETS[ALIGNED_BY],
         objective=objective,
         optimized=nn.ModuleDict({"backbone": objective.model.backbone, "heads": heads}),
         evaluate=Verification(

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
-from faceml.datasets import FaceSample, Preprocessing
+from faceml.datasets import IDENTITY, FaceSample, Preprocessing
 from faceml.losses import AngularMargin, FixedWeighting
 from faceml.models import FaceResNet, IdentityHead
-from faceml.training.objective import Objective, ObjectiveOutput
+from faceml.training.objective import Objective, ObjectiveOutput, TargetCounts
 
 
 class RecognitionOutputs(NamedTuple):
@@ -41,7 +41,7 @@ class RecognitionObjective(Objective[FaceResNet]):
         margin_warmup_epochs: Epochs over which the margin grows linearly from 0.
     """
 
-    tasks = ("identity",)
+    tasks = (IDENTITY,)
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RecognitionObjective(Objective[FaceResNet]):
         preprocessing: Preprocessing,
         margin_warmup_epochs: int = 0,
     ) -> None:
-        super().__init__(model, FixedWeighting({"identity": 1.0}))
+        super().__init__(model, FixedWeighting({IDENTITY: 1.0}))
         self.head = head
         self.margin = margin
         self.preprocessing = preprocessing
@@ -69,16 +69,15 @@ class RecognitionObjective(Objective[FaceResNet]):
         """Return the training accuracy, the share of images nearest to their person's centre."""
         return {"train/accuracy": self.accuracy.compute()}
 
-    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+    def forward(self, batch: FaceSample, counts: TargetCounts | None = None) -> ObjectiveOutput:
         """Return the loss of a batch; see `Objective.forward`."""
+        labels = batch.targets[IDENTITY].values
         embedding = self.model(self.preprocessing.normalize(batch.image))
         cosines, norms = self.head(embedding)
         if self.training:
-            self.accuracy.update((cosines.detach().argmax(dim=1) == batch.label).float())
-        losses = {"identity": functional.cross_entropy(self.margin(cosines, batch.label, norms), batch.label)}
-        return ObjectiveOutput(
-            self.weighting(losses), losses, RecognitionOutputs(embedding, cosines, batch.label)
-        )
+            self.accuracy.update((cosines.detach().argmax(dim=1) == labels).float())
+        losses = {IDENTITY: functional.cross_entropy(self.margin(cosines, labels, norms), labels)}
+        return ObjectiveOutput(self.weighting(losses), losses, RecognitionOutputs(embedding, cosines, labels))
 
     @torch.no_grad()
     def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:

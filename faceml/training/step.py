@@ -11,13 +11,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from faceml.datasets import FaceSample
-from faceml.training.conflicts import ConflictFreeBackward
 from faceml.training.objective import (
     Objective,
     ObjectiveOutput,
-    rows_per_worker,
+    TargetCounts,
     shared_losses,
 )
+from faceml.training.task_gradients import TaskBackward
 from faceml.training.workers import flattened, mean_over_workers
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -48,8 +48,8 @@ class StepResult:
 class TrainingStep:
     """Accumulate gradients of several batches, clip them and update the parameters.
 
-    The gradient equals that of one large batch: all batches have the same size, and landmark losses are
-    divided by the number of rows with landmarks in all batches.
+    The gradient equals that of one large batch: all batches have the same size, and each task's losses are
+    divided by the number of its targets in all batches.
 
     Args:
         module: The objective, wrapped in DDP if there are several workers.
@@ -78,9 +78,8 @@ class TrainingStep:
         shared = [p for p in objective.model.backbone.parameters() if p.requires_grad]
         of_backbone = {id(p) for p in shared}
         others = [p for p in objective.parameters() if p.requires_grad and id(p) not in of_backbone]
-        self._conflict_free = (
-            ConflictFreeBackward(shared, others) if objective.weighting.projects_conflicts else None
-        )
+        weighting = objective.weighting
+        self._by_task = TaskBackward(weighting, shared, others) if weighting.combines_gradients else None
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=precision == "fp16")
 
     def __call__(
@@ -98,26 +97,26 @@ class TrainingStep:
         weighting = self._objective.weighting
         weighting.before_step()
         self._optimizer.zero_grad(set_to_none=True)
-        rows = rows_per_worker(torch.stack([batch.has_landmarks.sum() for batch in batches])) / len(batches)
+        counts = self._objective.count_targets(batches)
         statistics = flattened(self._statistics)
         losses = torch.zeros((), device=self._device)
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with self._exchange_of_gradients(is_last):
-                output = self.forward(batch, rows)
+                output = self.forward(batch, counts)
                 if on_output is not None and is_last:
                     on_output(output)
                 self._backward(output, len(batches))
             losses = losses + torch.stack([output.total, *output.losses.values()]).detach() / len(batches)
-        if self._conflict_free:
-            self._conflict_free.finish()
+        if self._by_task:
+            self._by_task.finish(self.scaler.scale(torch.ones((), device=self._device)))
         self.scaler.unscale_(self._optimizer)
         norm = self._gradient_norm()
         is_done = torch.isfinite(norm)
         self._update(is_done)
         self._restore_statistics(statistics, ~is_done)
-        if weighting.needs_losses and is_done:
-            weighting.after_step(self._losses_again(batches[-1], rows))
+        if weighting.needs_losses_again and is_done:
+            weighting.after_step(self._losses_again(batches[-1], counts))
         return StepResult(losses, norm, is_done, ~is_done & ~self._is_overflow(losses), output)
 
     def _is_overflow(self, losses: Tensor) -> Tensor:
@@ -151,11 +150,11 @@ class TrainingStep:
 
     def _backward(self, output: ObjectiveOutput, num_batches: int) -> None:
         """Accumulate the gradient of one of `num_batches` batches."""
-        if self._conflict_free is None:
+        if self._by_task is None:
             self.scaler.scale(output.total / num_batches).backward()  # type: ignore[no-untyped-call]
             return
         weighting = self._objective.weighting
-        self._conflict_free.add(
+        self._by_task.add(
             {
                 task: self.scaler.scale(weighting.factor(task) * loss / num_batches)
                 for task, loss in output.losses.items()
@@ -163,10 +162,10 @@ class TrainingStep:
         )
 
     @torch.no_grad()
-    def _losses_again(self, batch: FaceSample, rows: Tensor) -> dict[str, Tensor]:
+    def _losses_again(self, batch: FaceSample, counts: TargetCounts) -> dict[str, Tensor]:
         """Return the losses of a batch after the update, means over all workers."""
         with self._autocast():
-            output: ObjectiveOutput = self._objective(batch, rows)
+            output: ObjectiveOutput = self._objective(batch, counts)
         return shared_losses(output.losses)
 
     def _gradient_norm(self) -> Tensor:
@@ -177,10 +176,10 @@ class TrainingStep:
             nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
         return norm
 
-    def forward(self, batch: FaceSample, landmark_rows: Tensor | None = None) -> ObjectiveOutput:
+    def forward(self, batch: FaceSample, counts: TargetCounts | None = None) -> ObjectiveOutput:
         """Return the objective's output for a batch, computed in the step's precision."""
         with self._autocast():
-            output: ObjectiveOutput = self._module(batch, landmark_rows)
+            output: ObjectiveOutput = self._module(batch, counts)
         return output
 
     def _autocast(self) -> torch.autocast:
@@ -189,9 +188,9 @@ class TrainingStep:
     def _exchange_of_gradients(self, is_last: bool) -> AbstractContextManager[None]:
         """Return a context in which workers average gradients only after the last batch.
 
-        PCGrad averages the gradient of each task instead.
+        Weightings that combine gradients average that of each task instead.
         """
-        by_hand = not is_last or self._conflict_free is not None
+        by_hand = not is_last or self._by_task is not None
         if isinstance(self._module, DistributedDataParallel) and by_hand:
             return self._module.no_sync()
         return nullcontext()

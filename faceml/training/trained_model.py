@@ -7,11 +7,20 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from faceml.config import ConfigError, ModelConfig
-from faceml.datasets import EXPRESSIONS, AlignedPreprocessing, Preprocessing
+from faceml.config import (
+    ConfigError,
+    LossConfig,
+    ModelConfig,
+    TaskConfig,
+    default_tasks,
+    dotted_keys,
+    parse_tasks,
+)
+from faceml.datasets import AlignedPreprocessing, Preprocessing
 from faceml.images import Framing
 from faceml.models import FaceResNet, MultitaskFaceModel, build_multitask_model, nonfinite_values
 from faceml.tables import LANDMARK_SETS, LandmarkSet
+from faceml.tasks import Tasks, build_tasks
 from faceml.training.checkpoint import contract, read_state
 
 RECOGNITION_KEYS = ("model_state_dict", "config", "preprocessing")
@@ -24,16 +33,21 @@ class TrainedModel(NamedTuple):
     Attributes:
         model: The network.
         preprocessing: The preprocessing that it expects.
-        landmark_set: The landmarks that it predicts.
+        tasks: What it predicts, by name.
         framing: Location of faces in the training images; None in checkpoints without it.
         config: Configuration of the training, as plain values.
     """
 
     model: MultitaskFaceModel
     preprocessing: Preprocessing
-    landmark_set: LandmarkSet
+    tasks: Tasks
     framing: Framing | None = None
     config: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def framed_by(self) -> LandmarkSet:
+        """The landmarks by which `framing` locates a face."""
+        return LANDMARK_SETS[self.config.get("data", {}).get("num_landmarks", 5)]
 
 
 class TrainedRecognition(NamedTuple):
@@ -56,15 +70,34 @@ def load_trained_model(place: str | Path) -> TrainedModel:
         raise ConfigError(f"{place}: is no model of `faceml train`; it lacks {', '.join(missing)}.")
     config = checkpoint["config"]
     preprocessing = Preprocessing(config["data"]["image_size"])
-    landmark_set = LANDMARK_SETS[config["data"]["num_landmarks"]]
-    refuse_other_contract(checkpoint, contract(preprocessing, landmark_set), str(place))
+    tasks = build_tasks(_task_configs(checkpoint))
+    for name, learned in checkpoint.get("learned", {}).items():
+        tasks[name].restore(learned)
+    expected = {"preprocessing": preprocessing.fingerprint(), "outputs": contract(tasks)}
+    refuse_other_contract(_stated_contract(checkpoint), expected, str(place))
     # The checkpoint has all weights: those that the training started from are not needed.
     architecture = ModelConfig.model_validate(config["model"] | {"weights": "none"})
-    model = build_multitask_model(architecture, len(landmark_set), len(EXPRESSIONS))
+    model = build_multitask_model(architecture, {name: task.build_head for name, task in tasks.items()})
     model.load_state_dict(_finite_state(checkpoint, place))
     framing = checkpoint.get("framing")
     found = Framing.from_plain(framing) if framing else None
-    return TrainedModel(model.eval(), preprocessing, landmark_set, found, config)
+    return TrainedModel(model.eval(), preprocessing, tasks, found, config)
+
+
+def _task_configs(checkpoint: Mapping[str, Any]) -> Mapping[str, TaskConfig]:
+    """Return the settings of a model's tasks; those of models from before there were others are known."""
+    if "tasks" in checkpoint:
+        return parse_tasks(checkpoint["tasks"])
+    return default_tasks(LossConfig(), checkpoint["config"]["data"]["num_landmarks"])
+
+
+def _stated_contract(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return preprocessing and outputs as the checkpoint states them."""
+    preprocessing = dict(checkpoint["preprocessing"])
+    classes = {"classes": preprocessing.pop("labels", None)}
+    points = {"points": checkpoint["landmark_set"]}
+    before = {"expression": classes, "landmarks": points}  # from before there were other tasks
+    return {"preprocessing": preprocessing, "outputs": checkpoint.get("outputs", before)}
 
 
 def is_recognition(checkpoint: Mapping[str, Any]) -> bool:
@@ -85,31 +118,31 @@ def load_trained_recognition(checkpoint: Mapping[str, Any], place: str | Path) -
     """
     config = checkpoint["config"]
     preprocessing = AlignedPreprocessing(config["data"]["image_size"])
-    expected = preprocessing.fingerprint() | {"landmark_set": None}
-    refuse_other_contract({**checkpoint, "landmark_set": None}, expected, str(place))
+    expected = {"preprocessing": preprocessing.fingerprint()}
+    refuse_other_contract({"preprocessing": checkpoint["preprocessing"]}, expected, str(place))
     model = FaceResNet(ModelConfig.model_validate(config["model"] | {"weights": "none"}))
     model.load_state_dict(_finite_state(checkpoint, place))
     return TrainedRecognition(model.eval(), preprocessing)
 
 
-def refuse_other_contract(checkpoint: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:
+def refuse_other_contract(stated: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:
     """Refuse a network that expects other images, or whose outputs have another meaning.
 
     With other preprocessing than in training a network gives wrong results without any error.
 
     Args:
-        checkpoint: Content of a `best_model.pt`.
-        expected: Result of `faceml.training.checkpoint.contract`.
+        stated: `preprocessing` and `outputs` of a `best_model.pt`.
+        expected: Those of this version of faceml.
         source: Path or URI of the checkpoint, for the error.
 
     Raises:
         ConfigError: Names every difference.
     """
-    found = checkpoint["preprocessing"] | {"landmark_set": checkpoint["landmark_set"]}
+    found, agreed = dotted_keys(stated), dotted_keys(expected)
     differences = [
-        f"{name} {_shown(found.get(name))} where this faceml has {_shown(expected.get(name))}"
-        for name in dict.fromkeys([*found, *expected])
-        if found.get(name) != expected.get(name)
+        f"{name} {_shown(found.get(name))} where this faceml has {_shown(agreed.get(name))}"
+        for name in dict.fromkeys([*found, *agreed])
+        if found.get(name) != agreed.get(name)
     ]
     if differences:
         raise ConfigError(

@@ -28,7 +28,7 @@ from faceml.metrics import (
 )
 from faceml.models import FaceResNet
 from faceml.storage import atomic_file
-from faceml.training.observer import Metrics
+from faceml.training.observer import Evaluated, Metrics
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
 RANKS = (1, 5)
@@ -63,7 +63,7 @@ class Verification:
         self._preprocessing = preprocessing
         self._device = device
 
-    def __call__(self, model: FaceResNet, batches: Iterable[FaceSample]) -> tuple[Metrics, None]:
+    def __call__(self, model: FaceResNet, batches: Iterable[FaceSample]) -> Evaluated:
         """Return the metrics of `verification_metrics` and `identification`, and no confusion matrix.
 
         The network is left in evaluation mode.
@@ -71,7 +71,7 @@ class Verification:
         embeddings = self.embed(model, batches)
         scored = score_pairs(embeddings, self._pairs, self._people)
         identified = identification(embeddings[self._identified], self._people[self._identified])
-        return verification_metrics(scored) | identified, None
+        return verification_metrics(scored) | identified, {}
 
     @torch.no_grad()
     def embed(self, model: FaceResNet, batches: Iterable[FaceSample]) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ def train(
         typer.Option("--resume", metavar="RUN_FOLDER", help="Continue the run in this folder."),
     ] = None,
 ) -> None:
-    """Train one backbone on expressions and landmarks.
+    """Train one backbone on several tasks, expressions and landmarks by default.
 
     The same command again continues an interrupted training; so does --resume with only the run folder. With
     more training.epochs, both go on with a finished one.

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from faceml.config import ConfigError, ExportConfig, QuantizeConfig, dump_config
-from faceml.datasets import VerificationPairs, draw_pairs
+from faceml.datasets import IDENTITY, VerificationPairs, draw_pairs
 from faceml.export import (
     INT8_FILE,
     MODEL_FILES,
@@ -24,7 +24,7 @@ from faceml.export import (
     differences_from_training,
     eager_inference,
     load_exportable,
-    measure_expression_loss,
+    measure_task_loss,
     measure_verification_loss,
     open_split,
     refuse_missing_packages,
@@ -49,7 +49,7 @@ class Calibrated(NamedTuple):
     Attributes:
         calibration: Indices of the calibration images.
         measured: Indices of all other images.
-        pairs: Verification pairs of the measured images; None if the model classifies expressions.
+        pairs: Verification pairs of the measured images; None without a model of recognition.
     """
 
     calibration: list[int]
@@ -80,7 +80,12 @@ def _export(config: ExportConfig, run_folder: RunFolder) -> ExportResult:
     """Write and check the model files."""
     exportable, folder = load_exportable(config.model, config.opset), run_folder.path
     preprocessing = exportable.preprocessing
-    split = open_split(config.data, preprocessing, exportable.landmark_set) if config.data else None
+    measured_tasks = list(exportable.tasks.values()) if config.quantize else []
+    split = (
+        open_split(config.data, preprocessing, exportable.landmark_set, measured_tasks)
+        if config.data
+        else None
+    )
     drawn = _draw_calibration(config.quantize, exportable, split) if config.quantize and split else None
     chosen = _draw(len(split), config.check_images, config.seed) if split else []
     checked = CheckedImages(preprocessing, config.seed, split, chosen)
@@ -130,9 +135,9 @@ def _draw_calibration(config: QuantizeConfig, exportable: Exportable, split: Spl
         )
     calibration = _draw(len(split), config.calibration_images, config.seed)
     measured = sorted(set(range(len(split))) - set(calibration))
-    if exportable.is_multitask:
+    if exportable.tasks:
         return Calibrated(calibration, measured, None)
-    people = split.faces.labels[measured].tolist()
+    people = split.faces.targets[IDENTITY].values[measured].tolist()
     return Calibrated(calibration, measured, draw_pairs(people, VERIFIED_PAIRS, config.seed, "data.table"))
 
 
@@ -143,8 +148,9 @@ def _measure(exportable: Exportable, split: SplitImages, drawn: Calibrated, fold
     with ProgressReport("measure", len(drawn.measured)) as progress:
         paired = run_alternately(split, drawn.measured, models, progress.advance)
     if drawn.pairs is None:
-        return measure_expression_loss(split, drawn.measured, exportable.landmark_set, paired)
-    return measure_verification_loss(split.faces.labels[drawn.measured].numpy(), drawn.pairs, paired)
+        return measure_task_loss(split, drawn.measured, exportable.tasks, paired)
+    people = split.faces.targets[IDENTITY].values[drawn.measured].numpy()
+    return measure_verification_loss(people, drawn.pairs, paired)
 
 
 def _versions(formats: Sequence[str]) -> dict[str, str]:

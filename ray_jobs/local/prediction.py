@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from faceml.config import ConfigError, PredictConfig
-from faceml.datasets import EXPRESSIONS
 from faceml.errors import catch_errors
 from faceml.images import encode_jpeg
 from faceml.page import ProgressReport
@@ -23,6 +22,8 @@ from faceml.prediction import (
     build_predictor,
     draw_predictions,
     find_images,
+    named_columns,
+    prediction_schema,
     write_lines,
     write_predictions,
 )
@@ -51,10 +52,10 @@ def run(config: PredictConfig) -> PredictionCounts:
     if config.output.drawn:
         refuse_overwriting(images, config.output.drawn)
     predictor = build_predictor(config)
-    counts = PredictionCounts()
+    counts = PredictionCounts(named_columns(prediction_schema(predictor.tasks, predictor.embedding_dim)))
     predictions = _predictions(predictor, images, output.drawn, counts)
     if output.file:
-        write_predictions(predictions, output.file, len(predictor.landmark_set), predictor.embedding_dim)
+        write_predictions(predictions, output.file, predictor.tasks, predictor.embedding_dim)
     else:
         write_lines(predictions, sys.stdout)
     counts.log_failed()
@@ -70,7 +71,7 @@ def _predictions(
         for image, prediction in zip(images, stream, strict=True):
             if drawn and prediction.width:
                 _draw(prediction, predictor, drawn / image.drawn)
-            counts.add(prediction.image, prediction.status, (face.expression for face in prediction.faces))
+            counts.add(prediction.image, prediction.status, (face.results for face in prediction.faces))
             yield prediction
             progress.advance(1)
 
@@ -102,13 +103,14 @@ def refuse_overwriting(images: Sequence[InputImage], drawn: Path) -> None:
 
 
 def show(counts: PredictionCounts, console: Console) -> None:
-    """Print how often each expression was seen."""
-    table = Table(title="Faces by expression", title_justify="left")
-    table.add_column("expression")
-    table.add_column("faces", justify="right")
-    for name in EXPRESSIONS:
-        table.add_row(name, f"{counts.expressions[name]:,}")
-    console.print(table)
+    """Print the number of faces of each class."""
+    for column, names in counts.names.items():
+        table = Table(title=f"Faces by {column}", title_justify="left")
+        table.add_column(column)
+        table.add_column("faces", justify="right")
+        for name, count in names.most_common():
+            table.add_row(name, f"{count:,}")
+        console.print(table)
     counted = ", ".join(f"{count:,} {status}" for status, count in counts.statuses.most_common())
     console.print(f"{counts.statuses.total():,} images: {counted}")
 

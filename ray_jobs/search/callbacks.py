@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial as RayTrial
 from faceml.config import StudyConfig, TuneConfig
 from faceml.reporting import TrialBoard
 from faceml.runs import Outcome, in_one_line
+from faceml.search import search_score
 from ray_jobs.search.outage import StopAtOutage, raise_outage
 from ray_jobs.search.trial import trial_folder
 from ray_jobs.search.worker_group import release_workers
@@ -31,6 +32,7 @@ class TrialCallbacks(ray.tune.Callback):
     def __init__(self, board: TrialBoard, config: TuneConfig | StudyConfig, outage: StopAtOutage) -> None:
         self._board = board
         self._config = config
+        self._score = search_score(config)
         self._outage = outage
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class TrialCallbacks(ray.tune.Callback):
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_: Any
     ) -> None:
         """Show the result of an epoch."""
-        self._board.epoch_ended(trial.config["trial"], result["epoch"], result[self._config.metric])
+        self._board.epoch_ended(trial.config["trial"], result["epoch"], result[self._score.metric])
 
     def on_trial_recover(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_: Any) -> None:
         """Release the workers of a trial that is restarted in another process."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from faceml.config import METRIC_MODES, ConfigError, Settings, TuneConfig, corners, random_variants
+from faceml.config import ConfigError, Settings, TuneConfig, corners, random_variants
+from faceml.search import search_score
 from ray_jobs.search.searcher import Plan, list_plan
 
 
@@ -27,7 +28,7 @@ def build_plan(config: TuneConfig, known: Mapping[str, Settings]) -> Plan:
         )
     from ray_jobs.search.tpe import TpeStudies  # it imports optuna, which is an extra
 
-    is_better_high = METRIC_MODES[config.metric] == "max"
+    is_better_high = not search_score(config).minimised
     rounds, seed = config.num_trials, config.seed
     studies = TpeStudies(config.search, rounds, is_better_high, searcher.startup_rounds, seed, known)
     return Plan(studies.total, studies.suggest_all(), studies.on_result)

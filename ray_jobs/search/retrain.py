@@ -12,8 +12,9 @@ from faceml.config import (
     parse_config,
     retraining_seeds,
 )
+from faceml.metrics import Score
 from faceml.runs import REPORT_FILE, TrialFolder
-from faceml.search import SCORES, SEED, Trial
+from faceml.search import SEED, Trial, search_score
 from faceml.statistics import mean_interval
 from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.training import multitask
@@ -39,18 +40,18 @@ def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> d
     Raises:
         ConfigError: A seed is one of the search.
     """
-    values, seeds = list[float](), retraining_seeds(config, settings)
+    values, seeds, score = list[float](), retraining_seeds(config, settings), search_score(config)
     for seed in seeds:
         seeded = _seeded(best, config, settings, seed)
         if not _is_finished(seeded.run.folder):
             logger.info("Training with the best settings, seed %d", seed)
             multitask.run(seeded)
         records = TrialFolder(seeded.run.folder).records
-        trained = Trial(f"seed_{seed}", {SEED: seed}, records, seeded.training.epochs, metric=config.metric)
+        trained = Trial(f"seed_{seed}", {SEED: seed}, records, seeded.training.epochs, score=score)
         values.append(trained.best_score)
     interval = mean_interval(values)
     return {
-        "metric": config.metric,
+        "metric": score.metric,
         "seeds": list(seeds),
         "values": values,
         "mean": statistics.fmean(values),
@@ -58,13 +59,13 @@ def retrain(best: TrainConfig, config: TuneConfig, settings: RetrainConfig) -> d
     }
 
 
-def retraining_sentence(result: dict[str, Any]) -> str:
-    """Return the result of retraining as a sentence."""
+def retraining_sentence(result: dict[str, Any], score: Score) -> str:
+    """Return the result of retraining, measured by a metric, as a sentence."""
     metric, seeds = result["metric"], len(result["seeds"])
-    mean = SCORES[metric].format(result["mean"])
+    mean = score.format(result["mean"])
     if result["interval"] is None:
         return f"Retrained with one seed: {metric} {mean}; the variance over seeds is unknown."
-    low, high = (SCORES[metric].format(limit) for limit in result["interval"])
+    low, high = (score.format(limit) for limit in result["interval"])
     return f"Retrained with {seeds} seeds: mean {metric} {mean}, 95 % interval {low} to {high}."
 
 

@@ -14,7 +14,7 @@ from faceml.config import StudyConfig, TuneConfig
 from faceml.errors import StoppedError
 from faceml.reporting import TrialBoard
 from faceml.runs import TrialFolder
-from faceml.search import SCORES
+from faceml.search import search_score
 from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.search.callbacks import TrialCallbacks
 from ray_jobs.search.outage import StopAtOutage
@@ -59,11 +59,11 @@ def run_trials(
         outage = StopAtOutage()
         searcher = PlanSearcher(plan, config, outage)
         scheduler = build_scheduler(config, ended) if isinstance(config, TuneConfig) else None
-        is_better_high = not SCORES[config.metric].minimised
-        with TrialBoard(plan.total, max_epochs, config.metric, is_better_high) as board:
+        score = search_score(config)
+        with TrialBoard(plan.total, max_epochs, score) as board:
             for trial in ended:
                 reason = trial.outcome.error if trial.outcome else None
-                best = best_value(trial.records, config.metric)
+                best = best_value(trial.records, score)
                 board.ended_before(trial.name, trial.settings or {}, best, reason or "")
             callbacks = TrialCallbacks(board, config, outage)
             run_config = _run_config(config, callbacks, outage, local_folder)

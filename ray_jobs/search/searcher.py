@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
-from faceml.config import METRIC_MODES, Settings, StudyConfig, TuneConfig
+from faceml.config import Settings, StudyConfig, TuneConfig
+from faceml.metrics import Score
 from faceml.runs import TrialFolder
-from faceml.search import SCORES
+from faceml.search import search_score
 from faceml.storage import StorageFolder, place_below, translate_outage
 from ray_jobs.search.outage import StopAtOutage
 from ray_jobs.search.trial import trial_folder
@@ -88,7 +89,8 @@ class PlanSearcher(Searcher):
     """
 
     def __init__(self, plan: Plan, config: TuneConfig | StudyConfig, outage: StopAtOutage) -> None:
-        super().__init__(metric=config.metric, mode="min" if SCORES[config.metric].minimised else "max")
+        self._score = search_score(config)
+        super().__init__(metric=self._score.metric, mode="min" if self._score.minimised else "max")
         self._plan = plan
         self._config = config
         self._outage = outage
@@ -127,13 +129,13 @@ class PlanSearcher(Searcher):
         if self._plan.on_result is None:
             return
         failed = failed or (folder.outcome is not None and folder.outcome.error is not None)
-        self._plan.on_result(folder.name, None if failed else best_value(folder.records, self._config.metric))
+        self._plan.on_result(folder.name, None if failed else best_value(folder.records, self._score))
 
 
-def best_value(records: Iterable[dict[str, Any]], metric: str) -> float | None:
+def best_value(records: Iterable[dict[str, Any]], score: Score) -> float | None:
     """Return the best value of a metric over epochs; None if it has no value in any."""
-    values = [record[metric] for record in records if not math.isnan(record[metric])]
-    return SCORES[metric].best(values) if values else None
+    values = [record[score.metric] for record in records if not math.isnan(record[score.metric])]
+    return score.best(values) if values else None
 
 
 def build_scheduler(config: TuneConfig, ended: Sequence[TrialFolder]) -> TrialScheduler:
@@ -161,10 +163,11 @@ class _EndedTrial:
 
 def _new_scheduler(config: TuneConfig) -> TrialScheduler:
     epochs, scheduler = config.train.training.epochs, config.scheduler
+    score = search_score(config)
     judged: dict[str, Any] = {
         "time_attr": "epoch",
-        "metric": config.metric,
-        "mode": METRIC_MODES[config.metric],
+        "metric": score.metric,
+        "mode": "min" if score.minimised else "max",
     }
     if scheduler.kind == "asha":
         return ASHAScheduler(

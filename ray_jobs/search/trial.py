@@ -75,7 +75,7 @@ def train_trial(job: TrialJob, config: TuneConfig, device: torch.device, rank: i
     train = build_running_trial(config, job.settings, folder.place, job.cpus)
     set_up_log(train.logging.format, "tune", folder.place, rank)
     set_up_process(device, job.cpus, train.data.loader_processes)
-    trainer = build_multitask_trainer(train, device, rank, build_cached_faces(train.data))
+    trainer = build_multitask_trainer(train, device, rank, build_cached_faces(train))
     resume_trial(trainer, folder, report)
     with ExitStack() as stack:
         opened = stack.enter_context(folder.open()) if rank == 0 else None
@@ -133,7 +133,7 @@ class TuneObserver:
         metrics = record.metrics | {EPOCH_SECONDS: now_s - self._epoch_began_s}
         if self._opened is not None:
             # The record first: a repeated one is replaced, but no epoch before a checkpoint is repeated.
-            self._opened.add_epoch(record.epoch, metrics, record.confusion)
+            self._opened.add_epoch(record.epoch, metrics, record.arrays)
             if now_s - self._checkpoint_s >= self._checkpoint_every_s:
                 self._folder.save_checkpoint(record.save)
                 self._checkpoint_s = time.monotonic()

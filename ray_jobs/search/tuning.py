@@ -46,6 +46,7 @@ from faceml.search import (
     has_repeats,
     ranked,
     search_answer,
+    search_score,
     verdict_lines,
     write_answers,
     write_trials,
@@ -88,6 +89,7 @@ def run(config: TuneConfig) -> list[Trial]:
         )
         left = config.retrain if is_extended else left
         digests = digest_data(config.train.data, run_folder, "train.")
+        search_score(config)
         weights = check_search(config)
         begun = trial_folders(place_below(config.run.folder, TRIALS_FOLDER))
         plan = build_plan(config, {trial.name: trial.settings or {} for trial in begun})
@@ -185,7 +187,7 @@ def show(trials: list[Trial], config: TuneConfig, console: Console) -> None:
     files = RunFolder(config.run.folder).path
     found = read_summary(files).get(RETRAINED)
     if found is not None:
-        console.print(retraining_sentence(found), soft_wrap=True)
+        console.print(retraining_sentence(found, search_score(config)), soft_wrap=True)
     command = f"faceml train --config {files / BEST_CONFIG_FILE}"
     console.print(f"Train with the best settings: {command}", soft_wrap=True)
 
@@ -207,10 +209,11 @@ def check_search(config: TuneConfig) -> list[str]:
         refuse_unusable_weights(model)
     # Of settings with the same data and batch size one is checked.
     filling = {
-        (trial.data.train, trial.data.val, trial.training.batch_size_per_worker): trial for trial in tried
+        (trial.data.train, trial.data.val, str(trial.tasks), trial.training.batch_size_per_worker): trial
+        for trial in tried
     }
     for trial in filling.values():
-        faces = build_cached_faces(trial.data)
+        faces = build_cached_faces(trial)
         steps_per_epoch(trial, faces)
         faces.log_untrained_classes()
     return sorted({model.weights for model in models})
@@ -223,7 +226,7 @@ def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
         records=folder.records,
         max_epochs=config.train.training.epochs,
         error=folder.outcome.error if folder.outcome else None,
-        metric=config.metric,
+        score=search_score(config),
     )
 
 

@@ -12,13 +12,15 @@ from faceml.prediction import (
     build_prediction_settings,
     file_digest,
     model_file,
+    named_columns,
     open_predictor,
     prediction_table_schema,
 )
 from faceml.reporting import ExtractionSpeed
 from faceml.runs import SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import StorageFolder
-from faceml.tables import shard_names, table_metadata
+from faceml.tables import read_shard_schema, shard_names, table_metadata
+from faceml.tasks import counts_name
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
 
 PREDICTOR_BYTES = 1800 * 2**20
@@ -77,7 +79,7 @@ def build_prediction_job(config: PredictConfig) -> TableJob:
         extensions=data.extensions,
         table=output.table,
         schema=prediction_table_schema(
-            len(predictor.landmark_set),
+            predictor.tasks,
             predictor.embedding_dim,
             table_metadata(detector, affecting, faceml.__version__),
         ),
@@ -97,13 +99,17 @@ def build_prediction_job(config: PredictConfig) -> TableJob:
 
 
 def count_predictions(table: str) -> PredictionCounts:
-    """Count the images of a table of predictions by status, and their faces by expression."""
-    folder, counts = StorageFolder(table), PredictionCounts()
-    columns = ["image_id", "status", "faces.list.element.expression"]
-    for name in shard_names(folder):
-        rows = pq.ParquetFile(f"{folder.path}/{name}", filesystem=folder.filesystem).read(columns)
+    """Count the images of a table of predictions by status, and their faces by class."""
+    folder = StorageFolder(table)
+    shards = shard_names(folder)
+    names = named_columns(read_shard_schema(folder, shards[0]))
+    counts = PredictionCounts(names)
+    # Without such a column, boxes tell the number of faces.
+    columns = ["image_id", "status", *(f"faces.list.element.{name}" for name in names or ["box"])]
+    for shard in shards:
+        rows = pq.ParquetFile(f"{folder.path}/{shard}", filesystem=folder.filesystem).read(columns)
         for row in rows.to_pylist():
-            counts.add(row["image_id"], row["status"], (face["expression"] for face in row["faces"] or ()))
+            counts.add(row["image_id"], row["status"], row["faces"] or ())
     return counts
 
 
@@ -111,8 +117,8 @@ def _summary(counts: PredictionCounts, speed: ExtractionSpeed, wall_s: float) ->
     return {
         "images": counts.statuses.total(),
         **dict(counts.statuses.most_common()),
-        "faces": counts.expressions.total(),
-        "expressions": dict(counts.expressions.most_common()),
+        "faces": counts.faces,
+        **{counts_name(column): dict(names.most_common()) for column, names in counts.names.items()},
         "new_images": speed.images,
         "images_per_second": round(speed.images / speed.span_s, 2) if speed.span_s else 0.0,
         "wall_s": round(wall_s, 2),

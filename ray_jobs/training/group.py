@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,12 @@ import ray.train.torch
 
 from faceml.config import RecognitionConfig, ScalingConfig, TrainConfig
 from faceml.errors import StoppedError
-from faceml.metrics import ConfusionMatrix
+from faceml.metrics import Score
 from faceml.page import ProgressReport
 from faceml.reporting import FirstEstimate, TrainingDiagnosis, best_first, start_line, watched_figures
 from faceml.runs import BEST_MODEL_FILE, NoTracking, RunFolder, Tracking
 from faceml.storage import atomic_file, translate_outage
-from faceml.training import MODEL_FILE, Metrics, StepRecord
+from faceml.training import MODEL_FILE, Arrays, Metrics, StepRecord
 from ray_jobs.cluster import (
     Bundle,
     EventChannel,
@@ -49,6 +49,7 @@ class GroupJob:
         run_folder: Run folder, entered by the job.
         total_steps: Steps of the whole training.
         score: Metric that selects the best epoch.
+        watched: Metrics that log and progress bar show.
         diagnosis: Diagnoses the training after each epoch.
         tracking: Experiment tracking beside the run folder.
         streams: Data sets that Ray Data streams to the workers, by name.
@@ -57,7 +58,8 @@ class GroupJob:
     config: TrainConfig | RecognitionConfig
     run_folder: RunFolder
     total_steps: int
-    score: str
+    score: Score
+    watched: Sequence[str]
     diagnosis: TrainingDiagnosis
     tracking: Tracking = field(default_factory=NoTracking)
     streams: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +78,7 @@ def train_group(job: GroupJob) -> list[dict[str, Any]]:
     with (
         translate_training_errors(),
         ProgressReport("train", job.total_steps) as progress,
-        TrainingMetrics(files, job.score, job.total_steps // job.config.training.epochs) as metrics,
+        TrainingMetrics(files, job.score.metric, job.total_steps // job.config.training.epochs) as metrics,
         EventChannel(_Receiver(job, progress, metrics)) as events,
     ):
         result = _torch_trainer(job, events.sender).fit()
@@ -116,7 +118,9 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
             storage_filesystem=folder.filesystem,
             name=CHECKPOINTS_FOLDER,
             checkpoint_config=ray.train.CheckpointConfig(
-                num_to_keep=config.run.checkpoints_to_keep, checkpoint_score_attribute=job.score
+                num_to_keep=config.run.checkpoints_to_keep,
+                checkpoint_score_attribute=job.score.metric,
+                checkpoint_score_order="min" if job.score.minimised else "max",
             ),
             failure_config=ray.train.FailureConfig(max_failures=MAX_WORKER_FAILURES),
             callbacks=[FinalErrors(), CheckpointListCopy(folder)],  # type: ignore[list-item] # the old API's
@@ -124,7 +128,7 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
     )
 
 
-def _copy_best_model(result: ray.train.Result, run_folder: Path, score: str) -> None:
+def _copy_best_model(result: ray.train.Result, run_folder: Path, score: Score) -> None:
     if not result.best_checkpoints:
         raise StoppedError(f"Ray Train has no checkpoint in {run_folder}; its log names the cause.")
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
@@ -147,9 +151,7 @@ class _Receiver:
         self._metrics = metrics
         self._estimate = FirstEstimate()
 
-    def __call__(
-        self, event: Start | StepRecord | WorkerProgress | tuple[int, Metrics, ConfusionMatrix | None]
-    ) -> None:
+    def __call__(self, event: Start | StepRecord | WorkerProgress | tuple[int, Metrics, Arrays]) -> None:
         if isinstance(event, Start):
             self._run_folder.restore_records(event.records)
             epochs = self._job.config.training.epochs
@@ -162,16 +164,18 @@ class _Receiver:
             self._on_epoch(*event)
 
     def _on_step(self, record: StepRecord) -> None:
-        self._progress.advance_to(record.step, f"epoch {record.epoch}  {watched_figures(record.metrics)}")
+        self._progress.advance_to(
+            record.step, f"epoch {record.epoch}  {watched_figures(record.metrics, self._job.watched)}"
+        )
         self._metrics.report_step(record.epoch, record.step, record.total_steps, record.metrics["train/loss"])
         line = self._estimate.line(record.step, record.total_steps, time.monotonic(), datetime.now())
         if line is not None:
             logger.info("%s", line)
 
-    def _on_epoch(self, epoch: int, metrics: Metrics, confusion: ConfusionMatrix | None) -> None:
-        self._run_folder.add_epoch(epoch, metrics, confusion)
+    def _on_epoch(self, epoch: int, metrics: Metrics, arrays: Arrays) -> None:
+        self._run_folder.add_epoch(epoch, metrics, arrays)
         self._job.tracking.log_epochs(self._run_folder.records)
         self._metrics.report_epoch(epoch, metrics)
-        logger.info("epoch %d  %s", epoch, watched_figures(metrics))
+        logger.info("epoch %d  %s", epoch, watched_figures(metrics, self._job.watched))
         for finding in self._job.diagnosis.new_findings(self._run_folder.records):
             logger.info("%s", finding)

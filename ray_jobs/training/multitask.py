@@ -9,26 +9,24 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from faceml.config import TrainConfig, dump_config
-from faceml.datasets import EXPRESSIONS
 from faceml.models import refuse_unusable_weights
 from faceml.page import Report, plain_console
 from faceml.quality import audit_leakage
 from faceml.reporting import (
-    VALIDATION_ACCURACY,
     TrainingDiagnosis,
     best_record,
     build_training_plan,
-    classes_table,
-    confusion_of,
     diagnose_multitask,
     epochs_table,
-    scores_line,
+    multitask_columns,
     training_banner,
     training_chapter,
     training_summary,
+    watched_metrics,
 )
 from faceml.runs import RunFolder, build_tracking, digest_data, read_metrics, write_digests
-from faceml.training import build_faces
+from faceml.tasks import VALIDATION, Tasks, select_score, split_metric
+from faceml.training import Faces, build_cached_faces
 from ray_jobs.cluster import Bundle, RayCluster, require_reach, require_resources, writes_json
 from ray_jobs.training.group import GroupJob, resources_of, train_group
 from ray_jobs.training.resuming import MAY_CHANGE, MAY_GROW
@@ -53,7 +51,8 @@ def run(config: TrainConfig) -> dict[str, Any]:
     with RunFolder(config.run.folder) as run_folder:
         run_folder.check(dump_config(config), MAY_CHANGE, MAY_GROW)
         digests = digest_data(config.data, run_folder)
-        faces = build_faces(config.data)
+        faces = build_cached_faces(config)
+        score = select_score(config.selection, config.all_tasks)
         plan = build_training_plan(config, faces)
         for split in (faces.train, faces.val):
             split.log_left_out()
@@ -72,23 +71,31 @@ def run(config: TrainConfig) -> dict[str, Any]:
                     config,
                     run_folder,
                     plan.total_steps,
-                    VALIDATION_ACCURACY,
+                    score,
+                    watched_metrics(faces.tasks),
                     TrainingDiagnosis(partial(diagnose_multitask, weighting=config.weighting)),
                     tracking,
-                    {STREAM: face_stream(config.data, config.seed)} if config.data.ingest == "stream" else {},
+                    _streams(config, faces),
                 )
                 records = train_group(job)
                 tracking.log_epochs(records)
-                summary = training_summary(records, time.monotonic() - started_s)
+                summary = training_summary(records, time.monotonic() - started_s, score)
                 run_folder.write_summary(summary)
-                run_folder.finish(partial(_report, summary, run_folder))
+                run_folder.finish(partial(_report, summary, faces.tasks, run_folder))
                 tracking.log_summary(summary)
     return summary
 
 
-def _report(summary: dict[str, Any], run_folder: RunFolder) -> Report:
-    accuracy = summary["best"]["val/accuracy"]
-    answer = f"The best model names the expression of {accuracy:.1%} of the validation faces."
+def _streams(config: TrainConfig, faces: Faces) -> dict[str, Any]:
+    if config.data.ingest != "stream":
+        return {}
+    return {STREAM: face_stream(config.data, faces.train.excluded, config.seed)}
+
+
+def _report(summary: dict[str, Any], tasks: Tasks, run_folder: RunFolder) -> Report:
+    task, _ = split_metric(summary["selection"]["metric"].removeprefix(VALIDATION))
+    chapter = tasks[task].chapter()
+    answer = chapter.answer(chapter.metrics(summary["best"]), "The best model", "the validation faces")
     return Report("Multitask training", answer, [training_chapter(run_folder.path)])
 
 
@@ -105,14 +112,16 @@ def _show_on_stderr(shown: RenderableType) -> None:
 
 
 def show(config: TrainConfig, console: Console) -> None:
-    """Print a table of the epochs, and one of the expressions in the best epoch."""
-    records = read_metrics(RunFolder(config.run.folder).path)
-    console.print(epochs_table(records))
-    best = best_record(records)
-    confusion = confusion_of(best)
-    title = f"Validation faces of each expression, epoch {best['epoch']}"
-    console.print(classes_table(confusion, EXPRESSIONS, title))
-    console.print(scores_line(confusion))
+    """Print a table of the epochs, and the metrics of each task in the best epoch."""
+    records, tasks = read_metrics(RunFolder(config.run.folder).path), build_cached_faces(config).tasks
+    score = select_score(config.selection, config.all_tasks)
+    console.print(epochs_table(records, multitask_columns(tasks), score))
+    best = best_record(records, score)
+    for task in tasks.values():
+        chapter = task.chapter()
+        metrics = chapter.metrics(best)
+        console.print(chapter.result_table(metrics, f"{chapter.title}, epoch {best['epoch']}"))
+        console.print(chapter.result_line(metrics))
 
 
 def needed_resources(config: TrainConfig) -> list[Bundle]:

@@ -16,7 +16,7 @@ from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalis
 from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
-    VERIFICATION_ACCURACY,
+    WATCHED,
     TrainingDiagnosis,
     diagnose_recognition,
     recognition_chapter,
@@ -34,6 +34,7 @@ from faceml.runs import (
     read_summary,
     write_digests,
 )
+from faceml.search import VERIFICATION
 from faceml.storage import write_text
 from faceml.training import (
     People,
@@ -81,12 +82,12 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             refuse_other_people(people.train.people, run_folder)
             diagnosis = TrainingDiagnosis(partial(diagnose_recognition, config=config, num_people=num_people))
             total_steps = steps * config.training.epochs
-            job = GroupJob(config, run_folder, total_steps, VERIFICATION_ACCURACY, diagnosis)
+            job = GroupJob(config, run_folder, total_steps, VERIFICATION, WATCHED, diagnosis)
             records = train_group(job)
         pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
         write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
         intervals = verification_intervals(pairs)
-        summary = training_summary(records, time.monotonic() - started_s, VERIFICATION_ACCURACY) | {
+        summary = training_summary(records, time.monotonic() - started_s, VERIFICATION) | {
             "accuracy": verification_accuracy(pairs),
             "accuracy_interval": intervals["accuracy"],
             "intervals": {f"verification/{name}": limits for name, limits in intervals.items()},

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray.data
+import torch
 from ray.data import RandomSeedConfig
 from ray.data.collate_fn import NumpyBatchCollateFn
 from torch import Tensor
@@ -17,10 +18,11 @@ from faceml.datasets import (
     Columns,
     FaceSample,
     ImageFiles,
+    LabelledFaces,
     Preprocessing,
     collate_columns,
     decode_rows,
-    training_columns,
+    targets_of,
 )
 from faceml.storage import StorageFolder
 from faceml.tables import COLUMN, shard_names
@@ -30,23 +32,23 @@ ROWS_AT_ONCE = 64
 BATCHES_AHEAD = 2
 
 
-def face_stream(config: DataConfig, seed: int) -> ray.data.Dataset:
+def face_stream(config: DataConfig, excluded: Sequence[str], seed: int) -> ray.data.Dataset:
     """Build the stream of the training split, with shards in another order in each epoch.
 
     Args:
         config: The training's data.
+        excluded: Names of images that do not belong to the training split.
         seed: Seed of the order.
     """
     table, images = StorageFolder(config.train.table), config.train.images
-    columns = ["image_id", *training_columns(table.uri, config.num_landmarks, from_copies=images is None)]
-    columns += [] if images else [COLUMN]
+    columns = ["image_id", "status", *([] if images else [COLUMN])]
     shards = [{"shard": name} for name in shard_names(table)]
     decode = partial(
         decode_rows,
         table=table.uri,
         images=ImageFiles(images, follow_links=config.train.follow_links) if images else None,
-        num_landmarks=config.num_landmarks,
         preprocessing=Preprocessing(config.image_size),
+        excluded=pa.array(excluded, pa.string()) if excluded else None,
     )
     return (
         ray.data.from_items(shards, override_num_blocks=len(shards))
@@ -71,7 +73,8 @@ class _Collate(NumpyBatchCollateFn):
 
     def __call__(self, batch: Columns) -> dict[str, Tensor]:  # type: ignore[override]
         # Ray moves tensors in mappings to a device, but not those in named tuples.
-        return collate_columns(batch, self._image_ids)._asdict()
+        image, _, position = collate_columns(batch, self._image_ids, {})
+        return {"image": image, "position": position}
 
 
 class StreamedBatches:
@@ -79,24 +82,27 @@ class StreamedBatches:
 
     Args:
         stream: This worker's share.
-        image_ids: Names of all images of the training split, sorted.
+        faces: The training split.
         batch_size: Faces per batch.
         num_batches: Batches per epoch.
         shuffle_buffer: Rows in the shuffle buffer.
         seed: Seed of the draws, which differ between workers.
+        device: This worker's device, to which Ray moves the images.
     """
 
     def __init__(
         self,
         stream: ray.data.DataIterator,
-        image_ids: Sequence[str],
+        faces: LabelledFaces,
         batch_size: int,
         num_batches: int,
         shuffle_buffer: int,
         seed: int,
+        device: torch.device,
     ) -> None:
         self._stream = stream
-        self._collate = _Collate(image_ids)
+        self._collate = _Collate(faces.image_ids)
+        self._targets = {task: target.to(device) for task, target in faces.targets.items()}
         self._batch_size = batch_size
         self._num_batches = num_batches
         self._shuffle_buffer = shuffle_buffer
@@ -119,4 +125,6 @@ class StreamedBatches:
             local_shuffle_buffer_size=self._shuffle_buffer,
             local_shuffle_seed=epoch_seed(self._seed, self._epoch),
         )
-        return (FaceSample(**batch) for batch in islice(batches, len(self)))
+        for batch in islice(batches, len(self)):
+            position = batch["position"]
+            yield FaceSample(batch["image"], targets_of(self._targets, position), position)

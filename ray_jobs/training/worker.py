@@ -75,15 +75,16 @@ def _build_trainer(
 
     if isinstance(config, RecognitionConfig):
         return build_recognition_trainer(config, device, rank)
-    faces, streamed = build_faces(config.data), None
+    faces, streamed = build_faces(config), None
     if config.data.ingest == "stream":
         streamed = StreamedBatches(
             ray.train.get_dataset_shard(STREAM),
-            faces.train.image_ids,
+            faces.train,
             config.training.batch_size_per_worker,
             batches_per_epoch(config, faces),
             config.data.shuffle_buffer,
             config.seed,
+            device,
         )
     return build_multitask_trainer(config, device, rank, faces, streamed)
 
@@ -151,7 +152,7 @@ class _RayTrainObserver:
         self._send_progress()
         checkpoint = None
         if self._rank == 0:
-            self._events.send((record.epoch, record.metrics, record.confusion))
+            self._events.send((record.epoch, record.metrics, record.arrays))
             checkpoint = self._write_checkpoint(record)
         ray.train.report(
             {"epoch": record.epoch, **record.metrics},
@@ -169,7 +170,7 @@ class _RayTrainObserver:
 
     def _write_checkpoint(self, record: EpochRecord) -> ray.train.Checkpoint:
         """Write a checkpoint to its final folder, since Ray Train's own upload is not atomic."""
-        self._records.append(epoch_record(record.epoch, record.metrics, record.confusion))
+        self._records.append(epoch_record(record.epoch, record.metrics, record.arrays))
         with new_checkpoint(self._run_folder, record.epoch) as folder:
             record.save(folder)
             write_metrics(self._records, folder)

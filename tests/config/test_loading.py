@@ -50,20 +50,20 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "data.image_siz=64",
             "Unknown key: 'data.image_siz' (= 64). Did you mean 'data.image_size'? Allowed under "
-            "'data': train, val, labels, num_landmarks, image_size, sampling, leakage, augmentation, "
-            "loader_processes, ingest, shuffle_buffer, cache.",
+            "'data': train, val, labels, num_landmarks, image_size, sampling, sampling_task, leakage, "
+            "augmentation, loader_processes, ingest, shuffle_buffer, cache.",
         ),
         (
             "sed=1",
             "Unknown key: 'sed' (= 1). Did you mean 'seed'? Allowed at the top: "
-            "data, model, loss, weighting, optimizer, training, scaling, storage, logging, run, tracking, "
-            "seed.",
+            "data, model, tasks, selection, loss, weighting, optimizer, training, scaling, storage, logging, "
+            "run, tracking, seed.",
         ),
         (
             "name=x",
             "Unknown key: 'name' (= 'x'). Allowed at the top: "
-            "data, model, loss, weighting, optimizer, training, scaling, storage, logging, run, tracking, "
-            "seed.",
+            "data, model, tasks, selection, loss, weighting, optimizer, training, scaling, storage, logging, "
+            "run, tracking, seed.",
         ),
         (
             "model._target_=os.system",
@@ -73,7 +73,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "weighting={kind: fixed, lambda_landmark: 2}",
             "Unknown key: 'weighting.lambda_landmark' (= 2). Did you mean 'weighting.lambda_landmarks'? "
-            "Allowed under 'weighting': kind, lambda_expression, lambda_landmarks.",
+            "Allowed under 'weighting': lambdas, lambda_expression, lambda_landmarks, kind.",
         ),
         (
             "optimizer={name: adamw, momentum: 0.9}",
@@ -118,7 +118,8 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "weighting.kind=learned",
             "Bad value: 'weighting.kind' = 'learned': must be one of 'fixed', 'uncertainty', "
-            "'uncertainty_kendall', 'uncertainty_revised', 'pcgrad', 'dwa', 'rlw', 'famo'.",
+            "'uncertainty_kendall', 'uncertainty_revised', 'pcgrad', 'dwa', 'rlw', 'famo', 'uw_so', 'gls', "
+            "'db_mtl'.",
         ),
         ("data.augmentation.scale=1.1", "Bad value: 'data.augmentation.scale' = 1.1: must be a list."),
         ("data.augmentation.scale=[1]", "Bad value: 'data.augmentation.scale' = [1]: has too few items."),

@@ -13,7 +13,7 @@ from faceml.config.evaluate import EvaluateConfig
 from faceml.config.export import ExportConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
-from faceml.config.losses import LandmarkLossConfig, MarginConfig, WeightingConfig
+from faceml.config.losses import LandmarkLossConfig, MarginConfig
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.search_space import Dimension, corners, random_variants
@@ -30,6 +30,7 @@ from faceml.config.tune import (
     TuneConfig,
     build_running_trial,
 )
+from faceml.config.weighting import WeightingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, type[Config]] = {
@@ -39,6 +40,7 @@ MODELS: dict[str, type[Config]] = {
     "export.yaml": ExportConfig,
     "extract_landmarks.yaml": ExtractConfig,
     "multitask_affectnet.yaml": TrainConfig,
+    "multitask_pose.yaml": TrainConfig,
     "predict.yaml": PredictConfig,
     "synth.yaml": SynthConfig,
     "transfer_study.yaml": StudyConfig,
@@ -109,14 +111,14 @@ def test_configs__the_options_of_kinds_not_chosen_are_in_the_comments() -> None:
     text = (CONFIGS / "multitask_affectnet.yaml").read_text(encoding="utf-8")
     kinds: list[type[BaseModel]] = [AdamWConfig, SGDConfig, *get_args(get_args(WeightingConfig)[0])]
     kinds += [MlflowTracking, *get_args(get_args(LandmarkLossConfig)[0])]
-    assert len(kinds) == 14
+    assert len(kinds) == 17
     missing = [
         f"{kind.__name__}.{field}" for kind in kinds for field in kind.model_fields if field not in text
     ]
     assert not missing
     words = [value for kind in kinds for name in ("kind", "name") if name in kind.model_fields
              for value in get_args(kind.model_fields[name].annotation)]  # fmt: skip
-    assert len(words) == 14
+    assert len(words) == 17
     assert not [word for word in words if word not in text]
 
 

@@ -10,9 +10,11 @@ from torchvision.transforms.v2 import functional
 from faceml.config.train import AugmentationConfig
 from faceml.datasets.augmentation import (
     FaceAugmentation,
+    Moves,
     build_augmentation,
     frame,
     mirror_landmarks,
+    move_landmarks,
     move_pixels,
     relight,
 )
@@ -29,9 +31,16 @@ BLOB_SIGMA_PX = 2.0
 FILL_RGB = [round(255 * channel) for channel in IMAGENET_MEAN]
 
 
+def views(augmentation: FaceAugmentation, images: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Random views of faces: float32 of shape (B, 3, S, S) from 0 to 1, and their points."""
+    flip = torch.tensor(LANDMARK_SETS[points.shape[1]].flip_permutation)
+    moved, moves = augmentation(images)
+    return moved, move_landmarks(points, moves, flip)
+
+
 def view(augmentation: FaceAugmentation, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """A random view of one face: float32 of shape (3, S, S) from 0 to 1, and its points."""
-    images, landmarks = augmentation(image[None], points[None])
+    images, landmarks = views(augmentation, image[None], points[None])
     return images[0], landmarks[0]
 
 
@@ -61,7 +70,6 @@ def test_face_augmentation__a_point_stays_on_its_spot(data: st.DataObject, numbe
     landmark_set = LANDMARK_SETS[number]
     flipped = data.draw(st.booleans())
     augmentation = FaceAugmentation(
-        landmark_set,
         flip_probability=float(flipped),
         rotation_deg=data.draw(st.floats(0, 180)),
         translation=data.draw(st.floats(0, 0.3)),
@@ -92,13 +100,13 @@ def test_face_augmentation__names_stay_true_in_a_mirror() -> None:
             i for i, name in enumerate(landmark_set.names) if name.startswith(("right_eye", "mouth_right"))
         ]
         points[lefts, 0], points[rights, 0] = 0.2, 0.7
-        _, mirrored = view(FaceAugmentation(landmark_set, flip_probability=1.0), blob(0.5, 0.5, 32), points)
+        _, mirrored = view(FaceAugmentation(flip_probability=1.0), blob(0.5, 0.5, 32), points)
         torch.testing.assert_close(mirrored[lefts, 0], torch.full((len(lefts),), 0.3))
         torch.testing.assert_close(mirrored[rights, 0], torch.full((len(rights),), 0.8))
 
 
 def test_face_augmentation__mirrors_as_often_as_it_is_told() -> None:
-    augmentation = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.3)
+    augmentation = FaceAugmentation(flip_probability=0.3)
     torch.manual_seed(0)
     image = blob(0.25, 0.5, 32)
     flips = sum(centroid(view(augmentation, image, torch.zeros(5, 2))[0])[0] > 16 for _ in range(300))
@@ -107,13 +115,13 @@ def test_face_augmentation__mirrors_as_often_as_it_is_told() -> None:
 
 def test_face_augmentation__reaches_but_never_exceeds_its_ranges() -> None:
     augmentation = FaceAugmentation(
-        LANDMARK_SETS[5], flip_probability=0.0, rotation_deg=20.0, translation=0.1, scale=(0.8, 1.25)
+        flip_probability=0.0, rotation_deg=20.0, translation=0.1, scale=(0.8, 1.25)
     )
     square = torch.tensor([[0.5, 0.5], [0.75, 0.5], [0.5, 0.75], [0.25, 0.5], [0.5, 0.25]])
     torch.manual_seed(0)
-    views = augmentation(blob(0.5, 0.5, 100).expand(200, -1, -1, -1), square.expand(200, -1, -1))[1]
-    shifts = views[:, 0] - 0.5
-    arms = views[:, 1] - views[:, 0]
+    moved = views(augmentation, blob(0.5, 0.5, 100).expand(200, -1, -1, -1), square.expand(200, -1, -1))[1]
+    shifts = moved[:, 0] - 0.5
+    arms = moved[:, 1] - moved[:, 0]
     turns = torch.rad2deg(torch.atan2(arms[:, 1], arms[:, 0]))
     zooms = arms.norm(dim=1) / 0.25
     assert 0.09 < shifts.abs().max() < 0.1 + 1e-5
@@ -125,7 +133,7 @@ def test_face_augmentation__reaches_but_never_exceeds_its_ranges() -> None:
 
 def test_face_augmentation__light_changes_pixels_and_no_landmarks() -> None:
     image, points = blob(0.3, 0.6, 64), torch.rand(5, 2)
-    augmentation = FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0, brightness=0.4, contrast=0.4)
+    augmentation = FaceAugmentation(flip_probability=0.0, brightness=0.4, contrast=0.4)
     torch.manual_seed(1)
     lit, same = view(augmentation, image, points)
     torch.testing.assert_close(same, points)
@@ -137,13 +145,13 @@ def test_face_augmentation__light_changes_pixels_and_no_landmarks() -> None:
 
 def test_face_augmentation__without_ranges_changes_nothing() -> None:
     image, points = blob(0.3, 0.6, 64), torch.rand(5, 2)
-    same_image, same_points = view(FaceAugmentation(LANDMARK_SETS[5], flip_probability=0.0), image, points)
+    same_image, same_points = view(FaceAugmentation(flip_probability=0.0), image, points)
     torch.testing.assert_close(same_image, image / 255, atol=1e-5, rtol=0)
     torch.testing.assert_close(same_points, points)
 
 
 def test_face_augmentation__missing_landmarks_stay_missing_and_do_not_spread() -> None:
-    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0, 0.2, (0.8, 1.2), 0.2, 0.2)
+    augmentation = FaceAugmentation(0.5, 30.0, 0.2, (0.8, 1.2), 0.2, 0.2)
     points = torch.rand(5, 2)
     points[2] = torch.nan
     for seed in range(5):
@@ -155,19 +163,19 @@ def test_face_augmentation__missing_landmarks_stay_missing_and_do_not_spread() -
 
 
 def test_face_augmentation__points_may_leave_the_picture() -> None:
-    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.0, scale=(2.0, 2.0))
+    augmentation = FaceAugmentation(0.0, scale=(2.0, 2.0))
     _, moved = view(augmentation, blob(0.5, 0.5, 32), torch.tensor([[0.0, 1.0]] * 5))
     torch.testing.assert_close(moved, torch.tensor([[-0.5, 1.5]] * 5))
 
 
 def test_face_augmentation__the_same_seed_gives_the_same_view() -> None:
-    augmentation = build_augmentation(AugmentationConfig(), LANDMARK_SETS[10])
+    augmentation = build_augmentation(AugmentationConfig())
     image, points = blob(0.4, 0.4, 64), torch.rand(10, 2)
-    views = []
+    seen = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        views.append(view(augmentation, image, points))
-    for one, other, third in zip(*views, strict=True):
+        seen.append(view(augmentation, image, points))
+    for one, other, third in zip(*seen, strict=True):
         assert torch.equal(one, other)
         assert not torch.equal(one, third)
 
@@ -177,15 +185,15 @@ def test_build_augmentation__takes_every_setting() -> None:
         flip_probability=0.0, rotation_deg=0, translation=0, scale=(1, 1), brightness=0, contrast=0
     )
     image, points = blob(0.4, 0.4, 64), torch.rand(5, 2)
-    same_image, same_points = view(build_augmentation(config, LANDMARK_SETS[5]), image, points)
+    same_image, same_points = view(build_augmentation(config), image, points)
     torch.testing.assert_close(same_image, image / 255, atol=1e-5, rtol=0)
     torch.testing.assert_close(same_points, points)
     changes = {"flip_probability": 1.0, "rotation_deg": 90.0, "translation": 0.5, "scale": (2, 3)}
     for name, value in (changes | {"brightness": 0.9, "contrast": 0.9}).items():
-        changed = build_augmentation(config.model_copy(update={name: value}), LANDMARK_SETS[5])
+        changed = build_augmentation(config.model_copy(update={name: value}))
         torch.manual_seed(0)
-        views, _ = changed(image.expand(8, -1, -1, -1), points.expand(8, -1, -1))
-        assert (views - image / 255).abs().max() > 0.02, name
+        images, _ = changed(image.expand(8, -1, -1, -1))
+        assert (images - image / 255).abs().max() > 0.02, name
 
 
 @pytest.mark.parametrize("number", [5, 10])
@@ -230,7 +238,7 @@ def test_move_pixels__agrees_with_torchvision(fill: tuple[float, float, float]) 
     color = torch.tensor(fill)[:, None, None]
     framed, inside = frame(images, color)
     inside.copy_(images)
-    moved = move_pixels(framed, flips, turns, shifts)
+    moved = move_pixels(framed, Moves(flips, turns, shifts))
     for image, flipped, found in zip(images, flips, moved, strict=True):
         source = image.flip(-1) if flipped else image
         bilinear = functional.InterpolationMode.BILINEAR
@@ -240,10 +248,10 @@ def test_move_pixels__agrees_with_torchvision(fill: tuple[float, float, float]) 
 
 
 def test_face_augmentation__every_face_of_a_batch_has_its_own_view() -> None:
-    augmentation = FaceAugmentation(LANDMARK_SETS[5], 0.5, 30.0, 0.1, (0.9, 1.1), 0.2, 0.2)
+    augmentation = FaceAugmentation(0.5, 30.0, 0.1, (0.9, 1.1), 0.2, 0.2)
     torch.manual_seed(0)
-    images, landmarks = augmentation(
-        blob(0.4, 0.6, 32).expand(8, -1, -1, -1), torch.rand(5, 2).expand(8, 5, 2)
+    images, landmarks = views(
+        augmentation, blob(0.4, 0.6, 32).expand(8, -1, -1, -1), torch.rand(5, 2).expand(8, 5, 2)
     )
     assert len({tuple(points.ravel().tolist()) for points in landmarks}) == 8
     assert len({tuple(image.ravel().tolist()) for image in images}) == 8

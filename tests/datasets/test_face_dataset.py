@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from faceml.images.decoding import RgbImage, decode_image, encode_jpeg, shrink
 from faceml.storage.folder import StorageFolder
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.default_tasks import assert_same_faces, default_pair
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
 # In no order, as shards come; two rows without a face, two without pixels.
@@ -67,12 +68,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def dataset(folder: Path, number: int = 5, *, copies: bool = False, **options: Any) -> FaceDataset:
+def dataset(folder: Path, number: Literal[5, 10] = 5, *, copies: bool = False, **options: Any) -> FaceDataset:
     return FaceDataset(
         folder / "table",
         None if copies else folder / "images",
         number,
         Preprocessing(48),
+        list(default_pair(number).values()),
         cache=folder / "cache",
         **options,
     )
@@ -80,46 +82,44 @@ def dataset(folder: Path, number: int = 5, *, copies: bool = False, **options: A
 
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("number", [5, 10])
-def test_face_dataset__joins_labels_landmarks_and_pixels(number: int, copies: bool, folder: Path) -> None:
+def test_face_dataset__joins_labels_landmarks_and_pixels(
+    number: Literal[5, 10], copies: bool, folder: Path
+) -> None:
     faces = dataset(folder, number, copies=copies)
     assert list(faces.image_ids) == SORTED
     assert len(faces) == 6
-    assert faces.labels.tolist() == [0, 3, 3, 5, 7, 1]
+    expression, landmarks = faces.targets["expression"], faces.targets["landmarks"]
+    assert expression.values.tolist() == [0, 3, 3, 5, 7, 1]
+    assert expression.known.all()
     assert faces.left_out == {"undecodable": ["1/text.jpg"], "empty_file": ["1/empty.jpg", "2/empty.jpg"]}
-    assert faces.class_counts() == [1, 1, 0, 2, 0, 1, 0, 1]
+    assert default_pair()["expression"].group_counts(expression) == [1, 1, 0, 2, 0, 1, 0, 1]
+    assert faces.has_landmarks.tolist() == landmarks.known.tolist()
     for index, image_id in enumerate(SORTED):
         seed = list(IMAGES).index(image_id)
         sample = faces[index]
         assert (sample.image.shape, sample.image.dtype) == ((3, 48, 48), torch.uint8)
         direct = np.asarray(Image.fromarray(photo(seed)).resize((48, 48), Image.Resampling.BILINEAR))
         assert np.abs(sample.image.permute(1, 2, 0).numpy() - direct.astype(int)).mean() < 3
-        assert (sample.label.item(), sample.position.item()) == (faces.labels[index], index)
-        assert sample.label.dtype == torch.int64
+        assert sample.position.item() == index
+        label, points_of = sample.targets["expression"], sample.targets["landmarks"]
+        assert (label.values.item(), label.known.item()) == (expression.values[index], True)
+        assert label.values.dtype == torch.int64
         detected = IMAGES[image_id] == "ok"
-        assert sample.has_landmarks.item() is detected
+        assert points_of.known.item() is detected
         expected = points(seed, number) if detected else np.zeros((number, 2))
-        np.testing.assert_array_equal(sample.landmarks.numpy(), expected)
+        np.testing.assert_array_equal(points_of.values.numpy(), expected)
 
 
 def test_face_dataset__folder_and_copies_give_the_same_faces(folder: Path) -> None:
     of_folder, of_copies = dataset(folder), dataset(folder, copies=True)
     for one, other in ((of_folder[i], of_copies[i]) for i in range(len(SORTED))):
         assert (one.image.int() - other.image.int()).abs().float().mean() < 3
-        for name in ("label", "landmarks", "has_landmarks", "position"):
-            assert torch.equal(getattr(one, name), getattr(other, name))
-
-
-def test_face_dataset__rows_without_landmarks_are_zeros(folder: Path) -> None:
-    faces = dataset(folder)
-    for index in (2, 3):
-        sample = faces[index]
-        assert not sample.has_landmarks
-        assert torch.equal(sample.landmarks, torch.zeros(5, 2))
+        assert_same_faces(one._replace(image=other.image), other)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
 def test_face_dataset__threads_share_a_batch_and_keep_its_order(threads: int, folder: Path) -> None:
-    faces = FaceDataset(folder / "table", folder / "images", 5, Preprocessing(32))
+    faces = dataset(folder)
     order = [4, 1, 5, 0, 2, 3, 1]
     torch.set_num_threads(1)
     alone = faces.__getitems__(order)
@@ -127,20 +127,20 @@ def test_face_dataset__threads_share_a_batch_and_keep_its_order(threads: int, fo
     together = faces.__getitems__(order)
     torch.set_num_threads(1)
     assert together.position.tolist() == order
-    for one, other in zip(alone, together, strict=True):
-        assert torch.equal(one, other)
+    assert_same_faces(alone, together)
 
 
 @pytest.mark.parametrize("processes", [0, 2])
 def test_face_dataset__batches_through_a_loader(processes: int, folder: Path) -> None:
     batch = next(iter(FaceLoader(dataset(folder), 6, processes)))
     assert batch.image.shape == (6, 3, 48, 48)
-    assert batch.landmarks.shape == (6, 5, 2)
-    assert batch.has_landmarks.tolist() == [True, True, False, False, True, True]
+    assert batch.targets["landmarks"].values.shape == (6, 5, 2)
+    assert batch.targets["landmarks"].known.tolist() == [True, True, False, False, True, True]
     assert batch.position.tolist() == list(range(6))
     moved = batch.to(torch.device("meta"))
     assert isinstance(moved, FaceSample)
-    assert all(values.device.type == "meta" for values in moved)
+    of_targets = [part for target in moved.targets.values() for part in target]
+    assert all(values.device.type == "meta" for values in (moved.image, moved.position, *of_targets))
 
 
 @pytest.mark.parametrize("copies", [False, True])
@@ -148,11 +148,14 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones
     copies: bool, folder: Path, in_s3: Callable[[Path], str]
 ) -> None:
     table, images = in_s3(folder / "table"), in_s3(folder / "images")
-    stored = FaceDataset(table, None if copies else images, 5, Preprocessing(48), folder / "cache")
+    tasks = list(default_pair().values())
+    stored = FaceDataset(
+        table, None if copies else images, 5, Preprocessing(48), tasks, cache=folder / "cache"
+    )
     local = dataset(folder, copies=copies).__getitems__(list(range(6)))
     here = stored.__getitems__(list(range(6)))
     for faces in (here, *FaceLoader(stored, 6, 2)):
-        assert all(torch.equal(found, wanted) for found, wanted in zip(faces, local, strict=True))
+        assert_same_faces(faces, local)
     if not copies:
         StorageFolder(images).delete("3/b.jpg")
         with pytest.raises(StoppedError, match=r"^3/b\.jpg: missing or unreadable, but .* table s3://faces"):
@@ -165,15 +168,13 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones
 def test_face_dataset__can_be_sent_to_a_spawned_process(copies: bool, folder: Path) -> None:
     faces = dataset(folder, copies=copies)
     again = pickle.loads(pickle.dumps(faces))
-    assert torch.equal(again[4].image, faces[4].image)
+    assert_same_faces(again[4], faces[4])
 
 
 def test_face_dataset__a_folder_that_names_no_expression_is_refused(folder: Path, tmp_path: Path) -> None:
     rows = [{"image_id": f"{name}/a.jpg", "folder": name, "status": "no_face"} for name in ("person_1", "0")]
     write_shard(rows, landmark_schema(METADATA, with_image=True), tmp_path / "table" / "a.parquet")
-    with pytest.raises(
-        ConfigError, match=r"folder 'person_1' is no expression\. Name folders 0 to 7 or neutral"
-    ):
+    with pytest.raises(ConfigError, match=r"table: folder: 'person_1' \(1 rows\): not among the classes"):
         dataset(tmp_path, copies=True)
 
 
@@ -223,8 +224,8 @@ def test_face_dataset__of_a_table_without_a_readable_image_is_empty(tmp_path: Pa
     faces = dataset(tmp_path)
     assert len(faces) == 0
     assert faces.left_out == {"undecodable": ["0/a.jpg"]}
-    assert faces.landmarks.shape == (0, 5, 2)
-    assert faces.class_counts() == [0] * 8
+    assert faces.targets["landmarks"].values.shape == (0, 5, 2)
+    assert default_pair()["expression"].group_counts(faces.targets["expression"]) == [0] * 8
 
 
 def test_face_dataset__copies_of_aligned_faces_are_refused_but_by_recognition(tmp_path: Path) -> None:
@@ -255,8 +256,9 @@ def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copi
     schema = landmark_schema(metadata, with_image=True, with_crop=True)
     write_shard(rows, schema, tmp_path / "table" / "a.parquet")
     faces = dataset(tmp_path, copies=True)
-    np.testing.assert_allclose(faces.landmarks[0], np.tile([0.5, 0.5], (5, 1)), atol=1e-6)
-    np.testing.assert_allclose(faces.landmarks[1], np.tile([0.5, 0.25], (5, 1)), atol=1e-6)
+    seen = faces.targets["landmarks"].values
+    np.testing.assert_allclose(seen[0], np.tile([0.5, 0.5], (5, 1)), atol=1e-6)
+    np.testing.assert_allclose(seen[1], np.tile([0.5, 0.25], (5, 1)), atol=1e-6)
     framing = faces.framing()
     assert framing is not None
     np.testing.assert_allclose(framing.landmarks, np.tile([0.5, 0.375], (5, 1)), atol=1e-6)

@@ -3,18 +3,21 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
-import torch
 
-from faceml.datasets.face_columns import training_columns
+from faceml.config.tasks import parse_tasks
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.streamed_faces import collate_columns, decode_rows
+from faceml.datasets.table_rows import training_columns
 from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tasks.build import build_tasks
+from tests.default_tasks import assert_same_faces
 
 STATUSES = ("ok", "no_face", "ok", "undecodable", "ok", "ok")
 
@@ -44,25 +47,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("from_copies", [False, True])
-def test_decode_rows__are_the_faces_of_the_data_set(from_copies: bool, folder: Path) -> None:
+@pytest.mark.parametrize("leave_out", [(), ("4", "1")])
+def test_decode_rows__are_the_faces_of_the_data_set(
+    leave_out: tuple[str, ...], from_copies: bool, folder: Path
+) -> None:
     table, images = folder / "table", None if from_copies else folder / "images"
-    faces = FaceDataset(table, images, 5, Preprocessing(32), folder / "cache")
+    expression = {"kind": "classification", "classes": ["a", "b", "c", "d", "e", "f"], "leave_out": leave_out}
+    tasks = build_tasks(parse_tasks({"expression": expression, "landmarks": {"kind": "landmarks"}}))
+    faces = FaceDataset(table, images, 5, Preprocessing(32), list(tasks.values()), cache=folder / "cache")
+    assert faces.excluded == (("1/a.jpg", "4/a.jpg") if leave_out else ())
     columns = training_columns(table, 5, from_copies=from_copies)
     assert ("crop_box" in columns) == from_copies
-    rows = read_table(table, [*columns, "image_jpeg"])
-    shuffled = rows.take([4, 0, 3, 5, 1])
+    shuffled = read_table(table, [*columns, "image_jpeg"]).take([4, 0, 3, 5, 1])
     files = ImageFiles(images) if images else None
-    batch = collate_columns(decode_rows(shuffled, str(table), files, 5, Preprocessing(32)), faces.image_ids)
-    assert batch.position.tolist() == [3, 0, 4, 1], "without the undecodable one"
-    expected = faces.__getitems__(batch.position.tolist())
-    for found, wanted in zip(batch, expected, strict=True):
-        assert found.dtype == wanted.dtype
-        assert torch.equal(found, wanted)
+    excluded = pa.array(faces.excluded, pa.string()) if faces.excluded else None
+    decoded = decode_rows(shuffled, str(table), files, Preprocessing(32), excluded)
+    batch = collate_columns(decoded, faces.image_ids, faces.targets)
+    if leave_out:
+        assert batch.position.tolist() == [0, 2], "without the undecodable one and the classes left out"
+    else:
+        assert batch.position.tolist() == [3, 0, 4, 1], "without the undecodable one"
+    assert_same_faces(batch, faces.__getitems__(batch.position.tolist()))
 
 
 def test_decode_rows__an_image_that_changed_is_named(folder: Path, tmp_path: Path) -> None:
-    rows = read_table(folder / "table", ["folder", "status", "landmarks_5"]).slice(2, 1)
+    rows = read_table(folder / "table", ["status"]).slice(2, 1)
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "a.jpg").write_bytes(b"text")
     with pytest.raises(StoppedError, match=r"^2/a\.jpg: undecodable, but the landmark table"):
-        decode_rows(rows, str(folder / "table"), ImageFiles(tmp_path), 5, Preprocessing(32))
+        decode_rows(rows, str(folder / "table"), ImageFiles(tmp_path), Preprocessing(32))

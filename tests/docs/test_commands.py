@@ -59,7 +59,7 @@ SMALL = {
     "synth": {"splits.train": "32", "splits.val": "16", "image_size_px": "96", "processes": "1"},
     "train": SMALL_TRAINING,
     "tune": SMALL_SEARCH,
-    # Every weighting and every seed would be 36 trials.
+    # Every weighting and every seed would be 45 trials.
     "tune_weighting": SMALL_SEARCH
     | {"search": "{weighting.kind: {kind: grid, values: [fixed, dwa]}, seed: {kind: grid, values: [0, 1]}}"},
     "transfer": SMALL_RECOGNITION,
@@ -105,6 +105,8 @@ def script(page: str) -> str:
         text = re.sub(f"^{fence['indent']}", "", fence["text"], flags=re.MULTILINE)
         if fence["language"] == "yaml":
             assert fence["title"], "a YAML file that has no name cannot be used"
+            parts.append(f"cat > {fence['title']} <<'END'\n{text}END\n")
+        elif fence["title"]:
             parts.append(f"cat > {fence['title']} <<'END'\n{text}END\n")
         elif fence["language"] == "python":
             parts.append(f"python - <<'END'\n{text}END\n")

@@ -7,22 +7,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.export import ExportedProgram
 
-from faceml.config.sections import ModelConfig
-from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.onnx_file import write_onnx
 from faceml.export.program import export_program
 from faceml.images.decoding import encode_jpeg
-from faceml.models.multitask import build_multitask_model
-from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
-from faceml.training.checkpoint import model_checkpoint, write_state
+from tests.random_model import OTHERS, POSE, WITH_POSE, write_random_model
 
 SIDE = 32
+TASKS = WITH_POSE | {"landmarks": {"kind": "landmarks", "points": 10}} | OTHERS
+"""A task of each kind, and the head pose."""
+SHAPES = {
+    "probabilities": (8,),
+    "logits": (8,),
+    "landmarks": (10, 2),
+    "pose": (3,),
+    "happy_probabilities": (2,),
+    "happy_logits": (2,),
+    "units_probabilities": (3,),
+    "units_logits": (3,),
+    "affect": (2,),
+    "embedding": (16,),
+}
+"""Shapes of the outputs for one image, in order."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,28 +44,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def unlike_at_first(network: nn.Module) -> nn.Module:
-    """Set statistics of batch norms as after a training, so that errors in them have an effect."""
-    for name, values in network.named_buffers():
-        if name.endswith("running_mean"):
-            nn.init.normal_(values, std=0.1)
-        elif name.endswith("running_var"):
-            nn.init.uniform_(values, 0.5, 2.0)
-    return network
-
-
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `best_model.pt` of `faceml train`."""
-    torch.manual_seed(0)
-    settings = {
-        "model": {"backbone": "resnet18", "weights": "none", "embedding_dim": 16},
-        "data": {"image_size": SIDE, "num_landmarks": 10},
-    }
-    network = build_multitask_model(ModelConfig(embedding_dim=16), 10)
-    unlike_at_first(network)
     file = tmp_path_factory.mktemp("trained") / "best_model.pt"
-    write_state(model_checkpoint(network, settings, Preprocessing(SIDE), LANDMARK_SETS[10], {}), file)
+    write_random_model(file, TASKS, SIDE, num_landmarks=10)
     return file
 
 
@@ -80,7 +73,7 @@ def onnx_file(
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A `table` and its `images`: 24 of several sizes, every seventh without landmarks."""
+    """A `table`, its `images`: 24 of several sizes, every seventh without landmarks, and `labels.csv`."""
     root, rng = tmp_path_factory.mktemp("faces"), np.random.default_rng(0)
     rows = []
     for i in range(24):
@@ -88,6 +81,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row["status"] = "ok" if i % 7 else "no_face"
         if i % 7:
             row |= {f"landmarks_{n}": rng.random(2 * n, dtype=np.float32) for n in (5, 10)}
+            row |= {name: rng.normal(0, 20) for name in POSE["target"]}
         patches = rng.integers(0, 256, (3 + i % 4, 3 + i % 3, 3), dtype=np.uint8)
         file = root / "images" / row["image_id"]
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,4 +89,10 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(row)
     schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
     write_shard(rows, schema, root / "table" / "a.parquet")
+    lines = ["image_id,happy,au01,au02,au04,valence,arousal"]
+    for i, row in enumerate(rows):
+        labels = [str(value) if value < 2 else "" for value in rng.integers(0, 3, 3)]
+        happy = "yes" if i % 8 == 1 else "no"
+        lines.append(",".join([row["image_id"], happy, *labels, *map(str, rng.uniform(-1, 1, 2).round(3))]))
+    (root / "labels.csv").write_text("\n".join(lines))
     return root

@@ -22,6 +22,13 @@ def test_largest_differences__are_those_of_the_worst_batch() -> None:
     assert largest_differences(model(1.0), model(1.0), BATCHES) == {"logits": 0.0}
 
 
+def test_largest_differences__are_relative_to_values_above_one() -> None:
+    """A difference of 90° · 1e-6 is as good as one of 1e-6."""
+    for factor, expected in ((1.0, 3 * 1e-3 / 3), (0.1, 0.3 * 1e-3), (90.0, 1e-3)):
+        found = largest_differences(model(factor), model(1.001 * factor), BATCHES, is_relative=True)
+        assert found == {"logits": pytest.approx(expected, rel=1e-3)}
+
+
 @pytest.mark.parametrize(
     "other",
     [model(1.0, shape=(2, 1)), model(1.0, shape=(3,)), model(1.0, name="probabilities")],

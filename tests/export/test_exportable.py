@@ -13,7 +13,10 @@ from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.export.exportable import load_exportable
 from faceml.images.alignment import ARCFACE_TEMPLATE
 from faceml.models.recognition import FaceResNet
+from faceml.tables.landmark_sets import LANDMARK_SETS
+from faceml.tasks.classes import AFFECTNET8
 from faceml.training.checkpoint import read_state, write_state
+from tests.random_model import MESH, OTHERS, PAIR, write_random_model
 
 
 def recognition_checkpoint(network: FaceResNet) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def test_load_exportable__of_recognition_has_one_output_and_says_that_faces_are_
 ) -> None:
     write_state(recognition_checkpoint(network), tmp_path / "best_model.pt")
     exportable = load_exportable(tmp_path / "best_model.pt")
-    assert not exportable.is_multitask
+    assert not exportable.tasks
     assert exportable.graph.outputs == ("embedding",)
     assert exportable.preprocessing == AlignedPreprocessing(48)
     assert "landmarks onto the template" in exportable.metadata["input"]
@@ -59,7 +62,7 @@ def test_load_exportable__recognition_of_another_template_is_refused(
     checkpoint = recognition_checkpoint(network)
     checkpoint["preprocessing"]["template"][0][0] += 1.0
     write_state(checkpoint, tmp_path / "best_model.pt")
-    with pytest.raises(ConfigError, match=r"was trained with template .* where this faceml has"):
+    with pytest.raises(ConfigError, match=r"trained with preprocessing\.template .* where this faceml has"):
         load_exportable(tmp_path / "best_model.pt")
 
 
@@ -69,7 +72,7 @@ def test_load_exportable__expressions_of_another_preprocessing_are_refused(
     content = read_state(checkpoint)
     content["preprocessing"]["resize"] = "crop"
     write_state(content, tmp_path / "best_model.pt")
-    with pytest.raises(ConfigError, match="resize crop where this faceml has stretch"):
+    with pytest.raises(ConfigError, match=r"preprocessing\.resize crop where this faceml has stretch"):
         load_exportable(tmp_path / "best_model.pt")
 
 
@@ -77,3 +80,29 @@ def test_load_exportable__another_file_is_refused(tmp_path: Path) -> None:
     write_state({"state_dict": {}}, tmp_path / "best_model.pt")
     with pytest.raises(ConfigError, match="is no model of `faceml train`"):
         load_exportable(tmp_path / "best_model.pt")
+
+
+def test_load_exportable__of_the_default_tasks_has_outputs_and_metadata_as_before(tmp_path: Path) -> None:
+    write_random_model(tmp_path / "best_model.pt", PAIR, 32)
+    exportable = load_exportable(tmp_path / "best_model.pt")
+    assert exportable.graph.outputs == ("probabilities", "logits", "landmarks", "embedding")
+    assert exportable.metadata.keys() == {
+        *("faceml_version", "preprocessing", "input", "labels", "landmark_names", "tasks")
+    }
+    assert json.loads(exportable.metadata["labels"]) == list(AFFECTNET8)
+    assert json.loads(exportable.metadata["landmark_names"]) == list(LANDMARK_SETS[5].names)
+
+
+def test_load_exportable__of_other_tasks_has_neither_labels_nor_landmark_names(tmp_path: Path) -> None:
+    write_random_model(tmp_path / "best_model.pt", OTHERS | MESH, 32)
+    exportable = load_exportable(tmp_path / "best_model.pt")
+    assert exportable.graph.outputs == (
+        *("happy_probabilities", "happy_logits", "units_probabilities", "units_logits"),
+        *("affect", "eyes", "embedding"),
+    )
+    assert not exportable.metadata.keys() & {"labels", "landmark_names"}
+    assert json.loads(exportable.metadata["tasks"])["eyes"] == {
+        "kind": "landmarks",
+        "outputs": ["eyes"],
+        "points": ["mesh_33", "mesh_133", "mesh_362", "mesh_263"],
+    }

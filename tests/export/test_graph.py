@@ -11,6 +11,7 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.exportable import Exportable
 from faceml.export.graph import FaceGraph, RecognitionGraph
 from faceml.models.recognition import FaceResNet
+from tests.export.conftest import SHAPES
 
 LEVEL = 1 / (255 * min(Preprocessing(32).std))
 """One grey level after normalisation."""
@@ -44,13 +45,11 @@ def test_forward__names_its_outputs_in_order(exportable: Exportable) -> None:
     graph: FaceGraph = exportable.graph
     with torch.no_grad():
         outputs = dict(zip(graph.outputs, graph(images(4, 50, 40)), strict=True))
-    assert {name: tuple(value.shape) for name, value in outputs.items()} == {
-        "probabilities": (4, 8),
-        "logits": (4, 8),
-        "landmarks": (4, 10, 2),
-        "embedding": (4, 16),
-    }
+    assert [(name, tuple(value.shape)) for name, value in outputs.items()] == [
+        (name, (4, *shape)) for name, shape in SHAPES.items()
+    ]
     torch.testing.assert_close(outputs["probabilities"], functional.softmax(outputs["logits"], dim=1))
+    torch.testing.assert_close(outputs["units_probabilities"], torch.sigmoid(outputs["units_logits"]))
 
 
 def test_forward__of_recognition_is_a_direction() -> None:

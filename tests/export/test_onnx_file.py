@@ -10,7 +10,6 @@ from onnx import numpy_helper
 from torch.export import ExportedProgram
 
 from faceml.config.sections import ModelConfig
-from faceml.datasets.labels import EXPRESSIONS
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.errors import StoppedError
 from faceml.export.comparison import largest_differences, random_batches, refuse_differences
@@ -20,6 +19,8 @@ from faceml.export.onnx_file import open_onnx, read_metadata, write_int8, write_
 from faceml.export.program import export_program
 from faceml.models.recognition import FaceResNet
 from faceml.tables.landmark_sets import LANDMARK_SETS
+from faceml.tasks.classes import AFFECTNET8
+from tests.export.conftest import SHAPES
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 1, 1), (4, 33, 120), (7, 300, 257), (3, 480, 640)])
@@ -28,9 +29,10 @@ def test_open_onnx__outputs_match_pytorch_for_any_batch_and_size(
 ) -> None:
     images = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     expected, found = eager_inference(exportable.graph)(images), open_onnx(onnx_file)(images)
-    assert found.keys() == {"probabilities", "logits", "landmarks", "embedding"}
+    assert found.keys() == SHAPES.keys()
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-5, err_msg=name)
+        atol = 1e-5 * max(1, np.abs(values).max())  # angles are in degrees
+        np.testing.assert_allclose(found[name], values, rtol=0, atol=atol, err_msg=name)
 
 
 def test_write_onnx__declares_what_a_decoder_gives_and_leaves_batch_and_size_open(onnx_file: Path) -> None:
@@ -43,19 +45,26 @@ def test_write_onnx__declares_what_a_decoder_gives_and_leaves_batch_and_size_ope
         output.name: [d.dim_param or d.dim_value for d in output.type.tensor_type.shape.dim]
         for output in model.graph.output
     }
-    assert shapes == {
-        "probabilities": ["batch", 8],
-        "logits": ["batch", 8],
-        "landmarks": ["batch", 10, 2],
-        "embedding": ["batch", 16],
-    }
+    assert shapes == {name: ["batch", *shape] for name, shape in SHAPES.items()}
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
 
 
 def test_write_onnx__metadata_describe_inputs_and_outputs(exportable: Exportable, onnx_file: Path) -> None:
     metadata = read_metadata(onnx_file)
-    assert json.loads(metadata["labels"]) == list(EXPRESSIONS)
+    assert json.loads(metadata["labels"]) == list(AFFECTNET8)
     assert json.loads(metadata["landmark_names"]) == list(LANDMARK_SETS[10].names)
+    tasks = json.loads(metadata["tasks"])
+    assert {name: task["kind"] for name, task in tasks.items()} == {
+        "expression": "classification",
+        "landmarks": "landmarks",
+        "pose": "regression",
+        "happy": "classification",
+        "units": "multilabel",
+        "affect": "regression",
+    }
+    assert [output for task in tasks.values() for output in task["outputs"]] == list(SHAPES)[:-1]
+    assert (tasks["happy"]["classes"], tasks["affect"]["columns"]) == (["no", "yes"], ["valence", "arousal"])
+    assert (tasks["units"]["labels"], tasks["units"]["threshold"]) == (["au01", "au02", "au04"], 0.55)
     assert json.loads(metadata["preprocessing"]) == exportable.preprocessing.fingerprint()
     assert metadata["opset"] == "18"
     assert metadata["faceml_version"] == "0.1.0"
@@ -75,7 +84,8 @@ def test_write_onnx__of_opset_17_gives_the_outputs_of_training(
     model = onnx.load_model(file)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
     assert "Resize" not in {node.op_type for node in model.graph.node}
-    found = largest_differences(eager_inference(newer), open_onnx(file), random_batches(32, 0))
+    batches = random_batches(32, 0)
+    found = largest_differences(eager_inference(newer), open_onnx(file), batches, is_relative=True)
     refuse_differences(found, file.name)
 
 
@@ -85,10 +95,8 @@ def test_write_onnx__another_opset_gives_the_same_outputs(
     file = tmp_path / "model.onnx"
     write_onnx(program, exportable.graph, 21, exportable.metadata, file)
     assert [entry.version for entry in onnx.load_model(file).opset_import] == [21]
-    refuse_differences(
-        largest_differences(eager_inference(exportable.graph), open_onnx(file), random_batches(32, 0)),
-        file.name,
-    )
+    batches, reference = random_batches(32, 0), eager_inference(exportable.graph)
+    refuse_differences(largest_differences(reference, open_onnx(file), batches, is_relative=True), file.name)
 
 
 def test_refuse_differences__one_wrong_weight_of_a_copy_is_found(
@@ -102,13 +110,14 @@ def test_refuse_differences__one_wrong_weight_of_a_copy_is_found(
     copy = tmp_path / "copy.onnx"
     onnx.save_model(model, copy)
     reference = eager_inference(exportable.graph)
-    refuse_differences(
-        largest_differences(reference, open_onnx(onnx_file), random_batches(32, 0)), "as it is"
-    )
+
+    def compare(file: Path) -> None:
+        found = largest_differences(reference, open_onnx(file), random_batches(32, 0), is_relative=True)
+        refuse_differences(found, file.name)
+
+    compare(onnx_file)
     with pytest.raises(StoppedError, match=r"^copy\.onnx: not written"):
-        refuse_differences(
-            largest_differences(reference, open_onnx(copy), random_batches(32, 0)), "copy.onnx"
-        )
+        compare(copy)
 
 
 def test_refuse_differences__another_scaling_of_images_is_found(
@@ -121,7 +130,8 @@ def test_refuse_differences__another_scaling_of_images_is_found(
             attribute.i = 0
     copy = tmp_path / "copy.onnx"
     onnx.save_model(model, copy)
-    found = largest_differences(eager_inference(exportable.graph), open_onnx(copy), random_batches(32, 0))
+    reference, batches = eager_inference(exportable.graph), random_batches(32, 0)
+    found = largest_differences(reference, open_onnx(copy), batches, is_relative=True)
     with pytest.raises(StoppedError):
         refuse_differences(found, "copy.onnx")
 

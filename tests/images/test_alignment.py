@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from faceml.datasets.labels import EXPRESSIONS
 from faceml.images.alignment import ARCFACE_TEMPLATE, Points, align_face, scale_of, similarity, template
 from faceml.landmarks.detector import select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
@@ -16,6 +15,7 @@ from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import sample_scene
 from faceml.tables.landmark_sets import LANDMARK_SETS
+from faceml.tasks.classes import AFFECTNET8
 
 
 @given(st.floats(-math.pi, math.pi), st.floats(0.1, 5.0), st.floats(-100, 100), st.floats(-100, 100))
@@ -85,14 +85,14 @@ def test_align_face__drawn_faces_that_mediapipe_found_lie_on_the_template(
     of_neutral, of_truth = [], []
     for number in range(32):
         rng = np.random.default_rng([30, number])
-        expression = sample_expression(number % len(EXPRESSIONS), rng)
+        expression = sample_expression(number % len(AFFECTNET8), rng)
         image, ten = render_face(sample_person(rng), expression, sample_scene(rng), 224)
         found = select_points(detector.detect(image)[0].mesh, LANDMARK_SETS[5]).astype(np.float64)
         by_found, by_truth = (
             placed(points * 224 - 0.5, template(112)) for points in (found, five_of_ten(ten))
         )
         of_truth.append(np.linalg.norm(by_found - by_truth, axis=1).mean())
-        if number % len(EXPRESSIONS) == 0:
+        if number % len(AFFECTNET8) == 0:
             of_neutral.append(np.linalg.norm(by_found - template(112), axis=1).mean())
     assert np.mean(of_neutral) < 1.5
     assert np.mean(of_truth) < 1.5

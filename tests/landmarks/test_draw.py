@@ -31,4 +31,10 @@ def test_draw_landmarks__points_outside_the_picture_are_no_error() -> None:
 
 
 def test_point_colors__a_pair_has_two() -> None:
-    assert point_colors(LANDMARK_SETS[5]) == [LEFT_RGB, RIGHT_RGB, MIDDLE_RGB, LEFT_RGB, RIGHT_RGB]
+    assert point_colors(LANDMARK_SETS[5].flip_permutation) == [
+        LEFT_RGB,
+        RIGHT_RGB,
+        MIDDLE_RGB,
+        LEFT_RGB,
+        RIGHT_RGB,
+    ]

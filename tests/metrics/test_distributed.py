@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-from faceml.metrics.multitask import LandmarkAgreement, expression_metrics
+from faceml.metrics.landmarks import LandmarkAgreement
+from faceml.metrics.numbers import NumberAgreement
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from tests.two_workers import run_on_two_workers
 
@@ -15,13 +16,13 @@ SHARDS = (slice(0, 9), slice(9, 11))  # uneven, and the second has no landmarks 
 
 def measure(part: slice) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    logits, labels = torch.randn(11, 8, generator=generator), torch.randint(0, 8, (11,), generator=generator)
+    numbers, wanted = torch.randn(2, 11, 3, generator=generator)
     predicted, target = torch.rand(2, 11, 10, 2, generator=generator)
     has_landmarks = torch.arange(11) < 8
-    expression, landmarks = expression_metrics(8), LandmarkAgreement(LANDMARK_SETS[10])
-    expression.update(logits[part], labels[part])
+    agreement, landmarks = NumberAgreement(3), LandmarkAgreement(LANDMARK_SETS[10])
+    agreement.update(numbers[part], wanted[part])
     landmarks.update(predicted[part], target[part], has_landmarks[part])
-    return {**expression.compute(), **landmarks.compute()}
+    return {**agreement.compute()._asdict(), **landmarks.compute()}
 
 
 def work(rank: int, folder: Path) -> None:

@@ -6,13 +6,16 @@ from pathlib import Path
 import torch
 
 from faceml.config.sections import ModelConfig
+from faceml.models.heads import ClassHead, LandmarkHead
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet, IdentityHead, build_face_resnet
+
+HEADS = {"expression": lambda dim: ClassHead(dim, 8), "landmarks": lambda dim: LandmarkHead(dim, 5)}
 
 
 def test_transfer_snippet__runs_verbatim(tmp_path: Path) -> None:
     config = ModelConfig()
-    pretrained = build_multitask_model(config, 10)
+    pretrained = build_multitask_model(config, HEADS)
     torch.save({"model_state_dict": pretrained.state_dict()}, tmp_path / "best_model.pt")
 
     checkpoint = torch.load(tmp_path / "best_model.pt", weights_only=True)
@@ -45,7 +48,7 @@ def test_forward__gives_embeddings_of_both_signs() -> None:
 def test_build_face_resnet__starts_from_the_weights_of_a_file_where_the_constructor_does_not(
     tmp_path: Path,
 ) -> None:
-    pretrained = build_multitask_model(ModelConfig(), 5)
+    pretrained = build_multitask_model(ModelConfig(), HEADS)
     torch.save({"model_state_dict": pretrained.state_dict()}, tmp_path / "best_model.pt")
     config = ModelConfig(weights=str(tmp_path / "best_model.pt"))
     expected = pretrained.backbone.state_dict()["conv1.weight"]

@@ -4,18 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from faceml.config.sections import ModelConfig
-from faceml.datasets.preprocessing import Preprocessing
 from faceml.images.decoding import RgbImage, decode_image
 from faceml.images.framing import Framing
-from faceml.models.multitask import build_multitask_model
 from faceml.runs.files import BEST_MODEL_FILE
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table
-from faceml.training.checkpoint import model_checkpoint, write_state
+from tests.random_model import PAIR, write_random_model
 
 SIDE_PX = 200
 CORNERS = ((30, 40), (330, 110))
@@ -40,18 +35,8 @@ def framing(drawn: Path) -> Framing:
 @pytest.fixture(scope="session")
 def run_folder(framing: Framing, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run folder with the `best_model.pt` of a network with random weights."""
-    torch.manual_seed(0)
-    model = build_multitask_model(ModelConfig(embedding_dim=16), 5)
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
-    settings = {
-        "model": {"backbone": "resnet18", "weights": "none", "embedding_dim": 16},
-        "data": {"image_size": 48, "num_landmarks": 5},
-    }
     folder = tmp_path_factory.mktemp("run")
-    kept = model_checkpoint(model, settings, Preprocessing(48), LANDMARK_SETS[5], {}, framing)
-    write_state(kept, folder / BEST_MODEL_FILE)
+    write_random_model(folder / BEST_MODEL_FILE, PAIR, 48, framing=framing)
     return folder
 
 

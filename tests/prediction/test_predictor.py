@@ -14,9 +14,12 @@ import faceml
 from faceml.config.config_error import ConfigError
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images.decoding import RgbImage, decode_image, encode_jpeg
+from faceml.images.framing import Framing
+from faceml.prediction.results import FacePrediction
 from faceml.training.checkpoint import read_state, write_state
 from faceml.training.trained_model import load_trained_model
 from tests.prediction.conftest import CORNERS, SIDE_PX
+from tests.random_model import MESH, OTHERS, WITH_POSE, write_random_model
 
 
 def said_of(run_folder: Path, pixels: RgbImage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,7 +31,10 @@ def said_of(run_folder: Path, pixels: RgbImage) -> tuple[np.ndarray, np.ndarray,
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.inference_mode():
         outputs = trained.model((square / 255 - mean[:, None, None]) / std[:, None, None])
-    logits, points, embedding = (values[0].numpy() for values in outputs)
+    logits, points, embedding = (
+        values[0].numpy()
+        for values in (outputs.tasks["expression"], outputs.tasks["landmarks"], outputs.embedding)
+    )
     exponentials = np.exp(logits - logits.max())
     return exponentials / exponentials.sum(), points, embedding
 
@@ -179,3 +185,58 @@ def test_predict__images_of_any_shape(run_folder: Path, size: tuple[int, int]) -
     for finds_faces, status in ((True, "no_face"), (False, "ok")):
         (found,) = faceml.load(run_folder, finds_faces=finds_faces).predict(image)
         assert (found.status, found.width, found.height) == (status, *size)
+
+
+def heads_of(run_folder: Path, face: FacePrediction) -> dict[str, np.ndarray]:
+    """Compute the output of each head from the embedding, without any of the code that is tested."""
+    state = read_state(run_folder / "best_model.pt")["model_state_dict"]
+    heads = {name.removesuffix("_head.weight") for name in state if name.endswith("_head.weight")}
+    return {
+        head: state[f"{head}_head.weight"].numpy() @ face.embedding + state[f"{head}_head.bias"].numpy()
+        for head in heads
+    }
+
+
+def test_predict__of_three_tasks_has_the_third_after_the_first_two(
+    photo: RgbImage, framing: Framing, tmp_path: Path
+) -> None:
+    write_random_model(tmp_path / "best_model.pt", WITH_POSE, 48, framing=framing)
+    (image,) = faceml.load(tmp_path).predict(photo)
+    assert len(image.faces) == 2
+    for face in image.faces:
+        angles = heads_of(tmp_path, face)["pose"] * 90
+        np.testing.assert_allclose(face.outputs["pose"], angles, rtol=1e-4, atol=1e-2)
+        plain = face.as_plain()
+        assert list(plain) == [
+            *("box", "expression", "probabilities", "landmarks", "pose"),
+            *("yaw_deg", "pitch_deg", "roll_deg", "embedding"),
+        ]
+        names = ("yaw_deg", "pitch_deg", "roll_deg")
+        assert plain["pose"] == pytest.approx(dict(zip(names, angles, strict=True)), rel=1e-4, abs=1e-2)
+        assert face.pose is not None, "MediaPipe's"
+        assert plain["yaw_deg"] == pytest.approx(face.pose.yaw_deg, abs=1e-6)
+
+
+def test_predict__of_other_tasks_has_no_expression_and_places_points_in_the_photo(
+    photo: RgbImage, framing: Framing, tmp_path: Path
+) -> None:
+    write_random_model(tmp_path / "best_model.pt", OTHERS | MESH, 48, framing=framing)
+    (image,) = faceml.load(tmp_path).predict(photo)
+    for face in image.faces:
+        outputs, plain = heads_of(tmp_path, face), face.as_plain()
+        shares = np.exp(outputs["happy"]) / np.exp(outputs["happy"]).sum()
+        assert plain["happy_probabilities"] == pytest.approx({"no": shares[0], "yes": shares[1]}, abs=1e-4)
+        assert plain["happy"] == face.results["happy"] == ("yes" if shares[1] > shares[0] else "no")
+        units = dict(zip(("au01", "au02", "au04"), 1 / (1 + np.exp(-outputs["units"])), strict=True))
+        assert plain["units_probabilities"] == pytest.approx(units, abs=1e-4)
+        assert plain["units"] == [name for name, probability in units.items() if probability > 0.55]
+        affect = dict(zip(("valence", "arousal"), outputs["affect"].clip(-1, 1), strict=True))
+        assert plain["affect"] == pytest.approx(affect, abs=1e-4)
+        corner, size = face.box[:2], face.box[2:] - face.box[:2]
+        points = outputs["eyes"].reshape(4, 2) * size + corner
+        np.testing.assert_allclose(face.outputs["eyes"], points, atol=1e-4)
+        np.testing.assert_allclose([*plain["eyes"].values()], points, atol=1e-4)
+        assert [*plain["eyes"]] == ["mesh_33", "mesh_133", "mesh_362", "mesh_263"]
+        for name in ("expression", "confidence", "probabilities", "landmarks"):
+            with pytest.raises(AttributeError, match=r"the model has no task '(expression|landmarks)'; see"):
+                getattr(face, name)

@@ -146,7 +146,8 @@ def test_train__two_workers_leave_a_whole_run_folder(run_folder: Path) -> None:
 def test_train__best_model_serves_the_transfer_snippet_verbatim(run_folder: Path, tables: Path) -> None:
     checkpoint = torch.load(run_folder / "best_model.pt", weights_only=True)
     assert set(checkpoint) == {
-        "model_state_dict", "config", "preprocessing", "landmark_set", "framing", "metrics"
+        *("model_state_dict", "config", "preprocessing", "tasks", "learned", "outputs"),
+        *("landmark_set", "framing", "metrics"),
     }  # fmt: skip
     points = read_table(tables / "train", ["landmarks_5"])["landmarks_5"].drop_null().to_pylist()
     mean = np.array(points).mean(axis=0).reshape(5, 2)
@@ -203,6 +204,7 @@ def test_check_search__refuses_values_that_the_training_refuses(
 
     together = search("weighting.kind", kind="choice", values=["uncertainty", "fixed"])
     kinds = ["fixed", "uncertainty_kendall", "uncertainty_revised", "dwa", "rlw", "famo", "pcgrad"]
+    kinds += ["uw_so", "gls", "db_mtl"]
     tuning.check_search(search("weighting.kind", kind="grid", values=["uncertainty", *kinds]))
     tuning.check_search(search("loss.landmarks.kind", kind="grid", values=["mse", "smooth_l1", "wing"]))
     rate = {"weighting.learning_rate": {"kind": "choice", "values": [0.1]}}

@@ -4,9 +4,18 @@ from collections.abc import Callable
 from itertools import count, product
 from typing import Any
 
+from faceml.config.losses import LossConfig
+from faceml.config.tasks import default_tasks
+from faceml.config.train import SelectionConfig
 from faceml.search.trial import Trial
+from faceml.tasks.selection import select_score
 
 EPOCHS = 4
+SCORES = {
+    metric: select_score(SelectionConfig(metric=metric), default_tasks(LossConfig(), 5))
+    for metric in ("val/accuracy", "val/macro_f1", "val/landmark_mse", "val/nme_interocular")
+}
+"""Metrics of expression and landmarks by their names in records."""
 
 
 def trial(settings: dict[str, Any], score: float, **options: Any) -> Trial:
@@ -18,7 +27,7 @@ def trial(settings: dict[str, Any], score: float, **options: Any) -> Trial:
         for epoch in range(1, epochs + 1)
     ]
     name = "-".join(f"{value}" for value in settings.values())
-    return Trial(name, settings, records, EPOCHS, options.get("error"), metric)
+    return Trial(name, settings, records, EPOCHS, options.get("error"), SCORES[metric])
 
 
 def grid(score: Callable[..., float], **values: list[Any]) -> list[Trial]:

@@ -1,11 +1,14 @@
 """Chapters of reports, compared with recomputed figures."""
 
+import json
 import math
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -14,9 +17,9 @@ from faceml.page.html import Chapter, Report, Section, render_report
 from faceml.reporting.extraction.report import extraction_chapter
 from faceml.reporting.search.report import tuning_chapter
 from faceml.reporting.training.report import training_chapter
-from faceml.search.scores import SCORES
 from faceml.search.trial import Trial
 from tests.reporting.conftest import MakeRecords
+from tests.reporting.searches import SCORES
 
 
 def headlines(chapter: Chapter) -> dict[str, tuple[str, str]]:
@@ -86,6 +89,67 @@ def test_training_chapter__landmarks_without_value_are_dashes(training_run: Path
     assert (figures["Landmark MSE"][0], figures["Landmark NME"][0]) == ("–", "–")
 
 
+def with_tasks(training_run: Path, tasks: dict[str, Any], metrics: dict[str, Any]) -> Chapter:
+    """Return the report of the training with other tasks, whose records have further metrics."""
+    config = yaml.safe_load((training_run / "config.yaml").read_text()) | {"tasks": tasks}
+    (training_run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    records = [json.loads(line) for line in (training_run / "metrics.jsonl").read_text().splitlines()]
+    parts = ("loss", "weight", "grad_norm", "log_var")
+    more = {f"train/{part}_{name}": 1.0 for name in tasks for part in parts} | metrics
+    (training_run / "metrics.jsonl").write_text(
+        "".join(json.dumps(record | more) + "\n" for record in records)
+    )
+    return training_chapter(training_run)
+
+
+POSE = {"kind": "regression", "target": ["yaw_deg", "pitch_deg"]}
+POSE_METRICS = {
+    "val/pose/mae": 4.0, "val/pose/rmse": 5.0, "val/pose/ccc": 0.5, "val/pose/loss": 1.0,
+    "val/pose/mae_deviation": 2.0, "val/pose/images": 10,
+    **{f"val/pose/{metric}_{angle}_deg": 0.5 for metric in ("mae", "ccc") for angle in ("yaw", "pitch")},
+}  # fmt: skip
+
+
+def test_training_chapter__of_three_tasks_has_a_section_of_each_and_their_conflicts(
+    training_run: Path,
+) -> None:
+    tasks = {
+        "expression": {"kind": "classification"},
+        "landmarks": {"kind": "landmarks"},
+        "pose": POSE,
+    }
+    pairs = ("expression_landmarks", "expression_pose", "landmarks_pose")
+    cosines = {f"train/grad_cosine_{pair}": -0.3 for pair in pairs}
+    chapter = with_tasks(training_run, tasks, POSE_METRICS | cosines)
+    titles = [each.title for each in chapter.sections]
+    assert titles == ["Expression classification", "Landmark localisation", "Pose", "Task balance"]
+    figures = headlines(chapter)
+    assert figures["Expression accuracy"][0] == "75.0 %"
+    # t of 9 degrees of freedom: 4 ± 2.262 · 2 / √10
+    assert figures["Pose MAE"] == ("4", "95 % interval 2.57–5.43; n = 10; epoch 2 of 3")
+    balance = section(chapter, "Task balance")
+    assert "Conflict of task gradients" in [picture.title for picture in balance.pictures]
+    assert sum("conflict (cosine -0.30)" in text for text in balance.text) == 3
+
+
+def test_training_chapter__of_one_task_has_nothing_to_balance(training_run: Path) -> None:
+    chapter = with_tasks(training_run, {"pose": POSE}, POSE_METRICS)
+    assert [each.title for each in chapter.sections] == ["Pose"]
+    assert "epoch 3 of 3" in headlines(chapter)["Pose MAE"][1], "the latest of equal ones"
+
+
+def test_training_chapter__tables_of_several_classifications_have_different_titles(
+    training_run: Path,
+) -> None:
+    kind, found = {"kind": "classification"}, {"accuracy": 0.5, "macro_f1": 0.5, "loss": 1.0}
+    names = ("mood", "age_group")
+    metrics: dict[str, Any] = {f"val/{name}/{part}": value for name in names for part, value in found.items()}
+    metrics |= {f"val/{name}/confusion_matrix": np.eye(8, dtype=int).tolist() for name in names}
+    chapter = with_tasks(training_run, dict.fromkeys(names, kind), metrics)
+    titles = [table.title for each in chapter.sections for table in each.tables]
+    assert titles == [f"Metrics of each class in epoch 3 ({name})" for name in ("mood", "age group")]
+
+
 def section(chapter: Chapter, title: str) -> Section:
     return next(section for section in chapter.sections if section.title == title)
 
@@ -93,7 +157,7 @@ def section(chapter: Chapter, title: str) -> Section:
 def test_tuning_chapter__figures_are_the_best_trials(tuning_run: Path, trials: list[Trial]) -> None:
     chapter = tuning_chapter(tuning_run, trials)
     figures = headlines(chapter)
-    assert figures["Best trial"] == ("75.0 %", f"expression accuracy; 95 % interval {wilson(9, 12)}; n = 12")
+    assert figures["Best trial"] == ("75.0 %", f"accuracy; 95 % interval {wilson(9, 12)}; n = 12")
     assert figures["Trials"] == ("4", "2 finished, 1 stopped early, 1 failed")
     assert figures["Learning rate"][0] == "0.002"
     assert figures["Weighting"][0] == "uncertainty"
@@ -138,7 +202,7 @@ def test_tuning_chapter__the_answer_comes_first(tuning_run: Path, make_records: 
     ]
     assert len(comparisons.rows) == 1
     # 9 of 12: Wilson's interval is 46.8 to 91.1 %.
-    assert any("with 12 of them an accuracy is uncertain by ± 22.2 points" in note for note in first.notes)
+    assert any("with 12 of them the accuracy is uncertain by ± 22.2 points" in note for note in first.notes)
     assert [table.title for table in section(chapter, "Which settings suit these faces").tables] == [
         "Leaderboard by mean validation accuracy over seeds"
     ]
@@ -161,8 +225,9 @@ def test_tuning_chapter__without_the_package_for_importance_names_it_once(
 def test_tuning_chapter__by_another_metric(
     tuning_run: Path, trials: list[Trial], metric: str, value: str
 ) -> None:
-    chapter = tuning_chapter(tuning_run, [replace(trial, metric=metric) for trial in trials])
-    assert headlines(chapter)["Best trial"] == (value, f"{SCORES[metric].label}; n = 12")
+    chapter = tuning_chapter(tuning_run, [replace(trial, score=SCORES[metric]) for trial in trials])
+    faces = 12 if metric == "val/macro_f1" else 10  # no face was detected in two of the images
+    assert headlines(chapter)["Best trial"] == (value, f"{SCORES[metric].label}; n = {faces}")
     assert render_report(Report("Faces", "An answer.", [chapter]))
 
 

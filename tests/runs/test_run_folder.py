@@ -1,20 +1,19 @@
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from faceml.config.config_error import ConfigError
 from faceml.errors import StoppedError
-from faceml.metrics.confusion import ConfusionMatrix
 from faceml.page.html import Report
 from faceml.runs.files import METRICS_FILE, epoch_record, read_metrics, write_metrics
 from faceml.runs.run_folder import RunFolder
 
-CONFUSION = ConfusionMatrix(np.array([[3, 1], [0, 2]]))
+CONFUSION = {"val/confusion_matrix": [[3, 1], [0, 2]]}
 COUNTS = {"val/confusion_matrix": [[3, 1], [0, 2]]}
 
 
@@ -189,9 +188,26 @@ def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tm
         begin("{weighting: {}, epochs: 4, seeds: [1, 2, 0], batch: 8}")
 
 
-def test_begin__a_setting_that_an_earlier_version_did_not_have_is_no_change(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("{weighting: {}, data: {table: a}}\n")
+@pytest.mark.parametrize(
+    ("before", "changed", "key", "unchanged"),
+    [
+        ("data: {table: a}", "data: {}", "data.table", "data: {table: a, follow_links: false}"),
+        (
+            "weighting: {lambdas: {}}",
+            "weighting: {lambdas: {b: 2}}",
+            "weighting.lambdas.b",
+            "weighting: {lambdas: {}}",
+        ),
+    ],
+)
+def test_begin__a_setting_that_an_earlier_version_did_not_have_is_no_change(
+    before: str, changed: str, key: str, unchanged: str, tmp_path: Path
+) -> None:
+    def config(section: str) -> str:
+        return f"{{weighting: {{}}, {section}}}\n"  # the last of two equal keys counts
+
+    (tmp_path / "config.yaml").write_text(config(before))
     with RunFolder(tmp_path) as run:
-        with pytest.raises(ConfigError, match=r"unfinished run with another data\.table"):
-            run.begin("{weighting: {}, data: {}}\n")
-        run.begin("{weighting: {}, data: {table: a, follow_links: false}}\n")
+        with pytest.raises(ConfigError, match=f"unfinished run with another {re.escape(key)}\\."):
+            run.begin(config(changed))
+        run.begin(config(unchanged))

@@ -92,7 +92,7 @@ def test_finish__puts_the_report_after_all_other_files(s3_server: str, s3_uri: C
     with FlakyStore(s3_server, note) as store:
         with RunFolder(place_below(s3_uri(store.endpoint), "run")) as run_folder:
             run_folder.begin("weighting: {}\n")
-            run_folder.add_epoch(1, {"val/accuracy": 0.5}, None)
+            run_folder.add_epoch(1, {"val/accuracy": 0.5}, {})
             run_folder.write_summary({"epochs": 1})
             run_folder.finish(lambda: Report("Title", "Answer.", []))
         assert put[0] == "config.yaml"

@@ -74,3 +74,19 @@ def test_digest_data__a_run_of_an_earlier_version_goes_on(data: DataConfig, tmp_
     older = RunFolder(tmp_path / "older")
     assert read_digests(older) == {}
     assert digest_data(data, older)["data.train.table"]["images"] == 3
+
+
+def test_digest_data__a_label_table_that_changed_is_refused(data: DataConfig, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image_id,mood\n0/a.jpg,happy\n")
+    train = data.train.model_dump() | {"labels": str(labels)}
+    labelled = parse_config(DataConfig, {"train": train, "val": data.val.model_dump()})
+    folder = RunFolder(tmp_path / "labelled")
+    write_digests(digest_data(labelled, folder), folder)
+    labels.write_bytes(labels.read_bytes())
+    assert digest_data(labelled, folder) == read_digests(folder)
+    labels.write_text("image_id,mood\n0/a.jpg,sad\n")
+    with pytest.raises(
+        ConfigError, match=r"data\.train\.labels: has changed since the run in .*/labelled began"
+    ):
+        digest_data(labelled, folder)

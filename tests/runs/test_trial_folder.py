@@ -36,8 +36,14 @@ def test_trial_folder__reads_back_what_was_written(place: str) -> None:
     assert TrialFolder(folder.place).outcome == Outcome(None, "host:1")
 
 
-def test_trial_folder__a_metric_without_a_value_is_nan_and_confusions_stay_out(place: str) -> None:
-    record = {"epoch": 1, "val/accuracy": 0.5, "val/nme_interocular": None, "val/confusion_matrix": [[1]]}
+def test_trial_folder__a_metric_without_a_value_is_nan_and_arrays_stay_out(place: str) -> None:
+    record = {
+        "epoch": 1,
+        "val/accuracy": 0.5,
+        "val/nme_interocular": None,
+        "val/confusion_matrix": [[1]],
+        "val/action_units/label_counts": [[[1, 0], [0, 2]]],
+    }
     StorageFolder(place).write("metrics.jsonl", (json.dumps(record) + "\n").encode())
     (found,) = TrialFolder(place).records
     assert found.keys() == {"epoch", "val/accuracy", "val/nme_interocular"}

@@ -31,7 +31,7 @@ def test_open__in_a_store_brings_each_epoch_there_and_goes_on_elsewhere(place: s
     with folder.open() as opened:
         (opened.path / "config.yaml").write_text("seed: 1")
         for epoch in (1, 2):
-            opened.add_epoch(epoch, {"val/accuracy": epoch / 10}, None)
+            opened.add_epoch(epoch, {"val/accuracy": epoch / 10}, {})
             assert [record["epoch"] for record in folder.records] == list(range(1, epoch + 1))
             folder.save_checkpoint(save)
         assert folder.checkpoint == place_below(place, "checkpoint")
@@ -43,7 +43,7 @@ def test_open__in_a_store_brings_each_epoch_there_and_goes_on_elsewhere(place: s
     )
     with TrialFolder(place).open() as opened:
         assert opened.path != path
-        opened.add_epoch(2, {"val/accuracy": 0.5}, None)
+        opened.add_epoch(2, {"val/accuracy": 0.5}, {})
         (opened.path / "pairs.parquet").write_bytes(b"pairs")
     assert [record["val/accuracy"] for record in folder.records] == [0.1, 0.5]
     assert folder.content("pairs.parquet") == b"pairs"
@@ -62,7 +62,7 @@ def test_open__of_a_local_folder_works_in_it(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path / "trial_00000")
     with folder.open() as opened:
         assert opened.path == tmp_path / "trial_00000"
-        opened.add_epoch(1, {"val/accuracy": 0.5}, None)
+        opened.add_epoch(1, {"val/accuracy": 0.5}, {})
         folder.save_checkpoint(save)
     assert sorted(file.name for file in (opened.path / "checkpoint").iterdir()) == [
         "model.pt",

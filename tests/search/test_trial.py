@@ -8,7 +8,7 @@ import pytest
 
 from faceml.reporting.search.tables import trial_leaderboard
 from faceml.search.trial import Trial, ranked, setting_name
-from tests.reporting.searches import trial
+from tests.reporting.searches import SCORES, trial
 
 
 def records(metric: str, values: list[float | None]) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def records(metric: str, values: list[float | None]) -> list[dict[str, Any]]:
 def test_best_score__of_each_metric_in_its_direction(
     metric: str, values: list[float | None], best: float
 ) -> None:
-    found = Trial("a", {}, records(metric, values), 3, metric=metric)
+    found = Trial("a", {}, records(metric, values), 3, score=SCORES[metric])
     assert found.best_score == best
     assert found.as_json()["best_score"] == best
 
@@ -37,7 +37,7 @@ def test_best_score__of_each_metric_in_its_direction(
 def test_best_score__without_any_value_is_nan_and_null_in_json() -> None:
     for found in (
         Trial("a", {}, [], 3),
-        Trial("a", {}, records("val/landmark_mse", [None]), 3, metric="val/landmark_mse"),
+        Trial("a", {}, records("val/landmark_mse", [None]), 3, score=SCORES["val/landmark_mse"]),
     ):
         assert math.isnan(found.best_score)
     assert Trial("a", {}, [], 3).as_json()["best_score"] is None
@@ -71,7 +71,7 @@ def test_outcome__finished_stopped_failed() -> None:
 def test_ranked__best_first_then_those_without_score_failed_last(metric: str, order: list[str]) -> None:
     trials = [trial({"x": name}, value, metric=metric) for name, value in (("a", 0.25), ("b", 0.5))]
     failed = trial({"x": "c"}, 0.4, metric=metric, error="broken")
-    nothing = Trial("nothing", {"x": "d"}, [], 3, metric=metric)
+    nothing = Trial("nothing", {"x": "d"}, [], 3, score=SCORES[metric])
     found = [one.settings["x"] for one in ranked([failed, nothing, *trials])]
     assert found == [*order[:2], "d", "c"]
 

@@ -11,6 +11,7 @@ import pytest
 
 from faceml.search.trial import Trial
 from faceml.search.trial_files import epochs_table, trials_table, write_trials
+from tests.reporting.searches import SCORES
 
 RECORDS = [
     {"epoch": 1, "val/accuracy": 0.5, "val/nme_interocular": math.nan, "train/log_var_landmarks": -0.5},
@@ -123,5 +124,5 @@ def test_trials_table__of_trials_without_any_epoch() -> None:
 @pytest.mark.parametrize("metric", ["val/landmark_mse", "val/nme_interocular"])
 def test_trials_table__best_epoch_of_a_minimised_metric(metric: str) -> None:
     records = [{"epoch": n, "val/accuracy": 0.5, metric: v} for n, v in ((1, 0.5), (2, 0.25), (3, 0.3))]
-    row = trials_table([Trial("a", {}, records, 3, metric=metric)]).to_pylist()[0]
+    row = trials_table([Trial("a", {}, records, 3, score=SCORES[metric])]).to_pylist()[0]
     assert (row["best_score"], row["best_epoch"], row["last_score"]) == (0.25, 2, 0.3)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from faceml.datasets.labels import EXPRESSIONS
 from faceml.landmarks.detector import select_points
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
@@ -12,6 +11,7 @@ from faceml.synthetic.person import sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import sample_scene
 from faceml.tables.landmark_sets import LANDMARK_SETS
+from faceml.tasks.classes import AFFECTNET8
 
 FACES_PER_EXPRESSION = 6
 
@@ -20,10 +20,10 @@ FACES_PER_EXPRESSION = 6
 def test_render_face__mediapipe_finds_the_drawn_points(image_size_px: int) -> None:
     errors: dict[int, list[float]] = {5: [], 10: []}
     with MediaPipeDetector(find_model_bundle(None), max_faces=1) as detector:
-        for i in range(FACES_PER_EXPRESSION * len(EXPRESSIONS)):
+        for i in range(FACES_PER_EXPRESSION * len(AFFECTNET8)):
             rng = np.random.default_rng([20, i])
             person = sample_person(rng)
-            expression, scene = sample_expression(i % len(EXPRESSIONS), rng), sample_scene(rng)
+            expression, scene = sample_expression(i % len(AFFECTNET8), rng), sample_scene(rng)
             image, ten = render_face(person, expression, scene, image_size_px)
             faces = detector.detect(image)
             assert len(faces) == 1, f"no face in image {i}"
@@ -36,5 +36,5 @@ def test_render_face__mediapipe_finds_the_drawn_points(image_size_px: int) -> No
             assert errors[5][-1] < 0.10, f"image {i}"
     assert np.mean(errors[5]) < 0.04
     assert np.mean(errors[10]) < 0.06
-    by_expression = np.array(errors[5]).reshape(FACES_PER_EXPRESSION, len(EXPRESSIONS)).mean(axis=0)
+    by_expression = np.array(errors[5]).reshape(FACES_PER_EXPRESSION, len(AFFECTNET8)).mean(axis=0)
     assert by_expression.max() < 0.05

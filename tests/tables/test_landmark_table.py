@@ -1,7 +1,10 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -74,6 +77,44 @@ def test_read_table__a_column_that_is_not_there_is_named(tmp_path: Path) -> None
     write_shard([row("0/a.jpg")], SCHEMA, tmp_path / "a.parquet")
     with pytest.raises(ConfigError, match=r"has no column image_jpeg \(it has image_id, folder, .*dhash\)"):
         read_table(tmp_path, ["status", "image_jpeg"])
+
+
+def test_read_table__takes_vertices_of_the_mesh(tmp_path: Path) -> None:
+    mesh = np.random.default_rng(0).random((478, 3)).astype(np.float16)
+    rows = [row("0/a.jpg", status="ok", mesh=mesh.ravel()), row("0/b.jpg")]
+    write_shard(rows, landmark_schema(METADATA, with_mesh=True), tmp_path / "a.parquet")
+    found = read_table(tmp_path, ["mesh_477", "status", "mesh_0"])
+    assert found.column_names == ["image_id", "mesh_477", "status", "mesh_0"]
+    assert found.schema.field("mesh_0").type == pa.list_(pa.float16(), 2)
+    assert found["mesh_0"].to_pylist() == [mesh[0, :2].tolist(), None]
+    assert found["mesh_477"].to_pylist() == [mesh[477, :2].tolist(), None]
+
+
+def test_read_table__vertices_of_a_table_without_mesh_name_the_setting(tmp_path: Path) -> None:
+    write_shard([row("0/a.jpg")], SCHEMA, tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=f"{tmp_path}: .* no column mesh.* output.store_mesh: true"):
+        read_table(tmp_path, ["mesh_33"])
+
+
+def test_read_table__does_not_hold_the_mesh_of_all_rows(tmp_path: Path) -> None:
+    meshes = pa.array(np.random.default_rng(0).random(500 * 1434).astype(np.float16))
+    mesh = pa.FixedSizeListArray.from_arrays(meshes, 1434)
+    schema = landmark_schema(METADATA, with_mesh=True)
+    columns = {field.name: pa.nulls(500, field.type) for field in schema}
+    for shard in range(30):
+        names = pa.array([f"{shard}/{image}.jpg" for image in range(500)])
+        given = {"image_id": names, "folder": names, "status": names, "mesh": mesh}
+        table = pa.Table.from_pydict(columns | given, schema=schema)
+        pq.write_table(table, tmp_path / f"{shard}.parquet", use_dictionary=False)
+    code = (
+        "import sys, pyarrow; from faceml.tables import read_table;"
+        "rows = read_table(sys.argv[1], ['mesh_33', 'mesh_263']); assert len(rows) == 15000;"
+        "print(pyarrow.default_memory_pool().max_memory())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout) < 30 * mesh.nbytes
 
 
 def test_read_table__an_empty_or_missing_folder_is_no_table(tmp_path: Path) -> None:

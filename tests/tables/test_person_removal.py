@@ -16,6 +16,7 @@ from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.person_removal import forget_person
 from faceml.tables.plan import PLAN_FILE
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.default_tasks import default_pair
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_image=True)
 
@@ -65,7 +66,7 @@ def test_forget_person__takes_them_out_of_a_gallery_of_embeddings_too(
         }
 
     gallery = tmp_path / "gallery"
-    schema = prediction_table_schema(5, 4, table_metadata({"name": "test"}, {}, "0"))
+    schema = prediction_table_schema(default_pair(), 4, table_metadata({"name": "test"}, {}, "0"))
     rows = [predicted("Ann/9.jpg", "a9", 0.5), predicted("Bob/2.jpg", "b2", 0.25)]
     write_shard([*rows, predicted("misc/z.jpg", "a1", 0.75)], schema, gallery / "a.parquet")
     before = read_table(str(gallery))

@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceml.config.sections import ModelConfig
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.images.framing import Framing
-from faceml.models.multitask import build_multitask_model
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.training.checkpoint import model_checkpoint, read_state, write_state
+from tests.default_tasks import default_pair, pair_model
 
 
 def test_write_state__tensors_and_plain_values_come_back(tmp_path: Path) -> None:
@@ -54,28 +53,31 @@ def test_read_state__executes_nothing(tmp_path: Path) -> None:
 
 
 def test_model_checkpoint__has_all_that_is_needed_to_use_the_model(tmp_path: Path) -> None:
-    model = build_multitask_model(ModelConfig(), 10)
+    model = pair_model(num_landmarks=10)
     config = {"model": {"backbone": "resnet18"}, "data": {"scale": [0.9, 1.1]}}
     checkpoint = model_checkpoint(
         model,
         config,
         Preprocessing(64),
-        LANDMARK_SETS[10],
+        default_pair(10),
         {"val/accuracy": 0.5, "val/nme": float("nan")},
         Framing(((0.3, 0.4), (0.7, 0.4)), 0.75),
     )
     write_state(checkpoint, tmp_path / "model.pt")
     found = torch.load(tmp_path / "model.pt", weights_only=True)
     assert found.keys() == {
-        "model_state_dict", "config", "preprocessing", "landmark_set", "framing", "metrics"
-    }  # fmt: skip
+        *("model_state_dict", "config", "preprocessing", "tasks", "learned", "outputs"),
+        *("landmark_set", "framing", "metrics"),
+    }
     assert found["framing"] == {"landmarks": [[0.3, 0.4], [0.7, 0.4]], "aspect": 0.75}
     assert found["config"] == config
     assert found["landmark_set"] == list(LANDMARK_SETS[10].names)
     assert found["preprocessing"]["image_size"] == 64
-    assert found["preprocessing"]["labels"][:2] == ["neutral", "happy"]
+    assert found["outputs"]["expression"]["classes"][:2] == ["neutral", "happy"]
+    assert found["outputs"]["landmarks"]["points"] == list(LANDMARK_SETS[10].names)
+    assert found["tasks"]["landmarks"] == {"kind": "landmarks", "points": 10, "loss": {"kind": "mse"}}
     assert found["metrics"]["val/accuracy"] == 0.5
-    again = build_multitask_model(ModelConfig(), 10)
+    again = pair_model(num_landmarks=10)
     again.load_state_dict(found["model_state_dict"])
     image = torch.rand(1, 3, 64, 64)
-    assert torch.equal(again.eval()(image).landmarks, model.eval()(image).landmarks)
+    assert torch.equal(again.eval()(image).embedding, model.eval()(image).embedding)

@@ -5,6 +5,7 @@ from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -128,6 +129,8 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
         of_points = {f"val/nme_{name}" for name in LANDMARK_SETS[5].names}
         assert record.metrics.keys() == expected | of_points
         assert all(math.isfinite(value) for value in record.metrics.values())
+        assert record.arrays.keys() == {"val/confusion_matrix"}
+        assert np.sum(record.arrays["val/confusion_matrix"]) == 21
         assert record.metrics["train/broken_steps"] == 0
         for task in ("expression", "landmarks"):
             assert record.metrics[f"train/grad_norm_{task}"] > 0
@@ -248,8 +251,9 @@ def test_fit__a_poisoned_face_is_skipped_if_asked_and_the_others_learned(faces: 
     trainer, notebook = build_multitask_trainer(settings, torch.device("cpu")), Notebook(tmp_path)
     assert isinstance(trainer.train_batches, SampledBatches)
     dataset = trainer.train_batches.faces
-    poisoned = int(dataset.has_landmarks.nonzero()[5])
-    dataset.landmarks[poisoned] = float("inf")
+    landmarks = dataset.targets["landmarks"]
+    poisoned = int(landmarks.known.nonzero()[5])
+    landmarks.values[poisoned] = float("inf")
     trainer.fit(EPOCHS, notebook)
     assert [record.epoch for record in notebook.nonfinite] in ([1, 2], [1], [2])
     assert all(dataset.image_ids[poisoned] in record.image_ids for record in notebook.nonfinite)
@@ -305,7 +309,7 @@ def test_fit__the_average_is_what_is_evaluated_and_kept_and_resumed(faces: Path,
 
 def test_fit__sampling_draws_rare_expressions_as_often_as_frequent_ones(faces: Path) -> None:
     trainer = build_multitask_trainer(config(faces, data__sampling="balanced"), torch.device("cpu"))
-    drawn = torch.cat([batch.label for batch in trainer.train_batches])
+    drawn = torch.cat([batch.targets["expression"].values for batch in trainer.train_batches])
     counts = torch.bincount(drawn, minlength=8)
     assert len(drawn) == STEPS * 16
     assert counts.max() - counts.min() <= 2
@@ -333,7 +337,7 @@ def test_fit__another_way_to_compute_learns_the_same(
     assert_equal(dict(again.model.state_dict()), dict(trainer.model.state_dict()))
 
 
-@pytest.mark.parametrize("kind", ["dwa", "rlw", "famo", "pcgrad"])
+@pytest.mark.parametrize("kind", ["dwa", "rlw", "famo", "pcgrad", "uw_so", "gls", "db_mtl"])
 def test_fit__of_any_weighting_resumed_is_as_uninterrupted(kind: str, faces: Path, tmp_path: Path) -> None:
     epochs = 3  # DWA weights an epoch by the losses of the two before
     settings = config(faces, weighting={"kind": kind}, training__epochs=epochs)
@@ -359,8 +363,9 @@ def test_save__the_model_file_is_that_of_the_design(run: tuple[Trainer, Notebook
     trainer, notebook = run
     found = torch.load(notebook.folder / "2" / "model.pt", weights_only=True)
     assert found.keys() == {
-        "model_state_dict", "config", "preprocessing", "landmark_set", "framing", "metrics"
-    }  # fmt: skip
+        *("model_state_dict", "config", "preprocessing", "tasks", "learned", "outputs"),
+        *("landmark_set", "framing", "metrics"),
+    }
     assert parse_config(TrainConfig, yaml.safe_load(yaml.safe_dump(found["config"]))) == config(faces)
     assert found["metrics"] == notebook.epochs[1].metrics
     checkpoint, backbone = found, trainer.objective.model.backbone

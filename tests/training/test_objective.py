@@ -5,18 +5,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from faceml.config.losses import LossConfig
+from faceml.datasets.augmentation import Moves
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.weighting.base import FixedWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import KendallWeighting, UncertaintyWeighting
 from faceml.models.multitask import MultitaskFaceModel
-from faceml.training.objective import MultitaskObjective, rows_per_worker, task_gradients
+from faceml.training.objective import MultitaskObjective
+from tests.default_tasks import default_pair, pair_batch, rows_of, with_target
 from tests.two_workers import run_on_two_workers
 
 TASKS = ("expression", "landmarks")
+COUNTS = [3, 1, 4, 1, 5, 9, 2, 6]
+"""Training faces of each class."""
 HAS_LANDMARKS = [True, False, True, True, True, False, False, False]
 
 
@@ -24,40 +29,45 @@ def small_model() -> MultitaskFaceModel:
     """In evaluation mode, so that a row does not depend on the others of its batch."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return MultitaskFaceModel(backbone, 4, 6, 8, 5).eval()
+    heads = {name: task.build_head for name, task in default_pair().items()}
+    return MultitaskFaceModel(backbone, 4, 6, heads).eval()
 
 
 def batch() -> FaceSample:
     generator = torch.Generator().manual_seed(1)
-    return FaceSample(
+    return pair_batch(
         image=torch.randint(0, 256, (8, 3, 12, 12), dtype=torch.uint8, generator=generator),
-        label=torch.randint(0, 8, (8,), generator=generator),
+        labels=torch.randint(0, 8, (8,), generator=generator),
         landmarks=torch.rand(8, 5, 2, generator=generator),
         has_landmarks=torch.tensor(HAS_LANDMARKS),
-        position=torch.arange(8),
     )
 
 
-def objective(
-    weighting: TaskWeighting, weights: Tensor | None = None, smoothing: float = 0.0
-) -> MultitaskObjective:
-    return MultitaskObjective(small_model(), weighting, Preprocessing(12), weights, smoothing).eval()
+def objective(weighting: TaskWeighting, loss: LossConfig | None = None) -> MultitaskObjective:
+    tasks, counts = default_pair(loss=loss), torch.tensor(COUNTS)
+    of_training = pair_batch(
+        torch.empty(len(counts.repeat_interleave(counts))),
+        torch.arange(8).repeat_interleave(counts),
+        torch.zeros(int(counts.sum()), 5, 2),
+        torch.ones(int(counts.sum()), dtype=torch.bool),
+    )
+    return MultitaskObjective(small_model(), weighting, Preprocessing(12), tasks, of_training.targets).eval()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_multitask_objective__total_is_that_of_its_parts(weighted: bool, smoothing: float) -> None:
-    weights = torch.linspace(0.5, 2.0, 8) if weighted else None
     faces, fixed = batch(), FixedWeighting({"expression": 0.75, "landmarks": 40.0})
-    total, losses, outputs = objective(fixed, weights, smoothing)(faces)
+    loss = LossConfig(class_weights="inverse_frequency" if weighted else "none", label_smoothing=smoothing)
+    total, losses, outputs = objective(fixed, loss)(faces)
 
-    logits = outputs.logits.detach().double().numpy()
+    logits = outputs.tasks["expression"].detach().double().numpy()
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    target = np.eye(8)[faces.label] * (1 - smoothing) + smoothing / 8
-    per_class = np.ones(8) if weights is None else weights.double().numpy()
+    target = np.eye(8)[faces.targets["expression"].values] * (1 - smoothing) + smoothing / 8
+    per_class = sum(COUNTS) / (8 * np.array(COUNTS)) if weighted else np.ones(8)
     expression = -(target * log_p * per_class).sum(axis=1).mean()
     rows = np.array(HAS_LANDMARKS)
-    errors = (outputs.landmarks - faces.landmarks).detach().double().numpy()[rows]
+    errors = (outputs.tasks["landmarks"] - faces.targets["landmarks"].values).detach().double().numpy()[rows]
     landmarks = (errors**2).mean()
     assert losses["expression"].item() == pytest.approx(expression, rel=1e-5)
     assert losses["landmarks"].item() == pytest.approx(landmarks, rel=1e-5)
@@ -72,7 +82,7 @@ def test_multitask_objective__learned_weights_enter_the_total() -> None:
 
 
 def test_multitask_objective__without_landmarks_only_expressions_teach() -> None:
-    faces = batch()._replace(has_landmarks=torch.zeros(8, dtype=torch.bool))
+    faces = with_target(batch(), "landmarks", known=torch.zeros(8, dtype=torch.bool))
     model = objective(UncertaintyWeighting(TASKS))
     total, losses, _ = model(faces)
     total.backward()
@@ -84,53 +94,37 @@ def test_multitask_objective__without_landmarks_only_expressions_teach() -> None
 
 
 def test_multitask_objective__class_weights_move_with_it_but_are_not_in_its_state() -> None:
-    weighted = objective(UncertaintyWeighting(TASKS), torch.ones(8))
-    (weights,) = weighted.to("meta").buffers(recurse=False)
+    weighted = objective(UncertaintyWeighting(TASKS), LossConfig(class_weights="inverse_frequency"))
+    (weights,) = weighted.losses.to("meta").buffers()
     assert weights.device.type == "meta"
     assert weighted.state_dict().keys() == objective(UncertaintyWeighting(TASKS)).state_dict().keys()
 
 
-def test_task_gradients__are_those_of_each_task_alone() -> None:
-    model = objective(FixedWeighting({"expression": 5.0, "landmarks": 7.0}))
-    shared = list(model.model.backbone.parameters())
-    total, losses, _ = model(batch())
-    norms, cosine = task_gradients(losses, shared)
-    total.backward()  # the graph is still there
-    combined = [parameter.grad.clone() for parameter in shared if parameter.grad is not None]
-    separate = []
-    for task in TASKS:
-        model.zero_grad()
-        model(batch()).losses[task].backward()
-        gradients = [parameter.grad.clone() for parameter in shared if parameter.grad is not None]
-        separate.append(gradients)
-        expected = np.sqrt(sum(float(gradient.double().square().sum()) for gradient in gradients))
-        assert expected > 0
-        assert norms[task] == pytest.approx(expected, rel=1e-4)
-    for whole, expression, landmarks in zip(combined, *separate, strict=True):
-        torch.testing.assert_close(whole, 5 * expression + 7 * landmarks, rtol=1e-3, atol=1e-6)
-    one, other = (torch.cat([g.flatten() for g in gradients]).double().numpy() for gradients in separate)
-    expected = one @ other / np.sqrt((one @ one) * (other @ other))
-    assert 0.001 < abs(expected) < 1
-    assert cosine == pytest.approx(expected, rel=1e-3)
+def test_count_targets__alone_are_the_counts_averaged_over_batches() -> None:
+    made, none = objective(UncertaintyWeighting(TASKS)), torch.zeros(8, dtype=torch.bool)
+    assert made.count_targets([batch()]) == {"expression": 8.0, "landmarks": 4.0}
+    empty = with_target(batch(), "landmarks", known=none)
+    assert made.count_targets([batch(), empty]) == {"expression": 8.0, "landmarks": 2.0}
+    assert made.count_targets([empty]) == {"expression": 8.0, "landmarks": 0.0}
 
 
-def test_task_gradients__of_a_task_without_influence_is_0() -> None:
-    shared, other = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
-    losses = {"reaches": (shared * torch.tensor([3.0, 4.0, 0.0])).sum(), "misses": other.sum()}
-    norms, cosine = task_gradients(losses, [shared])
-    assert norms == {"reaches": pytest.approx(5.0), "misses": 0.0}
-    assert np.isnan(cosine)
-
-
-def test_rows_per_worker__alone_is_the_count() -> None:
-    assert rows_per_worker(torch.tensor(HAS_LANDMARKS)).item() == 4.0
-    assert rows_per_worker(torch.zeros(3, dtype=torch.bool)).item() == 0.0
+def test_move_targets__follow_the_images_and_stay_known() -> None:
+    made, faces = objective(UncertaintyWeighting(TASKS)), batch()
+    flips = torch.arange(8) % 2 == 0
+    moves = Moves(flips, torch.eye(2).expand(8, 2, 2), torch.zeros(8, 2))
+    moved = made.move_targets(faces.targets, moves)
+    points = faces.targets["landmarks"].values
+    mirrored = (torch.tensor([1.0, 0.0]) - points * torch.tensor([1.0, -1.0]))[:, [1, 0, 2, 4, 3]]
+    torch.testing.assert_close(moved["landmarks"].values, torch.where(flips[:, None, None], mirrored, points))
+    assert torch.equal(moved["expression"].values, faces.targets["expression"].values)
+    for name, target in moved.items():
+        assert torch.equal(target.known, faces.targets[name].known)
 
 
 def work(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    half = FaceSample(*(values[4 * rank : 4 * rank + 4] for values in batch()))
+    half = rows_of(batch(), slice(4 * rank, 4 * rank + 4))
     module = DistributedDataParallel(objective(UncertaintyWeighting(TASKS)))
     total, losses, _ = module(half)
     total.backward()

@@ -6,11 +6,10 @@ from hypothesis import given, strategies as st
 from torch import nn
 from torch.optim import SGD, AdamW
 
-from faceml.config.sections import ModelConfig
 from faceml.config.train import AdamWConfig, SGDConfig
 from faceml.losses.weighting.base import FixedWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
-from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
+from faceml.models.multitask import MultitaskFaceModel
 from faceml.training.optimizer import (
     AveragedWeights,
     build_optimizer,
@@ -18,13 +17,14 @@ from faceml.training.optimizer import (
     parameter_groups,
     warmup_cosine,
 )
+from tests.default_tasks import pair_model
 
 TASKS = ("expression", "landmarks")
 
 
 @pytest.fixture(scope="module")
 def model() -> MultitaskFaceModel:
-    return build_multitask_model(ModelConfig(), 5)
+    return pair_model()
 
 
 def by_parameter(groups: list[dict[str, object]]) -> dict[int, tuple[float, float]]:
@@ -50,7 +50,7 @@ def test_parameter_groups__every_parameter_has_its_rate_and_decay(model: Multita
 
 
 def test_parameter_groups__frozen_parameters_are_in_none() -> None:
-    model = build_multitask_model(ModelConfig(), 5)
+    model = pair_model()
     model.backbone.requires_grad_(requires_grad=False)
     found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.5))
     assert found.keys() == {id(p) for p in model.parameters()} - {id(p) for p in model.backbone.parameters()}
@@ -143,7 +143,7 @@ def test_parameter_groups__each_stage_of_the_backbone_learns_slower_than_the_nex
 
 
 def test_build_schedule__keeps_the_backbone_where_it_is_at_first() -> None:
-    model = build_multitask_model(ModelConfig(), 5)
+    model = pair_model()
     optimizer = build_optimizer(AdamWConfig(name="adamw"), model, UncertaintyWeighting(TASKS), 0.25)
     schedule = build_schedule(optimizer, warmup_steps=1, total_steps=10, frozen_steps=3)
     before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
@@ -162,7 +162,7 @@ def test_build_schedule__keeps_the_backbone_where_it_is_at_first() -> None:
 
 def test_averaged_weights__follow_the_closed_form_batch_norms_included() -> None:
     torch.manual_seed(0)
-    model, decay = build_multitask_model(ModelConfig(), 5), 0.9
+    model, decay = pair_model(), 0.9
     average = AveragedWeights(model, decay)
     names = ("expression_head.weight", "backbone.bn1.running_mean")
     expected: dict[str, torch.Tensor] = {}
@@ -180,7 +180,7 @@ def test_averaged_weights__follow_the_closed_form_batch_norms_included() -> None
 
 def test_averaged_weights__go_on_from_a_saved_state() -> None:
     torch.manual_seed(0)
-    model = build_multitask_model(ModelConfig(), 5)
+    model = pair_model()
     one = AveragedWeights(model, 0.5)
     one.update()
     other = AveragedWeights(model, 0.5)

@@ -10,14 +10,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from faceml.config.sections import ModelConfig
 from faceml.datasets.face_dataset import FaceSample
-from faceml.datasets.person_dataset import AlignedPreprocessing
+from faceml.datasets.person_dataset import IDENTITY, AlignedPreprocessing
+from faceml.datasets.targets import Target
 from faceml.losses.angular_margin import ArcFace
 from faceml.models.recognition import IdentityHead, build_face_resnet
 from faceml.training.recognition_objective import RecognitionObjective
+from tests.default_tasks import rows_of, with_target
 from tests.two_workers import run_on_two_workers
 
 PEOPLE, FACES, SIDE_PX = 5, 8, 32
 SCALE, MARGIN = 16.0, 0.3
+PERSONS = torch.tensor([0, 0, 1, 1, 2, 2, 2, 4])
 
 
 def objective(margin_warmup_epochs: int = 0) -> RecognitionObjective:
@@ -40,9 +43,7 @@ def batch() -> FaceSample:
     generator = torch.Generator().manual_seed(4)
     return FaceSample(
         torch.rand(FACES, 3, SIDE_PX, SIDE_PX, generator=generator),
-        torch.tensor([0, 0, 1, 1, 2, 2, 2, 4]),
-        torch.zeros(FACES, 5, 2),
-        torch.zeros(FACES, dtype=torch.bool),
+        {IDENTITY: Target(PERSONS, torch.ones(FACES, dtype=torch.bool))},
         torch.arange(FACES),
     )
 
@@ -64,7 +65,7 @@ def test_recognition_objective__is_cross_entropy_with_the_margin_of_the_epoch(
 ) -> None:
     made = objective(warmup)
     made.on_epoch_start(epoch)
-    cosines, own = cosines_of(made), (np.arange(FACES), batch().label.numpy())
+    cosines, own = cosines_of(made), (np.arange(FACES), PERSONS.numpy())
     logits = SCALE * cosines
     logits[own] = SCALE * np.cos(np.arccos(cosines[own]) + margin)
     expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[own])
@@ -77,7 +78,7 @@ def test_epoch_metrics__count_the_faces_nearest_to_their_own_centre_since_the_ep
         made.on_epoch_start(1)
         made(batch())
         made(batch())
-        right = np.mean(cosines_of(made).argmax(axis=1) == batch().label.numpy())
+        right = np.mean(cosines_of(made).argmax(axis=1) == PERSONS.numpy())
         assert made.epoch_metrics()["train/accuracy"].item() == pytest.approx(right)
 
 
@@ -85,7 +86,7 @@ def test_compute_diagnostics__measures_cosines_and_images_per_person() -> None:
     made = objective()
     figures, cosines = made.compute_diagnostics(made(batch())), cosines_of(made)
     is_own = np.zeros_like(cosines, dtype=bool)
-    is_own[np.arange(FACES), batch().label.numpy()] = True
+    is_own[np.arange(FACES), PERSONS.numpy()] = True
     assert figures["train/cosine_own"] == pytest.approx(cosines[is_own].mean(), abs=1e-5)
     assert figures["train/cosine_others"] == pytest.approx(cosines[~is_own].mean(), abs=1e-5)
     assert figures["train/cosine_deviation"] == pytest.approx(cosines.std(axis=1, ddof=1).mean(), abs=1e-5)
@@ -102,12 +103,12 @@ def nearest(made: RecognitionObjective, faces: FaceSample, *, is_right: bool) ->
 def work(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    half = FaceSample(*(values[4 * rank : 4 * rank + 4] for values in batch()))
+    half = rows_of(batch(), slice(4 * rank, 4 * rank + 4))
     module = DistributedDataParallel(objective())
     total = module(half).total
     total.backward()
     gradients = {name: parameter.grad for name, parameter in module.module.named_parameters()}
-    module(half._replace(label=nearest(module.module, half, is_right=rank == 0)))
+    module(with_target(half, IDENTITY, values=nearest(module.module, half, is_right=rank == 0)))
     metrics = module.module.epoch_metrics()
     torch.save({"total": total.detach(), "gradients": gradients, "metrics": metrics}, folder / f"{rank}.pt")
     distributed.destroy_process_group()
@@ -117,7 +118,7 @@ def test_recognition_objective__two_workers_train_as_one_with_the_whole_batch(tm
     run_on_two_workers(work, tmp_path)
     results = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     whole = objective()
-    right = float((nearest(whole, batch(), is_right=True) == batch().label).sum())
+    right = float((nearest(whole, batch(), is_right=True) == PERSONS).sum())
     for result in results:  # 4 of the second 8 faces are right, all of them those of the first worker
         assert float(result["metrics"]["train/accuracy"]) == pytest.approx((right + 4) / 16)
     total = whole(batch()).total

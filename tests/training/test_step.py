@@ -12,17 +12,22 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW
 
-from faceml.config.sections import ModelConfig
 from faceml.config.train import OptimizerConfig
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.losses.weighting.adaptive import FastAdaptiveWeighting
-from faceml.losses.weighting.base import ConflictFreeWeighting, TaskWeighting
+from faceml.losses.weighting.adaptive import (
+    FastAdaptiveWeighting,
+    GeometricWeighting,
+    SoftOptimalWeighting,
+)
+from faceml.losses.weighting.base import TaskWeighting
+from faceml.losses.weighting.gradients import ConflictFreeWeighting, DualBalancingWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
-from faceml.models.multitask import build_multitask_model
+from faceml.models.multitask import MultitaskFaceModel
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
 from faceml.training.optimizer import AveragedWeights, build_optimizer
 from faceml.training.step import TrainingStep
+from tests.default_tasks import default_pair, pair_batch, pair_model, rows_of, with_target
 from tests.two_workers import run_on_two_workers
 
 STEPS, FACES, SIDE_PX = 3, 8, 32
@@ -33,9 +38,7 @@ def objective(weighting: TaskWeighting | None = None) -> MultitaskObjective:
     """The same one each time; its batch norms know what they know, so that faces do not touch each other."""
     torch.manual_seed(11)
     made = MultitaskObjective(
-        build_multitask_model(ModelConfig(), 5),
-        weighting or UncertaintyWeighting(TASKS),
-        Preprocessing(SIDE_PX),
+        pair_model(), weighting or UncertaintyWeighting(TASKS), Preprocessing(SIDE_PX), default_pair()
     )
     made.train()
     for module in made.modules():
@@ -49,19 +52,19 @@ def large_batches() -> list[FaceSample]:
     generator = torch.Generator().manual_seed(5)
     has_landmarks = torch.tensor([True] * (FACES // 2) + [True] + [False] * (FACES // 2 - 1))
     return [
-        FaceSample(
+        pair_batch(
             torch.randint(256, (FACES, 3, SIDE_PX, SIDE_PX), dtype=torch.uint8, generator=generator),
             torch.randint(8, (FACES,), generator=generator),
             torch.rand(FACES, 5, 2, generator=generator),
             has_landmarks,
-            torch.arange(FACES),
         )
         for _ in range(STEPS)
     ]
 
 
 def half(batch: FaceSample, number: int) -> FaceSample:
-    return FaceSample(*(values.chunk(2)[number] for values in batch))
+    size = len(batch.position) // 2
+    return rows_of(batch, slice(number * size, (number + 1) * size))
 
 
 def updated(step: TrainingStep, batches: Sequence[Sequence[FaceSample]]) -> list[Tensor]:
@@ -99,32 +102,67 @@ def test_training_step__of_two_batches_is_that_of_one_large_batch(
     torch.testing.assert_close(losses, whole[1], rtol=1e-4, atol=1e-6)
 
 
-def conflict_free() -> TaskWeighting:
-    return ConflictFreeWeighting({"expression": 1.0, "landmarks": 4.0})
+OTHER_WEIGHTINGS: dict[str, Callable[[], TaskWeighting]] = {
+    "pcgrad": lambda: ConflictFreeWeighting({"expression": 1.0, "landmarks": 4.0}),
+    "famo": lambda: FastAdaptiveWeighting(TASKS),
+    "uw_so": lambda: SoftOptimalWeighting(TASKS, temperature=10.0),
+    "gls": lambda: GeometricWeighting(TASKS),
+    "db_mtl": lambda: DualBalancingWeighting(TASKS),
+}
 
 
-def fast_adaptive() -> TaskWeighting:
-    return FastAdaptiveWeighting(TASKS)
+def small_objective(weighting: TaskWeighting) -> MultitaskObjective:
+    torch.manual_seed(3)
+    backbone = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    tasks = default_pair()
+    model = MultitaskFaceModel(backbone, 8, 6, {name: task.build_head for name, task in tasks.items()})
+    return MultitaskObjective(model.eval(), weighting, Preprocessing(SIDE_PX), tasks)
 
 
-@pytest.mark.parametrize("weighting", [conflict_free, fast_adaptive])
-def test_training_step__other_weightings_on_two_workers_are_as_on_one(
-    weighting: Callable[[], TaskWeighting], tmp_path: Path
-) -> None:
-    made = objective(weighting())
-    updated(step_of(made), [[batch] for batch in large_batches()])
-    run_on_two_workers(worker, tmp_path, False, weighting)
-    for rank in (0, 1):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert_close(found["state"], dict(made.state_dict()))
+def test_training_step__other_weightings_on_two_workers_are_as_on_one(tmp_path: Path) -> None:
+    run_on_two_workers(worker_of_other_weightings, tmp_path)
+    found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for kind, weighting in OTHER_WEIGHTINGS.items():
+        made = small_objective(weighting())
+        start = made.model.backbone[0].weight.detach().clone()
+        losses = updated(step_of(made), [[batch] for batch in large_batches()])
+        assert not torch.allclose(made.model.backbone[0].weight, start)
+        for each in found:
+            torch.testing.assert_close(each[kind]["state"], dict(made.state_dict()), rtol=1e-4, atol=1e-6)
+        means = [(a + b) / 2 for a, b in zip(found[0][kind]["losses"], found[1][kind]["losses"], strict=True)]
+        torch.testing.assert_close(means, losses, rtol=1e-4, atol=1e-5)
 
 
-def worker(
-    rank: int, folder: Path, accumulate: bool, weighting: Callable[[], TaskWeighting] | None = None
-) -> None:
+def worker_of_other_weightings(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    made = objective(weighting() if weighting else None)
+    found = {}
+    for kind, weighting in OTHER_WEIGHTINGS.items():
+        made = small_objective(weighting())
+        step = step_of(made, DistributedDataParallel(made))
+        losses = updated(step, [[half(batch, rank)] for batch in large_batches()])
+        found[kind] = {"losses": losses, "state": dict(made.state_dict())}
+    torch.save(found, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("kind", OTHER_WEIGHTINGS)
+def test_training_step__a_batch_without_landmarks_teaches_expressions_with_any_weighting(kind: str) -> None:
+    made, batch = objective(OTHER_WEIGHTINGS[kind]()), large_batches()[0]
+    before = {name: p.detach().clone() for name, p in made.model.named_parameters()}
+    result = step_of(made)([with_target(batch, "landmarks", known=torch.zeros(FACES, dtype=torch.bool))])
+    assert bool(result.is_done)
+    assert result.losses.isfinite().all()
+    changed = {n for n, p in made.model.named_parameters() if not torch.equal(p.detach(), before[n])}
+    assert "backbone.conv1.weight" in changed
+    assert "expression_head.weight" in changed
+    assert "landmark_head.weight" not in changed
+
+
+def worker(rank: int, folder: Path, accumulate: bool) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    made = objective()
     own = [half(batch, rank) for batch in large_batches()]
     groups = [[half(batch, 0), half(batch, 1)] if accumulate else [batch] for batch in own]
     losses = updated(step_of(made, DistributedDataParallel(made)), groups)
@@ -165,22 +203,29 @@ def test_training_step__a_longer_gradient_is_cut_to_the_length_wanted() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-@pytest.mark.parametrize("max_grad_norm", [None, 0.25])
+@pytest.mark.parametrize(
+    ("max_grad_norm", "weighting"), [(None, None), (0.25, None), (None, DualBalancingWeighting(TASKS))]
+)
 def test_training_step__a_gradient_that_is_not_finite_changes_nothing(
-    value: float, name: str, max_grad_norm: float | None
+    value: float, name: str, max_grad_norm: float | None, weighting: TaskWeighting | None
 ) -> None:
-    made, batch = objective(), large_batches()[0]
+    made, batch = objective(copy.deepcopy(weighting)), large_batches()[0]
     momentum = SGD(made.parameters(), 0.05, momentum=0.9, fused=True)
     optimizer = momentum if name == "sgd" else AdamW(made.parameters(), fused=True)
     step = TrainingStep(made, made, optimizer, max_grad_norm=max_grad_norm)
     step([batch])  # from here on the optimiser has a state
     averages = copy.deepcopy(optimizer.state_dict()["state"])
-    batch = FaceSample(*(values.clone() for values in batch))
-    batch.landmarks[0, 0, 0] = value
-    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    batch = copy.deepcopy(batch)
+    batch.targets["landmarks"].values[0, 0, 0] = value
+
+    def state() -> dict[str, Tensor]:
+        # Weights that follow the losses are those of each step.
+        return {name: t.clone() for name, t in made.state_dict().items() if name != "weighting.weights"}
+
+    before = state()
     result = step([batch])
     assert (bool(result.is_done), bool(result.is_nonfinite)) == (False, True)
-    torch.testing.assert_close(dict(made.state_dict()), before, rtol=0, atol=0)
+    torch.testing.assert_close(state(), before, rtol=0, atol=0)
     torch.testing.assert_close(optimizer.state_dict()["state"], averages, rtol=0, atol=0)
 
 
@@ -192,9 +237,9 @@ def test_training_step__a_first_one_that_is_left_out_leaves_no_trace(config: dic
         chosen = TypeAdapter[OptimizerConfig](OptimizerConfig).validate_python(config)
         step = TrainingStep(made, made, build_optimizer(chosen, made.model, made.weighting, 0.01))
         if poisoned:
-            wrong = batch.landmarks.clone()
+            wrong = batch.targets["landmarks"].values.clone()
             wrong[0, 0, 0] = float("nan")
-            step([batch._replace(landmarks=wrong)])
+            step([with_target(batch, "landmarks", values=wrong)])
         step([batch])
         states.append(dict(made.state_dict()))
     torch.testing.assert_close(*states, rtol=0, atol=0)
@@ -216,7 +261,7 @@ def test_training_step__one_left_out_leaves_statistics_and_their_average_as_they
             if "num_batches" not in name:
                 assert torch.equal(tensor, before[name]) is poisoned or not poisoned, name
     assert all(tensor.isfinite().all() for tensor in average.model.state_dict().values())
-    assert made.model.eval()(batch.image.float()).logits.isfinite().all()
+    assert made.model.eval()(batch.image.float()).tasks["expression"].isfinite().all()
 
 
 def poisoned_worker(rank: int, folder: Path) -> None:
@@ -224,7 +269,7 @@ def poisoned_worker(rank: int, folder: Path) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     made, batch = objective().train(), half(large_batches()[0], rank)
     if rank == 1:
-        batch.landmarks[0, 0, 0] = float("inf")
+        batch.targets["landmarks"].values[0, 0, 0] = float("inf")
     found = {}
     for precision in ("fp32", "fp16"):
         result = step_of(made, DistributedDataParallel(made), precision=precision)([batch])
@@ -270,6 +315,6 @@ def test_training_step__bf16_is_near_fp32_and_keeps_parameters_in_float32(
 ) -> None:
     made = objective()
     result = step_of(made, precision="bf16")([large_batches()[0]])
-    assert result.output.outputs.logits.dtype == torch.bfloat16
+    assert result.output.outputs.tasks["expression"].dtype == torch.bfloat16
     assert {p.dtype for p in made.parameters()} == {torch.float32}
     torch.testing.assert_close(result.losses, whole[1][0], rtol=0.05, atol=0.02)

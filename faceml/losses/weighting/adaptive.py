@@ -1,6 +1,6 @@
-"""Task weightings that follow the losses or are random: DWA, RLW and FAMO.
+"""Task weightings that follow the losses or are random: DWA, RLW, FAMO, UW-SO and GLS.
 
-Shape letters: K tasks, in the order of their names.
+Shape letters: K tasks, in the order of `TaskWeighting.tasks`.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from torch import Tensor
 from faceml.losses.weighting.base import TaskWeighting
 
 
-class _BufferedWeights(TaskWeighting):
+class BufferedWeights(TaskWeighting):
     """Base of weightings whose weights are a buffer, which checkpoints include.
 
     Args:
@@ -24,23 +24,32 @@ class _BufferedWeights(TaskWeighting):
 
     def __init__(self, tasks: Collection[str], weight: float) -> None:
         super().__init__(tasks)
-        self.order = sorted(self.tasks)
-        self.register_buffer("weights", torch.full((len(self.order),), weight))
+        self.register_buffer("weights", torch.full((len(self.tasks),), weight))
 
     def factor(self, task: str) -> Tensor:
         """Return the present weight."""
-        return self.weights[self.order.index(task)]
+        return self.weights[self.tasks.index(task)]
 
-    def penalty(self, task: str) -> float:
+    def penalty(self, task: str) -> Tensor | float:
         """Return 0."""
         return 0.0
 
     def in_order(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Return losses as float32 of shape (K,)."""
-        return torch.stack([losses[task].float() for task in self.order])
+        return torch.stack([losses[task].float() for task in self.tasks])
 
 
-class DynamicWeightAverage(_BufferedWeights):
+def is_known(losses: Tensor) -> Tensor:
+    """Return which losses are positive and finite; a loss is 0 in a batch without targets."""
+    return (losses > 0) & losses.isfinite()
+
+
+def softmax_of_known(scores: Tensor, known: Tensor) -> Tensor:
+    """Return the softmax over the known tasks, and 0 for the others, of shape (K,)."""
+    return torch.softmax(scores.masked_fill(~known, -torch.inf), dim=0).nan_to_num(0.0)
+
+
+class DynamicWeightAverage(BufferedWeights):
     """Dynamic weight average (DWA): larger weights for tasks whose loss falls slowly.
 
     λ_k = K·softmax(r_k / T) with r_k = L_k(epoch - 1) / L_k(epoch - 2); all 1 in the first two epochs (Liu et
@@ -56,19 +65,19 @@ class DynamicWeightAverage(_BufferedWeights):
     def __init__(self, tasks: Collection[str], temperature: float = 2.0) -> None:
         super().__init__(tasks, 1.0)
         self.temperature = temperature
-        self.register_buffer("previous", torch.full((len(self.order),), torch.nan))
+        self.register_buffer("previous", torch.full((len(self.tasks),), torch.nan))
 
     def after_epoch(self, losses: Mapping[str, float]) -> None:
         """Set the weights of the next epoch."""
-        now = self.weights.new_tensor([losses[task] for task in self.order])
-        # The loss is 0 in an epoch without any landmarks: the ratio is undefined.
+        now = self.weights.new_tensor([losses[task] for task in self.tasks])
+        # The loss is 0 in an epoch without any targets: the ratio is undefined.
         known = (self.previous > 0) & (now > 0)
         ratio = torch.where(known, now / self.previous, 1.0)
-        self.weights.copy_(len(self.order) * torch.softmax(ratio / self.temperature, dim=0))
+        self.weights.copy_(len(self.tasks) * torch.softmax(ratio / self.temperature, dim=0))
         self.previous.copy_(now)
 
 
-class RandomWeighting(_BufferedWeights):
+class RandomWeighting(BufferedWeights):
     """Random loss weighting (RLW): weights of every step are the softmax of normal samples.
 
     See Lin et al. 2022, "Reasonable effectiveness of random weighting", eq. 2. Samples depend on the seed and
@@ -89,12 +98,12 @@ class RandomWeighting(_BufferedWeights):
     def before_step(self) -> None:
         """Draw new weights."""
         rng = np.random.default_rng([self.seed, int(self.steps)])
-        drawn = self.weights.new_tensor(rng.standard_normal(len(self.order)))
+        drawn = self.weights.new_tensor(rng.standard_normal(len(self.tasks)))
         self.weights.copy_(torch.softmax(drawn, dim=0))
         self.steps += 1
 
 
-class FastAdaptiveWeighting(_BufferedWeights):
+class FastAdaptiveWeighting(BufferedWeights):
     """Fast adaptive multitask optimisation (FAMO): equal relative decrease of all losses.
 
     With z = softmax(ξ), the method minimises Σ z_k·log L_k, scaled by c = 1 / Σ z_k/L_k (Liu et al. 2023,
@@ -102,7 +111,7 @@ class FastAdaptiveWeighting(_BufferedWeights):
     the weights here, so that losses are averaged over workers before the division. After each step ξ is
     updated by Adam, as in the authors' experiments, from the decrease of each log-loss on the same batch.
 
-    A task whose loss is 0, in a batch without landmarks, is ignored in the step.
+    A task whose loss is 0, as in a batch without targets, is ignored in the step.
 
     Args:
         tasks: Names of the tasks.
@@ -110,7 +119,7 @@ class FastAdaptiveWeighting(_BufferedWeights):
         decay: Weight decay γ of ξ.
     """
 
-    needs_losses = True
+    needs_losses = needs_losses_again = True
     BETAS, EPS = (0.9, 0.999), 1e-8
     logits: Tensor
     before: Tensor
@@ -123,14 +132,14 @@ class FastAdaptiveWeighting(_BufferedWeights):
         self.learning_rate = learning_rate
         self.decay = decay
         for name in ("logits", "before", "mean", "square"):
-            self.register_buffer(name, torch.zeros(len(self.order)))
+            self.register_buffer(name, torch.zeros(len(self.tasks)))
         self.register_buffer("steps", torch.tensor(0))
 
     def on_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Set the weights of this step."""
         self.before.copy_(self.in_order(losses))
-        share = torch.where(self.before > 0, torch.softmax(self.logits, dim=0) / self.before, 0.0)
-        self.weights.copy_(share / share.sum().clamp_min(torch.finfo(share.dtype).tiny))
+        scores = self.logits - self.before.log()
+        self.weights.copy_(softmax_of_known(scores, is_known(self.before)))
 
     def after_step(self, losses: Mapping[str, Tensor]) -> None:
         """Update ξ: tasks whose loss fell by a larger factor than others' get smaller weights."""
@@ -149,3 +158,57 @@ class FastAdaptiveWeighting(_BufferedWeights):
             for moment, beta in zip((self.mean, self.square), self.BETAS, strict=True)
         )
         self.logits -= self.learning_rate * mean / (square.sqrt() + self.EPS)
+
+
+class SoftOptimalWeighting(BufferedWeights):
+    """Soft optimal uncertainty weighting (UW-SO): weights softmax((1/L) / T), constants in the gradient.
+
+    1/L is the weight exp(-s) at the optimum of an uncertainty weighting, of which the softmax is taken
+    (Kirchdorfer et al. 2024, "Analytical uncertainty-based loss weighting in multi-task learning").
+
+    A task whose loss is 0, as in a batch without targets, is ignored in the step.
+
+    Args:
+        tasks: Names of the tasks.
+        temperature: Temperature T; larger values give more equal weights.
+    """
+
+    needs_losses = True
+
+    def __init__(self, tasks: Collection[str], temperature: float = 100.0) -> None:
+        super().__init__(tasks, 1 / len(tasks))
+        self.temperature = temperature
+
+    def on_losses(self, losses: Mapping[str, Tensor]) -> None:
+        """Set the weights of this step."""
+        now = self.in_order(losses)
+        largest = torch.finfo(now.dtype).max
+        scores = (now * self.temperature).reciprocal().clamp_max(largest)
+        self.weights.copy_(softmax_of_known(scores, is_known(now)))
+
+
+class GeometricWeighting(BufferedWeights):
+    """Geometric loss strategy (GLS): the total is the geometric mean of the losses, G = (Π L_k)^(1/K).
+
+    See Chennupati et al. 2019, "MultiNet++". Its gradient is Σ w_k·∇L_k with w_k = G / (K·L_k). These
+    weights are constants here, so that losses are averaged over workers before the division; Σ w_k·L_k = G.
+
+    A task whose loss is 0, as in a batch without targets, is ignored in the step.
+
+    Args:
+        tasks: Names of the tasks.
+    """
+
+    needs_losses = True
+
+    def __init__(self, tasks: Collection[str]) -> None:
+        super().__init__(tasks, 1 / len(tasks))
+
+    def on_losses(self, losses: Mapping[str, Tensor]) -> None:
+        """Set the weights of this step."""
+        now = self.in_order(losses)
+        known = is_known(now)
+        count = known.sum().clamp_min(1)
+        logarithms = now.log().where(known, 0.0)
+        ratios = (logarithms.sum() / count - logarithms).exp()
+        self.weights.copy_(torch.where(known, ratios / count, 0.0))

@@ -1,4 +1,7 @@
-"""Interface of task weightings, and constant weights."""
+"""Interface of task weightings, and constant weights.
+
+Shape letters: K tasks, P parameters.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -14,16 +17,20 @@ class TaskWeighting(nn.Module, ABC):
         tasks: Names of the tasks.
 
     Attributes:
-        needs_losses: Whether `on_losses` and `after_step` need the task losses of every step.
-        projects_conflicts: Whether the training step projects conflicting gradients of shared parameters.
+        tasks: Names of the tasks in alphabetical order.
+        needs_losses: Whether `on_losses` needs the task losses of every step.
+        needs_losses_again: Whether `after_step` needs the losses of the same batch after the step.
+        combines_gradients: Whether the training step computes the gradient of each task, and
+            `combine_gradients` instead of their sum is that of the shared parameters.
     """
 
     needs_losses: bool = False
-    projects_conflicts: bool = False
+    needs_losses_again: bool = False
+    combines_gradients: bool = False
 
     def __init__(self, tasks: Collection[str]) -> None:
         super().__init__()
-        self.tasks = frozenset(tasks)
+        self.tasks = tuple(sorted(tasks))
 
     @abstractmethod
     def factor(self, task: str) -> Tensor | float:
@@ -39,15 +46,15 @@ class TaskWeighting(nn.Module, ABC):
         Raises:
             ValueError: The losses are not those of the tasks.
         """
-        if losses.keys() != self.tasks:
-            raise ValueError(f"losses of {sorted(losses)} given, {sorted(self.tasks)} are weighted")
+        if losses.keys() != set(self.tasks):
+            raise ValueError(f"losses of {sorted(losses)} given, {list(self.tasks)} are weighted")
         terms = [self.factor(task) * loss + self.penalty(task) for task, loss in losses.items()]
         return torch.stack(terms).sum()
 
     @torch.no_grad()
     def effective_weights(self) -> dict[str, float]:
         """Return the present factor of each task, for logging."""
-        return {task: float(self.factor(task)) for task in sorted(self.tasks)}
+        return {task: float(self.factor(task)) for task in self.tasks}
 
     def log_variances(self) -> dict[str, Tensor]:
         """Return the present s = log σ² of each task, for logging; empty if nothing is learned."""
@@ -61,6 +68,19 @@ class TaskWeighting(nn.Module, ABC):
 
     def on_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Receive the losses of a step before `forward`: means over all workers, detached."""
+
+    def combine_gradients(self, gradients: Tensor, is_finite: Tensor) -> Tensor:
+        """Return the gradient of the shared parameters.
+
+        Args:
+            gradients: Gradients of the weighted task losses over P shared parameters, means over all workers,
+                float32 of shape (K, P) in the order of `tasks`.
+            is_finite: False if the step will be skipped because a gradient is not finite, scalar.
+
+        Returns:
+            float32 of shape (P,); not finite if `gradients` are not.
+        """
+        return gradients.sum(dim=0)
 
     def after_step(self, losses: Mapping[str, Tensor]) -> None:
         """Receive the losses of the same batch after the step."""
@@ -87,12 +107,3 @@ class FixedWeighting(TaskWeighting):
     def penalty(self, task: str) -> float:
         """Return 0."""
         return 0.0
-
-
-class ConflictFreeWeighting(FixedWeighting):
-    """Constant weights with PCGrad (Yu et al. 2020, "Gradient surgery", Algorithm 1).
-
-    The training step projects the gradients, see `faceml.training.conflicts`.
-    """
-
-    projects_conflicts = True

@@ -32,22 +32,27 @@ class _LearnedWeighting(TaskWeighting):
         super().__init__(tasks)
         self.max_abs_log_var = max_abs_log_var
         self.log_vars = nn.ParameterDict(
-            {task: nn.Parameter(torch.tensor(initial_log_var)) for task in sorted(tasks)}
+            {_key(task): nn.Parameter(torch.tensor(initial_log_var)) for task in self.tasks}
         )
 
     def log_var(self, task: str) -> Tensor:
         """Return s of `task`, a scalar."""
-        return cast(Tensor, self.log_vars[task])
+        return cast(Tensor, self.log_vars[_key(task)])
 
     def log_variances(self) -> dict[str, Tensor]:
         """Return the present s of each task, detached."""
-        return {task: self.log_var(task).detach().clone() for task in sorted(self.tasks)}
+        return {task: self.log_var(task).detach().clone() for task in self.tasks}
 
     @torch.no_grad()
     def clamp_(self) -> None:
         """Clamp every s to its range; called after every optimiser step."""
         for log_var in self.parameters():
             log_var.clamp_(-self.max_abs_log_var, self.max_abs_log_var)
+
+
+def _key(task: str) -> str:
+    """Return the name of a task's parameter; `ParameterDict` refuses the names of its methods."""
+    return f"{task}_" if hasattr(nn.ParameterDict, task) else task
 
 
 class UncertaintyWeighting(_LearnedWeighting):

@@ -67,7 +67,7 @@ def embedding_figure(embeddings: Embeddings, names: Sequence[str], seed: int) ->
 
     Args:
         embeddings: At least 4 embeddings.
-        names: Names of the labels.
+        names: Names of the classes.
         seed: Seed of t-SNE.
     """
     plane, shares = principal_components(embeddings.vectors)
@@ -84,10 +84,10 @@ def embedding_figure(embeddings: Embeddings, names: Sequence[str], seed: int) ->
 
 
 def _scatter(axes: Axes, points: Plane, labels: npt.NDArray[np.int64], names: Sequence[str]) -> None:
-    looks = [(color, marker) for marker in MARKERS for color in (*COLORS, INK, QUIET)]
+    colors = (*COLORS, INK, QUIET)
     for label, name in enumerate(names):
         mine = points[labels == label]
-        color, marker = looks[label][0], MARKERS[label % len(MARKERS)]
+        color, marker = colors[label % len(colors)], MARKERS[label % len(MARKERS)]
         axes.plot(*mine.T, marker, color=color, markersize=3, alpha=0.75, markeredgewidth=0, label=name)
     axes.set_xticks([])
     axes.set_yticks([])

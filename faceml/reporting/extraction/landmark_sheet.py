@@ -1,7 +1,6 @@
 """Contact sheets of the images of a landmark table with their landmarks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,21 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
-from faceml.datasets import EXPRESSIONS, ImageFiles, expression_label
-from faceml.images import RgbImage, encode_jpeg
+from faceml.datasets import ImageFiles
 from faceml.landmarks import draw_landmarks
-from faceml.page import Picture, contact_sheet, fit
+from faceml.page import Tile, fit
 from faceml.reporting.extraction.table_images import TableImage, read_images, read_rows
 from faceml.tables import Status, landmark_column, read_table
+from faceml.tasks import AFFECTNET8
 
+FOLDER_NAMES = {text: name for number, name in enumerate(AFFECTNET8) for text in (str(number), name)}
+"""Expressions by the names of folders: AffectNet's numbers, or the expressions."""
 MISSED_SHARE = 0.25
 """Largest share of images without landmarks in a sample."""
 MISSED_RGB = (213, 94, 0)  # vermillion, Okabe & Ito's colour-blind safe palette
 BLANK_RGB = (216, 220, 226)
 DECODED: tuple[Status, ...] = ("ok", "no_face")
 """Statuses of images that are decoded. Images that crashed a detector process might crash this one too."""
-COLUMNS, ROWS = 4, 6
-"""Tiles of one sheet of a report: readable with four tiles across a phone."""
-TILE_PX = 160
-SHEET_QUALITY = 88
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One image of a sheet, uint8 of shape (H, W, 3), and its caption."""
-
-    image: RgbImage
-    caption: str
 
 
 def landmark_tiles(
@@ -100,36 +89,9 @@ def chosen_tiles(
     return [_tile(row, found.get(row["image_id"]), row[points], tile_px, close_up) for row in rows]
 
 
-def sheet_pictures(tiles: Sequence[Tile], title: str, contents: str, caption: str = "") -> list[Picture]:
-    """Return contact sheets of all tiles as pictures of a report.
-
-    Args:
-        tiles: Tiles in reading order.
-        title: Title of the pictures; several ones are numbered.
-        contents: Description of the tiles for the text alternative, such as `images with their landmarks`.
-        caption: How to read a sheet.
-    """
-    size = COLUMNS * ROWS
-    sheets = [tiles[start : start + size] for start in range(0, len(tiles), size)]
-    return [
-        Picture(
-            title=title + (f", sheet {number} of {len(sheets)}" if len(sheets) > 1 else ""),
-            data=encode_jpeg(
-                contact_sheet([t.image for t in sheet], [t.caption for t in sheet], COLUMNS, TILE_PX),
-                SHEET_QUALITY,
-            ),
-            media_type="image/jpeg",
-            alt=f"{len(sheet)} {contents}: " + ", ".join(dict.fromkeys(tile.caption for tile in sheet)),
-            caption=caption,
-        )
-        for number, sheet in enumerate(sheets, start=1)
-    ]
-
-
 def folder_name(folder: str) -> str:
     """Return the expression that a folder is named after, or the folder's name."""
-    label = expression_label(folder)
-    return folder or "." if label is None else EXPRESSIONS[label]
+    return FOLDER_NAMES.get(folder.lower(), folder or ".")
 
 
 def _sample(

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from faceml.config import ExtractConfig, folder_beside, load_yaml, parse_config
 from faceml.datasets import ImageFiles
-from faceml.page import Picture, Section, chart_picture, fit, percent
+from faceml.page import TILE_PX, Picture, Section, Tile, chart_picture, fit, percent, sheet_pictures
 from faceml.quality import NUM_LANDMARKS, TURNED_DEG, ExtractionQuality, NearPair, Overlap
 from faceml.reporting.extraction.figures import pose_figure
-from faceml.reporting.extraction.landmark_sheet import TILE_PX, Tile, chosen_tiles, sheet_pictures
+from faceml.reporting.extraction.landmark_sheet import chosen_tiles
 from faceml.reporting.extraction.quality_tables import (
     duplicate_tables,
     implausible_tables,

@@ -5,16 +5,21 @@ from pathlib import Path
 
 from faceml.config import ExtractConfig, load_yaml, parse_config
 from faceml.datasets import ImageFiles
-from faceml.page import INTERVAL, Chapter, Headline, Section, chart_picture, percent, percent_range
-from faceml.quality import ExtractionQuality, read_quality
-from faceml.reporting.extraction.figures import detection_rate_figure
-from faceml.reporting.extraction.landmark_sheet import (
+from faceml.page import (
+    INTERVAL,
     TILE_PX,
+    Chapter,
+    Headline,
+    Section,
     Tile,
-    folder_name,
-    landmark_tiles,
+    chart_picture,
+    percent,
+    percent_range,
     sheet_pictures,
 )
+from faceml.quality import ExtractionQuality, read_quality
+from faceml.reporting.extraction.figures import detection_rate_figure
+from faceml.reporting.extraction.landmark_sheet import folder_name, landmark_tiles
 from faceml.reporting.extraction.quality import quality_sections
 from faceml.reporting.extraction.summary import ExtractionSummary, read_summary, status_table
 from faceml.reporting.provenance import data_fact

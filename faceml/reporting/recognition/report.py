@@ -17,8 +17,10 @@ from faceml.page import (
     DataTable,
     Headline,
     Section,
+    change,
     chart,
     chart_picture,
+    epochs_picture,
     legend_above,
     percent,
     percent_axis,
@@ -27,12 +29,13 @@ from faceml.page import (
 )
 from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
-from faceml.reporting.training.figures import change, epochs_picture
 from faceml.reporting.training.summary import best_record, epochs_table
+from faceml.search import VERIFICATION
 
-VERIFICATION_ACCURACY = "verification/accuracy"
-"""Metric that selects the best epoch of a recognition training."""
+VERIFICATION_ACCURACY = VERIFICATION.metric
 EQUAL_ERROR_RATE = "verification/equal_error_rate"
+WATCHED = ("train/loss_identity", VERIFICATION_ACCURACY, EQUAL_ERROR_RATE)
+"""Metrics that logs and progress bars show."""
 TRUE_ACCEPT_RATE = "verification/tar_at_far_1e-2"
 COLUMNS = {
     "epoch": ("epoch", "d"),
@@ -49,7 +52,7 @@ COLUMNS = {
 def recognition_table(records: list[dict[str, Any]]) -> DataTable:
     """Return one row for each epoch, the best one highlighted."""
     title = "Training, and verification of unseen people, by epoch"
-    return epochs_table(records, COLUMNS, title, VERIFICATION_ACCURACY)
+    return epochs_table(records, COLUMNS, VERIFICATION, title)
 
 
 def verification_line(summary: Mapping[str, Any]) -> str:
@@ -90,7 +93,7 @@ def recognition_chapter(
         summary: Content of the run's `summary.json`.
         num_people: Number of people in the training split.
     """
-    best = best_record(records, VERIFICATION_ACCURACY)
+    best = best_record(records, VERIFICATION)
     accuracy = _sampling(summary, VERIFICATION_ACCURACY)
     return Chapter(
         title="Recognition",

@@ -13,8 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from faceml.metrics import Score
 from faceml.page import LINE_INTERVAL_S, plain_console
-from faceml.search import SCORES, format_settings
+from faceml.search import format_settings
 
 MOST_ENDED_SHOWN = 8
 """Maximum number of rows of finished trials, the latest ones; running and failed trials are all shown."""
@@ -40,8 +41,7 @@ class TrialBoard:
     Args:
         total: Number of all trials, including those that ended before an interruption.
         max_epochs: Maximum number of epochs of a trial.
-        metric: Name of the metric that trials are compared by.
-        is_better_high: Whether higher values of the metric are better.
+        score: Metric that trials are compared by.
         console: Console of the table; stderr by default, because stdout is for results.
     """
 
@@ -49,14 +49,12 @@ class TrialBoard:
         self,
         total: int,
         max_epochs: int,
-        metric: str,
-        is_better_high: bool,
+        score: Score,
         console: Console | None = None,
     ) -> None:
         self._total = total
         self._max_epochs = max_epochs
-        self._metric = metric
-        self._is_better_high = is_better_high
+        self._score = score
         self._console = console or plain_console(stderr=True)
         self._rows: dict[str, _Row] = {}
         self._began_s = self._last_line_s = time.monotonic()
@@ -126,11 +124,11 @@ class TrialBoard:
     def best_trial(self) -> str | None:
         """Name of the best trial so far."""
         reached = {name: row.best for name, row in self._rows.items() if row.best is not None}
-        sign = 1 if self._is_better_high else -1
+        sign = self._score.direction
         return max(reached, key=lambda name: sign * reached[name], default=None)
 
     def _is_better(self, value: float, other: float) -> bool:
-        return value > other if self._is_better_high else value < other
+        return self._score.direction * (value - other) > 0
 
     def _count(self, status: str) -> int:
         return sum(row.status == status for row in self._rows.values())
@@ -143,12 +141,13 @@ class TrialBoard:
         return None if done == 0 or left == 0 else left * (time.monotonic() - self._began_s) / done
 
     def _value(self, value: float | None) -> str:
-        return f"{SCORES[self._metric].label} {SCORES[self._metric].format(value)}"
+        return f"{self._score.label} {self._score.format(value)}"
 
     def _render(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for title in ("trial", "status", "epoch", self._metric, "best", "settings"):
-            table.add_column(title, justify="right" if title in ("epoch", self._metric, "best") else "left")
+        metric = self._score.metric
+        for title in ("trial", "status", "epoch", metric, "best", "settings"):
+            table.add_column(title, justify="right" if title in ("epoch", metric, "best") else "left")
         ended = [name for name, row in self._rows.items() if row.status == "ended"]
         shown = set(ended[-MOST_ENDED_SHOWN:]) | {self.best_trial}
         for name, row in self._rows.items():
@@ -158,8 +157,8 @@ class TrialBoard:
                     name,
                     row.status,
                     f"{row.epoch}/{self._max_epochs}",
-                    SCORES[self._metric].format(row.value),
-                    SCORES[self._metric].format(row.best),
+                    self._score.format(row.value),
+                    self._score.format(row.best),
                     row.reason or row.settings,
                     style=style,
                 )

@@ -10,8 +10,8 @@ from faceml.page import COLORS, INK, MARKERS
 from faceml.search import SEED, Trial, format_setting, ordered_values, setting_keys
 
 LEARNING_RATE = "optimizer.learning_rate"
-BROWN = "#7a4a12"
-VALUE_COLORS = (*COLORS, INK, BROWN)
+BROWN, INDIGO, OLIVE, WINE = "#7a4a12", "#332288", "#999933", "#882255"
+VALUE_COLORS = (*COLORS, INK, BROWN, INDIGO, OLIVE, WINE)
 """As many as there are loss weightings."""
 
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from faceml.metrics import Score
 from faceml.page import (
     BLUE,
     FAINT,
@@ -20,7 +21,7 @@ from faceml.page import (
     styled,
 )
 from faceml.reporting.search.colors import LEARNING_RATE, color_styles, dot, marker_styles
-from faceml.search import Comparison, Importance, Score, Trial, group_seeds, has_repeats, ranked
+from faceml.search import Comparison, Importance, Trial, group_seeds, has_repeats, ranked
 
 LOG_VARIANCE = "train/log_var_"
 
@@ -97,7 +98,7 @@ def log_variances_figure(trials: Sequence[Trial], task: str) -> Figure:
 
     Args:
         trials: Trials; those without a learned log-variance are omitted.
-        task: `expression` or `landmarks`.
+        task: Name of the task.
     """
     figure, axes = chart("epoch", f"log σ² of {task}")
     colors = color_styles(trials)
@@ -158,6 +159,13 @@ def importance_figure(importances: Sequence[Importance]) -> Figure:
 def learned(trials: Sequence[Trial], task: str) -> list[Trial]:
     """Return the trials that learn the log-variance of a task."""
     return [trial for trial in trials if trial.records and _has_value(trial, LOG_VARIANCE + task)]
+
+
+def learned_tasks(trials: Sequence[Trial]) -> list[str]:
+    """Return the tasks whose log-variance any trial learns."""
+    names = dict.fromkeys(name for trial in trials for record in trial.records[:1] for name in record)
+    tasks = (name.removeprefix(LOG_VARIANCE) for name in names if name.startswith(LOG_VARIANCE))
+    return [task for task in tasks if learned(trials, task)]
 
 
 def _unfinished(trials: Sequence[Trial]) -> str:

@@ -11,6 +11,7 @@ from faceml.page import (
     Headline,
     Picture,
     Section,
+    capitalised,
     chart_picture,
     percent,
     percent_range,
@@ -20,17 +21,17 @@ from faceml.reporting.search.colors import LEARNING_RATE
 from faceml.reporting.search.figures import (
     importance_figure,
     learned,
+    learned_tasks,
     learning_curves_figure,
     learning_rate_figure,
     log_variances_figure,
 )
 from faceml.reporting.search.parallel_coordinates import compared_keys, parallel_coordinates_figure
 from faceml.reporting.search.tables import group_leaderboard, trial_leaderboard
+from faceml.reporting.search.validation_sample import ValidationSample, validation_sample
 from faceml.reporting.search.verdict_section import answer_headline, answer_section, method_notes
-from faceml.reporting.training.report import ValidationFaces, count_validation_faces
 from faceml.runs import CONFIG_FILE, SUMMARY_FILE
 from faceml.search import (
-    ACCURACY,
     INSTALL,
     SEED,
     Trial,
@@ -48,8 +49,6 @@ from faceml.search import (
     setting_name,
 )
 
-TASKS = ("expression", "landmarks")
-
 
 def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Search") -> Chapter:
     """Return the chapter of a search, the verdicts first.
@@ -63,7 +62,7 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
     config = parse_config(TuneConfig, load_yaml(text))
     wall_s = json.loads((run_folder / SUMMARY_FILE).read_text(encoding="utf-8"))["wall_s"]
     trials = ranked(trials)
-    faces = count_validation_faces(config.train.data)
+    faces = validation_sample(config.train, trials[0].score)
     answers = find_answers(trials)
     return Chapter(
         title=title,
@@ -85,12 +84,12 @@ def tuning_chapter(run_folder: Path, trials: Sequence[Trial], title: str = "Sear
     )
 
 
-def _headlines(trials: list[Trial], faces: ValidationFaces) -> list[Headline]:
+def _headlines(trials: list[Trial], faces: ValidationSample) -> list[Headline]:
     best, score = trials[0], trials[0].score
-    sureness = f"; {INTERVAL} {percent_range(faces.interval(best.best_score))}" if _is_accuracy(best) else ""
-    name = "expression accuracy" if _is_accuracy(best) else score.label
+    interval = faces.interval(best.best_score)
+    limits = f"; {INTERVAL} {score.format_range(interval)}" if interval else ""
     return [
-        Headline("Best trial", score.format(best.best_score), f"{name}{sureness}; n = {faces.total:,}"),
+        Headline("Best trial", score.format(best.best_score), f"{score.label}{limits}; n = {faces.total:,}"),
         Headline("Trials", str(len(trials)), outcomes(trials)),
         *(
             Headline(
@@ -102,7 +101,7 @@ def _headlines(trials: list[Trial], faces: ValidationFaces) -> list[Headline]:
     ]
 
 
-def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
+def _leaderboard(trials: list[Trial], faces: ValidationSample) -> Section:
     best, score = trials[0], trials[0].score
     text = [
         f"The best of {len(trials)} trials reaches {score.format(best.best_score)} with "
@@ -133,14 +132,15 @@ def _leaderboard(trials: list[Trial], faces: ValidationFaces) -> Section:
     )
 
 
-def _rivals(trials: list[Trial], faces: ValidationFaces) -> str:
+def _rivals(trials: list[Trial], faces: ValidationSample) -> str:
     """Return how many trials are within the interval of the best one, due to the number of images."""
     best = trials[0]
-    if not _is_accuracy(best):
+    interval = faces.interval(best.best_score)
+    if interval is None:
         return ""
-    low, high = faces.interval(best.best_score)
-    within = sum(trial.best_score >= low for trial in trials if trial.records)
-    limits = percent_range((low, high))
+    low, high = interval
+    within = sum(low <= trial.best_score <= high for trial in trials if trial.records)
+    limits = best.score.format_range(interval)
     if within == 1:
         return f"No other trial lies within its {INTERVAL} ({limits})."
     return (
@@ -207,7 +207,7 @@ def _importance(trials: list[Trial]) -> Section:
 def _learning_rates(trials: list[Trial]) -> Picture:
     repeated = " Small markers are single seeds, large ones their mean." if has_repeats(trials) else ""
     return chart_picture(
-        f"{trials[0].score.label[:1].upper()}{trials[0].score.label[1:]} and learning rate",
+        f"{capitalised(trials[0].score.label)} and learning rate",
         learning_rate_figure(trials),
         f"Best {trials[0].score.label} of every trial over its learning rate. The best trial has "
         f"{format_setting(trials[0].settings[LEARNING_RATE])}.",
@@ -226,19 +226,14 @@ def _learning_curves(trials: list[Trial]) -> Section:
             "A cross marks the epoch at which a trial failed, or was stopped because others were better.",
         )
     ]
-    for task in TASKS:
-        if learning := learned(trials, task):
-            pictures.append(
-                chart_picture(
-                    f"Learned uncertainty: {task}",
-                    log_variances_figure(trials, task),
-                    f"Log-variance of {task} by epoch of the {len(learning)} trials that learn it.",
-                    "The lower it is, the lower the task's uncertainty and the higher its weight.",
-                )
-            )
+    pictures += [
+        chart_picture(
+            f"Learned uncertainty: {task}",
+            log_variances_figure(trials, task),
+            f"Log-variance of {task} by epoch of the {len(learned(trials, task))} trials that learn it.",
+            "The lower it is, the lower the task's uncertainty and the higher its weight.",
+        )
+        for task in learned_tasks(trials)
+    ]
     tables = [trial_leaderboard(trials, "Every trial")] if has_repeats(trials) else []
     return Section(title="How the trials went", pictures=pictures, tables=tables)
-
-
-def _is_accuracy(trial: Trial) -> bool:
-    return trial.metric == ACCURACY.metric

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from faceml.page import INTERVAL, DataTable, Headline, Section, chart_picture
 from faceml.reporting.search.figures import differences_figure
 from faceml.reporting.search.tables import compared, comparisons_table, values_table
-from faceml.reporting.training.report import ValidationFaces
-from faceml.search import ACCURACY, Answer, Trial, no_verdict, outcomes, setting_name, verdict
+from faceml.reporting.search.validation_sample import ValidationSample
+from faceml.search import Answer, Trial, no_verdict, outcomes, setting_name, verdict
 
 UNDECIDED = "not significant"
 NO_VERDICT = "no verdict"
@@ -43,7 +43,7 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
     )
 
 
-def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationFaces) -> list[str]:
+def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: ValidationSample) -> list[str]:
     """Return the methods of the comparisons and their limits."""
     score = trials[0].score
     counts = [f"{len(answer.tuned or answer.matched)} of {setting_name(answer.key)}" for answer in answers]
@@ -82,11 +82,12 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
         "on, which overestimates all, and the least stable most; the score of the last epoch is not chosen."
     )
     same = "Differences were measured on the same images, which removes part of it, and hold for them."
-    if score is ACCURACY:
-        low, high = faces.interval(score.best(t.best_score for t in trials if t.records))
+    interval = faces.interval(score.best(t.best_score for t in trials if t.records))
+    if interval:
         notes.append(
-            f"Besides seeds there is the sampling of images: with {faces.total:,} of them an accuracy is "
-            f"uncertain by ± {100 * (high - low) / 2:.1f} points, which more seeds do not reduce. {same}"
+            f"Besides seeds there is the sampling of images: with {faces.total:,} of them the {score.label} "
+            f"is uncertain by ± {score.format_margin(interval)}{score.unit}, which more seeds do not reduce. "
+            f"{same}"
         )
     else:
         notes.append(f"Besides seeds, scores depend on the sampling of {faces.total:,} images. {same}")

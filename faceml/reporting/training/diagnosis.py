@@ -1,16 +1,17 @@
-"""Diagnosis of multitask trainings: balance and conflict of the tasks, learned weights."""
+"""Diagnosis of multitask trainings: balance and conflict of any number of tasks, learned weights."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
-from faceml.config import LearnedWeighting, WeightingConfig
+from faceml.config import ConstantWeighting, LearnedWeighting, WeightingConfig
 from faceml.page import significant
 
-TASKS = ("expression", "landmarks")
 DOMINANT_RATIO = 20.0
 """Ratio of weighted gradient norms in the backbone above which a task is reported as dominant."""
+WEIGHT = "train/weight_"
+"""Prefix of the tasks' weights in records."""
 STEADY_CHANGE = 0.05
 """Change of a weight within an epoch below which it counts as steady, as difference of logarithms."""
 OPPOSED_COSINE = -0.1
@@ -42,12 +43,14 @@ class TrainingDiagnosis:
 
 
 def diagnose_multitask(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> list[Finding]:
-    """Diagnose a multitask training from its metrics.
+    """Diagnose a multitask training from its metrics; of a single task there is nothing to balance.
 
     Args:
         records: Records of the epochs so far, at least one, as in `metrics.jsonl`.
         weighting: Weighting of the training's tasks.
     """
+    if len(tasks_of(records[-1])) < 2:
+        return []
     return [
         *_dominance(records[-1], weighting),
         *_opposition(records[-1]),
@@ -57,46 +60,69 @@ def diagnose_multitask(records: Sequence[dict[str, Any]], weighting: WeightingCo
     ]
 
 
-def _dominance(record: dict[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
-    norms = {task: record[f"train/grad_norm_{task}"] for task in TASKS}
-    weighted = {task: record[f"train/weight_{task}"] * (norms[task] or 0.0) for task in TASKS}
-    weak, strong = sorted(TASKS, key=weighted.__getitem__)
-    if weighted[strong] <= DOMINANT_RATIO * weighted[weak]:
-        return
-    comparison = (
-        f"the weighted gradient of the {strong} task in the backbone is "
-        f"{weighted[strong] / weighted[weak]:,.0f} times that of the {weak} task (norms "
-        f"{significant(weighted[strong])} and {significant(weighted[weak])})"
-        if weighted[weak]
-        else f"only the {strong} task has a gradient in the backbone"
-    )
-    remedy = (
-        f"Raise weighting.lambda_{weak}, or learn the weights with weighting.kind: uncertainty."
-        if weighting.kind in ("fixed", "pcgrad")
-        else "Raise weighting.learning_rate, so that the log-variances converge sooner."
-        if isinstance(weighting, LearnedWeighting) and weighting.kind != "uncertainty_revised"
-        else "weighting.kind: uncertainty balances the two tasks."
-    )
-    yield Finding(
-        f"{strong} dominates",
-        f"In epoch {record['epoch']} {comparison}: the backbone learns little from {weak}. {remedy}",
-    )
+def tasks_of(record: Mapping[str, Any]) -> list[str]:
+    """Return the tasks of a training, given the record of an epoch."""
+    return [name.removeprefix(WEIGHT) for name in record if name.startswith(WEIGHT)]
 
 
-def _opposition(record: dict[str, Any]) -> Iterator[Finding]:
-    cosine = record.get("train/grad_cosine")
-    if cosine is not None and cosine < OPPOSED_COSINE:
+def cosine_metrics(record: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """Return the names of the cosines between the gradients of two tasks, by these tasks."""
+    pairs = list(combinations(tasks_of(record), 2))
+    names = {
+        (one, other): f"train/grad_cosine_{one}_{other}" if len(pairs) > 1 else "train/grad_cosine"
+        for one, other in pairs
+    }
+    return {pair: name for pair, name in names.items() if name in record}
+
+
+def _dominance(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
+    weighted = {
+        task: record[WEIGHT + task] * (record[f"train/grad_norm_{task}"] or 0.0) for task in tasks_of(record)
+    }
+    strong = max(weighted, key=weighted.__getitem__)
+    for weak, norm in weighted.items():
+        if weighted[strong] <= DOMINANT_RATIO * norm:
+            continue
+        comparison = (
+            f"the weighted gradient of the {strong} task in the backbone is "
+            f"{weighted[strong] / norm:,.0f} times that of the {weak} task (norms "
+            f"{significant(weighted[strong])} and {significant(norm)})"
+            if norm
+            else f"the {strong} task has a gradient in the backbone, and the {weak} task has none"
+        )
         yield Finding(
-            "opposed",
-            f"In epoch {record['epoch']} the task gradients in the backbone conflict (cosine {cosine:.2f}). "
+            f"{strong} dominates {weak}",
+            f"In epoch {record['epoch']} {comparison}: the backbone learns little from {weak}. "
+            f"{_remedy(weak, weighting)}",
+        )
+
+
+def _remedy(weak: str, weighting: WeightingConfig) -> str:
+    if isinstance(weighting, ConstantWeighting):
+        return f"Raise weighting.lambdas.{weak}, or learn the weights with weighting.kind: uncertainty."
+    if isinstance(weighting, LearnedWeighting) and weighting.kind != "uncertainty_revised":
+        return "Raise weighting.learning_rate, so that the log-variances converge sooner."
+    return "weighting.kind: uncertainty balances the tasks."
+
+
+def _opposition(record: Mapping[str, Any]) -> Iterator[Finding]:
+    cosines = cosine_metrics(record)
+    for (one, other), name in cosines.items():
+        cosine = record[name]
+        if cosine is None or cosine >= OPPOSED_COSINE:
+            continue
+        gradients = f"gradients of {one} and {other}" if len(cosines) > 1 else "task gradients"
+        yield Finding(
+            f"opposed {one} {other}",
+            f"In epoch {record['epoch']} the {gradients} in the backbone conflict (cosine {cosine:.2f}). "
             "weighting.kind: pcgrad projects the conflicting components out.",
         )
 
 
-def _clamps(record: dict[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
+def _clamps(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
     if not isinstance(weighting, LearnedWeighting):
         return
-    for task in TASKS:
+    for task in tasks_of(record):
         s, limit = record[f"train/log_var_{task}"], weighting.max_abs_log_var
         if abs(s) >= limit * (1 - 1e-6):
             yield Finding(
@@ -112,13 +138,13 @@ def _negative_total(records: Sequence[dict[str, Any]], weighting: WeightingConfi
         yield Finding(
             "negative total",
             f"The total loss is negative since epoch {first['epoch']}. This is expected: it includes the "
-            "log-variance of each task, which is negative for losses below 1. Compare accuracy and NME "
-            "instead.",
+            "log-variance of each task, which is negative for losses below 1. Compare the metrics of the "
+            "tasks instead.",
         )
 
 
 def _steadiness(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> Iterator[Finding]:
-    if weighting.kind in ("fixed", "pcgrad", "rlw") or len(records) < 2:
+    if isinstance(weighting, ConstantWeighting) or weighting.kind == "rlw" or len(records) < 2:
         return
     changes = [_largest_change(before, after) for before, after in pairwise(records)]
     moving = [number for number, change in enumerate(changes) if change >= STEADY_CHANGE]
@@ -131,16 +157,18 @@ def _steadiness(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -
         )
 
 
-def _largest_change(before: dict[str, Any], after: dict[str, Any]) -> float:
+def _largest_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
     """Return the largest change of a weight, as difference of logarithms."""
-    pairs = [(before[f"train/weight_{task}"], after[f"train/weight_{task}"]) for task in TASKS]
+    pairs = [(before[WEIGHT + task], after[WEIGHT + task]) for task in tasks_of(after)]
     return max(abs(math.log(b / a)) if a > 0 and b > 0 else math.inf for a, b in pairs)
 
 
 def unsteady(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> str | None:
     """Return a message if the learned weights still changed in the last epoch, None if not."""
     learned = isinstance(weighting, LearnedWeighting)
-    if not learned or len(records) < 2 or _largest_change(*records[-2:]) < STEADY_CHANGE:
+    if not learned or len(records) < 2 or len(tasks_of(records[-1])) < 2:
+        return None
+    if _largest_change(*records[-2:]) < STEADY_CHANGE:
         return None
     return (
         f"The task weights still changed by {_largest_change(*records[-2:]):.0%} in the last epoch: train "

@@ -1,13 +1,15 @@
 """Plan of a training, shown before it starts, and the estimate of its remaining time."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from faceml.config import TrainConfig
-from faceml.datasets import EXPRESSIONS, FaceDataset
+from faceml.datasets import FaceDataset
 from faceml.page import percent
 from faceml.training import Faces, steps_per_epoch
 
@@ -20,12 +22,13 @@ class TrainingPlan(NamedTuple):
 
     Attributes:
         rows: Lines of the plan as pairs of name and value.
-        class_counts: Number of training and of validation faces of each expression.
+        class_counts: Names of the classes of each classification, with their numbers of training and of
+            validation faces.
         total_steps: Maximum number of optimiser steps.
     """
 
     rows: list[tuple[str, str]]
-    class_counts: dict[str, tuple[int, int]]
+    class_counts: dict[str, list[tuple[str, int, int]]]
     total_steps: int
 
 
@@ -47,16 +50,16 @@ def build_training_plan(config: TrainConfig, faces: Faces) -> TrainingPlan:
     total_steps = steps * training.epochs
     tracking = config.tracking
     tracked = f"; MLflow at {tracking.uri}, experiment {tracking.experiment}" if tracking else ""
-    counts = zip(faces.train.class_counts(), faces.val.class_counts(), strict=True)
     rows = [
         (
             "network",
-            f"{model.backbone}, {weights}, images of {data.image_size} px, {data.num_landmarks} landmarks",
+            f"{model.backbone}, {weights}, images of {data.image_size} px",
         ),
         (
             "hardware",
             f"{workers}{each}{gpu}{_counted(scaling.cpus_per_worker, 'CPU thread')}, {training.precision}",
         ),
+        *((f"task {name}", _task(name, faces)) for name in faces.tasks),
         ("training faces", _split(faces.train)),
         ("validation faces", _split(faces.val)),
         ("batch per step", f"{images_per_step:,} images: {workers} × {batch_size}{batches}"),
@@ -68,7 +71,22 @@ def build_training_plan(config: TrainConfig, faces: Faces) -> TrainingPlan:
         ),
         ("results", f"{config.run.folder}{tracked}"),
     ]
-    return TrainingPlan(rows, dict(zip(EXPRESSIONS, counts, strict=True)), total_steps)
+    classes = {name: faces.group_counts(name) for name, task in faces.tasks.items() if task.group_names}
+    return TrainingPlan(rows, classes, total_steps)
+
+
+def _task(name: str, faces: Faces) -> str:
+    """Return kind, outputs and numbers of targets of a task."""
+    task = faces.tasks[name]
+    outputs = [
+        f", {len(part)} {what.removesuffix('s') if len(part) == 1 else what}"
+        for what, part in task.contract().items()
+        if isinstance(part, list)
+    ]
+    train, val = (
+        f"{int(split.targets[name].known.sum()):,} of {len(split):,}" for split in (faces.train, faces.val)
+    )
+    return f"{task.config.kind}{''.join(outputs)}; targets: {train} training, {val} validation faces"
 
 
 def _split(faces: FaceDataset) -> str:
@@ -78,21 +96,27 @@ def _split(faces: FaceDataset) -> str:
 
 
 def training_banner(plan: TrainingPlan) -> Group:
-    """Return the plan and the number of faces of each expression for the terminal."""
+    """Return the plan and the number of faces of each class for the terminal."""
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="bold")
     lines.add_column(overflow="fold")
     for row in plan.rows:
         lines.add_row(*row)
-    classes = Table("expression")
+    tables = [_classes(task, counts) for task, counts in plan.class_counts.items()]
+    return Group(lines, *(part for table in tables for part in ("", table)))
+
+
+def _classes(task: str, counts: Sequence[tuple[str, int, int]]) -> Table:
+    classes = Table(task.replace("_", " "))
     for name in ("training", "share", "validation"):
         classes.add_column(name, justify="right")
-    total = max(1, sum(train for train, _ in plan.class_counts.values()))
-    for name, (train, val) in plan.class_counts.items():
-        # Expressions without training faces are marked: they cannot be learned.
-        style = "" if train else "red"
-        classes.add_row(name, f"{train:,}", percent(train / total), f"{val:,}", style=style)
-    return Group(lines, "", classes)
+    total = max(1, sum(train for _, train, _ in counts))
+    for name, train, val in counts:
+        # Classes without training faces are marked: they cannot be learned.
+        classes.add_row(
+            Text(name), f"{train:,}", percent(train / total), f"{val:,}", style="" if train else "red"
+        )
+    return classes
 
 
 def start_line(device: str, epochs_done: int, epochs: int) -> str:

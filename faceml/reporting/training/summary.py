@@ -1,53 +1,30 @@
 """Results of a training: best epoch, summary, and table of the epochs."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from faceml.metrics import ConfusionMatrix
+from faceml.metrics import Score
 from faceml.page import DataTable
-from faceml.runs import CONFUSION
-
-VALIDATION_ACCURACY = "val/accuracy"
-"""Metric that selects the best epoch of a multitask training."""
-WATCHED = (
-    *("train/loss_expression", "train/loss_landmarks", "train/loss_identity"),
-    *("val/accuracy", "val/landmark_mse", "verification/accuracy", "verification/equal_error_rate"),
-)
-MULTITASK_COLUMNS = {
-    "epoch": ("epoch", "d"),
-    "expr. loss": ("train/loss_expression", ".3f"),
-    "lmk. loss": ("train/loss_landmarks", ".5f"),
-    "accuracy": (VALIDATION_ACCURACY, ".1%"),
-    "macro-F1": ("val/macro_f1", ".3f"),
-    "lmk. MSE": ("val/landmark_mse", ".5f"),
-    "NME": ("val/nme_interocular", ".1%"),
-    "img/s": ("train/images_per_second", ".0f"),
-}
+from faceml.tasks import Columns, Tasks
 
 
-def best_first(record: dict[str, Any], score: str = VALIDATION_ACCURACY) -> tuple[float, int]:
-    """Return the sort key of epochs: the score, then the later epoch.
+def best_first(record: Mapping[str, Any], score: Score) -> tuple[float, int]:
+    """Return the sort key of epochs: the score, then the later epoch; epochs without a score are the worst.
 
     The total loss is no score: with learned weights it can fall without any task improving.
     """
-    return record[score], record["epoch"]
+    value = record[score.metric]
+    is_missing = value is None or math.isnan(value)
+    return -math.inf if is_missing else score.direction * value, record["epoch"]
 
 
-def best_record(records: list[dict[str, Any]], score: str = VALIDATION_ACCURACY) -> dict[str, Any]:
+def best_record(records: Sequence[dict[str, Any]], score: Score) -> dict[str, Any]:
     """Return the record of the best epoch."""
     return max(records, key=lambda record: best_first(record, score))
 
 
-def confusion_of(record: Mapping[str, Any]) -> ConfusionMatrix:
-    """Return the confusion matrix of an epoch."""
-    return ConfusionMatrix(np.array(record[CONFUSION], dtype=np.int64))
-
-
-def training_summary(
-    records: list[dict[str, Any]], wall_s: float, score: str = VALIDATION_ACCURACY
-) -> dict[str, Any]:
+def training_summary(records: list[dict[str, Any]], wall_s: float, score: Score) -> dict[str, Any]:
     """Return the content of `summary.json`: the records of the best and of the last epoch.
 
     Args:
@@ -55,28 +32,54 @@ def training_summary(
         wall_s: Wall time of the run in seconds.
         score: Metric that selects the best epoch.
     """
-    best = best_record(records, score)
-    return {"epochs": len(records), "best": best, "last": records[-1], "wall_s": round(wall_s, 2)}
+    return {
+        "epochs": len(records),
+        "selection": {"metric": score.metric, "mode": "min" if score.minimised else "max"},
+        "best": best_record(records, score),
+        "last": records[-1],
+        "wall_s": round(wall_s, 2),
+    }
 
 
-def watched_figures(metrics: dict[str, float]) -> str:
-    """Return the main metrics, those that are present, on one line."""
-    return "  ".join(f"{name.rpartition('/')[2]} {metrics[name]:.4g}" for name in WATCHED if name in metrics)
+def watched_metrics(tasks: Tasks) -> list[str]:
+    """Return the metrics that logs and progress bars show: loss and one validation metric of each task."""
+    chapters = [task.chapter() for task in tasks.values()]
+    return [*(chapter.training_loss for chapter in chapters), *(chapter.watched for chapter in chapters)]
+
+
+def watched_figures(metrics: Mapping[str, float], watched: Iterable[str]) -> str:
+    """Return the watched metrics that are present on one line."""
+    return "  ".join(f"{name.partition('/')[2]} {metrics[name]:.4g}" for name in watched if name in metrics)
+
+
+def multitask_columns(tasks: Tasks) -> Columns:
+    """Return the columns of a table of epochs: losses and validation metrics of all tasks.
+
+    Of more than two tasks, each has only the metric that it would select a model by.
+    """
+    chapters = [task.chapter() for task in tasks.values()]
+    columns: Columns = {"epoch": ("epoch", "d")}
+    for chapter in chapters:
+        columns |= chapter.loss_column
+    for chapter in chapters:
+        own, default = chapter.score_columns, chapter.record_name(chapter.task.scores[0].metric)
+        columns |= own if len(tasks) <= 2 else {n: part for n, part in own.items() if part[0] == default}
+    return columns | {"img/s": ("train/images_per_second", ".0f")}
 
 
 def epochs_table(
     records: Sequence[dict[str, Any]],
-    columns: Mapping[str, tuple[str, str]] = MULTITASK_COLUMNS,
+    columns: Columns,
+    score: Score,
     title: str = "Training losses and validation metrics by epoch",
-    score: str = VALIDATION_ACCURACY,
 ) -> DataTable:
     """Return one row for each epoch, the best one highlighted.
 
     Args:
         records: Records of the epochs.
         columns: Metric and format of each column, by its header.
-        title: Title of the table.
         score: Metric that selects the best epoch.
+        title: Title of the table.
     """
     best = max(range(len(records)), key=lambda number: best_first(records[number], score))
     rows = [

@@ -10,17 +10,19 @@ from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from faceml.config.losses import WeightingConfig
+from faceml.config.weighting import WeightingConfig
 from faceml.losses.weighting.base import TaskWeighting
-from faceml.losses.weighting.build import build_weighting
+from faceml.losses.weighting.build import Likelihood, build_weighting
+from faceml.losses.weighting.uncertainty import UncertaintyWeighting
 
-TASKS = ("expression", "landmarks")
+LIKELIHOODS: dict[str, Likelihood] = {"expression": "classification", "landmarks": "regression"}
+TASKS = tuple(LIKELIHOODS)
 LEARNED = ("uncertainty", "uncertainty_kendall", "uncertainty_revised")
 
 
 def build(kind: str, **settings: float) -> TaskWeighting:
     config: WeightingConfig = TypeAdapter(WeightingConfig).validate_python({"kind": kind, **settings})
-    return build_weighting(config)
+    return build_weighting(config, LIKELIHOODS)
 
 
 @dataclass(frozen=True)
@@ -215,3 +217,9 @@ def test_state_dict__carries_the_log_variances(kind: str) -> None:
     trained, fresh = build(kind, initial_log_var=-1.5), build(kind)
     fresh.load_state_dict(trained.state_dict())
     assert fresh.log_variances() == trained.log_variances() == dict.fromkeys(TASKS, torch.tensor(-1.5))
+
+
+def test_uncertainty_weighting__takes_tasks_that_are_called_like_methods_of_pytorch() -> None:
+    weighting = UncertaintyWeighting(["type", "values", "half"], initial_log_var=0.5)
+    half = torch.tensor(0.5)
+    assert weighting.log_variances() == {"half": half, "type": half, "values": half}

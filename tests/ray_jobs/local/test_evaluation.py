@@ -5,29 +5,33 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from rich.console import Console
+from scipy.stats import ttest_1samp
 
 from faceml.config.config_error import ConfigError
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.loading import load_yaml, parse_config
 from faceml.config.sections import ModelConfig
-from faceml.datasets.labels import EXPRESSIONS
+from faceml.config.tasks import parse_tasks
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.models.multitask import build_multitask_model
 from faceml.reporting.evaluation.estimated_yaw import LEAST_FACES
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table
+from faceml.tasks.build import Tasks, build_tasks
+from faceml.tasks.classes import AFFECTNET8
 from faceml.training.checkpoint import model_checkpoint, write_state
 from ray_jobs.local import evaluation
 from tests.browser.page import faults_of
+from tests.default_tasks import default_pair
 
 
 @pytest.fixture
@@ -37,9 +41,15 @@ def model(tmp_path: Path) -> Path:
         "model": {"backbone": "resnet18", "weights": "none", "embedding_dim": 32},
         "data": {"image_size": 32, "num_landmarks": 5},
     }
-    network = build_multitask_model(ModelConfig(embedding_dim=32), 5)
-    file = tmp_path / "best_model.pt"
-    write_state(model_checkpoint(network, settings, Preprocessing(32), LANDMARK_SETS[5], {}), file)
+    return write_model(settings, default_pair(), tmp_path)
+
+
+def write_model(settings: dict[str, Any], tasks: Tasks, folder: Path) -> Path:
+    heads = {name: task.build_head for name, task in tasks.items()}
+    torch.manual_seed(0)
+    network = build_multitask_model(ModelConfig(embedding_dim=32), heads)
+    file = folder / "best_model.pt"
+    write_state(model_checkpoint(network, settings, Preprocessing(32), tasks, {}), file)
     return file
 
 
@@ -64,10 +74,10 @@ def test_run__of_a_model_and_a_split_in_a_store_leaves_the_same_there(
         "data": {"table": in_s3(tables / "val"), "images": str(faces / "val")},
         "run": {"folder": place_below(store, "evaluation")},
     }
-    assert evaluation.run(parse_config(EvaluateConfig, stored)).metrics == local.metrics
+    assert evaluation.run(parse_config(EvaluateConfig, stored)).result.metrics == local.result.metrics
     written = StorageFolder(place_below(store, "evaluation"))
     assert {"config.yaml", "predictions.parquet", "report.html", "summary.json"} <= set(written.files())
-    assert json.loads(written.read("summary.json"))["accuracy"] == local.metrics["accuracy"]
+    assert json.loads(written.read("summary.json"))["accuracy"] == local.result.metrics["accuracy"]
     with pytest.raises(ConfigError, match=r"^model: there is no s3://.*/none\.pt\?.*"):
         evaluation.run(parse_config(EvaluateConfig, stored | {"model": place_below(store, "none.pt")}))
 
@@ -90,7 +100,7 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
     assert summary["accuracy"] == pytest.approx((labels == predicted).mean())
     low, high = summary["accuracy_interval"]
     assert low < summary["accuracy"] < high
-    for label, name in enumerate(EXPRESSIONS):
+    for label, name in enumerate(AFFECTNET8):
         assert summary["recall"][name] == pytest.approx((predicted[labels == label] == label).mean())
     found = np.array(table["status"].to_pylist()) == "ok"
     points = np.array([p for p in table["landmarks_5"].to_pylist() if p is not None])
@@ -98,7 +108,7 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
     assert summary["landmark_mse"] == pytest.approx(((guesses - points) ** 2).mean(), rel=1e-4)
     assert faults_of(folder / "report.html") == []
     report = (folder / "report.html").read_text()
-    assert all(name in report for name in EXPRESSIONS)
+    assert all(name in report for name in AFFECTNET8)
     confidence = probabilities.max(axis=1)
     assert summary["calibration"]["overconfidence"] == pytest.approx(confidence.mean() - summary["accuracy"])
     assert np.array_equal(rows["has_landmarks"].to_numpy(), np.array(table["status"].to_pylist()) == "ok")
@@ -106,12 +116,97 @@ def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tabl
         "Most confident misclassifications",
         "Calibration of the probabilities",
         "Accuracy with and without a detected face",
-        "Separation of the expressions",
+        "Separation by expression",
     ):
         assert f">{title}</h2>" in report
     console = Console(record=True, width=120)
     evaluation.show(result, console)
     assert f"on {summary['images']} images" in console.export_text()
+    low, high = summary["nme_interocular_interval"]
+    assert low < summary["nme_interocular"] < high
+
+
+MANY = {
+    "pose": {"kind": "regression", "target": ["yaw_deg", "pitch_deg", "roll_deg"], "scale": 90},
+    "smiling": {"kind": "classification", "target": "smiles", "classes": ["no", "yes"]},
+    "action_units": {"kind": "multilabel", "target": ["au01", "au02"]},
+    "points": {"kind": "landmarks", "points": 10},
+    "valence": {"kind": "regression", "target": "valence", "range": [-1, 1]},
+}
+
+
+def write_labels(table: Path, file: Path) -> dict[str, tuple[Any, ...]]:
+    """Write labels of all images but the last three, and return those of all, empty without any."""
+    names = read_table(table, ["status"])["image_id"].to_pylist()
+    rng = np.random.default_rng(0)
+    labels: dict[str, tuple[Any, ...]] = {
+        name: (
+            "yes" if n % 3 else "no",
+            n % 2,
+            "" if n % 5 == 0 else n // 2 % 2,
+            round(rng.uniform(-1, 1), 3),
+        )
+        for n, name in enumerate(names[:-3])
+    }
+    lines = [",".join(map(str, (name, *cells))) for name, cells in labels.items()]
+    file.write_text("\n".join(["image_id,smiles,au01,au02,valence", *lines]))
+    return {name: labels.get(name, ("",) * 4) for name in names}
+
+
+def test_run__of_many_tasks_with_a_label_table(faces: Path, tables: Path, tmp_path: Path) -> None:
+    labels = write_labels(tables / "val", tmp_path / "labels.csv")
+    names = list(labels)
+    wanted = list(labels.values())
+    settings = {"model": {"embedding_dim": 32}, "data": {"image_size": 32, "num_landmarks": 5}}
+    model = write_model(settings, build_tasks(parse_tasks(MANY)), tmp_path)
+    split = {"table": str(tables / "val"), "images": str(faces / "val")}
+    labelled = split | {"labels": str(tmp_path / "labels.csv")}
+    first = config(model, faces, tables, data=labelled, report={"embeddings": 0, "mistakes": 4})
+    evaluation.run(first)
+    again = {"run": {"folder": str(tmp_path / "again")}, "compare_with": [first.run.folder]}
+    findings = evaluation.run(parse_config(EvaluateConfig, first.model_dump(mode="json") | again))
+
+    folder = tmp_path / "again"
+    rows = pq.read_table(folder / "predictions.parquet")
+    summary = json.loads((folder / "summary.json").read_text())
+    known = np.array([cells[0] != "" for cells in wanted])
+    smiles = np.array([cells[0] == "yes" for cells in wanted])
+    assert rows["smiling_label"].to_pylist() == [
+        int(smiles[n]) if known[n] else None for n in range(len(names))
+    ]
+    predicted = rows["smiling_predicted"].to_numpy() == 1
+    assert summary["smiling/accuracy"] == pytest.approx((predicted == smiles)[known].mean())
+    low, high = summary["smiling/accuracy_interval"]
+    assert low < summary["smiling/accuracy"] < high
+    assert set(summary["smiling/recall"]) == {"no", "yes"}
+    assert summary["images"] == len(names)
+    truth = np.array([cells[3] for cells in wanted])[known].astype(float)
+    guesses = np.array(rows["valence"].to_pylist())[known, 0]
+    assert summary["valence/mae"] == pytest.approx(np.abs(guesses - truth).mean(), rel=1e-4)
+    assert len(summary["valence/ccc_interval"]) == len(summary["valence/rmse_interval"]) == 2
+    table = read_table(tables / "val", ["yaw_deg", "pitch_deg", "roll_deg"])
+    angles = np.array([table[name].to_numpy() for name in ("yaw_deg", "pitch_deg", "roll_deg")]).T
+    found = np.isfinite(angles[:, 0])
+    errors = np.abs(np.array(rows["pose"].to_pylist()) - angles)[found]
+    assert summary["pose/mae"] == pytest.approx(errors.mean(), rel=1e-4)
+    spread = ttest_1samp(errors.mean(axis=1), 0).confidence_interval()
+    assert summary["pose/mae_interval"] == pytest.approx([spread.low, spread.high], rel=1e-4)
+    assert len(summary["action_units/f1_au01_interval"]) == 2
+    assert "accuracy" not in summary
+    compared = summary["compared"]["evaluation"]
+    assert compared["pose/mae_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert compared["value"] == 0.0, "of the first task"
+    assert faults_of(folder / "report.html") == []
+    report = (folder / "report.html").read_text()
+    for title in ("Comparison of models", "Pose", "Smiling classification", "Action units"):
+        assert f">{title}</h2>" in report
+    card = (folder / "model_card.md").read_text()
+    assert "estimates yaw_deg, pitch_deg, roll_deg" in card
+    assert "### Pose MAE by head pose" in card
+    assert "| smiling class | images | not detected |" in card
+    console = Console(record=True, width=140)
+    evaluation.show(findings, console)
+    assert "Smiling: accuracy" in console.export_text()
 
 
 def test_run__leaves_a_model_card_with_hashes_and_shares(model: Path, faces: Path, tables: Path) -> None:
@@ -125,7 +220,7 @@ def test_run__leaves_a_model_card_with_hashes_and_shares(model: Path, faces: Pat
     found = np.array(table["status"].to_pylist()) == "ok"
     labels = np.array(table["folder"].to_pylist()).astype(int)
     missed = card.partition("| expression | images | not detected |")[2]
-    for label, name in enumerate(EXPRESSIONS):
+    for label, name in enumerate(AFFECTNET8):
         share = (~found[labels == label]).mean()
         assert f"| {name} | {(labels == label).sum()} | {100 * share:.1f}\N{NO-BREAK SPACE}% |" in missed
     turned = np.abs(table["yaw_deg"].drop_null().to_numpy()) < 15
@@ -151,7 +246,7 @@ def test_run__compared_with_itself_is_no_better(model: Path, faces: Path, tables
     assert compared["value"] == 0
     assert compared["low"] < 0 < compared["high"]
     assert "evaluation − again = +0.0 points" in (folder / "report.html").read_text()
-    assert "Separation of the expressions" not in (Path(first.run.folder) / "report.html").read_text()
+    assert "Separation by expression" not in (Path(first.run.folder) / "report.html").read_text()
 
 
 def test_run__a_model_of_another_preprocessing_is_refused(model: Path, faces: Path, tables: Path) -> None:

@@ -25,15 +25,15 @@ from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.export import write
 from faceml.images.decoding import decode_image
-from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
-from faceml.tables.landmark_sets import LANDMARK_SETS
-from faceml.training.checkpoint import model_checkpoint, write_state
+from faceml.tables.landmark_table import read_table
+from faceml.training.checkpoint import write_state
 from ray_jobs.cli import main
 from ray_jobs.local import export
 from tests.browser.page import faults_of
 from tests.job import REPOSITORY
+from tests.random_model import OTHERS, PAIR, write_random_model
 
 FACEML = Path(sys.executable).with_name("faceml")
 MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
@@ -42,11 +42,8 @@ MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A network that never learned anything, in the run folder of its training."""
-    torch.manual_seed(0)
-    network = build_multitask_model(ModelConfig(embedding_dim=16), 5)
-    settings = {"model": MODEL, "data": {"image_size": 32, "num_landmarks": 5}}
     file = tmp_path / "training" / "best_model.pt"
-    write_state(model_checkpoint(network, settings, Preprocessing(32), LANDMARK_SETS[5], {}), file)
+    write_random_model(file, PAIR, 32)
     return file
 
 
@@ -219,5 +216,24 @@ def test_run__recognition_gives_directions_of_aligned_faces(tmp_path: Path, nois
         export.run(config(file, noisy_faces, quantize={"calibration_images": 60}))
     loss = export.run(config(file, noisy_faces, quantize={"calibration_images": 8})).quantization
     assert loss is not None
-    assert (loss.images, loss.measure) == (56, "verification accuracy")
-    assert abs(loss.accuracy.difference) < 0.2
+    assert (loss.images, loss.metrics["accuracy"].label) == (56, "verification accuracy")
+    assert abs(loss.metrics["accuracy"].difference) < 0.2
+
+
+def test_run__of_other_tasks_measures_them_by_a_label_table(tmp_path: Path, noisy_faces: Path) -> None:
+    file, labels = tmp_path / "training" / "best_model.pt", tmp_path / "labels.csv"
+    tasks = {"happy": OTHERS["happy"], "affect": OTHERS["affect"]}
+    write_random_model(file, tasks, 32)
+    changes = {"formats": ["onnx"], "quantize": {"calibration_images": 44}, "check_images": 2}
+    with pytest.raises(ConfigError, match="happy"):
+        export.run(config(file, noisy_faces, **changes))
+    rows = read_table(noisy_faces / "tables" / "val", ["image_id"])["image_id"].to_pylist()
+    lines = [f"{name},{'yes' if name < '2' else 'no'},{i / 64},{-i / 64}" for i, name in enumerate(rows)]
+    labels.write_text("\n".join(["image_id,happy,valence,arousal", *lines]))
+    raw = settings_of(file, noisy_faces, **changes)
+    raw["data"]["labels"] = str(labels)
+    result = export.run(parse_config(ExportConfig, raw))
+    assert result.outputs == ("happy_probabilities", "happy_logits", "affect", "embedding")
+    summary = json.loads((tmp_path / "export" / "summary.json").read_text())
+    assert summary["int8"]["happy/accuracy"]["count"] == summary["int8"]["affect/mae"]["count"] == 20
+    assert "happy accuracy" in (tmp_path / "export" / "report.html").read_text()

@@ -22,6 +22,7 @@ from ray_jobs.search.outage import StopAtOutage, raise_outage
 from ray_jobs.search.searcher import PlanSearcher, list_plan
 from tests.flaky_store import FlakyStore
 from tests.ray_jobs.search.test_tuning_kills import search
+from tests.reporting.searches import SCORES
 
 
 def search_in(place: str) -> TuneConfig:
@@ -55,7 +56,7 @@ def test_trial_callbacks__a_trial_that_ends_in_an_outage_is_not_over(
 ) -> None:
     monkeypatch.setattr(stores, "S3_MAX_ATTEMPTS", 1)
     outage = StopAtOutage()
-    board = TrialBoard(2, 8, "val/accuracy", True, Console(file=io.StringIO()))
+    board = TrialBoard(2, 8, SCORES["val/accuracy"], Console(file=io.StringIO()))
     trial: Any = SimpleNamespace(
         config={"trial": "trial_00000", "settings": {"seed": 0}}, last_result={}, num_failures=1
     )

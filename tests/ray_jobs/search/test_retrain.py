@@ -9,6 +9,7 @@ import yaml
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.tune import RetrainConfig, TuneConfig
 from ray_jobs.search.retrain import retrain, retraining_sentence
+from tests.reporting.searches import SCORES
 
 SHIPPED = Path(__file__).parents[3] / "configs/tune_multitask.yaml"
 
@@ -34,4 +35,5 @@ def test_retrain__takes_the_metric_at_the_epoch_that_it_chose(tmp_path: Path) ->
     found = retrain(config.train, config, RetrainConfig(seeds=(5, 6)))
     assert found["values"] == pytest.approx([0.005, 0.006])
     assert found["mean"] == pytest.approx(0.0055)
-    assert retraining_sentence(found).startswith("Retrained with 2 seeds: mean val/landmark_mse 0.0055")
+    sentence = retraining_sentence(found, SCORES["val/landmark_mse"])
+    assert sentence.startswith("Retrained with 2 seeds: mean val/landmark_mse 0.0055")

@@ -12,6 +12,7 @@ from faceml.config.tune import TuneConfig
 from faceml.runs.trial_folder import Outcome, TrialFolder
 from ray_jobs.search.outage import StopAtOutage
 from ray_jobs.search.searcher import PlanSearcher, best_value, build_scheduler, list_plan, trial_folders
+from tests.reporting.searches import SCORES
 
 SPLIT = {"table": "/tables", "images": "/images"}
 EPOCHS = 4
@@ -77,7 +78,7 @@ def test_trial_folders__are_those_that_began_in_their_order(tmp_path: Path) -> N
     ],
 )
 def test_best_value__is_that_of_the_best_epoch(metric: str, values: list[float], best: float | None) -> None:
-    assert best_value([{metric: value} for value in values], metric) == best
+    assert best_value([{metric: value} for value in values], SCORES[metric]) == best
 
 
 SCHEDULERS: list[dict[str, Any]] = [

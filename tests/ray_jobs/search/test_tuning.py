@@ -126,12 +126,12 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
 
 def test_train_trial__trials_of_one_process_open_the_data_once(make_config: MakeConfig) -> None:
     config = make_config({"seed": grid(0, 1)})
-    faces._build_faces.cache_clear()
+    faces._last_opened.cache_clear()
     for seed, probability in ((0, 0.0), (1, 0.5), (2, 0.5)):
         settings = {"seed": seed, "data.augmentation.flip_probability": probability}
         job = TrialJob(config.model_dump(mode="json"), f"trial_{seed}", settings, 1)
         train_trial(job, config, torch.device("cpu"), 0, list[dict[str, Any]]().append)
-    assert faces._build_faces.cache_info().misses == 1
+    assert faces._last_opened.cache_info().misses == 1
 
 
 def test_run__trials_follow_each_other_in_one_process_and_are_ranked(

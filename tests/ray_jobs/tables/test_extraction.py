@@ -13,9 +13,11 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
+from faceml.config.tasks import LandmarksConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.tables.landmark_table import read_table
+from faceml.tasks.landmarks import LandmarksTask
 from ray_jobs.tables import extraction
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -133,8 +135,11 @@ def test_extract__a_complete_table_starts_nothing_and_reports_the_same(faces: Pa
 def test_extract__faces_cut_out_are_all_that_training_needs(faces: Path, tmp_path: Path) -> None:
     output = {"embed": {"size": 48, "crop": {"margin": 0.2}}}
     extraction.run(_config(faces / "val", tmp_path / "table", output=output))
-    dataset = FaceDataset(tmp_path / "table", None, 10, Preprocessing(48), tmp_path / "cache")
-    there = dataset.landmarks[dataset.has_landmarks]
+    landmarks = LandmarksTask("landmarks", LandmarksConfig(kind="landmarks", points=10))
+    cache = tmp_path / "cache"
+    dataset = FaceDataset(tmp_path / "table", None, 10, Preprocessing(48), [landmarks], cache=cache)
+    points, known = dataset.targets["landmarks"]
+    there = points[known]
     assert len(there) > 20
     # The face fills the copy but for the margin of 0.2 of its longer side on each side.
     height = there[..., 1].amax(dim=1) - there[..., 1].amin(dim=1)

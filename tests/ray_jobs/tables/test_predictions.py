@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from faceml.config.config_error import ConfigError
 from faceml.config.loading import check_inputs, parse_config
 from faceml.config.predict import PredictConfig
 from faceml.images.decoding import RgbImage, encode_jpeg
+from faceml.images.framing import Framing
 from faceml.prediction.loading import load
 from faceml.runs.files import BEST_MODEL_FILE
-from ray_jobs.tables.predictions import build_prediction_job
+from ray_jobs.tables.predictions import build_prediction_job, count_predictions
 from ray_jobs.tables.table_job import compute_diff
 from tests.job import Job
 from tests.poison import write_poison
 from tests.prediction.conftest import drawn, framing, photo, run_folder  # noqa: F401 - fixtures
+from tests.random_model import OTHERS, POSE, write_random_model
 
 COPIES = 12
 
@@ -94,6 +97,36 @@ def test_predict__killed_goes_on_and_says_of_every_image_once_what_the_library_s
     assert summary["images"] == len(found) == 8 * COPIES + 3
     assert (summary["undecodable"], summary["no_face"]) == (1, 1)
     assert summary["faces"] == sum(len(row["faces"]) for row in found)
+    classes = Counter(face["expression"] for row in found for face in row["faces"])
+    assert summary["expressions"] == classes
+
+
+def test_count_predictions__of_a_table_of_other_tasks(framing: Framing, tmp_path: Path) -> None:  # noqa: F811
+    model, root, table = tmp_path / BEST_MODEL_FILE, tmp_path / "images", tmp_path / "table"
+    root.mkdir()
+    write_random_model(model, OTHERS, 48, framing=framing)
+    job = build_prediction_job(_config(root, model, table))
+    happy = {"happy": "yes", "units": ["au01", "au04"]}
+    sad = {"happy": "no", "units": []}
+    faces = [[happy, sad], None, [happy]]
+    rows = [
+        {"image_id": f"{i}.jpg", "folder": "", "status": "ok" if found else "crashed", "faces": found}
+        for i, found in enumerate(faces)
+    ]
+    table.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, schema=job.schema), table / "part-0.parquet")
+    counts = count_predictions(str(table))
+    assert counts.names == {"happy": {"yes": 2, "no": 1}, "units": {"au01": 2, "au04": 2}}
+    assert (counts.faces, counts.statuses) == (3, {"ok": 2, "crashed": 1})
+    assert json.loads(job.schema.metadata[b"faceml.tasks"])["happy"]["classes"] == ["no", "yes"]
+
+    write_random_model(model, {"pose": POSE}, 48, framing=framing)
+    job = build_prediction_job(_config(root, model, tmp_path / "other"))
+    row = {"image_id": "a.jpg", "folder": "", "status": "ok", "faces": [{"box": [0, 0, 1, 1]}]}
+    (tmp_path / "other").mkdir()
+    pq.write_table(pa.Table.from_pylist([row], schema=job.schema), tmp_path / "other" / "part-0.parquet")
+    without = count_predictions(str(tmp_path / "other"))
+    assert (without.faces, without.names) == (1, {})
 
 
 @pytest.mark.soak

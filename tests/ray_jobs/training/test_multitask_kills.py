@@ -14,6 +14,7 @@ from faceml.config.loading import load_config
 from faceml.config.train import TrainConfig
 from faceml.reporting.training.summary import best_record
 from faceml.runs.files import read_metrics
+from faceml.search.scores import ACCURACY
 from faceml.storage.folder import StorageFolder
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state
 from ray_jobs.training import multitask
@@ -89,7 +90,7 @@ def assert_best_is_kept(run: Path) -> None:
         assert read_state(checkpoint / MODEL_FILE)["metrics"]["val/accuracy"] >= 0
     records = read_metrics(checkpoints[-1])
     assert [record["epoch"] for record in records] == list(range(1, epoch_of(checkpoints[-1]) + 1))
-    assert best_record(records)["epoch"] in [epoch_of(checkpoint) for checkpoint in checkpoints]
+    assert best_record(records, ACCURACY)["epoch"] in [epoch_of(checkpoint) for checkpoint in checkpoints]
     assert len(checkpoints) <= KEPT + 1
 
 

@@ -104,7 +104,7 @@ def test_train__in_a_store_goes_on_on_another_machine(
     assert best["metrics"]["val/accuracy"] == summary["best"]["val/accuracy"]
     console = Console(width=120, file=io.StringIO(), record=True)
     multitask.show(config, console)
-    assert "Validation faces of each expression, epoch " in console.export_text()
+    assert "Expression classification, epoch " in console.export_text()
 
 
 @pytest.mark.soak

@@ -17,6 +17,7 @@ from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from ray_jobs.training import multitask
 from ray_jobs.training.stream import StreamedBatches, face_stream
+from tests.default_tasks import assert_same_faces
 from tests.own_cluster import run_on_own_cluster
 
 BATCH, BATCHES = 8, 7
@@ -57,24 +58,20 @@ def test_streamed_batches__are_those_of_the_data_set_in_another_order(
     faces: Path, tables: Path, tmp_path: Path
 ) -> None:
     settings = config(faces, tables, tmp_path)
-    drawn = build_faces(settings.data).train
-    stream = face_stream(settings.data, 0).iterator()
-    streamed = StreamedBatches(stream, drawn.image_ids, BATCH, BATCHES, 40, seed=0)
+    drawn = build_faces(settings).train
+    stream = face_stream(settings.data, (), 0).iterator()
+    streamed = StreamedBatches(stream, drawn, BATCH, BATCHES, 40, seed=0, device=torch.device("cpu"))
     assert len(streamed) == BATCHES
     orders = []
     for epoch in (1, 2):
         streamed.set_epoch(epoch)
         batches = list(streamed)
-        assert [len(batch.label) for batch in batches] == [BATCH] * BATCHES
+        assert [len(batch.position) for batch in batches] == [BATCH] * BATCHES
         positions = torch.cat([batch.position for batch in batches])
         assert len(positions.unique()) == BATCH * BATCHES, "no face twice"
         orders.append(positions.tolist())
         for batch in batches:
-            assert torch.equal(batch.label, drawn.labels[batch.position])
-            assert torch.equal(batch.landmarks, drawn.landmarks[batch.position])
-            assert torch.equal(batch.has_landmarks, drawn.has_landmarks[batch.position])
-            expected = torch.stack([drawn[position].image for position in batch.position.tolist()])
-            assert torch.equal(batch.image, expected)
+            assert_same_faces(batch, drawn.__getitems__(batch.position.tolist()))
     assert orders[0] != sorted(orders[0])
     assert orders[0] != orders[1]
 

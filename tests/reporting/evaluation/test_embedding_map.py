@@ -1,6 +1,9 @@
 """Two-dimensional maps of embeddings."""
 
+import sys
+
 import numpy as np
+import pytest
 from sklearn.decomposition import PCA
 
 from faceml.page.chart import svg
@@ -40,3 +43,11 @@ def test_embedding_figure__names_every_expression() -> None:
     looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].get_lines()}
     assert len(looks) == 8
     assert svg(figure).startswith(b"<?xml")
+
+
+def test_embedding_figure__of_more_classes_than_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # as if not installed: no t-SNE, which takes seconds
+    rng = np.random.default_rng(3)
+    embeddings = Embeddings(rng.normal(size=(70, 4)).astype(np.float32), np.arange(70))
+    figure = embedding_figure(embeddings, [str(n) for n in range(70)], 0)
+    assert len(figure.legends[0].get_texts()) == 70

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from faceml.config.export import ExportConfig
 from faceml.config.loading import parse_config
-from faceml.export.quantization_loss import PairedFigure, QuantizationLoss
+from faceml.export.quantization_loss import QuantizationLoss
 from faceml.export.write import ExportResult
+from faceml.metrics.paired import PairedMetric
 from faceml.page.html import Report, render_report
 from faceml.page.tables import DataTable
 from faceml.reporting.export.report import (
@@ -21,6 +22,10 @@ from faceml.reporting.export.report import (
 )
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+ACCURACY = PairedMetric(
+    "accuracy", "expression accuracy", 0.8, 0.7875, -0.0125, (-0.03, 0.01), 400, is_share=True, method="Tango"
+)
+ERROR = PairedMetric("mae", "pose MAE", 4.5, 4.75, 0.25, (0.1, 0.4), 380, is_share=False, method="Student")
 
 
 @pytest.fixture
@@ -38,10 +43,8 @@ def result() -> ExportResult:
         calibration_images=20,
         quantization=QuantizationLoss(
             images=400,
-            measure="expression accuracy",
-            accuracy=PairedFigure(0.8, 0.7875, -0.0125, (-0.03, 0.01), 400),
-            nme=None,
-            same_expression=0.97,
+            metrics={"accuracy": ACCURACY},
+            agreement={"expression": 0.97},
             latency_ms=(8.0, 4.0),
         ),
         versions={"torch": "2.15.0"},
@@ -68,7 +71,7 @@ def test_files_table__names_the_output_that_differs_most(result: ExportResult) -
 
 def test_checks_line__names_the_images_and_the_effect_of_rounding(result: ExportResult) -> None:
     line = checks_line(result)
-    assert "on 12 batches of random images and 7 images, with a tolerance of 0.0001" in line
+    assert "on 12 batches of random images and 7 images, with a tolerance of 0.0001, relative to" in line
     assert line.endswith("changes outputs on these images by up to logits 1.2e-02, landmarks 3.0e-04.")
 
 
@@ -87,13 +90,41 @@ def test_export_chapter__has_the_loss_with_its_interval(result: ExportResult, co
     chapter = export_chapter(result, config)
     headlines = {h.label: (h.value, h.detail.replace(NO_BREAK_SPACE, " ")) for h in chapter.headlines}
     assert headlines["Largest difference"][0] == "1.2e-06"
-    assert headlines["Accuracy lost to int8"] == (
-        "+1.25",
-        "percentage points; 95 % interval -1.00 to +3.00; n = 400",
+    assert headlines["Change of expression accuracy by int8"] == (
+        "-1.25",
+        "percentage points; 95 % interval -3.00 to +1.00; n = 400",
     )
-    assert "by -1.25 percentage points" in export_summary(result)
+    assert "changes expression accuracy by -1.25 percentage points." in export_summary(result)
     page = render_report(Report("Export", export_summary(result), [chapter]))
     assert "s3://a/best_model.pt, including its preprocessing" in page
+
+
+def test_export_chapter__of_several_tasks_has_the_loss_of_each(
+    result: ExportResult, config: ExportConfig
+) -> None:
+    assert result.quantization
+    loss = replace(result.quantization, metrics={"accuracy": ACCURACY, "pose/mae": ERROR})
+    several = replace(result, quantization=loss)
+    assert plain(quantization_table(loss, result.bytes_of))[:2] == [
+        ["expression accuracy", "80.00 %", "78.75 %", "-1.25", "-3.00 to +1.00"],
+        ["pose MAE", "4.5", "4.75", "+0.25", "+0.1 to +0.4"],
+    ]
+    assert export_summary(several).endswith(
+        "changes expression accuracy by -1.25 percentage points, pose MAE by +0.25."
+    )
+    (_, section) = export_chapter(several, config).sections
+    assert "expression accuracy: Tango; pose MAE: Student." in section.notes[0]
+    assert section.text[0].endswith(f"the same expression on 97.0{NO_BREAK_SPACE}% of the images.")
+
+
+def test_export_chapter__of_a_kind_without_metrics_has_the_latency(
+    result: ExportResult, config: ExportConfig
+) -> None:
+    assert result.quantization
+    without = replace(result, quantization=replace(result.quantization, metrics={}, agreement={}))
+    assert export_summary(without).endswith("within 0.0001.")
+    page = render_report(Report("Export", export_summary(without), [export_chapter(without, config)]))
+    assert "ms per image" in page
 
 
 def test_files_table__has_a_row_for_each_file_on_the_terminal(result: ExportResult) -> None:

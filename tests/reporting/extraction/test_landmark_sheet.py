@@ -11,14 +11,13 @@ from faceml.config.config_error import ConfigError
 from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
 from faceml.landmarks.draw import point_colors
+from faceml.page.contact_sheet import TILE_PX, sheet_pictures
 from faceml.reporting.extraction.landmark_sheet import (
     BLANK_RGB,
     MISSED_RGB,
-    TILE_PX,
     chosen_tiles,
     folder_name,
     landmark_tiles,
-    sheet_pictures,
 )
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table, write_shard
@@ -34,7 +33,7 @@ def test_landmark_tiles__points_are_drawn_where_the_table_says(
     root = extraction_run.parent
     tile = landmark_tiles(root / "table", ImageFiles(root / "images"), 1, num_landmarks, tile_px=400)[0].image
     assert tile.shape == (400, 400, 3)
-    colors = point_colors(LANDMARK_SETS[num_landmarks])
+    colors = point_colors(LANDMARK_SETS[num_landmarks].flip_permutation)
     for point, rgb in enumerate(colors):
         x, y = round((0.1 + 0.08 * point) * 400), round((0.15 + 0.07 * point) * 400)
         assert tuple(tile[y, x]) == rgb
@@ -109,7 +108,7 @@ def test_chosen_tiles__maps_landmarks_of_the_whole_image_to_a_copy_of_the_face(
     schema = landmark_schema(table_metadata({}, {}, "0"), with_image=True, with_crop=True)
     write_shard(rows, schema, tmp_path / "part.parquet")
     tile = chosen_tiles(tmp_path, None, [rows[0]["image_id"]], 5, 400)[0].image
-    for point, rgb in enumerate(point_colors(LANDMARK_SETS[5])):
+    for point, rgb in enumerate(point_colors(LANDMARK_SETS[5].flip_permutation)):
         x, y = (round(step * point / 0.5 * 400) for step in (0.08, 0.07))
         assert tuple(tile[y, x]) == rgb
 

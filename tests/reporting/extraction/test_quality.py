@@ -14,10 +14,9 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dump_config, parse_config
 from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
-from faceml.page.contact_sheet import tile_origin
+from faceml.page.contact_sheet import COLUMNS, TILE_PX, tile_origin
 from faceml.page.html import Picture, Report, Section, render_report
 from faceml.quality.findings import assess_quality
-from faceml.reporting.extraction.landmark_sheet import COLUMNS, TILE_PX
 from faceml.reporting.extraction.quality import quality_sections
 from faceml.reporting.extraction.report import extraction_chapter
 from faceml.runs.files import QUALITY_FILE

@@ -7,10 +7,11 @@ import pytest
 from rich.console import Console
 
 from faceml.reporting.search.board import TrialBoard
+from tests.reporting.searches import SCORES
 
 
-def board(console: Console, total: int = 4, metric: str = "val/accuracy", high: bool = True) -> TrialBoard:
-    return TrialBoard(total, 10, metric, high, console)
+def board(console: Console, total: int = 4, metric: str = "val/accuracy") -> TrialBoard:
+    return TrialBoard(total, 10, SCORES[metric], console)
 
 
 def plain() -> Console:
@@ -66,7 +67,7 @@ def test_trial_board__plain_lines_elsewhere(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_trial_board__the_best_of_an_error_is_the_least() -> None:
-    told = board(plain(), metric="val/nme_interocular", high=False)
+    told = board(plain(), metric="val/nme_interocular")
     for number, value in enumerate((0.3, 0.1, 0.2, math.nan)):
         told.started(f"trial_{number}", {})
         told.epoch_ended(f"trial_{number}", 1, value)

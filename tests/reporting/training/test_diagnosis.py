@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from faceml.config.losses import WeightingConfig
+from faceml.config.weighting import WeightingConfig
 from faceml.reporting.training.diagnosis import TrainingDiagnosis, diagnose_multitask, unsteady
 
 
@@ -36,7 +36,7 @@ def keys(*records: dict[str, Any], kind: str = "uncertainty", **settings: float)
     return [finding.key for finding in diagnose_multitask(records, weighting(kind, **settings))]
 
 
-@pytest.mark.parametrize(("ratio", "found"), [(19.0, []), (21.0, ["expression dominates"])])
+@pytest.mark.parametrize(("ratio", "found"), [(19.0, []), (21.0, ["expression dominates landmarks"])])
 def test_diagnose_multitask__a_task_dominates_beyond_20_to_1_of_weighted_gradients(
     ratio: float, found: list[str]
 ) -> None:
@@ -52,7 +52,7 @@ def test_diagnose_multitask__names_both_tasks_the_ratio_and_a_remedy_for_the_wei
     assert of_fixed.text == (
         "In epoch 3 the weighted gradient of the landmarks task in the backbone is 100 times that of the "
         "expression task (norms 1 and 0.01): the backbone learns little from expression. Raise "
-        "weighting.lambda_expression, or learn the weights with weighting.kind: uncertainty."
+        "weighting.lambdas.expression, or learn the weights with weighting.kind: uncertainty."
     )
     (of_learned,) = diagnose_multitask([ill], weighting("uncertainty"))
     assert "weighting.learning_rate" in of_learned.text
@@ -61,11 +61,13 @@ def test_diagnose_multitask__names_both_tasks_the_ratio_and_a_remedy_for_the_wei
 
 
 def test_diagnose_multitask__a_task_without_any_gradient_is_dominated() -> None:
-    assert keys(record(grad_norm_landmarks=0.0)) == ["expression dominates"]
-    assert keys(record(grad_norm_landmarks=None)) == ["expression dominates"]
+    assert keys(record(grad_norm_landmarks=0.0)) == ["expression dominates landmarks"]
+    assert keys(record(grad_norm_landmarks=None)) == ["expression dominates landmarks"]
 
 
-@pytest.mark.parametrize(("cosine", "found"), [(-0.3, ["opposed"]), (-0.05, []), (None, [])])
+@pytest.mark.parametrize(
+    ("cosine", "found"), [(-0.3, ["opposed expression landmarks"]), (-0.05, []), (None, [])]
+)
 def test_diagnose_multitask__conflicting_gradients(cosine: float | None, found: list[str]) -> None:
     assert keys(record(grad_cosine=cosine)) == found
 
@@ -111,3 +113,56 @@ def test_new_findings__reports_each_kind_once() -> None:
     assert diagnosis.new_findings(epochs) == []
     epochs.append(record(3, grad_norm_expression=0.01))
     assert len(diagnosis.new_findings(epochs)) == 1
+
+
+def three(epoch: int = 1, **changes: float | None) -> dict[str, Any]:
+    """The record of an epoch of three tasks without findings."""
+    tasks = ("expression", "landmarks", "head_pose")
+    pairs = ("expression_landmarks", "expression_head_pose", "landmarks_head_pose")
+    return {
+        "epoch": epoch,
+        "train/loss": 1.0,
+        **{f"train/{name}_{task}": 1.0 for task in tasks for name in ("grad_norm", "weight")},
+        **{f"train/log_var_{task}": 0.0 for task in tasks},
+        **{f"train/grad_cosine_{pair}": 0.1 for pair in pairs},
+        **{f"train/{name}": value for name, value in changes.items()},
+    }
+
+
+def test_diagnose_multitask__of_three_tasks_without_findings() -> None:
+    assert keys(three()) == keys(three(), kind="fixed") == []
+
+
+def test_diagnose_multitask__names_each_task_that_the_strongest_of_three_dominates() -> None:
+    ill = three(weight_head_pose=50.0, weight_landmarks=10.0)
+    found = diagnose_multitask([ill], weighting("fixed"))
+    assert [finding.key for finding in found] == ["head_pose dominates expression"]
+    assert "Raise weighting.lambdas.expression," in found[0].text
+    assert keys(three(grad_norm_head_pose=100.0)) == [
+        "head_pose dominates expression",
+        "head_pose dominates landmarks",
+    ]
+
+
+def test_diagnose_multitask__names_each_pair_of_three_that_conflicts() -> None:
+    ill = three(2, grad_cosine_expression_head_pose=-0.4, grad_cosine_landmarks_head_pose=-0.2)
+    texts = [finding.text for finding in diagnose_multitask([ill], weighting("rlw"))]
+    assert [text.partition(" in the backbone")[0] for text in texts] == [
+        "In epoch 2 the gradients of expression and head_pose",
+        "In epoch 2 the gradients of landmarks and head_pose",
+    ]
+    assert "cosine -0.40" in texts[0]
+
+
+def test_diagnose_multitask__of_three_tasks_looks_at_every_log_variance() -> None:
+    epochs = [three(epoch) for epoch in (1, 2, 3)]
+    assert keys(*epochs) == ["steady"]
+    assert keys(three(log_var_head_pose=-2.0), max_abs_log_var=2.0) == ["clamp head_pose"]
+    moving = [three(1), three(2, weight_head_pose=1.5)]
+    assert unsteady(moving, weighting("uncertainty")) is not None
+
+
+def test_diagnose_multitask__one_task_has_nothing_to_balance() -> None:
+    alone = {"epoch": 1, "train/loss": -1.0, "train/weight_pose": 1e-9, "train/log_var_pose": 10.0}
+    assert keys(alone, alone, alone) == []
+    assert unsteady([alone, alone | {"train/weight_pose": 1.0}], weighting("uncertainty")) is None

@@ -1,8 +1,6 @@
 """Data and style of charts."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +15,6 @@ from faceml.page.chart import BLUE, STYLE, VERMILLION, png, svg
 from faceml.reporting.extraction.figures import detection_rate_figure
 from faceml.reporting.extraction.summary import ExtractionSummary
 from faceml.reporting.search.figures import learning_curves_figure
-from faceml.reporting.training.figures import epochs_figure
 from faceml.search.trial import Trial
 
 SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
@@ -50,28 +47,6 @@ def test_detection_rate_figure__bars_are_rates_and_whiskers_wilson_intervals() -
 def test_detection_rate_figure__shows_only_the_lowest_folders() -> None:
     axes = detection_rate_figure(SUMMARY, warn_below=0.8, most=1).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["disgust"]
-
-
-def test_epochs_figure__has_its_series_the_best_epoch_and_the_baseline(
-    make_records: Callable[[list[float]], list[dict[str, Any]]],
-) -> None:
-    records = make_records([0.2, 0.6, 0.4])
-    series = {"accuracy": "val/accuracy", "macro-F1": "val/macro_f1"}
-    figure = epochs_figure(records, series, "share", percent=True, best_epoch=2, baseline=("majority", 0.3))
-    drawn = lines(figure)
-    assert points(drawn["accuracy"]) == [[1, 0.2], [2, 0.6], [3, 0.4]]
-    assert points(drawn["macro-F1"]) == [[1, 0.1], [2, 0.3], [3, 0.2]]
-    assert [x for x, _ in points(drawn["best epoch"])] == [2, 2]
-    assert [y for _, y in points(drawn["majority"])] == [0.3, 0.3]
-    assert drawn["accuracy"].get_marker() != drawn["macro-F1"].get_marker()
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(drawn)
-
-
-def test_epochs_figure__a_metric_without_value_is_a_gap() -> None:
-    records = [{"epoch": 1, "val/landmark_mse": None}, {"epoch": 2, "val/landmark_mse": None}]
-    figure = epochs_figure(records, {"validation": "val/landmark_mse"}, "MSE", log=True)
-    assert all(math.isnan(y) for _, y in points(lines(figure)["validation"]))
-    assert svg(figure)
 
 
 def test_svg__same_bytes_again_and_settings_left_alone(trials: list[Trial]) -> None:

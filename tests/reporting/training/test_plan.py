@@ -11,7 +11,6 @@ from rich.console import Console
 
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
-from faceml.datasets.labels import EXPRESSIONS
 from faceml.reporting.training.plan import (
     FirstEstimate,
     TrainingPlan,
@@ -19,6 +18,7 @@ from faceml.reporting.training.plan import (
     start_line,
     training_banner,
 )
+from faceml.tasks.classes import AFFECTNET8
 from faceml.training.faces import build_faces
 
 NOON = datetime(2026, 3, 6, 12, 0)  # a Friday
@@ -35,7 +35,7 @@ def plan(extraction_run: Path, **changes: Any) -> TrainingPlan:
         "run": {"folder": "/runs/a"},
     }
     config = parse_config(TrainConfig, raw | changes)
-    return build_training_plan(config, build_faces(config.data))
+    return build_training_plan(config, build_faces(config))
 
 
 def test_build_training_plan__combines_configuration_and_tables(extraction_run: Path) -> None:
@@ -43,8 +43,10 @@ def test_build_training_plan__combines_configuration_and_tables(extraction_run: 
     built = plan(extraction_run, tracking=tracking)
     table = extraction_run.parent / "table"
     assert dict(built.rows) == {
-        "network": "resnet18, random weights, images of 32 px, 5 landmarks",
+        "network": "resnet18, random weights, images of 32 px",
         "hardware": "2 workers, each a GPU and 4 CPU threads, bf16",
+        "task expression": "classification, 8 classes; targets: 12 of 12 training, 12 of 12 validation faces",
+        "task landmarks": "landmarks, 5 points; targets: 10 of 12 training, 10 of 12 validation faces",
         "training faces": f"12 in {table}; excluded images: 1 undecodable",
         "validation faces": f"12 in {table}; excluded images: 1 undecodable",
         "batch per step": "8 images: 2 workers × 2 × 2 batches",
@@ -53,8 +55,10 @@ def test_build_training_plan__combines_configuration_and_tables(extraction_run: 
         "results": "/runs/a; MLflow at https://mlflow.example.org, experiment faceml",
     }
     assert built.total_steps == 7
-    assert tuple(built.class_counts) == EXPRESSIONS
-    assert [train for train, _ in built.class_counts.values()] == [6, 0, 0, 4, 0, 0, 0, 2]
+    assert list(built.class_counts) == ["expression"]
+    names, train, _ = zip(*built.class_counts["expression"], strict=True)
+    assert names == AFFECTNET8
+    assert train == (6, 0, 0, 4, 0, 0, 0, 2)
 
 
 def test_build_training_plan__uses_the_singular_for_one(extraction_run: Path) -> None:
@@ -68,6 +72,27 @@ def test_build_training_plan__uses_the_singular_for_one(extraction_run: Path) ->
     assert rows["batch per step"] == "2 images: 1 worker × 2"
     assert rows["steps"] == "6 per epoch, 6 in 1 epoch"
     assert rows["results"] == "/runs/a"
+
+
+def test_training_banner__of_other_tasks_has_a_table_of_each_classification(
+    extraction_run: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image_id,smiles,age\n0/0.png,yes,20\n0/1.png,no,30\n3/0.png,no,\n")
+    root = extraction_run.parent
+    split = {"table": str(root / "table"), "images": str(root / "images"), "labels": str(labels)}
+    tasks = {
+        "smiling": {"kind": "classification", "target": "smiles", "classes": "found"},
+        "age": {"kind": "regression", "target": "age"},
+    }
+    built = plan(extraction_run, data={"train": split, "val": split, "image_size": 32}, tasks=tasks)
+    rows = dict(built.rows)
+    assert rows["task smiling"].startswith("classification, 2 classes; targets: 3 of 12 training")
+    assert rows["task age"].startswith("regression, 1 column; targets: 2 of 12 training")
+    assert built.class_counts == {"smiling": [("no", 2, 2), ("yes", 1, 1)]}
+    screen = io.StringIO()
+    Console(file=screen, width=200).print(training_banner(built))
+    assert "│ no      │        2 │ 66.7" in screen.getvalue()
 
 
 def test_training_banner__counts_the_faces_of_each_expression_and_marks_those_without(

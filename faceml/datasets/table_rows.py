@@ -1,0 +1,160 @@
+"""Rows of a landmark table that belong to a data set.
+
+Shape letters: N rows.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from faceml.datasets.targets import LabelSource, TargetReader
+from faceml.tables import (
+    MESH_COLUMNS,
+    LabelCounts,
+    join_labels,
+    landmark_column,
+    read_table,
+    table_columns,
+    table_metadata_of,
+)
+
+DECODED = ("ok", "no_face")
+"""Statuses of images that could be decoded."""
+
+
+class TableRows(NamedTuple):
+    """Rows of a landmark table that belong to a data set.
+
+    Attributes:
+        table: The table's path or URI.
+        rows: N rows with `image_id` and the columns of `training_columns`.
+        left_out: Names of the images of the other rows, by status or by the task that excludes them.
+        excluded: Names of those that a task excludes.
+        label_counts: Differences between the rows and the label table; None without one.
+    """
+
+    table: str
+    rows: pa.Table
+    left_out: dict[str, list[str]]
+    excluded: tuple[str, ...] = ()
+    label_counts: LabelCounts | None = None
+
+
+def read_rows(
+    table: str | Path,
+    num_landmarks: int,
+    statuses: Sequence[str],
+    *,
+    from_copies: bool,
+    columns: Sequence[str] = (),
+) -> TableRows:
+    """Read the rows of a landmark table that have one of the given statuses.
+
+    Args:
+        table: The table, a path or URI.
+        num_landmarks: 5 or 10.
+        statuses: Statuses of the rows to take.
+        from_copies: If True, the images are the table's copies.
+        columns: Further columns.
+
+    Raises:
+        ConfigError: There is no usable table, or it lacks a column.
+    """
+    rows = read_table(table, [*training_columns(table, num_landmarks, from_copies=from_copies), *columns])
+    taken = pc.is_in(rows["status"], pa.array(statuses))
+    other = rows.filter(pc.invert(taken))
+    left_out: dict[str, list[str]] = {}
+    for status, image_id in zip(other["status"].to_pylist(), other["image_id"].to_pylist(), strict=True):
+        left_out.setdefault(status, []).append(image_id)
+    return TableRows(str(table), rows.filter(taken), left_out)
+
+
+def read_targets(
+    table: str | Path,
+    num_landmarks: int,
+    tasks: Sequence[TargetReader],
+    labels: LabelSource | None,
+    *,
+    from_copies: bool,
+    is_training: bool,
+) -> TableRows:
+    """Read the rows of decoded images with the columns of some tasks, without the rows that a task excludes.
+
+    Columns that the landmark table does not have come from the label table.
+
+    Args:
+        table: The landmark table, a path or URI.
+        num_landmarks: 5 or 10.
+        tasks: The tasks.
+        labels: Label table with further columns.
+        from_copies: If True, the images are the table's copies.
+        is_training: If True, tasks take the classes that they find from these rows.
+
+    Raises:
+        ConfigError: There is no usable table, or it lacks a column.
+    """
+    wanted = list(dict.fromkeys(column for task in tasks for column in task.columns))
+    has = {*table_columns(table), *MESH_COLUMNS}
+    own = [column for column in wanted if column in has or labels is None]
+    found = read_rows(table, num_landmarks, DECODED, from_copies=from_copies, columns=own)
+    rows, left_out, excluded = found.rows, dict(found.left_out), list[str]()
+    counts = None
+    if labels is not None:
+        joined = join_labels(rows, labels.place, [name for name in wanted if name not in has], labels.key)
+        rows, counts = joined.rows, joined.counts
+    for task in tasks if is_training else ():
+        task.learn(rows, found.table)
+    for task in tasks:
+        for reason, mask in task.excluded(rows, found.table).items():
+            left_out[reason] = rows["image_id"].filter(mask).to_pylist()
+            rows = rows.filter(pc.invert(mask))
+            excluded += left_out[reason]
+    return TableRows(found.table, rows, left_out, tuple(excluded), counts)
+
+
+def read_yaw(table: str | Path, image_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the yaw of the head in images of a landmark table, NaN where no face was found.
+
+    Args:
+        table: The table, a path or URI.
+        image_ids: Names of N images of the table.
+
+    Returns:
+        float32 of shape (N,), degrees.
+    """
+    rows = read_table(table, ["yaw_deg"])
+    places = pc.index_in(pa.array(image_ids, pa.string()), rows["image_id"].combine_chunks())
+    return np.asarray(rows["yaw_deg"].take(places).to_numpy(), dtype=np.float32)
+
+
+def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool) -> list[str]:
+    """Return the columns that training needs besides `image_id` and the pixels.
+
+    Args:
+        table: A landmark table, a path or URI.
+        num_landmarks: 5 or 10.
+        from_copies: If True, the images are the table's copies, which may be cropped.
+    """
+    columns = ["folder", "status", "width", "height", landmark_column(num_landmarks)]
+    return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
+
+
+def copies_are_aligned(table: str | Path) -> bool:
+    """Return whether a table's copies are faces aligned to ArcFace's template."""
+    return bool(_embed_settings(table).get("align"))
+
+
+def _copies_are_cropped(table: str | Path) -> bool:
+    return bool(_embed_settings(table).get("crop"))
+
+
+def _embed_settings(table: str | Path) -> dict[str, Any]:
+    """Return the settings that a table's copies were made with; empty if there are none."""
+    settings = json.loads(table_metadata_of(table)["faceml.extraction"])
+    return settings.get("output", {}).get("embed") or {}
