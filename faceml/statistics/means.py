@@ -16,8 +16,8 @@ from faceml.statistics.proportions import Interval
 POWER = 0.8
 """Conventional power of a planned experiment (Cohen 1988)."""
 MOST_REPLICATES = 1000
-ROUNDING = 1e-9
-"""Relative; differences of float64 numbers that are equal but for rounding differ by less."""
+ROUNDING = 1e-6
+"""Relative to the values; differences of float32 metrics that are equal but for rounding differ by less."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def difference_of_best(
     """
     count = a.shape[1]
     first, second = (values[values.mean(axis=1).argmax()] for values in (a, b))
-    mean, largest = float(np.mean(first - second)), float(np.abs(first - second).max())
+    mean, largest = float(np.mean(first - second)), float(np.abs([first, second]).max())
     if count < 2:
         return MeanDifference(mean, None, None, None, count)
     if np.ptp(first - second) <= ROUNDING * largest:

@@ -112,7 +112,13 @@ def test_kind__of_another_package_trains_evaluates_predicts_and_exports(
 def test_kind__of_another_package_is_searched(faceml: Command, settings: list[str], tmp_path: Path) -> None:
     train = [setting if setting.startswith("train.") else f"train.{setting}" for setting in settings]
     search = {"weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty"]}}
-    more = [f"search={json.dumps(search)}", "num_trials=1", "searcher.kind=grid", "scheduler.kind=none"]
+    more = [
+        f"search={json.dumps(search)}",
+        "metric=null",
+        "num_trials=1",
+        "searcher.kind=grid",
+        "scheduler.kind=none",
+    ]
     faceml("tune", *train, *more, f"run.folder={tmp_path}/search", "trial.gpus=0")
     summary = json.loads((tmp_path / "search" / "summary.json").read_text())
     assert [trial["metric"] for trial in summary["trials"]] == ["val/level/mae"] * 2
