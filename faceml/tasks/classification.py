@@ -271,7 +271,7 @@ class _ClassMetrics(TaskMetric):
                 "confusion_matrix": MulticlassConfusionMatrix(num_classes, ignore_index=UNKNOWN),
             }
         )
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="ignore")  # NaN if all are, as of a diverged network
 
     def update(self, output: Tensor, target: Target) -> None:
         """Add a batch of logits."""

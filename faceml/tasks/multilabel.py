@@ -241,7 +241,7 @@ class _LabelMetrics(TaskMetric):
             ignore_index=int(MISSING),
             validate_args=False,  # refuses a single label
         )
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="ignore")  # NaN if all are, as of a diverged network
         self.task_loss = _BinaryCrossEntropy()
 
     def update(self, output: Tensor, target: Target) -> None:

@@ -230,7 +230,7 @@ class _RegressionMetrics(TaskMetric):
         super().__init__()
         self._task = task
         self.agreement = NumberAgreement(len(task.numbers))
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="ignore")  # NaN if all are, as of a diverged network
         self.mean_loss = None if task.config.loss.kind == "ccc" else task.build_loss()
 
     def update(self, output: Tensor, target: Target) -> None:
