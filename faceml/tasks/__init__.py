@@ -1,4 +1,4 @@
-"""What can be learned from a face: one file per kind of task."""
+"""Tasks, the things that can be learned from a face: one file per kind."""
 
 import lazy_loader as lazy
 
