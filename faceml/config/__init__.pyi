@@ -15,6 +15,7 @@ from .loading import (
     check_inputs as check_inputs,
     dotted_keys as dotted_keys,
     dump_config as dump_config,
+    dump_yaml as dump_yaml,
     load_config as load_config,
     load_yaml as load_yaml,
     parse_config as parse_config,

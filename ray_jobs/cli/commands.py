@@ -6,7 +6,7 @@ import typer
 
 from ray_jobs.cli.models import evaluate, export, predict
 from ray_jobs.cli.system import doctor, init, submit
-from ray_jobs.cli.tables import export_json, extract, forget, synth
+from ray_jobs.cli.tables import export_json, extract, forget, import_, synth
 from ray_jobs.cli.training import demo, train, transfer, tune
 from ray_jobs.cluster import exit_at_errors, interrupt_at_signals, set_up_log
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(init)
+app.command("import")(import_)
 app.command()(synth)
 app.command()(extract)
 app.command("export-json")(export_json)

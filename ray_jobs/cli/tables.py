@@ -17,6 +17,26 @@ from ray_jobs.cli.running import (
 )
 
 
+def import_(
+    format_name: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="Format of the data set: fer2013, ferplus.")
+    ],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder or file that was downloaded.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to.")],
+) -> None:
+    """Lay out a data set as it is shipped for the other commands, and print the next ones.
+
+    Labels become a table, packed images become files; images that are files stay where they are. The same
+    command again continues an interrupted import.
+
+    Example: faceml import ferplus FERPlus-master data/ferplus
+    """
+    from ray_jobs.local import importing as job
+
+    job.show(*job.run(format_name, source, output), output, stdout_console())
+    print_place(output)
+
+
 def synth(config: Annotated[Path | None, config_option("synth")] = None, overrides: Overrides = None) -> None:
     """Draw synthetic faces of people who do not exist, with exact landmarks.
 
