@@ -12,7 +12,7 @@ BLOCK_BYTES = 2**20
 
 
 def find_file(source: Path, names: Sequence[str], data_set: str) -> Path:
-    """Return a file of a data set: the source itself, or one of these names in it or in a folder of it.
+    """Return a file of a data set: the source itself, or the first of these names in it or in its folders.
 
     Args:
         source: The folder or file that was downloaded.
@@ -24,11 +24,10 @@ def find_file(source: Path, names: Sequence[str], data_set: str) -> Path:
     """
     if source.is_file() and source.name in names:
         return source
-    if source.is_dir():
-        for name in names:
-            for found in (source / name, *sorted(source.glob(f"*/{name}"))):
-                if found.is_file():
-                    return found
+    found = [file for name in names for file in (source / name, *sorted(source.glob(f"*/{name}")))]
+    for file in found:
+        if file.is_file():
+            return file
     raise ConfigError(f"{source}: has no {' or '.join(names)}, the file of {data_set}. Name its folder.")
 
 

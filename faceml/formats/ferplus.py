@@ -46,16 +46,10 @@ class FerPlus(DataFormat):
 
     def __init__(self, source: Path) -> None:
         self._votes = find_file(source, (VOTES_FILE,), "FER+")
-        folders = [source, source / "data", self._votes.parent, self._votes.parent / "data"]
+        folder = self._votes.parent
+        folders = (folder, folder / "data")
         self._images = next((path for path in folders if (path / FOLDERS["Training"]).is_dir()), None)
-        self._pixels: Path | None = None
-        if self._images is None:
-            found = [path / name for path in folders for name in FILE_NAMES if (path / name).is_file()]
-            if not found:
-                raise ConfigError(
-                    f"{source}: has votes but no images. Put {FILE_NAMES[0]} of FER2013 beside {VOTES_FILE}."
-                )
-            self._pixels = found[0]
+        self._pixels = find_file(folder, FILE_NAMES, "FER2013") if self._images is None else None
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
