@@ -84,7 +84,8 @@ def rows(
 
 def alternatives(field: Schema) -> list[Schema]:
     """Return what a field may be."""
-    return field.get("anyOf") or field.get("oneOf") or [field]
+    options = field.get("anyOf") or field.get("oneOf")
+    return [each for option in options for each in alternatives(option)] if options else [field]
 
 
 def resolved(option: Schema, known: Schema) -> Schema:

@@ -11,6 +11,11 @@ from .losses import (
 )
 from .models import FaceResNet as FaceResNet, MultitaskFaceModel as MultitaskFaceModel
 from .prediction import FacePredictor as FacePredictor, load as load
-from .tables import LANDMARK_SETS as LANDMARK_SETS, read_table as read_table
+from .tables import (
+    LANDMARK_SETS as LANDMARK_SETS,
+    LabelSource as LabelSource,
+    TableSelection as TableSelection,
+    read_table as read_table,
+)
 
 __version__: str

@@ -1,4 +1,4 @@
-from .base import Config as Config, OnEveryNode as OnEveryNode
+from .base import Config as Config, FrozenDict as FrozenDict, OnEveryNode as OnEveryNode
 from .config_error import ConfigError as ConfigError
 from .demo import DemoConfig as DemoConfig, build_stages as build_stages
 from .evaluate import EvaluateConfig as EvaluateConfig
@@ -57,6 +57,7 @@ from .search_space import (
 )
 from .sections import BackboneName as BackboneName, ModelConfig as ModelConfig
 from .shipped import find_config as find_config, shipped_configs as shipped_configs
+from .split import SplitConfig as SplitConfig
 from .study import (
     StudyConfig as StudyConfig,
     build_arm_config as build_arm_config,
@@ -80,7 +81,6 @@ from .tracking import SERVERS as SERVERS, SQLITE as SQLITE
 from .train import (
     AugmentationConfig as AugmentationConfig,
     DataConfig as DataConfig,
-    LabelledSplitConfig as LabelledSplitConfig,
     LeakageConfig as LeakageConfig,
     OptimizerConfig as OptimizerConfig,
     ScalingConfig as ScalingConfig,

@@ -1,14 +1,22 @@
 """Base model of all configurations, and the types of their fields."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from faceml.config.uris import find_uri_mistake
+
+
+class FrozenDict(dict[Any, Any]):
+    """Dictionary that is not changed, and so can be hashed, as the configuration that contains it."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self))  # of the keys: values may be configurations with lists
 
 
 class Config(BaseModel):
@@ -88,6 +96,20 @@ StorageUri = Annotated[DriverPlace, OnEveryNode()]
 InputStorage = Annotated[StorageUri, MustExist("folder")]
 InputStorageFile = Annotated[StorageUri, MustExist("file")]
 InputLabels = Annotated[StorageUri, MustExist("file or folder")]
+
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+PLACE_TAG, SOURCES_TAG = "(place)", "(sources)"
+"""Tags of a place, and of places by the names of their sources; no keys of a configuration."""
+_Kind = Discriminator(lambda places: SOURCES_TAG if isinstance(places, Mapping) else PLACE_TAG)
+_Sources = (Field(min_length=1), AfterValidator(FrozenDict), Tag(SOURCES_TAG))
+InputPlaces = Annotated[
+    Annotated[InputStorage, Tag(PLACE_TAG)] | Annotated[dict[SourceName, InputStorage], *_Sources], _Kind
+]
+"""A folder, or folders by the names of their sources."""
+LabelPlaces = Annotated[
+    Annotated[InputLabels, Tag(PLACE_TAG)] | Annotated[dict[SourceName, InputLabels], *_Sources], _Kind
+]
+"""A label table, or the label tables by the names of the sources whose images they label."""
 RunOrModel = Annotated[StorageUri, MustExist("file or folder")]
 """Run folder, or the model file in it."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from faceml.config.base import PLACE_TAG, SOURCES_TAG
 from faceml.config.config_error import ConfigError
 from faceml.config.tasks import TaskConfig, config_of_kind
 from faceml.config.uris import mask_credentials
@@ -56,6 +57,8 @@ def key_path(location: Location, raw: Any) -> tuple[str, ...]:
     """
     path: list[str] = []
     for part in location:
+        if part in (PLACE_TAG, SOURCES_TAG):
+            continue
         if isinstance(raw, Mapping):
             if part not in raw and part in (raw.get("kind"), raw.get("name")):
                 continue

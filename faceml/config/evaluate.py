@@ -6,7 +6,7 @@ from pydantic import Field
 
 from faceml.config.base import Config, CountOrZero, RunOrModel, Seed, StorageUri
 from faceml.config.sections import LoggingConfig
-from faceml.config.train import LabelledSplitConfig
+from faceml.config.split import SplitConfig
 
 
 class EvaluateRunConfig(Config):
@@ -30,7 +30,7 @@ class EvaluateConfig(Config):
 
     model: RunOrModel
     """Run folder of `faceml train`, or its `best_model.pt`; a path or URI."""
-    data: LabelledSplitConfig
+    data: SplitConfig
     batch_size: Annotated[int, Field(strict=True, ge=1)] = 64
     loader_processes: CountOrZero = 0
     """Number of processes that decode images; 0 decodes in the main process."""

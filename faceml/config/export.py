@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from faceml.config.base import Config, Count, RunOrModel, Seed, StorageUri
 from faceml.config.sections import LoggingConfig
-from faceml.config.train import LabelledSplitConfig
+from faceml.config.split import SplitConfig
 
 ExportFormat = Literal["onnx", "exported_program"]
 
@@ -39,7 +39,7 @@ class ExportConfig(Config):
     """`onnx` writes `model.onnx`, `exported_program` writes `model.pt2` for `torch.export.load`."""
     opset: Annotated[int, Field(strict=True, ge=17, le=23)] = 18
     """Version of the ONNX operator set. 17 has no antialiased resizing; it is computed by matrix products."""
-    data: LabelledSplitConfig | None = None
+    data: SplitConfig | None = None
     """Images for checking and quantising the export; null checks it on random images."""
     check_images: Count = 32
     """Number of images to check, sampled from `data` with `seed`."""

@@ -11,7 +11,7 @@ from faceml.config.base import (
     DriverPlace,
     Fraction,
     InputFile,
-    InputStorage,
+    InputPlaces,
     NonNegative,
     Positive,
     StorageUri,
@@ -27,8 +27,9 @@ IMAGE_EXTENSIONS = (
 class ExtractDataConfig(Config):
     """Selection of images."""
 
-    root: InputStorage
-    """Folder of face images, a path or a URI such as `s3://bucket/faces`; each image below it gets a row."""
+    root: InputPlaces
+    """Folder of face images, a path or a URI such as `s3://bucket/faces`; each image below it gets a row. Or
+    several by names, `{affectnet: PLACE, ferplus: PLACE}`, which `image_id` begins with."""
     extensions: tuple[str, ...] = IMAGE_EXTENSIONS
     """File name extensions of images, case-insensitive; other files are left out and counted in the log."""
     max_bytes: Count = 64 * 2**20

@@ -31,12 +31,14 @@ def local_paths(config: BaseModel, mark: type[Mark], prefix: str = "") -> Iterat
         for key, section in value.items() if isinstance(value, dict) else ():
             if isinstance(section, BaseModel):
                 yield from local_paths(section, mark, f"{prefix}{name}.{key}.")
-        # Files in object stores are checked when they are opened. Values that are not paths, such as `none`,
-        # are not absolute.
-        if isinstance(value, str | Path) and Path(value).is_absolute():
-            for found in [*field.metadata, *_marks_of_members(field.annotation)]:
-                if isinstance(found, mark):
-                    yield prefix + name, Path(value), found
+        places = {f"{name}.{key}": place for key, place in value.items()} if isinstance(value, dict) else {}
+        marks = [*field.metadata, *_marks_of_members(field.annotation)]
+        for key, place in {name: value, **places}.items():
+            # Files in object stores are checked when they are opened. Values that are not paths, such as
+            # `none`, are not absolute.
+            if isinstance(place, str | Path) and Path(place).is_absolute():
+                found = dict.fromkeys(each for each in marks if isinstance(each, mark))
+                yield from ((prefix + key, Path(place), each) for each in found)
 
 
 def refuse_paths_of_one_node(config: BaseModel, nodes: int) -> None:
@@ -111,3 +113,4 @@ def _marks_of_members(annotation: Any) -> Iterator[Any]:
     for member in get_args(annotation):
         if get_origin(member) is Annotated:
             yield from get_args(member)[1:]
+        yield from _marks_of_members(member)

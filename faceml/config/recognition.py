@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from faceml.config.base import AbsolutePath, Config, Count, CountOrZero, InputFile, Seed
 from faceml.config.losses import ArcFaceMargin, MarginConfig
 from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
+from faceml.config.split import SplitConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,
@@ -15,7 +16,6 @@ from faceml.config.train import (
     OptimizerConfig,
     RunConfig,
     ScalingConfig,
-    SplitConfig,
     refuse_fp16_on_cpus,
 )
 

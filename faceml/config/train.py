@@ -1,9 +1,8 @@
 """Configuration of multitask training."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from faceml.config.base import (
     AbsolutePath,
@@ -11,8 +10,6 @@ from faceml.config.base import (
     Count,
     CountOrZero,
     Fraction,
-    InputLabels,
-    InputStorage,
     NonNegative,
     Positive,
     Seed,
@@ -20,40 +17,10 @@ from faceml.config.base import (
 )
 from faceml.config.losses import LossConfig
 from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
+from faceml.config.split import SplitConfig
 from faceml.config.tasks import TaskConfig, TasksConfig, default_tasks
 from faceml.config.tracking import MlflowTracking
 from faceml.config.weighting import UncertaintyWeighting, WeightingConfig, refuse_unknown_tasks
-
-
-class LabelsConfig(Config):
-    """Label table: one row per image, one column per target, empty where unknown."""
-
-    file: InputLabels
-    """Parquet or CSV file, or a folder of Parquet files, a path or URI."""
-    key: str = "image_id"
-    """Column with the names of the images, as the landmark table has them in `image_id`."""
-
-
-def _as_section(labels: Any) -> Any:
-    return {"file": labels} if isinstance(labels, str | Path) else labels
-
-
-class SplitConfig(Config):
-    """Landmark table and images of a split."""
-
-    table: InputStorage
-    """Landmark table from `faceml extract`, a path or a URI such as `s3://bucket/tables/train`."""
-    images: InputStorage | None = None
-    """Folder that was extracted, a path or URI; null reads the copies in the table's `image_jpeg`."""
-    follow_links: bool = False
-    """Follow symbolic links to targets outside `images`, for a folder that was extracted so."""
-
-
-class LabelledSplitConfig(SplitConfig):
-    """Landmark table, images and label table of a split."""
-
-    labels: Annotated[LabelsConfig, BeforeValidator(_as_section)] | None = None
-    """Label table with further columns: Parquet or CSV, a path or URI, or a section with `file` and `key`."""
 
 
 class AugmentationConfig(Config):
@@ -89,8 +56,8 @@ class LeakageConfig(Config):
 class DataConfig(Config):
     """Training and validation images, and their preprocessing and sampling."""
 
-    train: LabelledSplitConfig
-    val: LabelledSplitConfig
+    train: SplitConfig
+    val: SplitConfig
     labels: tuple[str, ...] | None = None
     """Classes of the folders 0, 1, …, checked against the order of `classes`; null: not checked."""
     num_landmarks: Literal[5, 10] = 5

@@ -40,7 +40,6 @@ from .streamed_faces import (
 )
 from .table_rows import read_yaw as read_yaw
 from .targets import (
-    LabelSource as LabelSource,
     Target as Target,
     TargetReader as TargetReader,
     Targets as Targets,

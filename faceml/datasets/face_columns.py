@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from faceml.config import ConfigError
 from faceml.images import crop_landmarks
+from faceml.tables import qualified_folders
 
 
 class ImageNames(Sequence[str]):
@@ -40,15 +41,15 @@ class ImageNames(Sequence[str]):
 
 
 def person_labels(rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the people, who are the distinct folders, and the person of each row.
+    """Return the people, who are the distinct folders of each source, and the person of each row.
 
     Args:
-        rows: N rows with the column `folder`.
+        rows: N rows with the column `folder`, and with `source` if the table has several.
 
     Returns:
         The people's names, sorted, and int64 of shape (N,), positions among them.
     """
-    folders = rows["folder"].combine_chunks()
+    folders = qualified_folders(rows).combine_chunks()
     people: list[str] = sorted(pc.unique(folders).to_pylist())
     positions: npt.NDArray[np.int32] = pc.index_in(folders, pa.array(people, pa.string())).to_numpy()
     return people, positions.astype(np.int64)

@@ -19,11 +19,12 @@ from faceml.config import ConfigError
 from faceml.datasets.face_columns import has_landmarks, seen_landmarks, seen_sizes
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.table_rows import TableRows, copies_are_aligned, read_targets
-from faceml.datasets.targets import LabelSource, TargetReader, Targets, targets_of
+from faceml.datasets.table_rows import TableRows, as_selection, copies_are_aligned, read_targets
+from faceml.datasets.targets import TargetReader, Targets, targets_of
 from faceml.images import Framing
 from faceml.page import first_names
-from faceml.tables import landmark_column
+from faceml.storage import Places
+from faceml.tables import TableSelection, landmark_column
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class LabelledFaces(Dataset[FaceSample]):
 
     Attributes:
         table: The table's path or URI.
+        selection: The rows of the table that belong to the split.
+        table_rows: Number of all rows of the table.
         left_out: Names of the images that do not belong to the data set, by status or by the task that
             excludes them.
         excluded: Names of those that a task excludes.
@@ -73,7 +76,8 @@ class LabelledFaces(Dataset[FaceSample]):
         preprocessing: Preprocessing,
         targets: Targets,
     ) -> None:
-        self.table = rows.table
+        self.selection, self.table_rows = rows.selection, rows.table_rows
+        self.table = rows.selection.table
         self.left_out = rows.left_out
         self.excluded = rows.excluded
         self.source = source
@@ -83,6 +87,11 @@ class LabelledFaces(Dataset[FaceSample]):
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    @property
+    def is_whole_table(self) -> bool:
+        """Whether every decoded image of the table belongs to the data set."""
+        return not self.excluded and not self.selection.where
 
     def __getitem__(self, index: int) -> FaceSample:
         batch = self.__getitems__([index])
@@ -120,7 +129,11 @@ class LabelledFaces(Dataset[FaceSample]):
         return self.preprocessing.square(self.source.read(index), self.image_ids[index], self.table)
 
     def log_left_out(self) -> None:
-        """Log the names of the images that do not belong to the data set."""
+        """Log how many rows are selected, and the names of those that do not belong to the data set."""
+        if self.selection.where:
+            num_left_out = sum(map(len, self.left_out.values()))
+            selected = f"{len(self) + num_left_out:,} of {self.table_rows:,} rows"
+            logger.info("%s: %s are selected.", self.selection, selected)
         for status, images in self.left_out.items():
             names = first_names(images)
             logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, names)
@@ -133,13 +146,13 @@ class FaceDataset(LabelledFaces):
     have no target in tasks of landmarks or head pose.
 
     Args:
-        table: Landmark table, a path or URI.
-        images: The folder that was extracted, a path or URI; None reads the table's column `image_jpeg`.
+        table: Landmark table, a path or URI, or a selection of its rows with their label table.
+        images: The folder that was extracted, a path or URI, or the folders by the names of their sources;
+            None reads the table's column `image_jpeg`.
         num_landmarks: 5 or 10, the points by which the location of faces is known.
         preprocessing: Turns an encoded image into a square of pixels.
         tasks: What is learned from the faces.
         is_training: True for the training split, from which tasks take the classes that they find.
-        labels: Label table with further columns.
         cache: Folder of the unpacked copies; the user's cache by default.
         follow_links: Read also files outside of `images` that symbolic links lead to.
 
@@ -153,41 +166,41 @@ class FaceDataset(LabelledFaces):
 
     def __init__(
         self,
-        table: str | Path,
-        images: str | Path | None,
+        table: str | Path | TableSelection,
+        images: Places | None,
         num_landmarks: int,
         preprocessing: Preprocessing,
         tasks: Sequence[TargetReader] = (),
-        labels: LabelSource | None = None,
         cache: Path | None = None,
         *,
         is_training: bool = False,
         follow_links: bool = False,
     ) -> None:
-        if images is None and copies_are_aligned(table):
+        selection = as_selection(table)
+        if images is None and copies_are_aligned(selection.table):
             # Landmarks refer to the whole image, not to an aligned copy.
             raise ConfigError(
-                f"{table}: its copies are aligned faces (output.embed.align), for face recognition only. "
-                "Name the folder that was extracted, or extract without output.embed.align."
+                f"{selection.table}: its copies are aligned faces (output.embed.align), for face "
+                "recognition only. Name the folder that was extracted, or extract without output.embed.align."
             )
         found = read_targets(
-            table, num_landmarks, tasks, labels, from_copies=images is None, is_training=is_training
+            selection, num_landmarks, tasks, from_copies=images is None, is_training=is_training
         )
         rows = found.rows
-        source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
+        source = ImageSource(selection.table, images, rows["image_id"], cache, follow_links=follow_links)
         super().__init__(
-            found, source, preprocessing, {task.name: task.read(rows, found.table) for task in tasks}
+            found, source, preprocessing, {task.name: task.read(rows, selection.table) for task in tasks}
         )
         self.rows = rows
-        self.label_source, self.label_counts = labels, found.label_counts
+        self.label_counts = found.label_counts
         self.has_landmarks = has_landmarks(rows)
         self._num_landmarks = num_landmarks
 
     def log_left_out(self) -> None:
         """Log the names of the images that do not belong to the data set, or differ from the label table."""
         super().log_left_out()
-        if self.label_source is not None and self.label_counts is not None:
-            self.label_counts.log(self.label_source.place)
+        if self.selection.labels is not None and self.label_counts is not None:
+            self.label_counts.log(str(self.selection.labels))
 
     def framing(self) -> Framing | None:
         """Return the location of faces in their images; None if there are no landmarks."""

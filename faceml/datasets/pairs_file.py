@@ -29,6 +29,7 @@ def read_pairs(
     image_ids: Sequence[str],
     undetected: npt.NDArray[np.bool_] | None = None,
     *,
+    folders: Sequence[str] | None = None,
     count_as_wrong: bool = False,
 ) -> VerificationPairs:
     """Read pairs in the format of LFW's `pairs.txt` (view 2).
@@ -40,8 +41,9 @@ def read_pairs(
 
     Args:
         file: Text file of pairs, in UTF-8.
-        image_ids: Names of the data set's images, `{person}/{image}`.
+        image_ids: Names of the data set's images.
         undetected: Whether an image has no landmarks, bool of shape (N,); by default all have them.
+        folders: Folder of each image, which is the person; by default the first part of its name.
         count_as_wrong: Count pairs with such an image as misclassified, whatever their score.
 
     Raises:
@@ -61,8 +63,9 @@ def read_pairs(
             "the pairs",
         )
     positions: dict[tuple[str, int], list[int]] = {}
-    for position, image_id in enumerate(image_ids):
-        positions.setdefault(_numbered(image_id), []).append(position)
+    people = [name.partition("/")[0] for name in image_ids] if folders is None else folders
+    for position, (image_id, person) in enumerate(zip(image_ids, people, strict=True)):
+        positions.setdefault((person, _number(image_id)), []).append(position)
     images = list[list[int]]()
     for place, line in enumerate(lines):
         number, wanted = place + 2, place % (2 * of_each) < of_each
@@ -151,9 +154,7 @@ def _is_number(word: str) -> bool:
     return word.isascii() and word.isdecimal()
 
 
-def _numbered(image_id: str) -> tuple[str, int]:
-    """Return person and number of an image, name and 4 for `name/name_0004.jpg`; -1 without a number."""
-    person, _, path = image_id.partition("/")
-    name = path.rpartition("/")[2]
-    digits = name.rpartition(".")[0].rpartition("_")[2]
-    return person, int(digits) if _is_number(digits) else -1
+def _number(image_id: str) -> int:
+    """Return the number of an image, 4 for `name/name_0004.jpg`; -1 without a number."""
+    digits = image_id.rpartition("/")[2].rpartition(".")[0].rpartition("_")[2]
+    return int(digits) if _is_number(digits) else -1

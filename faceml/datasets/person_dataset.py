@@ -3,6 +3,7 @@
 Shape letters: N faces, S side of the image, px.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ import torch
 from torch import Tensor
 
 from faceml.config import ConfigError
-from faceml.datasets.face_columns import has_landmarks, person_labels, seen_landmarks
+from faceml.datasets.face_columns import ImageNames, has_landmarks, person_labels, seen_landmarks
 from faceml.datasets.face_dataset import LabelledFaces
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.table_rows import DECODED, copies_are_aligned, read_rows
+from faceml.datasets.table_rows import DECODED, as_selection, copies_are_aligned, read_rows
 from faceml.datasets.targets import Target
 from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_reduced
-from faceml.tables import landmark_column
+from faceml.storage import Places
+from faceml.tables import TableSelection, landmark_column
 
 ALIGNED_BY = 5
 """Number of landmarks of the alignment template."""
@@ -56,9 +58,9 @@ class PersonDataset(LabelledFaces):
     Images in which no face was found do not belong to it, or are aligned like the average face.
 
     Args:
-        table: Landmark table with a folder for each person, a path or URI.
-        images: The folder that was extracted, a path or URI; None reads the table's column `image_jpeg`,
-            whose copies may be aligned already.
+        table: Landmark table with a folder for each person, a path or URI, or a selection of its rows.
+        images: The folder that was extracted, a path or URI, or the folders by the names of their sources;
+            None reads the table's column `image_jpeg`, whose copies may be aligned already.
         preprocessing: Aligns the faces.
         cache: Folder of the unpacked copies; the user's cache by default.
         with_undetected: Include images in which no face was found, aligned by the mean landmarks of all
@@ -66,7 +68,9 @@ class PersonDataset(LabelledFaces):
         follow_links: Read also files outside of `images` that symbolic links lead to.
 
     Attributes:
-        people: Names, sorted; a label is a position among them.
+        people: Names, sorted; a label is a position among them. A name is the folder, or `source/folder` if
+            the table has several sources.
+        folders: Folder of each image.
         labels: Person of each face, int64 of shape (N,), the target of the task `identity`.
         undetected: Whether no face was found in an image, bool of shape (N,).
 
@@ -76,28 +80,29 @@ class PersonDataset(LabelledFaces):
 
     def __init__(
         self,
-        table: str | Path,
-        images: str | Path | None,
+        table: str | Path | TableSelection,
+        images: Places | None,
         preprocessing: AlignedPreprocessing,
         cache: Path | None = None,
         *,
         with_undetected: bool = False,
         follow_links: bool = False,
     ) -> None:
-        statuses = DECODED if with_undetected else DECODED[:1]
-        found = read_rows(table, ALIGNED_BY, statuses, from_copies=images is None)
+        selection, statuses = as_selection(table), DECODED if with_undetected else DECODED[:1]
+        found = read_rows(selection, ALIGNED_BY, statuses, from_copies=images is None)
         rows = found.rows
         self.people, labels = person_labels(rows)
-        source = ImageSource(table, images, rows["image_id"], cache, follow_links=follow_links)
+        source = ImageSource(selection.table, images, rows["image_id"], cache, follow_links=follow_links)
         identity = Target(torch.from_numpy(labels), torch.ones(len(labels), dtype=torch.bool))
         super().__init__(found, source, preprocessing, {IDENTITY: identity})
         self.labels = identity.values
+        self.folders: Sequence[str] = ImageNames(rows["folder"])
         self.undetected = ~has_landmarks(rows)
         points = seen_landmarks(rows, POINTS).astype(np.float64)
-        if images is None and copies_are_aligned(table):
+        if images is None and copies_are_aligned(selection.table):
             points[:] = np.nan
         if self.undetected.any():
-            points[self.undetected] = _average_face(rows, str(table))  # their copies are whole images
+            points[self.undetected] = _average_face(rows, selection.table)  # their copies are whole images
         self._points = points
 
     def square(self, index: int) -> Tensor:

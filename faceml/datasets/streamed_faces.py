@@ -28,16 +28,16 @@ def decode_rows(
     table: str,
     images: ImageFiles | None,
     preprocessing: Preprocessing,
-    excluded: pa.Array | None = None,
+    image_ids: Sequence[str] | None = None,
 ) -> Columns:
-    """Return the images of rows as arrays; rows whose image could not be decoded are left out.
+    """Return the images of rows as arrays; rows that do not belong to the data set are left out.
 
     Args:
         rows: Rows with `image_id` and `status`, and with `image_jpeg` if there is no folder of images.
         table: The table's path or URI, for errors.
         images: The folder that was extracted; None decodes `image_jpeg`.
         preprocessing: Turns an encoded image into a square of pixels.
-        excluded: Names of images that do not belong to the data set.
+        image_ids: Names of all images of the data set, sorted; None if every decoded image belongs to it.
 
     Returns:
         `image`, uint8 of shape (B, 3, S, S), and `image_id`.
@@ -46,8 +46,9 @@ def decode_rows(
         StoppedError: An image has changed since extraction; names it.
     """
     rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
-    if excluded is not None:
-        rows = rows.filter(pc.invert(pc.is_in(rows["image_id"], excluded)))
+    if image_ids is not None:
+        found = [_has(image_ids, name) for name in rows["image_id"].to_pylist()]
+        rows = rows.filter(pa.array(found, pa.bool_()))
     names = rows["image_id"].to_pylist()
     encoded = rows[COLUMN].to_pylist() if images is None else map(images, names)
     side = preprocessing.image_size
@@ -55,6 +56,11 @@ def decode_rows(
     for place, (name, data) in enumerate(zip(names, encoded, strict=True)):
         pixels[place] = preprocessing.square(data, name, table).numpy()
     return {"image_id": np.array(names, dtype=object), "image": pixels}
+
+
+def _has(image_ids: Sequence[str], name: str) -> bool:
+    place = bisect_left(image_ids, name)
+    return place < len(image_ids) and image_ids[place] == name
 
 
 def collate_columns(

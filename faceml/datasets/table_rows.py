@@ -13,14 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceml.datasets.targets import LabelSource, TargetReader
+from faceml.datasets.targets import TargetReader
 from faceml.tables import (
-    MESH_COLUMNS,
     LabelCounts,
-    join_labels,
+    TableSelection,
+    folder_columns,
     landmark_column,
     read_table,
-    table_columns,
     table_metadata_of,
 )
 
@@ -32,14 +31,16 @@ class TableRows(NamedTuple):
     """Rows of a landmark table that belong to a data set.
 
     Attributes:
-        table: The table's path or URI.
+        selection: The rows of the table from which they are.
+        table_rows: Number of all rows of the table.
         rows: N rows with `image_id` and the columns of `training_columns`.
-        left_out: Names of the images of the other rows, by status or by the task that excludes them.
+        left_out: Names of the images of the other selected rows, by status or by the task that excludes them.
         excluded: Names of those that a task excludes.
         label_counts: Differences between the rows and the label table; None without one.
     """
 
-    table: str
+    selection: TableSelection
+    table_rows: int
     rows: pa.Table
     left_out: dict[str, list[str]]
     excluded: tuple[str, ...] = ()
@@ -47,75 +48,74 @@ class TableRows(NamedTuple):
 
 
 def read_rows(
-    table: str | Path,
+    selection: TableSelection,
     num_landmarks: int,
     statuses: Sequence[str],
     *,
     from_copies: bool,
     columns: Sequence[str] = (),
 ) -> TableRows:
-    """Read the rows of a landmark table that have one of the given statuses.
+    """Read the selected rows of a landmark table that have one of the given statuses.
 
     Args:
-        table: The table, a path or URI.
+        selection: The table, and the rows to read.
         num_landmarks: 5 or 10.
         statuses: Statuses of the rows to take.
         from_copies: If True, the images are the table's copies.
         columns: Further columns.
 
     Raises:
-        ConfigError: There is no usable table, or it lacks a column.
+        ConfigError: There is no usable table, it lacks a column, or no row is selected.
     """
-    rows = read_table(table, [*training_columns(table, num_landmarks, from_copies=from_copies), *columns])
+    own = training_columns(selection.table, num_landmarks, from_copies=from_copies)
+    found = selection.read([*own, *columns])
+    rows = found.rows
     taken = pc.is_in(rows["status"], pa.array(statuses))
     other = rows.filter(pc.invert(taken))
     left_out: dict[str, list[str]] = {}
     for status, image_id in zip(other["status"].to_pylist(), other["image_id"].to_pylist(), strict=True):
         left_out.setdefault(status, []).append(image_id)
-    return TableRows(str(table), rows.filter(taken), left_out)
+    return TableRows(
+        selection, found.table_rows, rows.filter(taken), left_out, label_counts=found.label_counts
+    )
 
 
 def read_targets(
-    table: str | Path,
+    selection: TableSelection,
     num_landmarks: int,
     tasks: Sequence[TargetReader],
-    labels: LabelSource | None,
     *,
     from_copies: bool,
     is_training: bool,
 ) -> TableRows:
     """Read the rows of decoded images with the columns of some tasks, without the rows that a task excludes.
 
-    Columns that the landmark table does not have come from the label table.
-
     Args:
-        table: The landmark table, a path or URI.
+        selection: The landmark table, and the rows to read.
         num_landmarks: 5 or 10.
         tasks: The tasks.
-        labels: Label table with further columns.
         from_copies: If True, the images are the table's copies.
         is_training: If True, tasks take the classes that they find from these rows.
 
     Raises:
         ConfigError: There is no usable table, or it lacks a column.
     """
-    wanted = list(dict.fromkeys(column for task in tasks for column in task.columns))
-    has = {*table_columns(table), *MESH_COLUMNS}
-    own = [column for column in wanted if column in has or labels is None]
-    found = read_rows(table, num_landmarks, DECODED, from_copies=from_copies, columns=own)
+    wanted = [column for task in tasks for column in task.columns]
+    found = read_rows(selection, num_landmarks, DECODED, from_copies=from_copies, columns=wanted)
     rows, left_out, excluded = found.rows, dict(found.left_out), list[str]()
-    counts = None
-    if labels is not None:
-        joined = join_labels(rows, labels.place, [name for name in wanted if name not in has], labels.key)
-        rows, counts = joined.rows, joined.counts
     for task in tasks if is_training else ():
-        task.learn(rows, found.table)
+        task.learn(rows, selection.table)
     for task in tasks:
-        for reason, mask in task.excluded(rows, found.table).items():
+        for reason, mask in task.excluded(rows, selection.table).items():
             left_out[reason] = rows["image_id"].filter(mask).to_pylist()
             rows = rows.filter(pc.invert(mask))
             excluded += left_out[reason]
-    return TableRows(found.table, rows, left_out, tuple(excluded), counts)
+    return found._replace(rows=rows, left_out=left_out, excluded=tuple(excluded))
+
+
+def as_selection(table: str | Path | TableSelection) -> TableSelection:
+    """Return a selection as it is, and a table as the selection of all its rows."""
+    return table if isinstance(table, TableSelection) else TableSelection(str(table))
 
 
 def read_yaw(table: str | Path, image_ids: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -141,7 +141,7 @@ def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool
         num_landmarks: 5 or 10.
         from_copies: If True, the images are the table's copies, which may be cropped.
     """
-    columns = ["folder", "status", "width", "height", landmark_column(num_landmarks)]
+    columns = [*folder_columns(table), "status", "width", "height", landmark_column(num_landmarks)]
     return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
 
 

@@ -36,13 +36,6 @@ def targets_of(targets: Targets, rows: Tensor | int) -> Targets:
     return {task: Target(target.values[rows], target.known[rows]) for task, target in targets.items()}
 
 
-class LabelSource(NamedTuple):
-    """A label table: its path or URI, and its column with the names of images."""
-
-    place: str
-    key: str = "image_id"
-
-
 class TargetReader(Protocol):
     """A task as a data set sees it."""
 

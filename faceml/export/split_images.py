@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from faceml.config import ConfigError, LabelledSplitConfig
+from faceml.config import ConfigError, SplitConfig
 from faceml.datasets import (
     AlignedPreprocessing,
     FaceDataset,
-    LabelSource,
     PersonDataset,
     Preprocessing,
     TargetReader,
 )
 from faceml.export.graph import Images
 from faceml.images import DecodeFailure, RgbImage, decode_image
-from faceml.tables import LandmarkSet
+from faceml.tables import LandmarkSet, build_selection
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class SplitImages:
 
 
 def open_split(
-    config: LabelledSplitConfig,
+    config: SplitConfig,
     preprocessing: Preprocessing,
     landmark_set: LandmarkSet,
     tasks: Sequence[TargetReader] = (),
@@ -87,18 +86,12 @@ def open_split(
     Raises:
         ConfigError: The table or its images cannot be used, or it has no usable image.
     """
-    links, labels = config.follow_links, config.labels
+    selection, links = build_selection(config), config.follow_links
     faces = (
-        PersonDataset(config.table, config.images, preprocessing, follow_links=links)
+        PersonDataset(selection, config.images, preprocessing, follow_links=links)
         if isinstance(preprocessing, AlignedPreprocessing)
         else FaceDataset(
-            config.table,
-            config.images,
-            len(landmark_set),
-            preprocessing,
-            tasks,
-            LabelSource(labels.file, labels.key) if labels and tasks else None,
-            follow_links=links,
+            selection, config.images, len(landmark_set), preprocessing, tasks, follow_links=links
         )
     )
     if not len(faces):

@@ -14,6 +14,7 @@ from faceml.config import DetectedFaces, EmbedConfig, ExtractConfig, LandmarkerC
 from faceml.images import DecodeLimits
 from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
 from faceml.landmarks.training_copy import EmbedOptions
+from faceml.storage import Places
 from faceml.tables import RowExtractor
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ExtractorSettings:
     """Settings of one extraction process.
 
     Attributes:
-        root: Folder of the images, a path or URI.
+        root: Folder of the images, a path or URI, or the folders by the names of their sources.
         detector: Options of the detector.
         follow_links: Whether symbolic links may lead out of the folder.
         max_bytes: Largest file that is read.
@@ -65,7 +66,7 @@ class ExtractorSettings:
         timeout_s: Longest time from an image's bytes to its row.
     """
 
-    root: str
+    root: Places
     detector: DetectorOptions = DetectorOptions()
     follow_links: bool = False
     max_bytes: int = DecodeLimits.max_bytes

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from faceml.config import ConfigError
-from faceml.storage import StorageFolder, place_below, split_place
+from faceml.storage import StorageFolder, StorageRoots, place_below, split_place
 from faceml.tables import list_images
 
 JPEG_EXTENSIONS = (".jpg", ".jpeg")
@@ -64,9 +64,8 @@ def _drawn_name(name: str, taken: dict[str, int]) -> str:
 
 
 def _list_images(place: str, extensions: Sequence[str]) -> list[tuple[str, str]]:
-    folder = StorageFolder(place)
-    if folder.exists():
-        names = list_images(folder, extensions)["image_id"].to_pylist()
+    if StorageFolder(place).exists():
+        names = list_images(StorageRoots(place), extensions)["image_id"].to_pylist()
         if not names:
             raise ConfigError(f"{place}: no images below it. data.extensions are {', '.join(extensions)}.")
         return [(place_below(place, *name.split("/")), name) for name in names]

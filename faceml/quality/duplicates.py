@@ -94,20 +94,26 @@ def near_duplicates(
 
 
 def conflicting_duplicates(table: pa.Table) -> list[tuple[str, ...]]:
-    """Find identical files in different folders, and so with different labels.
+    """Find identical files in different folders of a source, and so with different labels.
 
     Args:
-        table: Table with `image_id`, `folder` and `content_sha256`. Rows without a digest are ignored.
+        table: Table with `image_id`, `folder` and `content_sha256`, and with `source` if there are several,
+            whose folders have different meanings. Rows without a digest are ignored.
 
     Returns:
         Groups of images with identical content, sorted by name.
     """
     known = table.filter(pc.is_valid(table["content_sha256"]))
-    contents = known.group_by("content_sha256").aggregate([("folder", "count_distinct")])
-    conflicting = contents.filter(pc.greater(contents["folder_count_distinct"], 1))["content_sha256"]
-    rows = known.filter(pc.is_in(known["content_sha256"], value_set=conflicting)).sort_by("image_id")
-    groups = rows.group_by("content_sha256", use_threads=False).aggregate([("image_id", "list")])
-    return sorted(tuple(group) for group in groups["image_id_list"].to_pylist())
+    keys = ["content_sha256", *(["source"] if "source" in table.column_names else [])]
+    contents = _in_several_folders(known.group_by(keys).aggregate([("folder", "count_distinct")]))
+    rows = known.filter(pc.is_in(known["content_sha256"], value_set=contents["content_sha256"]))
+    groups = rows.sort_by("image_id").group_by(keys, use_threads=False)
+    found = _in_several_folders(groups.aggregate([("folder", "count_distinct"), ("image_id", "list")]))
+    return sorted(tuple(group) for group in found["image_id_list"].to_pylist())
+
+
+def _in_several_folders(groups: pa.Table) -> pa.Table:
+    return groups.filter(pc.greater(groups["folder_count_distinct"], 1))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from faceml.quality.duplicates import conflicting_duplicates
 from faceml.quality.overlap import Overlap, decoded_images, overlap_of
 from faceml.quality.plausibility import implausibility
 from faceml.runs import QUALITY_FILE
-from faceml.tables import landmark_column, read_table
+from faceml.tables import TableSelection, folder_columns, landmark_column, read_table
 
 NUM_LANDMARKS = 10
 """Landmark set that is checked; the larger one reveals more errors."""
@@ -68,6 +68,7 @@ class ExtractionQuality:
         conflicts: The images of each such file.
         median_distance: Median distance of the landmarks from the expected shape.
         least_plausible: Images with the largest distances, in descending order.
+        has_sources: Whether the names of images begin with their source.
     """
 
     faces: int
@@ -78,6 +79,7 @@ class ExtractionQuality:
     conflicts: tuple[tuple[str, ...], ...]
     median_distance: float
     least_plausible: tuple[Implausible, ...]
+    has_sources: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of `quality.json`."""
@@ -111,6 +113,7 @@ def assess_quality(
         overlaps=overlaps,
         num_conflicts=len(conflicts),
         conflicts=tuple(conflicts[:MOST_LISTED]),
+        has_sources="source" in folder_columns(table),
         **_landmarks(table, least_plausible),
     )
 
@@ -118,8 +121,9 @@ def assess_quality(
 def _duplicates(
     table: str | Path, other_tables: Sequence[str], max_hash_distance: int
 ) -> tuple[tuple[Overlap, ...], list[tuple[str, ...]]]:
-    images = decoded_images(read_table(table, ["folder", "content_sha256", "dhash"]))
-    overlaps = tuple(overlap_of(images, place, max_hash_distance, MOST_LISTED) for place in other_tables)
+    images = decoded_images(read_table(table, [*folder_columns(table), "content_sha256", "dhash"]))
+    others = map(TableSelection, other_tables)
+    overlaps = tuple(overlap_of(images, other, max_hash_distance, MOST_LISTED) for other in others)
     return overlaps, conflicting_duplicates(images)
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +11,7 @@ from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
 from faceml.errors import catch_errors
 from faceml.page import first_names
 from faceml.quality.duplicates import near_duplicates
-from faceml.tables import read_table, table_metadata_of
+from faceml.tables import TableSelection, build_selection, folder_columns, qualified_folders
 
 logger = logging.getLogger(__name__)
 
@@ -55,25 +54,25 @@ class Overlap:
         return self.table.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
-def overlap_of(images: pa.Table, other_table: str | Path, max_hash_distance: int, most_pairs: int) -> Overlap:
+def overlap_of(images: pa.Table, others: TableSelection, max_hash_distance: int, most_pairs: int) -> Overlap:
     """Compare images with those of another table, by perceptual hash and by content.
 
     Args:
         images: Table with `image_id`, `content_sha256` and `dhash`, from `decoded_images`.
-        other_table: Landmark table, a path or URI.
+        others: Rows of another landmark table.
         max_hash_distance: Maximum Hamming distance of near-duplicates, bits of 64.
         most_pairs: Maximum number of pairs returned.
     """
-    others = decoded_images(read_table(other_table, ["content_sha256", "dhash"]))
+    other_images = decoded_images(others.read(["content_sha256", "dhash"]).rows)
     found = near_duplicates(
-        images["dhash"].to_numpy(), others["dhash"].to_numpy(), max_hash_distance, most_pairs
+        images["dhash"].to_numpy(), other_images["dhash"].to_numpy(), max_hash_distance, most_pairs
     )
     image_ids = images["image_id"].take(pa.array(found.first)).to_pylist()
-    other_ids = others["image_id"].take(pa.array(found.second)).to_pylist()
-    shared = pc.is_in(images["content_sha256"], value_set=others["content_sha256"])
+    other_ids = other_images["image_id"].take(pa.array(found.second)).to_pylist()
+    shared = pc.is_in(images["content_sha256"], value_set=other_images["content_sha256"])
     return Overlap(
-        table=str(other_table),
-        images=(images.num_rows, others.num_rows),
+        table=others.table,
+        images=(images.num_rows, other_images.num_rows),
         near=(int(found.in_first.sum()), int(found.in_second.sum())),
         identical=pc.sum(shared).as_py() or 0,
         num_pairs=found.total,
@@ -107,25 +106,27 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
     leakage = config.leakage
     if leakage.on_found == "ignore":
         return []
-    val = read_table(config.val.table, ["folder", "content_sha256", "dhash"])
-    images, tables = decoded_images(val), [(config.train.table, "the training split")]
+    val = (
+        build_selection(config.val).read([*folder_columns(config.val.table), "content_sha256", "dhash"]).rows
+    )
+    images, splits = decoded_images(val), [(build_selection(config.train), "the training split")]
     findings = list[str]()
     ancestors = {ancestor.place: ancestor for each in weights for ancestor in find_ancestors(each)}
     for ancestor in ancestors.values():
-        table, whose = ancestor.training_table, f"the training split of the starting weights {ancestor.place}"
-        if table is None or not _is_readable(table):
+        split, whose = ancestor.training_split, f"the training split of the starting weights {ancestor.place}"
+        if split is None or not _is_readable(split):
             logger.warning(
                 "%s: the images that these starting weights were trained on %s: they may contain validation "
                 "images.",
                 ancestor.place,
-                "are unknown" if table is None else f"cannot be read from {table}",
+                "are unknown" if split is None else f"cannot be read from {split}",
             )
             continue
-        tables.append((table, whose))
+        splits.append((split, whose))
         if ancestor.is_recognition:
-            findings += _shared_people(val, table, whose)
-    for table, whose in tables:
-        found = overlap_of(images, table, leakage.max_hash_distance, MOST_NAMED)
+            findings += _shared_people(val, split, whose)
+    for split, whose in splits:
+        found = overlap_of(images, split, leakage.max_hash_distance, MOST_NAMED)
         if not found.num_pairs:
             logger.info("No validation image has a near-duplicate in %s.", whose)
             continue
@@ -145,10 +146,12 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
     return findings
 
 
-def _shared_people(val: pa.Table, table: str, whose: str) -> list[str]:
-    """Return a sentence on the people of a table who have the name of one in another table, if any."""
-    rows = read_table(table, ["folder"])
-    people, others = (set(pc.unique(folders).to_pylist()) for folders in (val["folder"], rows["folder"]))
+def _shared_people(val: pa.Table, split: TableSelection, whose: str) -> list[str]:
+    """Return a sentence on the people of a split who have the name of one in another split, if any."""
+    rows = split.read(folder_columns(split.table)).rows
+    have_sources = all("source" in each.column_names for each in (val, rows))
+    names = [qualified_folders(each) if have_sources else each["folder"] for each in (val, rows)]
+    people, others = (set(pc.unique(folders).to_pylist()) for folders in names)
     shared = sorted(people & others)
     if not shared:
         return []
@@ -158,8 +161,8 @@ def _shared_people(val: pa.Table, table: str, whose: str) -> list[str]:
     ]
 
 
-def _is_readable(table: str) -> bool:
+def _is_readable(split: TableSelection) -> bool:
     with catch_errors(ConfigError, OSError):
-        table_metadata_of(table)
+        split.read([])
         return True
     return False

@@ -25,6 +25,7 @@ from .extraction.summary import (
     ExtractionSummary as ExtractionSummary,
     folder_table as folder_table,
     read_summary as read_summary,
+    source_tables as source_tables,
     status_table as status_table,
     summarize_table as summarize_table,
 )

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import faceml
 from faceml.config import DataConfig, EvaluateConfig, RecognitionDataConfig
-from faceml.runs import RunFolder, read_digests
+from faceml.runs import RunFolder, find_setting, find_split, read_digests
 from faceml.storage import StorageFolder, split_place
-from faceml.tables import content_digest, table_metadata_of
+from faceml.tables import TableSelection, build_selection, content_digest, table_metadata_of
 
 DETECTOR_KEYS = ("name", "version", "model_sha256")
 
@@ -32,21 +32,21 @@ def training_data_facts(
     facts = []
     for name, key, split in (("training", "train", data.train), ("validation", "val", data.val)):
         at_start = digests.get(f"data.{key}.table", {})
-        facts.append(data_fact(f"{title}: {name} table", split.table, at_start.get("contents")))
+        facts.append(data_fact(f"{title}: {name} table", build_selection(split), at_start.get("contents")))
     return facts
 
 
-def data_fact(name: str, table: str, digest_at_start: str | None = None) -> tuple[str, str]:
-    """Return the place of a table with the digest of its images.
+def data_fact(name: str, selection: TableSelection, digest_at_start: str | None = None) -> tuple[str, str]:
+    """Return the place of a table, and the rows of a split, with the digest of their images.
 
     Args:
         name: Name of the fact.
-        table: Landmark table, a path or URI.
+        selection: Rows of a landmark table.
         digest_at_start: Digest when the run began; None computes it now.
     """
     time = "report time" if digest_at_start is None else "the start"
-    digest = content_digest(table) if digest_at_start is None else digest_at_start
-    return name, f"{table}; SHA-256 of its images at {time}: {digest or 'unknown'}"
+    digest = content_digest(selection) if digest_at_start is None else digest_at_start
+    return name, f"{selection}; SHA-256 of its images at {time}: {digest or 'unknown'}"
 
 
 class Provenance(NamedTuple):
@@ -55,7 +55,7 @@ class Provenance(NamedTuple):
     Attributes:
         name: Name of the model's run folder.
         facts: Pairs of a name and a value.
-        split: Place of the split's table.
+        split: Place of the split's table, and its rows.
         was_chosen_on_it: Whether the best epoch was selected on the same split.
     """
 
@@ -73,11 +73,12 @@ def provenance(config: EvaluateConfig, trained_with: Mapping[str, Any]) -> Prove
         trained_with: Configuration of the training, from the model's file.
     """
     folder, _ = split_place(config.model)
+    selection = build_selection(config.data)
     return Provenance(
         name=split_place(folder)[1],
-        facts=[*_model_facts(config.model, trained_with), *_split_facts(config.data.table)],
-        split=config.data.table,
-        was_chosen_on_it=_setting(trained_with, "data.val.table") == config.data.table,
+        facts=[*_model_facts(config.model, trained_with), *_split_facts(selection)],
+        split=str(selection),
+        was_chosen_on_it=str(find_split(trained_with, "data.val")) == str(selection),
     )
 
 
@@ -89,29 +90,25 @@ def _model_facts(place: str, config: Mapping[str, Any]) -> Facts:
         "Backbone": "model.backbone",
         "Initial weights": "model.weights",
         "Input size, px": "data.image_size",
-        "Training table": "data.train.table",
-        "Best epoch selected on": "data.val.table",
         "Maximum epochs": "training.epochs",
         "Task weighting": "weighting.kind",
         "Seed": "seed",
     }
-    facts = [(what, _setting(config, key)) for what, key in settings.items()]
-    return [("Model", place), ("SHA-256 of the model file", digest), *((what, v) for what, v in facts if v)]
+    facts = [
+        *((what, find_setting(config, key)) for what, key in settings.items()),
+        ("Training table", find_split(config, "data.train")),
+        ("Best epoch selected on", find_split(config, "data.val")),
+    ]
+    known = [(what, str(value)) for what, value in facts if value is not None]
+    return [("Model", place), ("SHA-256 of the model file", digest), *known]
 
 
-def _split_facts(table: str) -> Facts:
-    metadata = table_metadata_of(table)
+def _split_facts(selection: TableSelection) -> Facts:
+    metadata = table_metadata_of(selection.table)
     detector = json.loads(metadata["faceml.detector"])
     return [
-        ("Evaluated on", table),
-        ("SHA-256 of its images", content_digest(table) or "unknown"),
+        ("Evaluated on", str(selection)),
+        ("SHA-256 of its images", content_digest(selection) or "unknown"),
         ("Landmark detector", " ".join(str(detector[key]) for key in DETECTOR_KEYS if detector.get(key))),
         ("faceml", f"{faceml.__version__}; version that wrote the table: {metadata['faceml.version']}"),
     ]
-
-
-def _setting(config: Mapping[str, Any], key: str) -> str:
-    found: Any = config
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return "" if found is None else str(found)

@@ -16,7 +16,11 @@ from .files import (
     write_metrics as write_metrics,
     write_nonfinite_step as write_nonfinite_step,
 )
-from .lineage import find_ancestors as find_ancestors
+from .lineage import (
+    find_ancestors as find_ancestors,
+    find_setting as find_setting,
+    find_split as find_split,
+)
 from .run_config import refuse_run_folder as refuse_run_folder
 from .run_folder import RunFolder as RunFolder
 from .tracking import NoTracking as NoTracking, Tracking as Tracking, build_tracking as build_tracking

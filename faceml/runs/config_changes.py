@@ -5,8 +5,10 @@ from typing import Any
 
 from faceml.config import dotted_keys
 
-FREE_SECTIONS = ("arms", "search", "weighting.lambdas", "train.weighting.lambdas")
-"""Sections whose keys the user chooses."""
+FREE_SECTIONS = ("arms", "search")
+"""Sections whose keys the user chooses, at any depth."""
+FREE_KEYS = ("tasks", "lambdas", "where", "file")
+"""Last parts of the keys of sections whose own keys the user chooses."""
 
 
 def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequence[str]) -> list[str]:
@@ -30,11 +32,15 @@ def grown_keys(before: Mapping[str, Any], after: Mapping[str, Any], may_grow: Se
 def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         # A setting that is missing in `before` was added by a later version.
-        names = [*before, *after] if key.startswith(FREE_SECTIONS) else before
+        names = [*before, *after] if _is_free(key) else before
         for name in dict.fromkeys(names):
             yield from _differing_keys(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
     elif before != after:
         yield key
+
+
+def _is_free(key: str) -> bool:
+    return key.startswith(FREE_SECTIONS) or key.rpartition(".")[2] in FREE_KEYS
 
 
 def _has_grown(old: Any, new: Any) -> bool:

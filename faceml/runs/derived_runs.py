@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from faceml.config import ConfigError
 from faceml.runs.files import BEST_MODEL_FILE, CONFIG_FILE, DATA_FILE, METRICS_FILE, MLFLOW_FILE, SUMMARY_FILE
-from faceml.runs.lineage import read_model_config
+from faceml.runs.lineage import find_split, read_model_config
 from faceml.runs.run_config import kind_of_run, parse_run_config
 from faceml.runs.run_folder import cached_copy
 from faceml.storage import StorageFolder, canonical_place, is_below, is_uri, place_below, split_place
@@ -28,7 +28,7 @@ IMPERSONAL = (
 """Files of a run that hold no images, names or embeddings of people."""
 TRAININGS = ("multitask training", "recognition training", "search", "study")
 IMAGE_KEYS = ("images", "root", "paths")
-"""Last parts of the keys of folders of images."""
+"""Last parts of the keys of folders of images; names of sources may follow."""
 MODEL_KEYS = ("weights", "model")
 """Last parts of the keys of models."""
 COMPARISON_KEYS = ("other_tables", "compare_with")
@@ -175,7 +175,7 @@ def _is_reached(key: str, value: str, reached: set[str], images: set[str]) -> bo
     place = canonical_place(value)
     if any(is_below(place, known) for known in reached):
         return True
-    is_folder_of_images = key.rpartition(".")[2] in IMAGE_KEYS
+    is_folder_of_images = not {*key.split(".")[-2:]}.isdisjoint(IMAGE_KEYS)
     return is_folder_of_images and any(is_below(place, i) or is_below(i, place) for i in images)
 
 
@@ -185,14 +185,24 @@ def _reach(run: _Run, hits: Sequence[tuple[str, str]], reached: set[str], images
     settings = dict(run.leaves)
     for key, _ in hits:
         section, _, last = key.rpartition(".")
-        if last == "table" and f"{section}.images" in settings:
-            images.add(canonical_place(settings[f"{section}.images"]))
+        if last == "table":
+            images.update(_places(settings, f"{section}.images"))
         if key == "output.table" and run.kind == "extraction":
-            images.add(canonical_place(settings["data.root"]))
-        if key == "data.root" and run.kind == "extraction":
+            images.update(_places(settings, "data.root"))
+        if _is_at(key, "data.root") and run.kind == "extraction":
             reached.add(canonical_place(settings["output.table"]))
     if run.kind == "prediction":
         reached |= {canonical_place(settings[key]) for key in PREDICTION_KEYS if key in settings}
+
+
+def _is_at(key: str, setting: str) -> bool:
+    """Return whether a dotted key is that of a setting, or of the place of one source in it."""
+    return key == setting or key.startswith(f"{setting}.")
+
+
+def _places(settings: Mapping[str, str], setting: str) -> set[str]:
+    """Return the places of a setting: one, or those of several sources."""
+    return {canonical_place(place) for key, place in settings.items() if _is_at(key, setting)}
 
 
 def _telling(hits: Sequence[tuple[str, str]]) -> tuple[str, str]:
@@ -216,7 +226,8 @@ def _derived_run(run: _Run, key: str, value: str) -> DerivedRun:
     copy = cached_copy(run.place) if is_uri(run.place) else None
     if copy is not None and copy.is_dir():
         files.append(str(copy))
-    return DerivedRun(run.place, f"{verb} {value}", models, files)
+    named = (find_split(run.config, key.rpartition(".")[0]) if last == "table" else None) or value
+    return DerivedRun(run.place, f"{verb} {named}", models, files)
 
 
 def _mlflow_run(file: str) -> str:

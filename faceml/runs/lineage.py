@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from faceml.config import ConfigError, SplitConfig, parse_config
 from faceml.errors import catch_errors
 from faceml.storage import canonical_place, read_tensors
+from faceml.tables import TableSelection, build_selection
 
 WITHOUT_FILE = ("none", "imagenet")
 """Values of `model.weights` that name no file."""
@@ -22,10 +24,9 @@ class Ancestor(NamedTuple):
     config: Mapping[str, Any] | None
 
     @property
-    def training_table(self) -> str | None:
-        """Table that the model was trained on; None if unknown."""
-        table = find_setting(self.config or {}, "data.train.table")
-        return table if isinstance(table, str) else None
+    def training_split(self) -> TableSelection | None:
+        """Rows that the model was trained on; None if unknown."""
+        return find_split(self.config or {}, "data.train")
 
     @property
     def is_recognition(self) -> bool:
@@ -54,6 +55,14 @@ def read_model_config(place: str) -> Mapping[str, Any] | None:
         checkpoint = read_tensors(place)
         config = checkpoint.get("config") if isinstance(checkpoint, dict) else None
         return config if isinstance(config, dict) else None
+    return None
+
+
+def find_split(config: Mapping[str, Any], key: str) -> TableSelection | None:
+    """Return the rows of a split of plain values; None if they name none."""
+    split = find_setting(config, key)
+    with catch_errors(ConfigError):
+        return build_selection(parse_config(SplitConfig, split if isinstance(split, Mapping) else {}))
     return None
 
 

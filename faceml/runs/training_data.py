@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from faceml.config import ConfigError, DataConfig, LabelledSplitConfig, RecognitionDataConfig
+from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
 from faceml.runs.files import DATA_FILE
 from faceml.runs.run_folder import RunFolder
 from faceml.storage import write_text
-from faceml.tables import label_digest, table_digests
+from faceml.tables import build_selection, label_digest, table_digests
 
 Digests = dict[str, dict[str, Any]]
 """Digests of a table, see `table_digests` and `label_digest`, by the setting that names it."""
@@ -28,13 +28,12 @@ def digest_data(
     """
     began_with = read_digests(run_folder)
     digests = {
-        f"data.{name}.table": table_digests(split.table)
+        f"data.{name}.table": table_digests(build_selection(split))
         for name, split in (("train", data.train), ("val", data.val))
     }
     for name, split in (("train", data.train), ("val", data.val)):
-        labels = split.labels if isinstance(split, LabelledSplitConfig) else None
-        if labels is not None:
-            digests[f"data.{name}.labels"] = label_digest(labels.file)
+        if split.labels is not None:
+            digests[f"data.{name}.labels"] = label_digest(split.labels.file)
     for key, found in digests.items():
         before = began_with.get(key, found)
         if found != before and "images" not in found:

@@ -30,7 +30,12 @@ def root_mean_square_interval(errors: Values, confidence: float = 0.95) -> Inter
 
 
 def concordance(values: Values, truth: Values) -> float:
-    """Return the concordance correlation coefficient (CCC, Lin 1989) of N pairs; NaN if both are constant."""
+    """Return the concordance correlation coefficient (CCC, Lin 1989) of N pairs.
+
+    It is NaN without pairs, and if both are constant.
+    """
+    if not len(values):
+        return math.nan
     spread = values.var() + truth.var() + (values.mean() - truth.mean()) ** 2
     return 2 * _covariance(values, truth) / float(spread) if spread > 0 else math.nan
 
@@ -49,8 +54,11 @@ def concordance_interval(values: Values, truth: Values, confidence: float = 0.95
     Returns:
         None for fewer than four pairs, or if either side is constant.
     """
-    number, scale = len(values), float(values.std() * truth.std())
-    if number < 4 or scale <= 0:
+    number = len(values)
+    if number < 4:
+        return None
+    scale = float(values.std() * truth.std())
+    if scale <= 0:
         return None
     ccc, r = concordance(values, truth), _covariance(values, truth) / scale
     if abs(ccc) >= 1:

@@ -15,5 +15,6 @@ from .locations import (
     split_place as split_place,
     user_cache as user_cache,
 )
+from .roots import Places as Places, StorageRoots as StorageRoots
 from .tensors import is_tensor_file as is_tensor_file, read_tensors as read_tensors
 from .upload import put_file as put_file

@@ -6,20 +6,20 @@ from .digests import (
 from .extractor_process import ExtractorProcess as ExtractorProcess
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import image_table as image_table, list_images as list_images
-from .label_table import LabelCounts as LabelCounts, join_labels as join_labels
+from .label_table import LabelCounts as LabelCounts
 from .landmark_sets import (
     LANDMARK_SETS as LANDMARK_SETS,
-    MESH_COLUMNS as MESH_COLUMNS,
     LandmarkSet as LandmarkSet,
     mesh_landmark_set as mesh_landmark_set,
     with_eyes as with_eyes,
 )
 from .landmark_table import (
     export_json as export_json,
+    folder_columns as folder_columns,
+    qualified_folders as qualified_folders,
     read_shard_schema as read_shard_schema,
     read_table as read_table,
     shard_names as shard_names,
-    table_columns as table_columns,
     table_metadata_of as table_metadata_of,
     write_shard as write_shard,
 )
@@ -29,6 +29,7 @@ from .plan import (
     SMALLEST_SHARD as SMALLEST_SHARD,
     TableDiff as TableDiff,
     compare_with_table as compare_with_table,
+    count_by_source as count_by_source,
     read_planned_files as read_planned_files,
     split_into_shards as split_into_shards,
     write_plan as write_plan,
@@ -49,5 +50,10 @@ from .schema import (
     landmark_schema as landmark_schema,
     read_metadata as read_metadata,
     table_metadata as table_metadata,
+)
+from .selection import (
+    LabelSource as LabelSource,
+    TableSelection as TableSelection,
+    build_selection as build_selection,
 )
 from .shard_writer import MAX_NAMES as MAX_NAMES, ShardChanges as ShardChanges, ShardWriter as ShardWriter

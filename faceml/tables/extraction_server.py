@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 
 from faceml.errors import flatten_message, translate_errors
-from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageFolder, StoredFile
+from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageRoots, StoredFile
 from faceml.tables.row_extractor import (
     ExtractedRows,
     ExtractionFailure,
@@ -48,21 +48,21 @@ def main(descriptor: int) -> None:
                 extractor = stack.enter_context(settings.open())
             parent.send("ready")
             with _report_errors(parent, REPORTABLE_ERRORS, f"{settings.root}: "):
-                root = StorageFolder(settings.root)
+                roots = StorageRoots(settings.root)
                 while True:
-                    _extract(extractor, root, parent.recv(), settings, parent)
+                    _extract(extractor, roots, parent.recv(), settings, parent)
 
 
 def _extract(
     extractor: RowExtractor,
-    root: StorageFolder,
+    roots: StorageRoots,
     request: ExtractionRequest,
     settings: RowExtractorSettings,
     parent: Connection,
 ) -> None:
     decode_s, detect_s, detections = extractor.decode_s, extractor.detect_s, list[Any]()
     num_bytes = BYTES_PER_IMAGE + settings.max_bytes + BYTES_PER_PIXEL * settings.max_pixels
-    for number, (file, data) in enumerate(_read_files(root, request.files, settings), start=1):
+    for number, (file, data) in enumerate(_read_files(roots, request.files, settings), start=1):
         with _Alarm(settings.timeout_s), _MemoryLimit(num_bytes):
             detections.append(extractor.detect(file, data))
         if len(detections) == request.rows_per_message or number == len(request.files):
@@ -117,18 +117,18 @@ class _MemoryLimit:
 
 
 def _read_files(
-    root: StorageFolder, files: Sequence[StoredFile], settings: RowExtractorSettings
+    roots: StorageRoots, files: Sequence[StoredFile], settings: RowExtractorSettings
 ) -> Iterator[tuple[StoredFile, bytes | ReadFailure]]:
     """Yield each file with its bytes; several files of an object store are read in advance."""
     max_bytes, links = settings.max_bytes, settings.follow_links
-    if root.is_local:
+    if roots.is_local:
         for file in files:
-            yield file, root.read(file.path, max_bytes, links)
+            yield file, roots.read(file.path, max_bytes, links)
         return
     with ThreadPoolExecutor(REMOTE_READERS) as readers:
         ahead: deque[tuple[StoredFile, Future[bytes | ReadFailure]]] = deque()
         for file in files:
-            ahead.append((file, readers.submit(root.read, file.path, max_bytes, links)))
+            ahead.append((file, readers.submit(roots.read, file.path, max_bytes, links)))
             if len(ahead) > REMOTE_READERS:
                 first, data = ahead.popleft()
                 yield first, data.result()

@@ -1,4 +1,4 @@
-"""Listing of the images below a folder."""
+"""Listing of the images below one or several folders."""
 
 import logging
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from faceml.storage import StorageFolder, StoredFile
+from faceml.storage import StorageRoots, StoredFile
 
 LISTING_SCHEMA = pa.schema(
     [("image_id", pa.string()), ("file_bytes", pa.int64()), ("modified_ns", pa.int64())]
@@ -21,13 +21,13 @@ MAX_ENDINGS = 10
 logger = logging.getLogger(__name__)
 
 
-def list_images(folder: StorageFolder, extensions: Sequence[str], follow_links: bool = False) -> pa.Table:
-    """List the images below a folder without hidden ones, see `StorageFolder.walk`.
+def list_images(roots: StorageRoots, extensions: Sequence[str], follow_links: bool = False) -> pa.Table:
+    """List the images below one or several folders without hidden ones, see `StorageFolder.walk`.
 
     Files with other extensions are left out, and their number is logged.
 
     Args:
-        folder: Root folder.
+        roots: The folders.
         extensions: Extensions with their dot, such as `.jpg`; case is ignored.
         follow_links: Follow symbolic links to folders.
 
@@ -38,13 +38,13 @@ def list_images(folder: StorageFolder, extensions: Sequence[str], follow_links: 
         ConfigError: A folder cannot be listed.
     """
     left_out = Counter[str]()
-    images = image_table(folder.walk(follow_links), extensions, left_out)
+    images = image_table(roots.walk(follow_links), extensions, left_out)
     if left_out:
         by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
         endings = [f"{count:,} {ending or 'without one'}" for ending, count in by_count]
         logger.warning(
             "%s: files are left out, because their extensions are not in data.extensions: %s",
-            folder.uri,
+            roots,
             ", ".join(endings[:MAX_ENDINGS]) + (", …" if len(endings) > MAX_ENDINGS else ""),
         )
     return images

@@ -5,6 +5,7 @@ import gzip
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 
 from faceml.config import ConfigError
-from faceml.errors import StoppedError, translate_errors
+from faceml.errors import translate_errors
 from faceml.storage import StorageFolder, split_place
 
 PARQUET_SUFFIX = ".parquet"
@@ -59,28 +60,47 @@ def load_labels(
 
     Raises:
         ConfigError: There is no such table, it is no Parquet file, or it misses a column.
-        duckdb.Error: The table cannot be read; see `translate_duckdb`.
+        duckdb.Error: The table cannot be read.
     """
     folder, names = find_label_files(place)
-    if names[0].lower().endswith(PARQUET_SUFFIX):
+    if _is_parquet(names):
         return _load_parquet(connection, folder, names, place, columns, key)
     return _load_csv(connection, _local_copy(folder, names[0], scratch), place, columns, key)
 
 
-def translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
-    """Raise an error of one line that names the label table in place of an error of DuckDB."""
+def label_columns(place: str) -> list[str]:
+    """Return the names of a label table's columns.
 
-    def translate(error: duckdb.Error) -> Exception:
-        # After the reason, DuckDB lists options of its own.
-        reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300)
-        if isinstance(error, duckdb.OutOfMemoryException):
-            return StoppedError(
-                f"{place}: no space left in the temporary folder to join the label table ({reason}). Set "
-                "TMPDIR to a folder with more space."
-            )
-        return ConfigError(f"{place}: the label table cannot be read ({reason}).")
+    Raises:
+        ConfigError: There is no such table, or it cannot be read.
+    """
+    folder, names = find_label_files(place)
+    if _is_parquet(names):
+        with _translate_arrow(place):
+            columns: list[str] = _inspect(folder, names)[1].names
+            return columns
+    with TemporaryDirectory() as scratch:
+        return _read_header(_local_copy(folder, names[0], Path(scratch)), place)[0]
 
-    return translate_errors(duckdb.Error, translate)
+
+def _is_parquet(names: Sequence[str]) -> bool:
+    return names[0].lower().endswith(PARQUET_SUFFIX)
+
+
+def _inspect(folder: StorageFolder, names: Sequence[str]) -> tuple[ds.FileSystemDatasetFactory, pa.Schema]:
+    """Return a factory for a data set of Parquet files, and the schema of all files."""
+    paths = [f"{folder.path}/{name}" for name in names]
+    factory = ds.FileSystemDatasetFactory(folder.filesystem, paths, ds.ParquetFileFormat())
+    return factory, factory.inspect(promote_options="permissive")
+
+
+def _translate_arrow(place: str) -> translate_errors[Exception]:
+    return translate_errors(
+        (pa.ArrowInvalid, pa.ArrowTypeError),
+        lambda error: ConfigError(
+            f"{place}: the label table cannot be read ({textwrap.shorten(str(error), 300)})."
+        ),
+    )
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType | None:
@@ -142,15 +162,8 @@ def _load_parquet(
     columns: Sequence[str],
     key: str,
 ) -> list[pa.DataType]:
-    paths = [f"{folder.path}/{name}" for name in names]
-    with translate_errors(
-        (pa.ArrowInvalid, pa.ArrowTypeError),
-        lambda error: ConfigError(
-            f"{place}: the label table cannot be read ({textwrap.shorten(str(error), 300)})."
-        ),
-    ):
-        factory = ds.FileSystemDatasetFactory(folder.filesystem, paths, ds.ParquetFileFormat())
-        schema = factory.inspect(promote_options="permissive")  # of all files
+    with _translate_arrow(place):
+        factory, schema = _inspect(folder, names)
         _require_columns(place, schema.names, columns, key)
         types = [_value_type(place, schema.field(column)) for column in columns]
         # Versions of DuckDB before 2 do not compute with lists of a fixed size.

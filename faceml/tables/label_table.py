@@ -1,6 +1,7 @@
 """Label tables: targets of images, joined to the rows of a landmark table by the images' names."""
 
 import logging
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from faceml.config import ConfigError
-from faceml.tables.label_files import NORMALISED, load_labels, translate_duckdb
+from faceml.errors import StoppedError, translate_errors
+from faceml.tables.label_files import NORMALISED, load_labels
 
 MEMORY_LIMIT = "1GiB"
 """Memory of a join; beyond it, DuckDB moves data to a temporary folder."""
@@ -22,10 +24,12 @@ MOST_NAMED = 3
 
 NAMES = {
     "images_without_labels": "select image_id as name from images anti join found using (key)",
-    "labels_without_images": "select distinct key as name from labels anti join images using (key)",
+    "labels_without_images": "select distinct key as name from labels anti join known using (key)",
     "doubles": "select key as name from found where num_rows > 1 and not differs",
     "contradictions": "select key as name from found where differs",
 }
+MATCHES = "select distinct key as name from labels semi join known using (key)"
+"""Names of images, also of further ones, that the label table has."""
 MESSAGES = {
     "images_without_labels": "images have no row in the label table (%s): they have no targets of it.",
     "labels_without_images": "image names of the label table belong to no image (%s): they are not used.",
@@ -84,7 +88,13 @@ class JoinedLabels:
     counts: LabelCounts
 
 
-def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "image_id") -> JoinedLabels:
+def join_labels(
+    rows: pa.Table,
+    place: str,
+    columns: Sequence[str],
+    key: str = "image_id",
+    others: pa.ChunkedArray | None = None,
+) -> JoinedLabels:
     r"""Append columns of a label table to the rows of images; values that are not known are null.
 
     Several rows of one image complete each other: in each column, the value is the one that they have in
@@ -100,9 +110,10 @@ def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "
             URI.
         columns: Columns to append: numbers, text, booleans, or lists of numbers.
         key: Column of the label table with the images' names, text or integers.
+        others: Names of further images, which the label table may have too.
 
     Returns:
-        The N rows in their order with the columns appended, and the differences, which are also logged.
+        The N rows in their order with the columns appended, and the differences.
 
     Raises:
         ConfigError: The label table cannot be read, misses a column, has one that the rows have too, or has
@@ -115,17 +126,17 @@ def join_labels(rows: pa.Table, place: str, columns: Sequence[str], key: str = "
             raise ConfigError(
                 f"{place}: column '{column}' is in the landmark table too. Rename it in the label table."
             )
-    with TemporaryDirectory() as scratch, _connect(scratch) as connection, translate_duckdb(place):
+    with TemporaryDirectory() as scratch, _connect(scratch) as connection, _translate_duckdb(place):
         types = load_labels(connection, place, columns, key, Path(scratch))
-        _match_images(connection, rows["image_id"], len(columns))
+        _match_images(connection, rows["image_id"], others, len(columns))
         counts = LabelCounts(**{name: _count(connection, query) for name, query in NAMES.items()})
-        if rows.num_rows and counts.images_without_labels.number == rows.num_rows:
+        unlabelled = rows.num_rows and counts.images_without_labels.number == rows.num_rows
+        if unlabelled and not _count(connection, MATCHES).number:
             raise _no_match(place, key, counts)
         values = ", ".join(f"c{index}" for index in range(len(columns))) or "null"
         found = connection.sql(
             f"select {values} from images left join found using (key) order by position"
         ).to_arrow_table()
-    counts.log(place)
     for index, (name, kind) in enumerate(zip(columns, types, strict=True)):
         rows = rows.append_column(name, found[index].cast(kind))
     return JoinedLabels(rows, counts)
@@ -143,14 +154,41 @@ def _connect(scratch: str) -> duckdb.DuckDBPyConnection:
     )
 
 
+def _translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
+    """Raise an error of one line that names the label table in place of an error of DuckDB."""
+
+    def translate(error: duckdb.Error) -> Exception:
+        # After the reason, DuckDB lists options of its own.
+        reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return StoppedError(
+                f"{place}: no space left in the temporary folder to join the label table ({reason}). Set "
+                "TMPDIR to a folder with more space."
+            )
+        return ConfigError(f"{place}: the label table cannot be read ({reason}).")
+
+    return translate_errors(duckdb.Error, translate)
+
+
 def _match_images(
-    connection: duckdb.DuckDBPyConnection, image_ids: pa.ChunkedArray, num_columns: int
+    connection: duckdb.DuckDBPyConnection,
+    image_ids: pa.ChunkedArray,
+    others: pa.ChunkedArray | None,
+    num_columns: int,
 ) -> None:
-    """Create the tables `images` and `found`; the latter has a row for each key that is an image's."""
+    """Create the tables `images`, `known`, which has the keys of the others too, and `found`.
+
+    The latter has a row for each key that is an image's.
+    """
     positions = pa.array(np.arange(len(image_ids)))
     connection.register("image_rows", pa.table({"position": positions, "image_id": image_ids}))
     connection.execute(
         f"create temp table images as select *, {NORMALISED.format('image_id')} as key from image_rows"
+    )
+    connection.register("others", pa.table({"image_id": others if others is not None else image_ids[:0]}))
+    connection.execute(
+        "create temp view known as select key from images union all "
+        f"select {NORMALISED.format('image_id')} from others"
     )
     names = [f"c{index}" for index in range(num_columns)]
     values = [f"case when min({name}) = max({name}) then min({name}) end as {name}" for name in names]

@@ -1,7 +1,7 @@
 """Reading, writing and export of landmark tables: folders of Parquet shards, each written atomically."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.storage import StorageFolder, place_below, split_place
+from faceml.storage import Places, StorageFolder, place_below, split_place
 from faceml.tables.landmark_sets import MESH_COLUMNS
 from faceml.tables.schema import landmark_column, read_metadata
 
@@ -73,6 +73,22 @@ def table_columns(place: str | Path) -> list[str]:
     return columns
 
 
+def folder_columns(place: str | Path) -> list[str]:
+    """Return the columns that name the folder of an image: `folder`, and `source` if there are several.
+
+    Raises:
+        ConfigError: The folder has no table, or a table of an incompatible version.
+    """
+    return [name for name in ("source", "folder") if name in table_columns(place)]
+
+
+def qualified_folders(rows: pa.Table) -> pa.ChunkedArray:
+    """Return the folder of each row, `source/folder` if the rows have the column `source`."""
+    if "source" not in rows.column_names:
+        return rows["folder"]
+    return pc.binary_join_element_wise(rows["source"], rows["folder"], "/")
+
+
 def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a landmark table, sorted by `image_id`.
 
@@ -108,16 +124,15 @@ def _values(column: str) -> pc.Expression:
     return pc.list_slice(pc.field("mesh"), first, first + 2, return_fixed_size_list=True)
 
 
-def export_json(
-    table: str | Path, file: str | Path, num_landmarks: int, images: str | Path | None = None
-) -> int:
+def export_json(table: str | Path, file: str | Path, num_landmarks: int, images: Places | None = None) -> int:
     """Write `{image_path: [[x1, y1], …]}` of all images with landmarks; coordinates are normalised.
 
     Args:
         table: Landmark table, a path or URI.
         file: JSON file, a path or URI; written atomically.
         num_landmarks: 5 or 10.
-        images: Folder put before each image's path; by default paths are relative to the extracted folder.
+        images: Folder put before each image's path, or folders by the names of their sources; by default
+            the names of images are written as they are in the table.
 
     Returns:
         Number of images written.
@@ -125,7 +140,7 @@ def export_json(
     column = landmark_column(num_landmarks)
     rows = read_table(table, [column])
     landmarks = {
-        place_below(images, image_id) if images else image_id: [
+        _place_of(image_id, images): [
             [round(points[i], 6), round(points[i + 1], 6)] for i in range(0, len(points), 2)
         ]
         for image_id, points in zip(rows["image_id"].to_pylist(), rows[column].to_pylist(), strict=True)
@@ -135,6 +150,13 @@ def export_json(
     text = json.dumps(landmarks, indent=1, ensure_ascii=False) + "\n"
     StorageFolder(folder).write(name, text.encode())
     return len(landmarks)
+
+
+def _place_of(image_id: str, images: Places | None) -> str:
+    if isinstance(images, Mapping):
+        source, _, path = image_id.partition("/")
+        return place_below(images[source], path) if source in images else image_id
+    return place_below(images, image_id) if images else image_id
 
 
 def require_columns(columns: Sequence[str], schema: pa.Schema, folder: StorageFolder) -> None:

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from faceml.config import ConfigError
 from faceml.storage import StorageFolder, canonical_place
 from faceml.tables.image_copies import remove_copies
-from faceml.tables.landmark_table import read_shard_schema, shard_names
+from faceml.tables.landmark_table import qualified_folders, read_shard_schema, shard_names
 from faceml.tables.plan import PLAN_FILE
 
-COLUMNS = ["image_id", "folder", "content_sha256"]
+COLUMNS = ["image_id", "source", "folder", "content_sha256"]
 
 
 class RemovedRows(NamedTuple):
@@ -45,14 +45,16 @@ def forget_person(
     one of them: the same photo under another name.
 
     Args:
-        person: Name of the person's folder, the column `folder`.
+        person: Name of the person's folder, the column `folder`; `source/folder` if several sources have a
+            folder of this name.
         tables: Tables of landmarks or of predictions, paths or URIs.
         caches: Caches of the image copies; None is the user's cache.
         spellings: Other paths and URIs by which the tables were opened, and their copies cached.
         dry_run: Return the rows that would be removed, and remove nothing.
 
     Raises:
-        ConfigError: A table is missing or incomplete, or no image is in the person's folder.
+        ConfigError: A table is missing or incomplete, no image is in the person's folder, or folders of
+            several sources have the name.
     """
     folders = [StorageFolder(table) for table in tables]
     for folder in folders:
@@ -63,6 +65,7 @@ def forget_person(
                 f"--table {folder.uri}: its extraction is incomplete. Run it to the end first, or remove "
                 f"{PLAN_FILE} in the table's folder."
             )
+    _refuse_several(person, folders)
     digests = pa.chunked_array(
         [
             chunk
@@ -112,9 +115,23 @@ def _rewrite(folder: StorageFolder, name: str, is_kept: pa.ChunkedArray) -> None
 
 def _shards(folder: StorageFolder) -> Iterator[tuple[str, pa.Table]]:
     for name in shard_names(folder):
-        read_shard_schema(folder, name)
-        yield name, pq.read_table(f"{folder.path}/{name}", columns=COLUMNS, filesystem=folder.filesystem)
+        columns = [column for column in COLUMNS if column in read_shard_schema(folder, name).names]
+        yield name, pq.read_table(f"{folder.path}/{name}", columns=columns, filesystem=folder.filesystem)
 
 
 def _is_named(rows: pa.Table, person: str) -> pa.ChunkedArray:
-    return pc.equal(rows["folder"], person)
+    named = pc.or_kleene(pc.equal(rows["folder"], person), pc.equal(qualified_folders(rows), person))
+    return pc.fill_null(named, False)
+
+
+def _refuse_several(person: str, folders: Sequence[StorageFolder]) -> None:
+    """Refuse the name of folders of several sources, which may be of different people.
+
+    Raises:
+        ConfigError: There are several.
+    """
+    shards = (rows.filter(_is_named(rows, person)) for folder in folders for _, rows in _shards(folder))
+    names = {name for rows in shards for name in pc.unique(qualified_folders(rows)).to_pylist()}
+    found = sorted(names - {person})
+    if len(found) > 1:
+        raise ConfigError(f"{person}: is a folder of several sources. Name one person: {' or '.join(found)}.")

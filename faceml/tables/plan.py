@@ -7,6 +7,7 @@ writes the same files.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class TableDiff:
         num_modified: Number of images whose size or time of change differs.
         deleted: Images of the table that are not listed, sorted.
         num_rows: Number of images of the table.
+        by_source: Number of images of the table by source; by None if its images have no source.
     """
 
     new: pa.Table
@@ -49,6 +51,7 @@ class TableDiff:
     num_modified: int
     deleted: list[str]
     num_rows: int
+    by_source: dict[str | None, int]
 
     @property
     def is_empty(self) -> bool:
@@ -69,15 +72,21 @@ class TableDiff:
         return total
 
 
-def compare_with_table(listing: pa.Table, table: StorageFolder, *, follow_changes: bool) -> TableDiff:
+def compare_with_table(
+    listing: pa.Table, table: StorageFolder, *, follow_changes: bool, sources: Sequence[str] = ()
+) -> TableDiff:
     """Compare a listing with a table and with the plan of an interrupted extraction.
 
     Args:
         listing: Listing of `list_images`.
         table: Folder of the table.
         follow_changes: Include shards with rows of deleted images in the stale ones.
+        sources: Names of the sources that are listed; none if the images have no sources. Planned images of
+            other sources are not extracted.
     """
-    unfinished = {name: files for name, files in read_plan(table).items() if not table.has(name)}
+    planned = {name: files for name, files in read_plan(table).items() if not table.has(name)}
+    listed = {name: _of_sources(files, sources) for name, files in planned.items()}
+    unfinished = {name: files for name, files in listed.items() if files.num_rows}
     rows = _read_listing(table)
     known = pa.concat_tables(
         [rows.select(["image_id"]), *(files.select(["image_id"]) for files in unfinished.values())]
@@ -104,7 +113,26 @@ def compare_with_table(listing: pa.Table, table: StorageFolder, *, follow_change
         num_modified=pc.sum(modified).as_py() or 0,
         deleted=sorted(rows["image_id"].filter(deleted).to_pylist()),
         num_rows=rows.num_rows,
+        by_source=count_by_source(rows["image_id"], has_sources=bool(sources)),
     )
+
+
+def count_by_source(image_ids: pa.ChunkedArray, *, has_sources: bool) -> dict[str | None, int]:
+    """Count images by the source that their names begin with; by None if they have no sources."""
+    if not has_sources:
+        return {None: len(image_ids)}
+    return {each["values"]: each["counts"] for each in pc.value_counts(_sources_of(image_ids)).to_pylist()}
+
+
+def _of_sources(files: pa.Table, sources: Sequence[str]) -> pa.Table:
+    """Return the files of the given sources; all if there are none."""
+    if not sources:
+        return files
+    return files.filter(pc.is_in(_sources_of(files["image_id"]), value_set=pa.array(sources, pa.string())))
+
+
+def _sources_of(image_ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(image_ids, "(?s)/.*", "")
 
 
 def split_into_shards(listing: pa.Table, images_per_shard: int, workers: int) -> dict[str, pa.Table]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from faceml.storage import StoredFile
+from faceml.storage import Places, StoredFile
 from faceml.tables.schema import Status
 
 Row = dict[str, Any]
@@ -37,8 +37,8 @@ class RowExtractorSettings(Protocol):
     """Settings of a row extractor, sent to the process in which it runs."""
 
     @property
-    def root(self) -> str:
-        """Folder of the images, a path or URI."""
+    def root(self) -> Places:
+        """Folder of the images, a path or URI, or the folders by the names of their sources."""
 
     @property
     def follow_links(self) -> bool:
@@ -85,11 +85,9 @@ class ExtractionFailure:
 
 
 def row_without_image(file: StoredFile, status: Status) -> Row:
-    """Return a row with the columns of the listing and a status."""
-    folder, slash, _ = file.path.partition("/")
+    """Return a row with the columns of the listing and a status; `ShardWriter` adds where the image is."""
     return {
         "image_id": file.path,
-        "folder": folder if slash else "",  # the label or the person; none for an image in the root itself
         "status": status,
         "file_bytes": file.num_bytes,
         "modified_ns": file.modified_ns,

@@ -19,7 +19,9 @@ ID_FIELDS = (
     pa.field("image_id", pa.string(), nullable=False),
     pa.field("folder", pa.string(), nullable=False),
 )
-"""Path of the image below the root, and the first folder of that path."""
+"""Path of the image below the root, and the first folder of that path below the image's root or source."""
+SOURCE_FIELD = pa.field("source", pa.string())
+"""Name of the image's source, in tables of several; `image_id` begins with it."""
 SIZE_FIELDS = (
     pa.field("status", pa.string(), nullable=False),
     pa.field("width", pa.int32()),
@@ -42,6 +44,7 @@ def landmark_column(num_landmarks: int) -> str:
 def landmark_schema(
     metadata: dict[str, str],
     *,
+    with_source: bool = False,
     with_mesh: bool = False,
     with_image: bool = False,
     with_crop: bool = False,
@@ -50,12 +53,14 @@ def landmark_schema(
 
     Args:
         metadata: Metadata of `table_metadata`.
+        with_source: Add `source`, the name of the image's source.
         with_mesh: Add `mesh`, all 478 points as float16 x, y, z.
         with_image: Add `image_jpeg`, a re-encoded copy for training.
         with_crop: Add `crop_box`, the part of the image that the copy shows.
     """
     fields = [
         *ID_FIELDS,
+        *([SOURCE_FIELD] if with_source else []),
         *SIZE_FIELDS,
         pa.field("num_faces", pa.int8()),
         *(pa.field(landmark_column(n), pa.list_(pa.float32(), 2 * n)) for n in LANDMARK_SETS),

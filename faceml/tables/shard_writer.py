@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faceml.storage import StorageFolder, StoredFile
+from faceml.storage import StorageFolder, StorageRoots, StoredFile
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.row_extractor import Row
 
@@ -40,7 +40,7 @@ class ShardWriter:
     """Update shards of a table.
 
     Args:
-        root: Folder of the images.
+        roots: Folders of the images.
         table: Folder of the table.
         schema: Schema of the table.
         follow_changes: Extract changed images again and drop the rows of deleted ones; otherwise both rows
@@ -50,14 +50,14 @@ class ShardWriter:
 
     def __init__(
         self,
-        root: StorageFolder,
+        roots: StorageRoots,
         table: StorageFolder,
         schema: pa.Schema,
         *,
         follow_changes: bool,
         follow_links: bool = False,
     ) -> None:
-        self._root = root
+        self._roots = roots
         self._table = table
         self._schema = schema
         self._follow_changes = follow_changes
@@ -86,7 +86,7 @@ class ShardWriter:
                 if row is None or self._follow_changes:
                     missing.append(file)
         for row in extract_rows(missing):
-            rows[row["image_id"]] = row
+            rows[row["image_id"]] = row | self._location(row["image_id"])
             changes.extracted[row["status"]] += 1
         started_s = time.perf_counter()
         if missing or rows != old:
@@ -100,11 +100,17 @@ class ShardWriter:
         rows = pq.ParquetFile(f"{self._table.path}/{name}", filesystem=self._table.filesystem).read()
         return {row["image_id"]: row for row in rows.to_pylist()}
 
+    def _location(self, image_id: str) -> Row:
+        """Return the columns `source`, if the folders have names, and `folder`, the label or the person."""
+        source, path = self._roots.split(image_id)
+        folder, slash, _ = path.partition("/")
+        return {"source": source, "folder": folder if slash else ""}  # none for an image in the root itself
+
     def _is_unchanged(self, row: Row, file: StoredFile) -> bool:
         """Return whether a file is unchanged; if its size or time differs, its content is compared."""
         if (row["file_bytes"], row["modified_ns"]) == (file.num_bytes, file.modified_ns):
             return True
         if row["content_sha256"] is None:
             return False
-        data = self._root.read(file.path, follow_links=self._follow_links)
+        data = self._roots.read(file.path, follow_links=self._follow_links)
         return isinstance(data, bytes) and hashlib.sha256(data).digest() == row["content_sha256"]

@@ -10,12 +10,14 @@ from faceml.config import (
     AugmentationConfig,
     ConfigError,
     DataConfig,
-    LabelledSplitConfig,
+    FrozenDict,
     LeakageConfig,
+    SplitConfig,
     TaskConfig,
     TrainConfig,
 )
-from faceml.datasets import FaceDataset, LabelSource, Preprocessing
+from faceml.datasets import FaceDataset, Preprocessing
+from faceml.tables import build_selection
 from faceml.tasks import Tasks, build_tasks
 
 logger = logging.getLogger(__name__)
@@ -83,14 +85,7 @@ def build_cached_faces(config: TrainConfig) -> Faces:
         "augmentation": AugmentationConfig(),
         "loader_processes": 0,
     }
-    return _last_opened(config.data.model_copy(update=same), _TaskConfigs(config.all_tasks))
-
-
-class _TaskConfigs(dict[str, TaskConfig]):
-    """Settings of tasks as a key of a cache."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self))
+    return _last_opened(config.data.model_copy(update=same), FrozenDict(config.all_tasks))
 
 
 def _open(config: DataConfig, configs: Mapping[str, TaskConfig]) -> Faces:
@@ -114,7 +109,7 @@ def _open(config: DataConfig, configs: Mapping[str, TaskConfig]) -> Faces:
 
 
 def open_split(
-    split: LabelledSplitConfig,
+    split: SplitConfig,
     num_landmarks: int,
     preprocessing: Preprocessing,
     tasks: Tasks,
@@ -128,12 +123,11 @@ def open_split(
         ConfigError: The table, its images or its labels cannot be used.
     """
     return FaceDataset(
-        split.table,
+        build_selection(split),
         split.images,
         num_landmarks,
         preprocessing,
         list(tasks.values()),
-        LabelSource(split.labels.file, split.labels.key) if split.labels else None,
         cache,
         is_training=is_training,
         follow_links=split.follow_links,

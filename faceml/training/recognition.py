@@ -21,6 +21,7 @@ from faceml.datasets import (
 from faceml.losses import build_angular_margin
 from faceml.models import FaceResNet, IdentityHead, build_face_resnet
 from faceml.page import first_names
+from faceml.tables import build_selection
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.loop import Trainer
 from faceml.training.observer import Metrics
@@ -59,7 +60,7 @@ def build_people(config: RecognitionDataConfig) -> People:
     preprocessing, pairs = AlignedPreprocessing(config.image_size), config.pairs
     train, val = (
         PersonDataset(
-            split.table,
+            build_selection(split),
             split.images,
             preprocessing,
             config.cache,
@@ -77,7 +78,11 @@ def build_people(config: RecognitionDataConfig) -> People:
         )
     found = (
         read_pairs(
-            pairs.file, val.image_ids, val.undetected, count_as_wrong=pairs.without_landmarks == "wrong"
+            pairs.file,
+            val.image_ids,
+            val.undetected,
+            folders=val.folders,
+            count_as_wrong=pairs.without_landmarks == "wrong",
         )
         if pairs.file
         else draw_pairs(val.labels.tolist(), pairs.number, pairs.seed)

@@ -32,7 +32,7 @@ from faceml.training.observer import Evaluated, Metrics
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
 RANKS = (1, 5)
-COLUMNS = ("image_id", "other_image_id", "is_same", "fold", "score")
+COLUMNS = ("image_id", "other_image_id", "is_same", "fold", "score", "person", "other_person")
 
 
 class Verification:
@@ -191,16 +191,24 @@ def identification(embeddings: npt.NDArray[np.float64], people: npt.NDArray[np.i
 def write_pairs(scored: ScoredPairs, pairs: VerificationPairs, image_ids: Sequence[str], file: Path) -> None:
     """Write scored pairs as a Parquet table with the columns `COLUMNS`, a row for each pair."""
     first, second = ([image_ids[position] for position in side] for side in pairs.images.T.tolist())
-    columns = dict(zip(COLUMNS, (first, second, scored.same, scored.folds, scored.scores), strict=True))
+    values = (first, second, scored.same, scored.folds, scored.scores, *scored.people.T)
+    columns = dict(zip(COLUMNS, values, strict=True))
     with atomic_file(file) as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
 def read_pairs_table(file: Path | pa.BufferReader) -> ScoredPairs:
-    """Read a table of `write_pairs`; people are numbered in the order of their names."""
+    """Read a table of `write_pairs`; people are numbered in the order of their names.
+
+    Tables of earlier versions have no people; they are the folders of the images.
+    """
     table = pq.read_table(file)
-    names = [[name.partition("/")[0] for name in table[column].to_pylist()] for column in COLUMNS[:2]]
-    _, numbers = np.unique(np.array(names), return_inverse=True)
-    people = numbers.reshape(2, -1).T.astype(np.int64)
-    same, folds, scores = (table[column].to_numpy() for column in COLUMNS[2:])
-    return ScoredPairs(scores, same, folds, people)
+    *images, same, folds, scores = (table[column].to_numpy() for column in COLUMNS[:5])
+    people = [
+        table[person].to_numpy()
+        if person in table.column_names
+        else [name.partition("/")[0] for name in names]
+        for person, names in zip(COLUMNS[5:], images, strict=True)
+    ]
+    _, numbers = np.unique(np.array(people), return_inverse=True)
+    return ScoredPairs(scores, same, folds, numbers.reshape(2, -1).T.astype(np.int64))

@@ -1,11 +1,11 @@
 """Commands for faces and their tables."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faceml.config import ConfigError
+from faceml.config import ConfigError, apply_overrides
 from ray_jobs.cli.running import (
     Overrides,
     config_option,
@@ -15,6 +15,9 @@ from ray_jobs.cli.running import (
     start_log,
     stdout_console,
 )
+
+if TYPE_CHECKING:
+    from faceml.storage import Places
 
 
 def import_(
@@ -73,7 +76,10 @@ def export_json(
     table: Annotated[str, typer.Option(metavar="PLACE", help="Landmark table, a path or URI.")],
     output: Annotated[str, typer.Option(metavar="PLACE", help="JSON file to write, a path or URI.")],
     num_landmarks: Annotated[int, typer.Option(help="Number of landmarks, 5 or 10.")] = 5,
-    images: Annotated[str | None, typer.Option(help="Folder to put before the path of each image.")] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(help="Folder to put before the path of each image, or '{SOURCE: FOLDER, …}'."),
+    ] = None,
 ) -> None:
     """Write landmarks as JSON: the path of each image with its list of points.
 
@@ -86,13 +92,23 @@ def export_json(
     if num_landmarks not in LANDMARK_SETS:
         raise ConfigError(f"--num-landmarks {num_landmarks}: must be 5 or 10.")
     refuse_run_folder("--output", split_place(output)[0])
-    count = write_json(table, output, num_landmarks, images)
+    count = write_json(table, output, num_landmarks, _read_places(images) if images else None)
     print(f"{count} images with landmarks")  # noqa: T201
     print_place(output)
 
 
+def _read_places(images: str) -> "Places":
+    """Return a folder, or the folders by the names of their sources."""
+    if not images.lstrip().startswith("{"):
+        return images
+    places: dict[str, str] = apply_overrides({}, [f"images={images}"])["images"]
+    return places
+
+
 def forget(
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Name of the person's folder of images.")],
+    person: Annotated[
+        str, typer.Argument(metavar="PERSON", help="Name of the person's folder of images, or SOURCE/NAME.")
+    ],
     table: Annotated[
         list[str],
         typer.Option(

@@ -18,12 +18,13 @@ from faceml.reporting import (
     folder_table,
     quality_tables,
     read_summary,
+    source_tables,
     status_table,
     summarize_table,
 )
 from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import write_text
-from faceml.tables import read_table, table_metadata_of
+from faceml.tables import folder_columns, read_table, table_metadata_of
 from ray_jobs.tables.extraction_job import build_extraction_job
 from ray_jobs.tables.table_job import compute_diff, log_deleted
 
@@ -79,7 +80,7 @@ def _write_results(
     from faceml.page import Report
     from faceml.reporting import extraction_chapter
 
-    counts = read_table(config.output.table, ["folder", "status"])
+    counts = read_table(config.output.table, [*folder_columns(config.output.table), "status"])
     summary = summarize_table(counts, speed.images, speed.span_s, wall_s)
     wanted = config.quality
     quality = assess_quality(
@@ -90,7 +91,8 @@ def _write_results(
     shares = {name: round(share, 4) for name, share in speed.shares().items()}
     run_folder.write_summary(summary.as_json() | {"time_shares": shares})
     answer = f"Landmarks were found in {summary.detection_rate:.1%} of {summary.images:,} images."
-    name = config.data.root.rstrip("/").rpartition("/")[2]
+    root = config.data.root
+    name = root.rstrip("/").rpartition("/")[2] if isinstance(root, str) else ", ".join(root)
     run_folder.finish(
         lambda: Report(f"Landmarks of {name}", answer, [extraction_chapter(files, "Landmarks", quality)])
     )
@@ -103,7 +105,8 @@ def show(
     summary: ExtractionSummary, quality: ExtractionQuality, config: ExtractConfig, console: Console
 ) -> None:
     """Print the counts by status, the detection rate by folder, and findings on the quality."""
-    console.print(status_table(summary), folder_table(summary, config.min_detection_rate))
+    console.print(status_table(summary), *source_tables(summary))
+    console.print(folder_table(summary, config.min_detection_rate))
     console.print(*quality_tables(quality))
     console.print(
         f"{summary.detection_rate:.1%} of {summary.images:,} images have landmarks; "

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 
 import pyarrow as pa
 from rich.console import Console
@@ -10,14 +11,16 @@ from rich.table import Table
 import faceml
 from faceml.config import ExtractConfig
 from faceml.landmarks import build_extractor_settings, detector_metadata
-from faceml.storage import StoredFile
+from faceml.storage import StorageRoots, StoredFile
 from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata
-from ray_jobs.tables.table_job import TableJob, compute_diff
+from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
 
 DETECTOR_BYTES = 600 * 2**20
 """Memory of an actor and its detector's process."""
 SAMPLE_SIZE = 64
 """Images extracted by a dry run."""
+BY_SOURCE = "folders by source"
+"""Setting `data.root` in the metadata of a table whose images are named after their source."""
 START_UP_S = 10.0
 """Start of Ray, Ray Data and the detectors on one machine."""
 
@@ -50,9 +53,10 @@ def build_extraction_job(config: ExtractConfig) -> TableJob:
 
 def build_table_schema(config: ExtractConfig) -> pa.Schema:
     """Build the schema of a table; its metadata contain the settings that affect the rows."""
-    embed = config.output.embed
+    embed, has_sources = config.output.embed, isinstance(config.data.root, Mapping)
     settings = {
-        "data": config.data.model_dump(mode="json", include={"max_bytes", "max_pixels", "follow_links"}),
+        "data": config.data.model_dump(mode="json", include={"max_bytes", "max_pixels", "follow_links"})
+        | ({"root": BY_SOURCE} if has_sources else {}),
         "landmarker": config.landmarker.model_dump(
             mode="json", include={"max_faces", "min_detection_confidence", "decode"}
         ),
@@ -60,6 +64,7 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
     }
     return landmark_schema(
         table_metadata(detector_metadata(), settings, faceml.__version__),
+        with_source=has_sources,
         with_mesh=config.output.store_mesh,
         with_image=embed is not None,
         with_crop=embed is not None and embed.crop is not None,
@@ -68,8 +73,10 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
 
 def dry_run(config: ExtractConfig, console: Console) -> None:
     """Print the number of images to extract, and the time estimated from a sample; write nothing."""
-    diff = compute_diff(build_extraction_job(config))
-    table = Table(title=f"Extraction of {config.data.root}", title_justify="left")
+    job = build_extraction_job(config)
+    diff = compute_diff(job)
+    log_deleted(job, diff)
+    table = Table(title=f"Extraction of {StorageRoots(config.data.root)}", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")
     table.add_row("images already in the table", f"{diff.num_rows:,}")

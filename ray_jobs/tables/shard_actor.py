@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from faceml.errors import catch_errors
-from faceml.storage import REPORTABLE_ERRORS, StorageFolder, StoredFile
+from faceml.storage import REPORTABLE_ERRORS, StorageFolder, StorageRoots, StoredFile
 from faceml.tables import ExtractorProcess, Row, ShardChanges, ShardWriter, read_planned_files
 from ray_jobs.cluster import set_up_log
 from ray_jobs.tables.table_job import TableJob
@@ -68,7 +68,7 @@ class ShardActor:
         self._lock = Lock()
         self._table = StorageFolder(job.table)
         self._writer = ShardWriter(
-            StorageFolder(job.extractor.root),
+            StorageRoots(job.extractor.root),
             self._table,
             job.schema,
             follow_changes=job.follows_changes,

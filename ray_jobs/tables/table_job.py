@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +11,13 @@ import pyarrow as pa
 
 from faceml.config import Config, ConfigError, dotted_keys
 from faceml.page import first_names
-from faceml.storage import StorageFolder
+from faceml.storage import StorageFolder, StorageRoots
 from faceml.tables import (
     PLAN_FILE,
     RowExtractorSettings,
     TableDiff,
     compare_with_table,
+    count_by_source,
     list_images,
     read_metadata,
     read_shard_schema,
@@ -81,30 +83,50 @@ def compute_diff(job: TableJob) -> TableDiff:
     Raises:
         ConfigError: No images, or a table of other settings or of another folder.
     """
-    table, root = StorageFolder(job.table), job.extractor.root
+    table, roots = StorageFolder(job.table), StorageRoots(job.extractor.root)
     require_same_settings(table, job.schema)
-    listing = list_images(StorageFolder(root), job.extensions, job.extractor.follow_links)
-    if not listing.num_rows:
-        raise ConfigError(
-            f"{job.root_key}: no images below {root}. data.extensions are {', '.join(job.extensions)}."
-        )
-    diff = compare_with_table(listing, table, follow_changes=job.follows_changes)
-    if len(diff.deleted) > MAX_DELETED * diff.num_rows:
-        raise ConfigError(
-            f"output.table: {job.table} has {len(diff.deleted)} images that are not below "
-            f"{job.root_key} {root}, such as {diff.deleted[0]}. Choose another output.table."
-        )
+    listing = list_images(roots, job.extensions, job.extractor.follow_links)
+    listed = count_by_source(listing["image_id"], has_sources=bool(roots.sources))
+    for source, folder in roots.folders.items():
+        if not listed.get(source):
+            raise ConfigError(
+                f"{_root_key(job, source)}: no images below {folder.uri}. data.extensions are "
+                f"{', '.join(job.extensions)}."
+            )
+    diff = compare_with_table(listing, table, follow_changes=job.follows_changes, sources=roots.sources)
+    deleted = Counter(roots.split(image_id)[0] for image_id in diff.deleted)
+    for source, folder in roots.folders.items():
+        if deleted[source] > MAX_DELETED * diff.by_source.get(source, 0):
+            first = next(image_id for image_id in diff.deleted if roots.split(image_id)[0] == source)
+            raise ConfigError(
+                f"output.table: {job.table} has {deleted[source]} images that are not below "
+                f"{_root_key(job, source)} {folder.uri}, such as {first}. Choose another output.table."
+            )
     return diff
+
+
+def _root_key(job: TableJob, source: str | None) -> str:
+    return job.root_key if source is None else f"{job.root_key}.{source}"
 
 
 def log_deleted(job: TableJob, diff: TableDiff) -> None:
     """Log the names of images of the table that are deleted."""
-    if diff.deleted:
+    roots, effect = StorageRoots(job.extractor.root), "dropped" if job.follows_changes else "kept"
+    deleted = [image_id for image_id in diff.deleted if roots.split(image_id)[0] in roots.folders]
+    if deleted:
         logger.warning(
             "%d images of the table no longer exist; their rows are %s: %s",
-            len(diff.deleted),
-            "dropped" if job.follows_changes else "kept",
-            first_names(diff.deleted),
+            len(deleted),
+            effect,
+            first_names(deleted),
+        )
+    for source in sorted(name or "" for name in diff.by_source.keys() - roots.folders.keys()):
+        logger.warning(
+            "%s.%s is not set, but the table has %d images of this source; their rows are %s.",
+            job.root_key,
+            source,
+            diff.by_source[source],
+            effect,
         )
 
 

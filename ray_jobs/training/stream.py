@@ -32,12 +32,13 @@ ROWS_AT_ONCE = 64
 BATCHES_AHEAD = 2
 
 
-def face_stream(config: DataConfig, excluded: Sequence[str], seed: int) -> ray.data.Dataset:
+def face_stream(config: DataConfig, image_ids: Sequence[str] | None, seed: int) -> ray.data.Dataset:
     """Build the stream of the training split, with shards in another order in each epoch.
 
     Args:
         config: The training's data.
-        excluded: Names of images that do not belong to the training split.
+        image_ids: Names of the images of the training split, sorted; None if every decoded image of the table
+            belongs to it.
         seed: Seed of the order.
     """
     table, images = StorageFolder(config.train.table), config.train.images
@@ -48,7 +49,7 @@ def face_stream(config: DataConfig, excluded: Sequence[str], seed: int) -> ray.d
         table=table.uri,
         images=ImageFiles(images, follow_links=config.train.follow_links) if images else None,
         preprocessing=Preprocessing(config.image_size),
-        excluded=pa.array(excluded, pa.string()) if excluded else None,
+        image_ids=image_ids,
     )
     return (
         ray.data.from_items(shards, override_num_blocks=len(shards))

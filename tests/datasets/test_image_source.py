@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.face_dataset import FaceDataset
-from faceml.datasets.image_source import ImageFiles
+from faceml.datasets.image_source import ImageFiles, ImageSource
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
@@ -34,6 +35,20 @@ def images(tmp_path: Path) -> Path:
 )  # fmt: skip
 def test_image_files__read_nothing_outside_of_their_folder(images: Path, image_id: str) -> None:
     assert ImageFiles(images)(image_id) is None
+
+
+def test_image_source__reads_the_images_of_sources(images: Path) -> None:
+    names = pa.chunked_array([["a/7/a.jpg", "b/7/a.jpg"]])
+    places = {"a": str(images), "b": str(images)}
+    source = ImageSource(images.parent / "t", places, names)
+    assert [source.read(0), source.read(1)] == [b"a", b"a"]
+    for wrong in (
+        {"a": str(images)},
+        {**places, "b": str(images / "7")},
+        {**places, "b": f"{images}/nowhere"},
+    ):
+        with pytest.raises(ConfigError, match=r"^a: .*: has no b/7/a\.jpg, an image of the table"):
+            ImageSource(images.parent / "t", {"a": str(images), **wrong}, names)
 
 
 def test_image_files__follow_links_only_if_they_are_asked_to(images: Path) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from faceml.config.tasks import parse_tasks
@@ -16,6 +15,7 @@ from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.selection import TableSelection
 from faceml.tasks.build import build_tasks
 from tests.default_tasks import assert_same_faces
 
@@ -60,14 +60,24 @@ def test_decode_rows__are_the_faces_of_the_data_set(
     assert ("crop_box" in columns) == from_copies
     shuffled = read_table(table, [*columns, "image_jpeg"]).take([4, 0, 3, 5, 1])
     files = ImageFiles(images) if images else None
-    excluded = pa.array(faces.excluded, pa.string()) if faces.excluded else None
-    decoded = decode_rows(shuffled, str(table), files, Preprocessing(32), excluded)
+    image_ids = None if faces.is_whole_table else faces.image_ids
+    decoded = decode_rows(shuffled, str(table), files, Preprocessing(32), image_ids)
     batch = collate_columns(decoded, faces.image_ids, faces.targets)
     if leave_out:
         assert batch.position.tolist() == [0, 2], "without the undecodable one and the classes left out"
     else:
         assert batch.position.tolist() == [3, 0, 4, 1], "without the undecodable one"
     assert_same_faces(batch, faces.__getitems__(batch.position.tolist()))
+
+
+def test_decode_rows__only_of_the_selected_rows(folder: Path) -> None:
+    selection = TableSelection(str(folder / "table"), {"folder": ["2", "3", "5"]})
+    faces = FaceDataset(selection, folder / "images", 5, Preprocessing(32))
+    rows = read_table(folder / "table", ["status"])
+    files = ImageFiles(folder / "images")
+    decoded = decode_rows(rows, selection.table, files, Preprocessing(32), faces.image_ids)
+    assert decoded["image_id"].tolist() == list(faces.image_ids) == ["2/a.jpg", "5/a.jpg"]
+    assert faces.left_out == {"undecodable": ["3/a.jpg"]}
 
 
 def test_decode_rows__an_image_that_changed_is_named(folder: Path, tmp_path: Path) -> None:

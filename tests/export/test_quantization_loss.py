@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from faceml.config.loading import parse_config
+from faceml.config.split import SplitConfig
 from faceml.config.tasks import parse_tasks
-from faceml.config.train import LabelledSplitConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target
@@ -41,7 +41,7 @@ def tasks() -> Tasks:
 @pytest.fixture(scope="module")
 def split(faces: Path, tasks: Tasks) -> SplitImages:
     places = {"table": "table", "images": "images", "labels": "labels.csv"}
-    config = parse_config(LabelledSplitConfig, {key: str(faces / name) for key, name in places.items()})
+    config = parse_config(SplitConfig, {key: str(faces / name) for key, name in places.items()})
     return open_split(config, Preprocessing(32), LANDMARK_SETS[5], list(tasks.values()))
 
 

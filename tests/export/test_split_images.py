@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.train import LabelledSplitConfig
+from faceml.config.split import SplitConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.split_images import open_split
@@ -18,7 +18,7 @@ from faceml.tables.schema import landmark_schema, table_metadata
 
 
 def test_decoded__is_the_whole_image_and_square_what_training_sees(faces: Path) -> None:
-    config = LabelledSplitConfig(table=str(faces / "table"), images=str(faces / "images"))
+    config = SplitConfig(table=str(faces / "table"), images=str(faces / "images"))
     split = open_split(config, Preprocessing(8), LANDMARK_SETS[5])
     assert len(split) == 24
     for index in (0, 5, 23):
@@ -29,7 +29,7 @@ def test_decoded__is_the_whole_image_and_square_what_training_sees(faces: Path) 
 
 
 def test_decoded__of_people_is_the_aligned_face(faces: Path) -> None:
-    config = LabelledSplitConfig(table=str(faces / "table"), images=str(faces / "images"))
+    config = SplitConfig(table=str(faces / "table"), images=str(faces / "images"))
     split = open_split(config, AlignedPreprocessing(32), LANDMARK_SETS[5])
     assert len(split) == 20, "images without a face are left out"
     face = split.decoded(3)
@@ -41,6 +41,6 @@ def test_open_split__without_any_image_is_refused(tmp_path: Path) -> None:
     schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
     rows = [{"image_id": "0/a.jpg", "folder": "0", "status": "undecodable"}]
     write_shard(rows, schema, tmp_path / "table" / "a.parquet")
-    config = LabelledSplitConfig(table=str(tmp_path / "table"), images=str(tmp_path))
+    config = SplitConfig(table=str(tmp_path / "table"), images=str(tmp_path))
     with pytest.raises(ConfigError, match=r"^data\.table: .*table has no usable image"):
         open_split(config, Preprocessing(8), LANDMARK_SETS[5])

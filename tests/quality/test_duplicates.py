@@ -112,3 +112,15 @@ def test_conflicting_duplicates__are_those_of_looking_every_file_up(
         }
     )
     assert conflicting_duplicates(table) == sorted(expected)
+
+
+def test_conflicting_duplicates__folders_of_different_sources_do_not_contradict_each_other() -> None:
+    sources, folders = ["a", "a", "b", "b"], ["0", "0", "1", "2"]
+    names = ["a/0/0", "a/0/1", "b/1/2", "b/2/3"]
+    columns = {
+        "image_id": names,
+        "folder": folders,
+        "content_sha256": pa.array([b"x" * 32] * 4, pa.binary(32)),
+    }
+    assert conflicting_duplicates(pa.table(columns | {"source": sources})) == [("b/1/2", "b/2/3")]
+    assert conflicting_duplicates(pa.table(columns)) == [tuple(names)]

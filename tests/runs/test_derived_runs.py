@@ -84,6 +84,31 @@ def test_find_derived__trainings_and_all_that_started_from_them(runs: Runs) -> N
     assert len(runs.find("/tables/val")) == 6
 
 
+def test_find_derived__names_the_rows_that_a_training_used(runs: Runs) -> None:
+    config = training("/tables/a")
+    config["data"]["train"]["where"] = {"source": ["casia", "ms1m"]}
+    runs.add("a", config, "best_model.pt")
+    runs.add(
+        "predicted", {"model": "/m.pt", "output": {"table": "/tables/a"}, "faces": {}}, "summary.parquet"
+    )
+    assert runs.find("/tables/a")["a"][0] == "trained on /tables/a where source: casia or ms1m"
+    assert runs.find("/tables/a")["predicted"][0].endswith("of /tables/a")
+
+
+def test_find_derived__of_an_extraction_of_several_sources(runs: Runs) -> None:
+    data = {"root": {"casia": "/photos/casia", "ms1m": "/photos/ms1m"}}
+    runs.add(
+        "table_run", {"data": data, "landmarker": {}, "output": {"table": "/tables/both"}}, "report.html"
+    )
+    config = training("/tables/other")
+    config["data"]["train"]["images"] = {"casia": "/photos/casia"}
+    runs.add("other", config, "best_model.pt")
+    runs.add("both", training("/tables/both"), "best_model.pt")
+    assert set(runs.find("/tables/both")) == {"table_run", "other", "both"}
+    assert set(runs.find("/tables/other")) == {"table_run", "other", "both"}
+    assert set(runs.find("/tables/nothing")) == set()
+
+
 def test_find_derived__whatever_the_spelling_of_the_table(runs: Runs, tmp_path: Path) -> None:
     spelled = "s3://bucket/tables/train"
     runs.add("a", training(f"{spelled}/?region=eu-west-1"), "best_model.pt")

@@ -13,7 +13,7 @@ def test_find_ancestors__follows_the_weights_of_the_weights(tmp_path: Path) -> N
         torch.save({"config": {"model": {"weights": weights}, "data": {"train": {"table": table}}}}, file)
     torch.save({"config": {"model": {"weights": str(tmp_path / "gone.pt")}, "margin": {}}}, third)
     found = find_ancestors(str(second))
-    assert [(each.place, each.training_table) for each in found] == [
+    assert [(each.place, str(each.training_split)) for each in found] == [
         (str(second), "/t/2"),
         (str(first), "/t/1"),
     ]

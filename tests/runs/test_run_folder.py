@@ -198,6 +198,18 @@ def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tm
             "weighting.lambdas.b",
             "weighting: {lambdas: {}}",
         ),
+        (
+            "data: {where: {}}",
+            "data: {where: {split: [train]}}",
+            "data.where.split",
+            "data: {where: {}, labels: null}",
+        ),
+        (
+            "tasks: {a: {kind: x}}",
+            "tasks: {a: {kind: x}, b: {kind: x}}",
+            "tasks.b",
+            "tasks: {a: {kind: x, loss: mse}}",
+        ),
     ],
 )
 def test_begin__a_setting_that_an_earlier_version_did_not_have_is_no_change(

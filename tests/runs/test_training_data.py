@@ -70,6 +70,23 @@ def test_digest_data__a_table_that_grew_or_changed_is_refused(
         digest_data(data, run, "train.")
 
 
+def test_digest_data__rows_that_belong_to_no_split_may_be_added(tmp_path: Path) -> None:
+    write_table(tmp_path / "all", "abc")
+    labels = tmp_path / "splits.csv"
+    labels.write_text("image_id,split\n0/a.jpg,train\n0/b.jpg,train\n0/c.jpg,val\n0/d.jpg,test\n")
+    common = {"table": str(tmp_path / "all"), "labels": str(labels)}
+    data = parse_config(DataConfig, {s: common | {"where": {"split": s}} for s in ("train", "val")})
+    folder = RunFolder(tmp_path / "run")
+    digests = digest_data(data, folder)
+    assert [digests[f"data.{split}.table"]["images"] for split in ("train", "val")] == [2, 1]
+    write_digests(digests, folder)
+    write_table(tmp_path / "all", "abcd")
+    assert digest_data(data, folder) == digests
+    write_table(tmp_path / "all", "acd")
+    with pytest.raises(ConfigError, match=r"^data\.train\.table: has 1 images, but the run .* with 2\."):
+        digest_data(data, folder)
+
+
 def test_digest_data__a_run_of_an_earlier_version_goes_on(data: DataConfig, tmp_path: Path) -> None:
     older = RunFolder(tmp_path / "older")
     assert read_digests(older) == {}

@@ -24,6 +24,7 @@ def test_concordance__of_a_shift_and_of_a_scale() -> None:
     assert concordance(truth + 1, truth) == pytest.approx((4 / 3) / (4 / 3 + 1))
     assert concordance(2 * truth, truth) == pytest.approx((8 / 3) / (8 / 3 + 2 / 3))
     assert math.isnan(concordance(np.ones(3), np.ones(3)))
+    assert math.isnan(concordance(np.ones(0), np.ones(0)))
 
 
 @pytest.mark.parametrize(
@@ -46,5 +47,6 @@ def test_concordance_interval__covers_the_true_value(
 def test_concordance_interval__of_constants_and_of_few_pairs_is_none() -> None:
     numbers = np.array([1.0, 2.0, 3.0, 5.0])
     assert concordance_interval(np.ones(4), numbers) is None
+    assert concordance_interval(numbers[:0], numbers[:0]) is None
     assert concordance_interval(numbers[:3], numbers[:3]) is None
     assert concordance_interval(numbers, numbers) == (1.0, 1.0) or concordance(numbers, numbers) < 1

@@ -6,12 +6,13 @@ from pathlib import Path
 from faceml.tables.digests import content_digest, table_digests
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.selection import TableSelection
 
 SCHEMA = landmark_schema(table_metadata({"name": "drawn"}, {}, "0"))
 
 
-def table_of_contents(folder: Path, contents: dict[str, bytes | None]) -> str:
-    """Write a table of images with these contents, None for unknown ones; return its path."""
+def table_of_contents(folder: Path, contents: dict[str, bytes | None]) -> TableSelection:
+    """Write a table of images with these contents, None for unknown ones; return all its rows."""
     rows = [
         {
             "image_id": name,
@@ -22,7 +23,7 @@ def table_of_contents(folder: Path, contents: dict[str, bytes | None]) -> str:
         for name, content in contents.items()
     ]
     write_shard(rows, SCHEMA, folder / "part.parquet")
-    return str(folder)
+    return TableSelection(str(folder))
 
 
 def test_content_digest__is_of_the_contents_alone(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_table_digests__change_with_names_contents_and_number(tmp_path: Path) ->
     first = table_digests(table_of_contents(tmp_path / "a", images))
     assert first["images"] == 2
     assert first["names"] == hashlib.sha256(b"0/a.jpg\n1/b.jpg\n").hexdigest()
-    assert first["contents"] == content_digest(tmp_path / "a")
+    assert first["contents"] == content_digest(TableSelection(str(tmp_path / "a")))
     assert first == table_digests(table_of_contents(tmp_path / "same", dict(reversed(images.items()))))
     moved = table_digests(table_of_contents(tmp_path / "moved", {"0/a.jpg": b"one", "0/b.jpg": b"two"}))
     assert (moved["contents"], moved["names"] == first["names"]) == (first["contents"], False)

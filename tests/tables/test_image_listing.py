@@ -8,23 +8,23 @@ from PIL import Image
 
 from faceml.config.extract import IMAGE_EXTENSIONS
 from faceml.images.decoding import decode_image
-from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
+from faceml.storage.roots import StorageRoots
 from faceml.tables import image_listing as folder_module
 from faceml.tables.image_listing import LISTING_SCHEMA, image_table, list_images
 
 ENDINGS = (".jpg", ".png")
 
 
-def make(root: Path, *names: str) -> StorageFolder:
+def make(root: Path, *names: str) -> StorageRoots:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    return StorageFolder(root)
+    return StorageRoots(root)
 
 
 def ids(root: Path, *extensions: str) -> list[str]:
-    listed: list[str] = list_images(StorageFolder(root), extensions or ENDINGS)["image_id"].to_pylist()
+    listed: list[str] = list_images(StorageRoots(root), extensions or ENDINGS)["image_id"].to_pylist()
     return listed
 
 
@@ -40,7 +40,7 @@ def test_list_images__says_size_and_time(tmp_path: Path) -> None:
     make(tmp_path, "0/a.jpg")
     (tmp_path / "0/a.jpg").write_bytes(b"12345")
     os.utime(tmp_path / "0/a.jpg", ns=(1, 1_700_000_000_123_456_789))
-    table = list_images(StorageFolder(tmp_path), ENDINGS)
+    table = list_images(StorageRoots(tmp_path), ENDINGS)
     assert table.schema == LISTING_SCHEMA
     assert table.to_pylist() == [
         {"image_id": "0/a.jpg", "file_bytes": 5, "modified_ns": 1_700_000_000_123_456_789}
@@ -97,7 +97,7 @@ def test_list_images__follows_links_only_if_told_to(tmp_path: Path) -> None:
 
 
 def test_list_images__of_an_empty_folder_is_empty(tmp_path: Path) -> None:
-    table = list_images(StorageFolder(tmp_path), ENDINGS)
+    table = list_images(StorageRoots(tmp_path), ENDINGS)
     assert (table.num_rows, table.schema) == (0, LISTING_SCHEMA)
 
 

@@ -203,6 +203,7 @@ def test_join_labels__counts_doubles_and_contradictions(
         "contradictions": {"number": 1, "names": ["contradicted"]},
     }
     assert json.loads(json.dumps(joined.counts.as_plain())) == joined.counts.as_plain()
+    joined.counts.log("labels.csv")
     logged = [record.getMessage().partition(": ")[2] for record in caplog.records]
     assert logged == [
         "1 images have no row in the label table (missing): they have no targets of it.",

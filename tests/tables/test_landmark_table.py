@@ -164,3 +164,15 @@ def test_export_json__takes_relative_places(
     monkeypatch.chdir(tmp_path)
     assert export_json("table", file, 5, "faces") == 1
     assert list(json.loads((tmp_path / file).read_text(encoding="utf-8"))) == ["faces/0/é.jpg"]
+
+
+def test_export_json__of_several_sources(tmp_path: Path) -> None:
+    schema = landmark_schema(METADATA, with_source=True)
+    row = {"image_id": "a/0/x.jpg", "source": "a", "folder": "0", "status": "ok", "landmarks_5": [0.5] * 10}
+    write_shard([row, row | {"image_id": "b/y.jpg", "source": "b"}], schema, tmp_path / "table" / "a.parquet")
+    for images, expected in (
+        (None, {"a/0/x.jpg", "b/y.jpg"}),
+        ({"a": "/one", "b": "s3://two?region=x"}, {"/one/0/x.jpg", "s3://two/y.jpg?region=x"}),
+    ):
+        export_json(tmp_path / "table", tmp_path / "a.json", 5, images)
+        assert set(json.loads((tmp_path / "a.json").read_text())) == expected

@@ -93,6 +93,28 @@ def test_forget_person__only_says_what_it_would_do(tables: list[str], tmp_path: 
     assert {file: file.read_bytes() for file in tmp_path.rglob("*.parquet")} == before
 
 
+def test_forget_person__of_one_of_several_sources(tmp_path: Path) -> None:
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_source=True)
+    rows = [
+        row(name, content) | {"source": name.split("/")[0], "folder": name.split("/")[1]}
+        for name, content in (
+            ("a/1/x.jpg", "a1"),
+            ("a/2/x.jpg", "a2"),
+            ("b/1/x.jpg", "b1"),
+            ("b/3/y.jpg", "a1"),
+        )
+    ]
+    write_shard(rows, schema, tmp_path / "table" / "a.parquet")
+    table, caches = str(tmp_path / "table"), [tmp_path / "cache"]
+    with pytest.raises(ConfigError, match=r"^1: is a folder of several sources\. Name one .*: a/1 or b/1\.$"):
+        forget_person("1", [table], caches)
+    (found,) = forget_person("a/1", [table], caches)
+    assert found.images == ["a/1/x.jpg", "b/3/y.jpg"], "and the same photo of the other source"
+    (found,) = forget_person("2", [table], caches)
+    assert found.images == ["a/2/x.jpg"]
+    assert read_table(table)["image_id"].to_pylist() == ["b/1/x.jpg"]
+
+
 def test_forget_person__in_a_store(tables: list[str], in_s3: Callable[[Path], str], tmp_path: Path) -> None:
     table = in_s3(Path(tables[0]))
     (found,) = forget_person("Ann", [table], [tmp_path / "cache"])

@@ -7,6 +7,7 @@ import pytest
 
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
+from faceml.storage.roots import StorageRoots
 from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.shard_writer import ShardWriter
@@ -27,7 +28,7 @@ class Extractor:
     """Rows with the content of the files, and which of them were asked for."""
 
     def __init__(self, root: Path) -> None:
-        self.root = StorageFolder(root)
+        self.root = StorageRoots(root)
         self.asked: list[str] = []
 
     def __call__(self, files: Sequence[StoredFile]) -> Iterator[dict[str, Any]]:
@@ -39,7 +40,6 @@ class Extractor:
             assert isinstance(data, bytes)
             yield {
                 "image_id": file.path,
-                "folder": "",
                 "status": "ok",
                 "file_bytes": file.num_bytes,
                 "modified_ns": file.modified_ns,
@@ -51,10 +51,31 @@ class Extractor:
 def update(root: Path, follow: bool) -> tuple[list[str], list[str], dict[str, int]]:
     """Return extracted images, changed images, and each image's content in the table."""
     table, extractor = StorageFolder(root.parent / "table"), Extractor(root)
-    writer = ShardWriter(StorageFolder(root), table, SCHEMA, follow_changes=follow, follow_links=True)
+    writer = ShardWriter(StorageRoots(root), table, SCHEMA, follow_changes=follow, follow_links=True)
     changes = writer.update(NAME, sorted(StorageFolder(root).walk()), extractor)
     rows = read_table(table.uri, ["dhash"]).to_pylist()
     return extractor.asked, changes.changed, {row["image_id"]: chr(row["dhash"]) for row in rows}
+
+
+def test_update__names_source_and_folder(tmp_path: Path) -> None:
+    for name in ("one/x/deep/a", "one/b", "other/y/c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name[-1])
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_source=True)
+    places = {"first": str(tmp_path / "one"), "second": str(tmp_path / "other")}
+    for roots, expected in (
+        (StorageRoots(places), {"first/x/deep/a": "first x", "first/b": "first ", "second/y/c": "second y"}),
+        (StorageRoots(tmp_path / "one"), {"x/deep/a": "None x", "b": "None "}),
+    ):
+        table = StorageFolder(tmp_path / f"table{len(roots.sources)}")
+        writer = ShardWriter(roots, table, schema if roots.sources else SCHEMA, follow_changes=False)
+        files = sorted(roots.walk())
+        extractor = Extractor(tmp_path)
+        extractor.root = roots
+        writer.update(NAME, files, extractor)
+        rows = read_table(table.uri).to_pylist()
+        assert {row["image_id"]: f"{row.get('source')} {row['folder']}" for row in rows} == expected
+        assert ("source" in rows[0]) == bool(roots.sources)
 
 
 @pytest.mark.parametrize("follow", [True, False])

@@ -5,8 +5,11 @@ import pytest
 
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
+from faceml.reporting.training.plan import build_training_plan
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.training.faces import build_cached_faces
+
+SPLITS = {"train": list("012345"), "val": list("67")}
 
 
 @pytest.fixture
@@ -44,6 +47,22 @@ def test_build_cached_faces__opens_again_what_has_other_images_or_landmarks(data
     assert scaled is not numbers, "losses depend on the settings of tasks"
     assert build_cached_faces(settings(data, tasks={"pose": pose["pose"] | {"scale": 45}})) is scaled
     assert build_cached_faces(settings(data)) is not first, "only the last ones are kept"
+
+
+def test_build_cached_faces__of_one_table_by_where(
+    data: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    both = {split: data["train"] | {"where": {"folder": folders}} for split, folders in SPLITS.items()}
+    faces = build_cached_faces(settings(data | both))
+    for split, opened in (("train", faces.train), ("val", faces.val)):
+        assert {image_id[0] for image_id in opened.image_ids} == set(SPLITS[split])
+        opened.log_left_out()
+    whole = build_cached_faces(settings(data)).train
+    assert len(faces.train) + len(faces.val) == len(whole)
+    assert (faces.train.is_whole_table, whole.is_whole_table) == (False, True)
+    place = f"{data['train']['table']} where folder: 6 or 7"
+    assert f"{place}: {len(faces.val)} of {len(whole)} rows are selected." in caplog.messages
+    assert f"{len(faces.val)} in {place}" in str(build_training_plan(settings(data | both), faces).rows)
 
 
 def test_log_untrained_classes__names_those_that_training_never_shows(

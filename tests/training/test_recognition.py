@@ -12,12 +12,12 @@ from faceml.config.loading import parse_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.images.alignment import align_face, template
 from faceml.images.decoding import decode_image, encode_jpeg
-from faceml.metrics.verification import verification_accuracy
-from faceml.tables.landmark_table import write_shard
+from faceml.metrics.verification import ScoredPairs, verification_accuracy
+from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
-from faceml.training.verification import score_pairs
+from faceml.training.verification import read_pairs_table, score_pairs, write_pairs
 
 SIDE = 40
 
@@ -133,6 +133,51 @@ def test_training__both_samplings_see_as_many_images(people: Path, tmp_path: Pat
         config = config.model_copy(update={"data": config.data.model_copy(update={"sampling": sampling})})
         steps.append(len(build_recognition_trainer(config, torch.device("cpu")).train_batches))
     assert steps[0] == steps[1] == 6  # 71 images of 12 people: twice three steps of four people
+
+
+def test_build_people__of_one_table_by_where(people: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    names = read_table(people / "tables" / "train", [])["image_id"].to_pylist()
+    file.write_text(
+        "image_id,split\n" + "".join(f"{n},{'val' if n < 'person06' else 'train'}\n" for n in names)
+    )
+    config = config_of(people, tmp_path).model_dump(mode="json")
+    for split in ("train", "val"):
+        config["data"][split] = config["data"]["train"] | {"labels": str(file), "where": {"split": split}}
+    opened = build_people(parse_config(RecognitionConfig, config).data)
+    assert opened.val.people == [f"person{number:02d}" for number in range(6)]
+    assert opened.train.people == [f"person{number:02d}" for number in range(6, 12)]
+    assert set(opened.pairs.images.ravel()) <= set(range(len(opened.val)))
+
+
+def test_build_people__of_sources_are_different_people(people: Path, tmp_path: Path) -> None:
+    """Two sources have folders of the same names; a pairs file names those of one."""
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_source=True)
+    names = {"train": ("a", "b"), "val": ("lfw",)}
+    config = config_of(people, tmp_path).model_dump(mode="json")
+    for split, sources in names.items():
+        rows = [
+            row | {"source": source, "image_id": f"{source}/{row['image_id']}"}
+            for row in read_table(people / "tables" / split).to_pylist()
+            for source in sources
+        ]
+        write_shard(rows, schema, tmp_path / split / "a.parquet")
+        images = {source: str(people / "images" / split) for source in sources}
+        config["data"][split] = {"table": str(tmp_path / split), "images": images}
+    pairs = ["2\t1", "person20 0 1", "person20 0 person21 1", "person22 0 1", "person22 0 person23 1"]
+    (tmp_path / "pairs.txt").write_text("\n".join(pairs))
+    config["data"]["pairs"] = {"file": str(tmp_path / "pairs.txt")}
+    opened = build_people(parse_config(RecognitionConfig, config).data)
+    assert len(opened.train.people) == 24
+    assert opened.train.people[:2] == ["a/person00", "a/person01"]
+    assert opened.val.image_ids[int(opened.pairs.images[1, 1])] == "lfw/person21/0001.jpg"
+    assert opened.val.square(0).ndim == 3
+
+    scored = ScoredPairs(
+        np.arange(4.0), opened.pairs.same, opened.pairs.folds, opened.val.labels.numpy()[opened.pairs.images]
+    )
+    write_pairs(scored, opened.pairs, opened.val.image_ids, tmp_path / "pairs.parquet")
+    assert read_pairs_table(tmp_path / "pairs.parquet").people.tolist() == [[0, 0], [0, 1], [2, 2], [2, 3]]
 
 
 def test_build_people__faces_that_cannot_be_aligned_are_left_out(people: Path, tmp_path: Path) -> None:

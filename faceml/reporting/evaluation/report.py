@@ -15,6 +15,7 @@ from faceml.reporting.evaluation.model_comparison import (
     comparison_summary,
 )
 from faceml.storage import split_place
+from faceml.tables import build_selection
 from faceml.tasks import Task, TaskEvaluation, Tasks, metric_name, own_metrics
 from faceml.training import Embeddings, EvaluationResult
 
@@ -88,7 +89,7 @@ def evaluation_chapter(config: EvaluateConfig, findings: EvaluationFindings) -> 
         for name, evaluation in findings.evaluations.items()
         for section in evaluation.sections(findings.mistakes.get(name, ()))
     ]
-    source = f"{config.model} on the images of {config.data.table}."
+    source = f"{config.model} on the images of {build_selection(config.data)}."
     sections[0] = replace(sections[0], text=[source, *sections[0].text])
     compared = findings.compared
     return Chapter(

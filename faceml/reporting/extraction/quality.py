@@ -66,7 +66,11 @@ def _duplicates(quality: ExtractionQuality, table: str, images: ImageFiles | Non
         f"{overlap.identical:,} are identical files."
         for overlap in quality.overlaps
     ]
-    pairs = [picture for overlap in quality.overlaps for picture in _pair_sheets(overlap, table, images)]
+    pairs = [
+        picture
+        for overlap in quality.overlaps
+        for picture in _pair_sheets(overlap, table, images, has_sources=quality.has_sources)
+    ]
     return Section(
         title="Duplicate images",
         text=[
@@ -78,7 +82,9 @@ def _duplicates(quality: ExtractionQuality, table: str, images: ImageFiles | Non
     )
 
 
-def _pair_sheets(overlap: Overlap, table: str, images: ImageFiles | None) -> list[Picture]:
+def _pair_sheets(
+    overlap: Overlap, table: str, images: ImageFiles | None, *, has_sources: bool
+) -> list[Picture]:
     """Return the closest pairs side by side, one pair per image, if both files still exist."""
     closest: dict[str, NearPair] = {}
     for pair in overlap.pairs:
@@ -86,13 +92,18 @@ def _pair_sheets(overlap: Overlap, table: str, images: ImageFiles | None) -> lis
     pairs = list(closest.values())[: 2 * MOST_PAIRS]
     here = read_images(table, images, [pair.image_id for pair in pairs])
     there = _images_elsewhere(overlap.table, [pair.other_id for pair in pairs])
+    theirs_have = "source" in column_names(overlap.table)
     found = [(p, a, b) for p, a, b in zip(pairs, here, there, strict=True) if a and b][:MOST_PAIRS]
     tiles = [
         tile
         for number, (pair, ours, theirs) in enumerate(found, start=1)
+        for other in [labels([pair.other_id], has_sources=theirs_have)]
         for tile in (
-            Tile(fit(ours.pixels, TILE_PX), f"{number}: {labels([pair.image_id])}"),
-            Tile(fit(theirs.pixels, TILE_PX), f"{number}: {overlap.name}, {labels([pair.other_id])}"),
+            Tile(fit(ours.pixels, TILE_PX), f"{number}: {labels([pair.image_id], has_sources=has_sources)}"),
+            Tile(
+                fit(theirs.pixels, TILE_PX),
+                f"{number}: {overlap.name}, {labels([pair.other_id], has_sources=theirs_have)}",
+            ),
         )
     ]
     return sheet_pictures(
@@ -107,7 +118,7 @@ def _conflict_sheets(quality: ExtractionQuality, table: str, images: ImageFiles 
     groups = quality.conflicts[:MOST_CONFLICTS]
     found = read_images(table, images, [group[0] for group in groups])
     tiles = [
-        Tile(fit(image.pixels, TILE_PX), labels(group))
+        Tile(fit(image.pixels, TILE_PX), labels(group, has_sources=quality.has_sources))
         for group, image in zip(groups, found, strict=True)
         if image
     ]

@@ -59,7 +59,10 @@ def duplicate_tables(quality: ExtractionQuality) -> list[DataTable]:
         DataTable(
             title="Identical files with different labels" + _shown(quality.num_conflicts),
             header=["labels", "images"],
-            rows=[[labels(group), _named(group)] for group in quality.conflicts[:MOST_SHOWN]],
+            rows=[
+                [labels(group, has_sources=quality.has_sources), _named(group)]
+                for group in quality.conflicts[:MOST_SHOWN]
+            ],
         ),
     ]
     return [table for table in tables if table.rows]
@@ -72,9 +75,10 @@ def implausible_tables(images: Sequence[Implausible]) -> list[DataTable]:
     return [DataTable(title=title, header=["image", "distance"], rows=rows)] if rows else []
 
 
-def labels(image_ids: Sequence[str]) -> str:
-    """Return the labels of the folders that images are in."""
-    folders = (image_id.partition("/")[0] if "/" in image_id else "" for image_id in image_ids)
+def labels(image_ids: Sequence[str], *, has_sources: bool = False) -> str:
+    """Return the labels of the folders that images are in, after the source that their names begin with."""
+    depth = 2 if has_sources else 1
+    folders = ("/".join(image_id.split("/")[:-1][:depth]) for image_id in image_ids)
     return ", ".join(dict.fromkeys(folder_name(folder) for folder in folders))
 
 

@@ -21,11 +21,11 @@ from faceml.quality import ExtractionQuality, read_quality
 from faceml.reporting.extraction.figures import detection_rate_figure
 from faceml.reporting.extraction.landmark_sheet import folder_name, landmark_tiles
 from faceml.reporting.extraction.quality import quality_sections
-from faceml.reporting.extraction.summary import ExtractionSummary, read_summary, status_table
+from faceml.reporting.extraction.summary import ExtractionSummary, read_summary, source_tables, status_table
 from faceml.reporting.provenance import data_fact
 from faceml.runs import CONFIG_FILE
 from faceml.statistics import wilson_interval
-from faceml.tables import table_metadata_of
+from faceml.tables import TableSelection, table_metadata_of
 
 NUM_LANDMARKS = 5
 MOST_FOLDERS = 24
@@ -64,7 +64,7 @@ def extraction_chapter(
         facts=[
             (f"{title}: detector", f"{detector['name']} {detector['version']}"),
             (f"{title}: model SHA-256", detector["model_sha256"]),
-            data_fact(f"{title}: table", config.output.table),
+            data_fact(f"{title}: table", TableSelection(config.output.table)),
             (f"{title}: wall time", f"{summary.wall_s:,.0f} s"),
         ],
     )
@@ -111,7 +111,7 @@ def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
                 f"threshold of {percent(warn_below, 0)}.{selection}",
             )
         ],
-        tables=[status_table(summary)],
+        tables=[status_table(summary), *source_tables(summary)],
     )
 
 

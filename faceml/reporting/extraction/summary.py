@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from faceml.page import INTERVAL, DataTable, percent, percent_range
 from faceml.runs import SUMMARY_FILE
 from faceml.statistics import wilson_interval
-from faceml.tables import STATUSES
+from faceml.tables import STATUSES, qualified_folders
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class ExtractionSummary:
 
     Attributes:
         by_status: Number of images of each status.
-        by_folder: Number of images, and of those with landmarks, of each folder.
+        by_folder: Number of images, and of those with landmarks, of each folder; its name is `source/folder`
+            if the table has several sources.
+        by_source: Number of images of each status, of each source; empty if the images have none.
         new_images: Number of images processed by this run; the others were in the table before.
         images_per_second: Throughput over `new_images`, from the start of the first image to the end of the
             last one.
@@ -32,6 +34,7 @@ class ExtractionSummary:
     new_images: int
     images_per_second: float
     wall_s: float
+    by_source: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -65,6 +68,7 @@ class ExtractionSummary:
                 name: {"images": images, "ok": ok, "detection_rate": round(ok / images, 6)}
                 for name, (images, ok) in self.by_folder.items()
             },
+            **({"sources": self.by_source} if self.by_source else {}),
         }
 
 
@@ -72,15 +76,19 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
     """Summarize a landmark table.
 
     Args:
-        table: Table with the columns `folder` and `status`.
+        table: Table with the columns `folder` and `status`, and with `source` if it has several.
         new_images: Number of images processed by this run.
         busy_s: Seconds from the start of the first image to the end of the last one.
         wall_s: Wall time of the run in seconds.
     """
-    counts = table.group_by(["folder", "status"]).aggregate([([], "count_all")]).to_pylist()
-    by_status, images, ok = Counter[str](), Counter[str](), Counter[str]()
+    named = table.set_column(table.schema.get_field_index("folder"), "folder", qualified_folders(table))
+    keys = [name for name in ("source", "folder", "status") if name in table.column_names]
+    counts = named.group_by(keys).aggregate([([], "count_all")]).to_pylist()
+    by_status, images, ok, sources = Counter[str](), Counter[str](), Counter[str](), dict[str, Counter[str]]()
     for count in counts:
         by_status[count["status"]] += count["count_all"]
+        if "source" in count:
+            sources.setdefault(count["source"], Counter())[count["status"]] += count["count_all"]
         images[count["folder"]] += count["count_all"]
         ok[count["folder"]] += count["count_all"] if count["status"] == "ok" else 0
     return ExtractionSummary(
@@ -89,6 +97,7 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
         new_images=new_images,
         images_per_second=new_images / busy_s if busy_s > 0 else 0.0,
         wall_s=wall_s,
+        by_source={name: dict(sources[name].most_common()) for name in sorted(sources)},
     )
 
 
@@ -101,6 +110,7 @@ def read_summary(folder: Path) -> ExtractionSummary:
         new_images=stored["new_images"],
         images_per_second=stored["images_per_second"],
         wall_s=stored["wall_s"],
+        by_source=stored.get("sources", {}),
     )
 
 
@@ -110,6 +120,19 @@ def status_table(summary: ExtractionSummary) -> DataTable:
         [status, f"{count:,}", percent(count / summary.images)] for status, count in summary.by_status.items()
     ]
     return DataTable(f"Status of {summary.images:,} images", ["status", "images", "share"], rows)
+
+
+def source_tables(summary: ExtractionSummary) -> list[DataTable]:
+    """Return the numbers of images of each source by status, and its detection rate; none without sources."""
+    statuses = [status for status in summary.by_status if status != "ok"]
+    rows = []
+    for name, counts in summary.by_source.items():
+        images, ok = sum(counts.values()), counts.get("ok", 0)
+        rate = [percent(ok / images), percent_range(wilson_interval(ok, images))]
+        others = [f"{counts.get(status, 0):,}" for status in statuses]
+        rows.append([name, f"{images:,}", percent(images / summary.images), f"{ok:,}", *rate, *others])
+    header = ["source", "images", "share", "with landmarks", "rate", INTERVAL, *statuses]
+    return [DataTable("Images and detection rate by source", header, rows)] if rows else []
 
 
 def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> DataTable:

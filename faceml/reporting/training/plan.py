@@ -1,19 +1,23 @@
 """Plan of a training, shown before it starts, and the estimate of its remaining time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import torch
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from faceml.config import TrainConfig
-from faceml.datasets import FaceDataset
+from faceml.datasets import FaceDataset, Target, targets_of
 from faceml.page import percent
+from faceml.tasks import Task, Tasks
 from faceml.training import Faces, steps_per_epoch
 
 SHORTEST_MEASUREMENT_S = 5.0
+MOST_CLASSES = 12
+"""Number of classes up to which the faces of each are counted by source."""
 """Shortest time of steps from which the time of all steps is estimated."""
 
 
@@ -62,6 +66,8 @@ def build_training_plan(config: TrainConfig, faces: Faces) -> TrainingPlan:
         *((f"task {name}", _task(name, faces)) for name in faces.tasks),
         ("training faces", _split(faces.train)),
         ("validation faces", _split(faces.val)),
+        *((f"training faces of {source}", text) for source, text in _sources(faces.train, faces.tasks)),
+        *((f"validation faces of {source}", text) for source, text in _sources(faces.val, faces.tasks)),
         ("batch per step", f"{images_per_step:,} images: {workers} × {batch_size}{batches}"),
         ("steps", f"{steps:,} per epoch, {total_steps:,} in {_counted(training.epochs, 'epoch')}"),
         (
@@ -90,9 +96,28 @@ def _task(name: str, faces: Faces) -> str:
 
 
 def _split(faces: FaceDataset) -> str:
-    text = f"{len(faces):,} in {faces.table}"
+    text = f"{len(faces):,} in {faces.selection}"
     reasons = ", ".join(f"{len(images):,} {status}" for status, images in faces.left_out.items())
     return f"{text}; excluded images: {reasons}" if reasons else text
+
+
+def _sources(faces: FaceDataset, tasks: Tasks) -> Iterator[tuple[str, str]]:
+    """Yield the name of each source with its faces, and those with a target of each task, by class if any."""
+    if "source" not in faces.rows.column_names:
+        return
+    names = faces.rows["source"].to_numpy(zero_copy_only=False)
+    for source in sorted(set(names)):
+        targets = targets_of(faces.targets, torch.from_numpy(names == source))
+        parts = [_counted_targets(tasks[name], target) for name, target in targets.items()]
+        yield source, f"{int((names == source).sum()):,}; targets: {'; '.join(parts)}"
+
+
+def _counted_targets(task: Task, target: Target) -> str:
+    text = f"{int(target.known.sum()):,} {task.name}"
+    if not 0 < len(task.group_names) <= MOST_CLASSES or not target.known.any():
+        return text
+    counts = zip(task.group_names, task.group_counts(target), strict=True)
+    return f"{text} ({', '.join(f'{count:,} {name}' for name, count in counts)})"
 
 
 def training_banner(plan: TrainingPlan) -> Group:

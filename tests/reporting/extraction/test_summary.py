@@ -1,6 +1,17 @@
 """Tables of an extraction."""
 
-from faceml.reporting.extraction.summary import ExtractionSummary, folder_table
+import json
+from pathlib import Path
+
+import pyarrow as pa
+
+from faceml.reporting.extraction.summary import (
+    ExtractionSummary,
+    folder_table,
+    read_summary,
+    source_tables,
+    summarize_table,
+)
 
 SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
 
@@ -17,3 +28,25 @@ def test_folder_table__has_the_wilson_interval_of_each_rate() -> None:
 def test_folder_table__names_the_number_of_folders_if_not_all_are_shown() -> None:
     assert folder_table(SUMMARY, warn_below=0.8, most=1).title.endswith("lowest first, 1 of 2")
     assert folder_table(SUMMARY, warn_below=0.8, most=2).title.endswith("lowest first")
+
+
+def test_summarize_table__counts_by_source(tmp_path: Path) -> None:
+    columns = {
+        "source": ["raf", "raf", "affect", "affect", "affect", "affect"],
+        "folder": ["0", "0", "0", "0", "1", "1"],
+        "status": ["ok", "no_face", "ok", "ok", "ok", "undecodable"],
+    }
+    summary = summarize_table(pa.table(columns), 6, 2.0, 3.0)
+    assert summary.by_source == {"affect": {"ok": 3, "undecodable": 1}, "raf": {"ok": 1, "no_face": 1}}
+    assert summary.by_folder == {"affect/0": (2, 2), "affect/1": (2, 1), "raf/0": (2, 1)}
+    (tmp_path / "summary.json").write_text(json.dumps(summary.as_json()))
+    assert read_summary(tmp_path) == summary
+    (table,) = source_tables(summary)
+    assert table.header[-2:] == ["no_face", "undecodable"]
+    rows = [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in table.rows]
+    assert [row[:5] + row[6:] for row in rows] == [
+        ["affect", "4", "66.7 %", "3", "75.0 %", "0", "1"],
+        ["raf", "2", "33.3 %", "1", "50.0 %", "1", "0"],
+    ]
+    assert source_tables(SUMMARY) == []
+    assert "sources" not in SUMMARY.as_json()

@@ -18,6 +18,8 @@ from faceml.reporting.training.plan import (
     start_line,
     training_banner,
 )
+from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tasks.classes import AFFECTNET8
 from faceml.training.faces import build_faces
 
@@ -59,6 +61,28 @@ def test_build_training_plan__combines_configuration_and_tables(extraction_run: 
     names, train, _ = zip(*built.class_counts["expression"], strict=True)
     assert names == AFFECTNET8
     assert train == (6, 0, 0, 4, 0, 0, 0, 2)
+
+
+def test_build_training_plan__counts_the_faces_of_each_source(extraction_run: Path, tmp_path: Path) -> None:
+    rows = [
+        row | {"source": source, "image_id": f"{source}/{row['image_id']}"}
+        for source, folders in (("one", "01234567"), ("two", "0"))
+        for row in read_table(extraction_run.parent / "table").to_pylist()
+        if row["folder"] in folders
+    ]
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_source=True)
+    write_shard(rows, schema, tmp_path / "table" / "a.parquet")
+    images = str(extraction_run.parent / "images")
+    split = {"table": str(tmp_path / "table"), "images": {"one": images, "two": images}}
+    built = dict(plan(extraction_run, data={"train": split, "val": split, "image_size": 32}).rows)
+    of_all = built["training faces of one"]
+    assert of_all.startswith("12; targets: 12 expression (")
+    assert of_all.endswith("; 10 landmarks")
+    assert "0 anger, 2 contempt)" in of_all
+    number = sum(row["folder"] == "0" and row["status"] != "undecodable" for row in rows) // 2
+    assert built["validation faces of two"].startswith(
+        f"{number}; targets: {number} expression ({number} neutral, 0 happy"
+    )
 
 
 def test_build_training_plan__uses_the_singular_for_one(extraction_run: Path) -> None:
