@@ -51,6 +51,25 @@ def detector(model_bundle: Path) -> Iterator[MediaPipeDetector]:
 
 
 @pytest.fixture(scope="session")
+def kept_memory() -> None:
+    """Let steps reuse memory, as in a training process; half of the system time of these tests otherwise."""
+    from faceml.training.process_setup import keep_freed_memory
+
+    keep_freed_memory()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Use one thread, because sums of several threads have no fixed order, and tests share the machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
 def s3_keys() -> Iterator[None]:
     """Keys of `s3_server` in the environment, set before Ray starts, which passes them to its workers."""
     with pytest.MonkeyPatch.context() as environment:

@@ -4,6 +4,7 @@ from .demo import DemoConfig as DemoConfig, build_stages as build_stages
 from .evaluate import EvaluateConfig as EvaluateConfig
 from .export import ExportConfig as ExportConfig, QuantizeConfig as QuantizeConfig
 from .extract import (
+    IMAGE_EXTENSIONS as IMAGE_EXTENSIONS,
     EmbedConfig as EmbedConfig,
     ExtractConfig as ExtractConfig,
     LandmarkerConfig as LandmarkerConfig,

@@ -31,7 +31,10 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Safe dumper that quotes strings that the loader would read as numbers."""
+    """Safe dumper that quotes strings that the loader would read as numbers, and has no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 _Loader.add_implicit_resolver(FLOAT, NUMBER_WITH_EXPONENT, FIRST_LETTERS)

@@ -1,4 +1,4 @@
-"""Files of verification pairs in the format of LFW's `pairs.txt`.
+"""Files of verification pairs: LFW's `pairs.txt`, or lines of two images.
 
 Shape letters: N images.
 """
@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from faceml.config import ConfigError
-from faceml.datasets.verification_pairs import VerificationPairs
+from faceml.datasets.verification_pairs import FOLDS, VerificationPairs
 
-KINDS = {True: "one person ('name i j')", False: "two people ('name i other j')"}
+KINDS = {True: "one person", False: "two people"}
+NAMED_KINDS = {True: "one person ('name i j')", False: "two people ('name i other j')"}
+_Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]
+"""Positions of the images of each pair, whether it is genuine, and its fold."""
 
 
 class _Line(NamedTuple):
@@ -32,12 +35,16 @@ def read_pairs(
     folders: Sequence[str] | None = None,
     count_as_wrong: bool = False,
 ) -> VerificationPairs:
-    """Read pairs in the format of LFW's `pairs.txt` (view 2).
+    """Read pairs in the format of LFW's `pairs.txt` (view 2), or of lines `image other 1`.
 
-    The first line has the number of folds and the number n of genuine pairs of a fold. For each fold n lines
-    `name 1 4` of genuine pairs follow, then n lines `name 1 other 2` of impostor pairs. Numbers are the last
-    part of the names of image files, `name/name_0001.jpg`. Columns are separated by tabs, or by spaces if
-    names have none.
+    The first line of LFW's format has the number of folds and the number n of genuine pairs of a fold. For
+    each fold n lines `name 1 4` of genuine pairs follow, then n lines `name 1 other 2` of impostor pairs.
+    Numbers are the last part of the names of image files, `name/name_0001.jpg`.
+
+    The other format has no such line. Each line has the names of two images and 1 for a genuine, 0 for an
+    impostor pair. The ten folds are consecutive parts of the file, whose sizes differ by one line at most.
+
+    Columns of both are separated by tabs, or by spaces if names have none.
 
     Args:
         file: Text file of pairs, in UTF-8.
@@ -50,41 +57,88 @@ def read_pairs(
         ConfigError: The file has another format, or names an image that the data set lacks; gives the line.
     """
     text = file.read_text(encoding="utf-8-sig", errors="replace").rstrip()
-    first, *rest = re.split(r"\r\n|\r|\n", text)
+    lines = re.split(r"\r\n|\r|\n", text)
+    if _read_pair_of_images(lines[0]) is not None:
+        images, same, in_folds = _pairs_of_images(lines, image_ids, file)
+    else:
+        people = [name.partition("/")[0] for name in image_ids] if folders is None else folders
+        images, same, in_folds = _pairs_of_people(lines, image_ids, people, file)
+    is_undetected = np.zeros(len(image_ids), bool) if undetected is None else undetected
+    return VerificationPairs(
+        images=images,
+        same=same,
+        folds=in_folds,
+        counted_wrong=np.any(is_undetected[images], axis=1) & np.full(len(images), count_as_wrong),
+    )
+
+
+def _pairs_of_images(lines: Sequence[str], image_ids: Sequence[str], file: Path) -> _Pairs:
+    """Return the pairs of a file with two names of images in each line."""
+    if len(lines) < FOLDS:
+        raise _mistake(file, len(lines), f"the file has {len(lines)} pairs, and {FOLDS} folds need {FOLDS}")
+    positions = {image_id: position for position, image_id in enumerate(image_ids)}
+    images, same = list[tuple[int, int]](), list[bool]()
+    for number, line in enumerate(lines, start=1):
+        pair = _read_pair_of_images(line)
+        if pair is None:
+            raise _mistake(file, number, f"{line!r} is neither 'image other 1' nor 'image other 0'")
+        first, second, is_same = pair
+        for name in (first, second):
+            if name not in positions:
+                raise _mistake(
+                    file,
+                    number,
+                    f"data.val has no image {name} that could be decoded. Extract it, or remove the pair",
+                )
+        if first == second:
+            raise _mistake(file, number, f"compares {first} with itself")
+        images.append((positions[first], positions[second]))
+        same.append(is_same)
+    if len(set(same)) == 1:
+        raise _mistake(file, len(lines), f"all pairs are of {KINDS[same[0]]}. Both kinds are needed")
+    folds = np.array_split(np.arange(len(lines)), FOLDS)
+    return np.array(images), np.array(same), np.repeat(np.arange(FOLDS), [len(fold) for fold in folds])
+
+
+def _read_pair_of_images(line: str) -> tuple[str, str, bool] | None:
+    """Return the images of a line `image other 1` and whether they show one person; None for another line."""
+    by_tabs = [word.strip() for word in line.strip().split("\t")]
+    words = by_tabs if len(by_tabs) == 3 else line.split()
+    return (words[0], words[1], words[2] == "1") if len(words) == 3 and words[2] in ("0", "1") else None
+
+
+def _pairs_of_people(
+    lines: Sequence[str], image_ids: Sequence[str], people: Sequence[str], file: Path
+) -> _Pairs:
+    """Return the pairs of a file in LFW's format."""
+    first, *rest = lines
     folds, of_each = _read_header(first, file)
-    lines = [_read_line(line, number, file) for number, line in enumerate(rest, start=2)]
+    read = [_read_line(line, number, file) for number, line in enumerate(rest, start=2)]
     expected = 2 * folds * of_each
-    if len(lines) != expected:
+    if len(read) != expected:
         raise _mistake(
             file,
             1,
             f"{first.strip()!r} announces {folds} folds of {of_each} pairs of one person and {of_each} of "
-            f"two people, which are {expected} lines, but {len(lines)} follow. Correct the numbers or "
+            f"two people, which are {expected} lines, but {len(read)} follow. Correct the numbers or "
             "the pairs",
         )
     positions: dict[tuple[str, int], list[int]] = {}
-    people = [name.partition("/")[0] for name in image_ids] if folders is None else folders
     for position, (image_id, person) in enumerate(zip(image_ids, people, strict=True)):
         positions.setdefault((person, _number(image_id)), []).append(position)
     images = list[list[int]]()
-    for place, line in enumerate(lines):
+    for place, line in enumerate(read):
         number, wanted = place + 2, place % (2 * of_each) < of_each
         if line.same != wanted:
             raise _mistake(
                 file,
                 number,
-                f"is a pair of {KINDS[line.same]} where one of {KINDS[wanted]} is expected: each fold has "
-                f"{of_each} lines of one person, then {of_each} of two",
+                f"is a pair of {NAMED_KINDS[line.same]} where one of {NAMED_KINDS[wanted]} is expected: each "
+                f"fold has {of_each} lines of one person, then {of_each} of two",
             )
         images.append([_find(key, positions, image_ids, file, number) for key in line.images])
-    pairs = np.array(images, dtype=np.int64)
-    is_undetected = np.zeros(len(image_ids), bool) if undetected is None else undetected
-    return VerificationPairs(
-        images=pairs,
-        same=np.array([line.same for line in lines]),
-        folds=np.repeat(np.arange(folds), 2 * of_each),
-        counted_wrong=np.any(is_undetected[pairs], axis=1) & np.full(len(pairs), count_as_wrong),
-    )
+    same = np.array([line.same for line in read])
+    return np.array(images, dtype=np.int64), same, np.repeat(np.arange(folds), 2 * of_each)
 
 
 def _read_header(line: str, file: Path) -> tuple[int, int]:
@@ -94,8 +148,8 @@ def _read_header(line: str, file: Path) -> tuple[int, int]:
         raise _mistake(
             file,
             1,
-            f"{line.strip()!r} is not 'folds<TAB>pairs of one person per fold', as in LFW's pairs.txt. The "
-            "file must be UTF-8 text",
+            f"{line.strip()!r} is not 'folds<TAB>pairs of one person per fold', as in LFW's pairs.txt, nor "
+            "'image other 1' or 'image other 0'. The file must be UTF-8 text",
         )
     folds, of_each = map(int, words if len(words) == 2 else ["1", *words])
     if folds < 2:

@@ -1,7 +1,9 @@
 """Rows of the CSV files that data sets are shipped with."""
 
 import csv
+import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from faceml.config import ConfigError
@@ -9,41 +11,29 @@ from faceml.errors import translate_errors
 from faceml.formats.data_format import BrokenRecord
 
 BLOCK_BYTES = 2**20
+LONGEST_LINE = 2**20
+"""Characters; a longer line counts as several."""
 
 
-def find_file(source: Path, names: Sequence[str], data_set: str) -> Path:
-    """Return a file of a data set: the source itself, or the first of these names in it or in its folders.
-
-    Args:
-        source: The folder or file that was downloaded.
-        names: Names of the file, the usual one first.
-        data_set: Name of the data set, for errors.
-
-    Raises:
-        ConfigError: There is no such file, or the source is one of another name.
-    """
-    if source.is_file() and source.name in names:
-        return source
-    found = [file for name in names for file in (source / name, *sorted(source.glob(f"*/{name}")))]
-    for file in found:
-        if file.is_file():
-            return file
-    raise ConfigError(f"{source}: has no {' or '.join(names)}, the file of {data_set}. Name its folder.")
-
-
-def count_rows(file: Path) -> int:
-    """Return the number of lines after the header."""
+def count_rows(file: Path, column: str) -> int:
+    """Return the number of lines of a CSV file, without a header that names a column, given in lower case."""
     with file.open("rb") as stream:
+        has_header = column.encode() in stream.readline(LONGEST_LINE).lower()
+        stream.seek(0)
         lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(BLOCK_BYTES), b""))
-    return max(0, lines - 1)
+    return max(0, lines - has_header)
 
 
-def read_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, str] | BrokenRecord]:
+def read_rows(
+    file: Path, columns: Sequence[str], *, header: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[dict[str, str] | BrokenRecord]:
     """Read a CSV file row by row; blanks around names and values, and case in names, do not count.
 
     Args:
-        file: The file, in UTF-8, with a header.
+        file: The file, in UTF-8.
         columns: Columns that the file must have, in lower case.
+        header: Header of a file without one, whose first row has as many values; empty if there must be one.
+        delimiter: Character between two values.
 
     Yields:
         Values by column, the columns in lower case, with the row's name for messages as `row`; or a broken
@@ -57,18 +47,20 @@ def read_rows(file: Path, columns: Sequence[str]) -> Iterator[dict[str, str] | B
         lambda error: ConfigError(f"{file}: cannot be read as a CSV file ({error})."),
     )
     with unreadable, file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
-        header = [name.strip().lower() for name in next(reader, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise ConfigError(
-                f"{file}: has no column {', '.join(missing)}. Its header has {', '.join(header) or 'none'}."
-            )
-        for cells in reader:
+        reader = csv.reader(iter(lambda: stream.readline(LONGEST_LINE), ""), delimiter=delimiter)
+        first = next(reader, [])
+        names, rows = [name.strip().lower() for name in first], iter(reader)
+        missing = [name for name in columns if name not in names]
+        if missing and header and len(first) == len(header):
+            names, rows = list(header), chain([first], reader)
+        elif missing:
+            found = textwrap.shorten(", ".join(names) or "none", 200)
+            raise ConfigError(f"{file}: has no column {', '.join(missing)}. Its header has {found}.")
+        for cells in rows:
             if not cells:
                 continue
             row = f"{file.name}, line {reader.line_num}"
-            if len(cells) == len(header):
-                yield {"row": row, **{k: v.strip() for k, v in zip(header, cells, strict=True)}}
+            if len(cells) == len(names):
+                yield {"row": row, **{k: v.strip() for k, v in zip(names, cells, strict=True)}}
             else:
-                yield BrokenRecord(row, "not as many values as the header has names")
+                yield BrokenRecord(row, f"not {len(names)} values")

@@ -80,9 +80,9 @@ class DataFormat(ABC):
         """The files with labels or packed images, whose sizes and times tell whether the source changed."""
 
     @property
-    @abstractmethod
     def images(self) -> Path | None:
         """Folder of the images; None for a packed set, whose images the import writes."""
+        return None
 
     @abstractmethod
     def count_records(self) -> int:
@@ -110,3 +110,27 @@ class DataFormat(ABC):
             output: Folder of the import.
         """
         return ()
+
+
+def expression_training(
+    target: str | Sequence[str], classes: str | Sequence[str], **sections: Any
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of a first training of expression and landmarks, for `DataFormat.settings`.
+
+    Args:
+        target: Column of the expression, or columns of the annotators' votes.
+        classes: Classes in the order of the columns, or as in `tasks`.
+        sections: Further sections of the configuration.
+    """
+    expression = {"kind": "classification", "target": target, "classes": classes}
+    tasks = {"expression": expression, "landmarks": {"kind": "landmarks", "points": 5}}
+    return {"train": {**sections, "tasks": tasks}}
+
+
+SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png"}
+"""Suffix of the name of an image file by its first bytes."""
+
+
+def image_suffix(content: bytes) -> str | None:
+    """Return the suffix for an encoded image by its first bytes, `.jpg` or `.png`; None for anything else."""
+    return next((suffix for start, suffix in SUFFIXES.items() if content.startswith(start)), None)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from faceml.formats.csv_rows import count_rows, find_file, read_rows
-from faceml.formats.data_format import SPLIT, BrokenRecord, DataFormat, ImportedImage
+from faceml.formats.csv_rows import count_rows, read_rows
+from faceml.formats.data_format import SPLIT, BrokenRecord, DataFormat, ImportedImage, expression_training
+from faceml.formats.source_files import find_file
 
 SIDE_PX = 48
 EXPRESSIONS = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -45,14 +46,9 @@ class Fer2013(DataFormat):
         """The CSV file."""
         return (self._file,)
 
-    @property
-    def images(self) -> None:
-        """None: the images are packed in the CSV file."""
-        return None
-
     def count_records(self) -> int:
         """Return the number of rows."""
-        return count_rows(self._file)
+        return count_rows(self._file, COLUMNS[0])
 
     def records(self) -> Iterator[ImportedImage | BrokenRecord]:
         """Read the images with their expressions."""
@@ -69,9 +65,7 @@ class Fer2013(DataFormat):
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the settings of a training of expression and landmarks."""
-        expression = {"kind": "classification", "target": "expression", "classes": sorted(EXPRESSIONS)}
-        tasks = {"expression": expression, "landmarks": {"kind": "landmarks", "points": 5}}
-        return {"train": {"data": {"image_size": 64}, "tasks": tasks}}
+        return expression_training("expression", sorted(EXPRESSIONS), data={"image_size": 64})
 
 
 def packed_image(

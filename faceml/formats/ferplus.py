@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from faceml.config import ConfigError
-from faceml.formats.csv_rows import count_rows, find_file, read_rows
-from faceml.formats.data_format import SPLIT, BrokenRecord, DataFormat, ImportedImage
+from faceml.formats.csv_rows import count_rows, read_rows
+from faceml.formats.data_format import SPLIT, BrokenRecord, DataFormat, ImportedImage, expression_training
 from faceml.formats.fer2013 import COLUMNS, FILE_NAMES, SPLITS, packed_image
+from faceml.formats.source_files import find_file, find_image
 
 VOTES_FILE = "fer2013new.csv"
 EXPRESSIONS = {
@@ -68,7 +69,7 @@ class FerPlus(DataFormat):
 
     def count_records(self) -> int:
         """Return the number of rows."""
-        return count_rows(self._votes)
+        return count_rows(self._votes, "usage")
 
     def records(self) -> Iterator[ImportedImage | BrokenRecord]:
         """Read the images with their votes; rows without a name are images that FER+ removed."""
@@ -103,19 +104,14 @@ class FerPlus(DataFormat):
         split, folder = SPLITS.get(row["usage"]), FOLDERS.get(row["usage"])
         if split is None:
             return BrokenRecord(row["row"], f"the usage is none of {', '.join(SPLITS)}")
-        if self._images is None or not (self._images / f"{folder}/{name}").is_file():
+        path = None if self._images is None else find_image(self._images, f"{folder}/{name}")
+        if path is None:
             return BrokenRecord(row["row"], "no such image")
-        return ImportedImage(f"{folder}/{name}", {SPLIT: split, **labels})
+        return ImportedImage(path, {SPLIT: split, **labels})
 
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the settings of a training of landmarks and expression, by the distribution of the votes."""
-        expression = {
-            "kind": "classification",
-            "target": list(VOTES),
-            "classes": list(EXPRESSIONS.values()),
-        }
-        tasks = {"expression": expression, "landmarks": {"kind": "landmarks", "points": 5}}
-        return {"train": {"data": {"image_size": 64}, "tasks": tasks}}
+        return expression_training(list(VOTES), list(EXPRESSIONS.values()), data={"image_size": 64})
 
 
 def label_votes(votes: list[int]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from faceml.config import ConfigError
 from faceml.formats.data_format import SPLIT, BrokenRecord, DataFormat, ImportedImage
 from faceml.formats.import_summary import ImportSummary
-from faceml.storage import StorageFolder, atomic_file, write_text
+from faceml.storage import StorageFolder, atomic_file, leads_below, write_text
 
 IMAGES_FOLDER = "images"
 LABELS_FILE = "labels.parquet"
@@ -21,6 +21,8 @@ STATE_FILE = "import.json"
 RECORDS_PER_STEP = 5_000
 """Records between two updates of the state; after a kill, at most as many images are written again."""
 ROWS_PER_GROUP = 50_000
+MAX_NAME_BYTES = 255
+"""Longest name of a file or folder on Linux, macOS and Windows."""
 
 
 def import_data_set(
@@ -107,8 +109,11 @@ def _names(state: Mapping[str, Any]) -> list[str]:
 
 
 def _refuse_outside(record: ImportedImage | BrokenRecord) -> ImportedImage | BrokenRecord:
-    """Replace an image whose name leads out of the folder of images."""
-    if isinstance(record, BrokenRecord) or {"", ".", ".."}.isdisjoint(record.image_id.split("/")):
+    """Replace an image whose name is none of a file below the folder of images."""
+    if isinstance(record, BrokenRecord):
+        return record
+    longest = max(len(name.encode()) for name in record.image_id.split("/"))
+    if leads_below(record.image_id) and longest <= MAX_NAME_BYTES:
         return record
     return BrokenRecord(record.image_id, "the name is no path below the folder")
 

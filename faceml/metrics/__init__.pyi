@@ -12,6 +12,7 @@ from .score import Score as Score
 from .verification import (
     Floats as Floats,
     ScoredPairs as ScoredPairs,
+    agree_with_people as agree_with_people,
     bootstrap_interval as bootstrap_interval,
     equal_error_rate as equal_error_rate,
     identification_rates as identification_rates,

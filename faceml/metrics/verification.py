@@ -19,13 +19,30 @@ class ScoredPairs(NamedTuple):
         scores: float64 of shape (N,), larger for more similar images.
         same: bool of shape (N,), whether both images show the same person.
         folds: int64 of shape (N,), from 0; the threshold of a fold is chosen on the other folds.
-        people: int64 of shape (N, 2), person on each image.
+        people: int64 of shape (N, 2), person on each image. If people are not known, another number for each
+            pair, twice.
     """
 
     scores: Floats
     same: npt.NDArray[np.bool_]
     folds: npt.NDArray[np.int64]
     people: npt.NDArray[np.int64]
+
+    @property
+    def num_people(self) -> int | None:
+        """Number of people; None if they are not known."""
+        known = agree_with_people(self.same, self.people)
+        return len(np.unique(self.people)) if known else None
+
+
+def agree_with_people(same: npt.NDArray[np.bool_], people: npt.NDArray[np.int64]) -> bool:
+    """Return whether exactly the genuine pairs have one person on both images.
+
+    Args:
+        same: Whether a pair is genuine, bool of shape (N,).
+        people: Assumed person on each image, int64 of shape (N, 2).
+    """
+    return bool(np.array_equal(people[:, 0] == people[:, 1], same))
 
 
 class Curve(NamedTuple):
@@ -146,12 +163,14 @@ def weights_of_resampled_people(pairs: ScoredPairs, rng: np.random.Generator) ->
 
     Pairs that share a person are not independent, so resampling pairs would give too narrow intervals (subset
     bootstrap, Bolle, Ratha & Pankanti 2004, "Error analysis of pattern recognition systems"). The weight of a
-    pair of different people is the product of the numbers of times that both were drawn.
+    pair of different people is the product of the numbers of times that both were drawn. If people are not
+    known, pairs are resampled as if they were independent.
     """
     people, index = np.unique(pairs.people, return_inverse=True)
     drawn = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
     first, second = drawn[index.reshape(pairs.people.shape)].T
-    weights: Floats = np.where(pairs.same, first, first * second).astype(np.float64)
+    is_one = pairs.people[:, 0] == pairs.people[:, 1]
+    weights: Floats = np.where(is_one, first, first * second).astype(np.float64)
     return weights
 
 

@@ -11,6 +11,7 @@ from .locations import (
     canonical_place as canonical_place,
     is_below as is_below,
     is_uri as is_uri,
+    leads_below as leads_below,
     place_below as place_below,
     split_place as split_place,
     user_cache as user_cache,

@@ -18,6 +18,7 @@ import pyarrow.fs as pafs
 from faceml.errors import catch_errors
 from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file
 from faceml.storage.listing import Entry, StoredFile, local_entries, store_entries, walk_files
+from faceml.storage.locations import leads_below
 from faceml.storage.stores import check_uri, is_refusal, open_store, translate_refusal
 
 ReadFailure = Literal["unreadable", "too_large"]
@@ -84,7 +85,7 @@ class StorageFolder:
             ConfigError: The store refuses the whole folder, not only this file.
             OSError: The folder is missing, or cannot be reached after all attempts.
         """
-        if not _is_below(path):
+        if not leads_below(path):
             return "unreadable"
         with catch_errors(OSError) as caught:
             if self.is_local:
@@ -234,7 +235,7 @@ class StorageFolder:
             return self.filesystem.get_file_info(place).type
 
     def _place_of(self, path: str) -> str:
-        if not _is_below(path):
+        if not leads_below(path):
             raise ValueError(f"{path!r} is not a path below {self.uri}.")
         return f"{self.path}/{path}"
 
@@ -275,10 +276,6 @@ class StorageFolder:
             for entry in local_entries(place) if self.is_local else store_entries(self.filesystem, place):
                 if hidden or not entry.name.startswith("."):
                     yield entry
-
-
-def _is_below(path: str) -> bool:
-    return "\0" not in path and {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

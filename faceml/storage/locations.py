@@ -61,6 +61,11 @@ def is_below(place: str, folder: str) -> bool:
     return place == folder or place.startswith(folder.rstrip("/") + "/")
 
 
+def leads_below(path: str) -> bool:
+    """Return whether a POSIX path below a folder can be that of a file in it, and leads nowhere else."""
+    return "\0" not in path and {"", ".", ".."}.isdisjoint(path.split("/"))
+
+
 def _split_parameters(place: str | Path) -> tuple[str, str]:
     """Return a location without a trailing slash, and the parameters of a URI with their question mark."""
     path, mark, parameters = str(place).partition("?") if is_uri(place) else (str(place), "", "")

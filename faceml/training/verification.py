@@ -18,6 +18,7 @@ from torch.nn import functional
 from faceml.datasets import FaceLoader, FaceSample, PersonDataset, Preprocessing, VerificationPairs
 from faceml.metrics import (
     ScoredPairs,
+    agree_with_people,
     bootstrap_interval,
     equal_error_rate,
     identification_rates,
@@ -42,7 +43,8 @@ class Verification:
 
     Args:
         pairs: Pairs of images of the split.
-        people: Person of each of the N images, int64 of shape (N,).
+        people: Person of each of the N images by its folder, int64 of shape (N,). If pairs contradict them,
+            people are not known, and nobody is identified.
         preprocessing: The training's preprocessing.
         device: Device of the network.
         undetected: Images in which no face was found, bool of shape (N,), which are not identified; by
@@ -70,8 +72,8 @@ class Verification:
         """
         embeddings = self.embed(model, batches)
         scored = score_pairs(embeddings, self._pairs, self._people)
-        identified = identification(embeddings[self._identified], self._people[self._identified])
-        return verification_metrics(scored) | identified, {}
+        named = self._identified & (scored.num_people is not None)
+        return verification_metrics(scored) | identification(embeddings[named], self._people[named]), {}
 
     @torch.no_grad()
     def embed(self, model: FaceResNet, batches: Iterable[FaceSample]) -> npt.NDArray[np.float64]:
@@ -123,11 +125,21 @@ def score_split(
 def score_pairs(
     embeddings: npt.NDArray[np.float64], pairs: VerificationPairs, people: npt.NDArray[np.int64]
 ) -> ScoredPairs:
-    """Score each pair by the cosine of its embeddings; pairs that count as wrong by the worst cosine."""
+    """Score each pair by the cosine of its embeddings; pairs that count as wrong by the worst cosine.
+
+    Args:
+        embeddings: Normalised embeddings of shape (N, D).
+        pairs: Pairs of these images.
+        people: Person of each image by its folder, int64 of shape (N,). If the pairs contradict them, people
+            are not known.
+    """
     first, second = pairs.images.T
     cosines = np.einsum("nd,nd->n", embeddings[first], embeddings[second])
     scores = np.where(pairs.counted_wrong, np.where(pairs.same, -1.0, 1.0), cosines)
-    return ScoredPairs(scores, pairs.same, pairs.folds, people[pairs.images])
+    shown = people[pairs.images]
+    if not agree_with_people(pairs.same, shown):  # folders of sets that are shipped as pairs alone
+        shown = np.arange(len(shown)).repeat(2).reshape(-1, 2)
+    return ScoredPairs(scores, pairs.same, pairs.folds, shown)
 
 
 def verification_metrics(pairs: ScoredPairs, weights: npt.NDArray[np.float64] | None = None) -> Metrics:
@@ -177,11 +189,13 @@ def identification(embeddings: npt.NDArray[np.float64], people: npt.NDArray[np.i
     """Identify all images by a gallery of the first image of each person who has several.
 
     Returns:
-        `top_1` and `top_5`, the shares of the probes identified at these ranks.
+        `top_1` and `top_5`, the shares of the probes identified at these ranks; NaN without probes.
     """
     names, first, counts = np.unique(people, return_index=True, return_counts=True)
     gallery = first[counts > 1]
     probes = np.setdiff1d(np.flatnonzero(np.isin(people, names[counts > 1])), gallery)
+    if not len(probes):
+        return {f"top_{rank}": float("nan") for rank in RANKS}
     rates = identification_rates(
         embeddings[gallery], people[gallery], embeddings[probes], people[probes], RANKS
     )

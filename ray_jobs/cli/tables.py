@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 def import_(
     format_name: Annotated[
-        str, typer.Argument(metavar="FORMAT", help="Format of the data set: fer2013, ferplus.")
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="Format of the data set: affectnet-csv, affectnet-npy, raf-db, ferplus, fer2013, "
+            "mxnet-rec, insightface-bin.",
+        ),
     ],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder or file that was downloaded.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to.")],
@@ -129,7 +134,7 @@ def forget(
 
     Images with the same content under another name are removed as well.
 
-    Example: faceml forget 0000045 --table tables/casia/train --table tables/casia/val --runs runs
+    Example: faceml forget 0000001 --table data/casia/table --runs runs
     """
     from ray_jobs.local import forgetting as job
 

@@ -65,10 +65,14 @@ def transfer(
     The same command again continues an interrupted training or study; with more epochs or seeds, it goes on
     with a finished one.
 
-    Example: faceml transfer --config configs/arcface_casia.yaml --set model.backbone=resnet50
+    Example: faceml transfer --config data/casia/transfer.yaml --set model.backbone=resnet50
         --set model.weights=runs/affectnet/best_model.pt --set run.folder=runs/arcface
 
     Example: faceml transfer --config configs/transfer_study.yaml --set recognition.model.backbone=resnet50
+        --set 'recognition.data.train={table: data/casia/table, images: {train: data/casia/images/train},
+        where: {source: train}}'
+        --set 'recognition.data.val={table: data/casia/table, images: {val: data/casia/images/val},
+        where: {source: val}}'
         --set arms.pk_multitask.model.weights=runs/affectnet/best_model.pt
         --set arms.naive_multitask.model.weights=runs/affectnet/best_model.pt --set run.folder=runs/study
     """

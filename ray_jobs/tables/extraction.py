@@ -26,7 +26,7 @@ from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, Ru
 from faceml.storage import write_text
 from faceml.tables import folder_columns, read_table, table_metadata_of
 from ray_jobs.tables.extraction_job import build_extraction_job
-from ray_jobs.tables.table_job import compute_diff, log_deleted
+from ray_jobs.tables.table_job import compute_diff, log_deleted, log_import_commands
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def run(config: ExtractConfig) -> Findings:
         for other in config.quality.other_tables:
             table_metadata_of(other)  # an unreadable table is an error before anything starts
         diff = compute_diff(job)
+        log_import_commands(job)
         log_deleted(job, diff)
         files = run_folder.path
         quality = read_quality(files)

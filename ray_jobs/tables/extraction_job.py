@@ -13,7 +13,7 @@ from faceml.config import ExtractConfig
 from faceml.landmarks import build_extractor_settings, detector_metadata
 from faceml.storage import StorageRoots, StoredFile
 from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata
-from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
+from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted, log_import_commands
 
 DETECTOR_BYTES = 600 * 2**20
 """Memory of an actor and its detector's process."""
@@ -76,6 +76,7 @@ def dry_run(config: ExtractConfig, console: Console) -> None:
     job = build_extraction_job(config)
     diff = compute_diff(job)
     log_deleted(job, diff)
+    log_import_commands(job)
     table = Table(title=f"Extraction of {StorageRoots(config.data.root)}", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from faceml.config import Config, ConfigError, dotted_keys
+from faceml.formats import find_import_commands
 from faceml.page import first_names
 from faceml.storage import StorageFolder, StorageRoots
 from faceml.tables import (
@@ -89,10 +90,7 @@ def compute_diff(job: TableJob) -> TableDiff:
     listed = count_by_source(listing["image_id"], has_sources=bool(roots.sources))
     for source, folder in roots.folders.items():
         if not listed.get(source):
-            raise ConfigError(
-                f"{_root_key(job, source)}: no images below {folder.uri}. data.extensions are "
-                f"{', '.join(job.extensions)}."
-            )
+            raise _no_images(job, source, folder)
     diff = compare_with_table(listing, table, follow_changes=job.follows_changes, sources=roots.sources)
     deleted = Counter(roots.split(image_id)[0] for image_id in diff.deleted)
     for source, folder in roots.folders.items():
@@ -107,6 +105,19 @@ def compute_diff(job: TableJob) -> TableDiff:
 
 def _root_key(job: TableJob, source: str | None) -> str:
     return job.root_key if source is None else f"{job.root_key}.{source}"
+
+
+def _no_images(job: TableJob, source: str | None, folder: StorageFolder) -> ConfigError:
+    nothing = f"{_root_key(job, source)}: no images below {folder.uri}"
+    for data_set, command in find_import_commands(folder.uri).items():
+        return ConfigError(f"{nothing}: this is {data_set} as it is shipped. Run `{command}` first.")
+    return ConfigError(f"{nothing}. data.extensions are {', '.join(job.extensions)}.")
+
+
+def log_import_commands(job: TableJob) -> None:
+    """Log the commands that import the labels of data sets whose images are extracted where they are."""
+    for data_set, command in find_import_commands(job.extractor.root).items():
+        logger.info("This is %s as it is shipped; its labels come by `%s`", data_set, command)
 
 
 def log_deleted(job: TableJob, diff: TableDiff) -> None:

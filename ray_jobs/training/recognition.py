@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -92,7 +91,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             "accuracy_interval": intervals["accuracy"],
             "intervals": {f"verification/{name}": limits for name, limits in intervals.items()},
             "pairs": len(pairs.scores),
-            "people": len(np.unique(pairs.people)),
+            "people": pairs.num_people,
             "leakage": leaks,
             "without_landmarks": people.without_landmarks,
         }

@@ -508,3 +508,11 @@ def test_dump_yaml__is_read_back_as_it_was(values: Any) -> None:
 def test_load_yaml__makes_plain_values_only() -> None:
     with pytest.raises(yaml.YAMLError):
         load_yaml("!!python/object/apply:os.system [ls]")
+
+
+def test_dump_yaml__writes_a_value_that_is_there_twice_twice() -> None:
+    roots = {"train": "/data/train"}
+    assert (
+        dump_yaml({"train": roots, "val": roots})
+        == "train:\n  train: /data/train\nval:\n  train: /data/train\n"
+    )

@@ -1,10 +1,11 @@
-"""Files of verification pairs in LFW's format."""
+"""Files of verification pairs: LFW's format, and lines of two images."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.pairs_file import read_pairs
@@ -111,3 +112,68 @@ def test_read_pairs__a_number_of_two_images_is_refused(file: Path) -> None:
     file.write_text(LFW)
     with pytest.raises(ConfigError, match=r"line 3: image 1 of Bo may be Bo/Bo_0001.jpg and Bo/Bo_0001.png"):
         read_pairs(file, [*IMAGES, "Bo/Bo_0001.png"])
+
+
+def lines_of(pairs: list[tuple[str, str, int]], separator: str = "\t") -> list[str]:
+    return [separator.join(map(str, pair)) for pair in pairs]
+
+
+OF_SET = [f"lfw/{number:06d}.jpg" for number in range(46)]
+"""Images of 23 pairs, as insightface ships them: nobody knows the people."""
+PAIRS_OF_SET = [(OF_SET[place], OF_SET[place + 1], int(place % 4 == 0)) for place in range(0, 46, 2)]
+
+
+@pytest.mark.parametrize("separator", ["\t", " ", "  "])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_read_pairs__of_images(file: Path, separator: str, start: str, newline: str) -> None:
+    file.write_bytes((start + newline.join([*lines_of(PAIRS_OF_SET, separator), "", ""])).encode())
+    pairs = read_pairs(file, OF_SET)
+    assert pairs.images.tolist() == [[place, place + 1] for place in range(0, 46, 2)]
+    assert pairs.same.tolist() == [bool(same) for *_, same in PAIRS_OF_SET]
+    folds = KFold(10, shuffle=False).split(np.arange(23))  # as insightface divides the pairs
+    assert [np.flatnonzero(pairs.folds == fold).tolist() for fold in range(10)] == [
+        held_out.tolist() for _, held_out in folds
+    ]
+
+
+def test_read_pairs__of_images_with_spaces_and_undetected_faces(file: Path) -> None:
+    file.write_text("\n".join(lines_of(PAIRS_OF_SET)).replace("lfw", "l f w"))
+    names = [name.replace("lfw", "l f w") for name in OF_SET]
+    undetected = np.arange(46) == 7
+    wrong = read_pairs(file, names, undetected, count_as_wrong=True).counted_wrong
+    assert np.flatnonzero(wrong).tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "message"),
+    [
+        (3, "lfw/000004.jpg lfw/000005.jpg", "is neither 'image other 1' nor 'image other 0'"),
+        (3, "lfw/000004.jpg lfw/000005.jpg 2", "is neither 'image other 1'"),
+        (3, "lfw/000004.jpg lfw/000005.jpg 1 1", "is neither 'image other 1'"),
+        (3, "", "'' is neither"),
+        (1, "lfw/000004.jpg lfw/000005.jpg", "nor 'image other 1' or 'image other 0'"),
+        (23, "lfw/000004.jpg lfw/999999.jpg 1", "data.val has no image lfw/999999.jpg that could be decoded"),
+        (1, "lfw/000004.png lfw/000005.jpg 1", "data.val has no image lfw/000004.png"),
+        (9, "lfw/000004.jpg lfw/000004.jpg 1", "compares lfw/000004.jpg with itself"),
+    ],
+)
+def test_read_pairs__of_images_names_the_line_of_a_mistake(
+    file: Path, line: int, text: str, message: str
+) -> None:
+    lines = lines_of(PAIRS_OF_SET)
+    lines[line - 1] = text
+    file.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match=message) as refused:
+        read_pairs(file, OF_SET)
+    assert str(refused.value).startswith(f"data.pairs.file: {file}, line {line}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_read_pairs__of_images_need_ten_pairs_of_both_kinds(file: Path) -> None:
+    file.write_text("\n".join(lines_of(PAIRS_OF_SET[:9])))
+    with pytest.raises(ConfigError, match=r"line 9: the file has 9 pairs, and 10 folds need 10"):
+        read_pairs(file, OF_SET)
+    file.write_text("\n".join(lines_of([(one, other, 0) for one, other, _ in PAIRS_OF_SET])))
+    with pytest.raises(ConfigError, match=r"line 23: all pairs are of two people. Both kinds are needed"):
+        read_pairs(file, OF_SET)

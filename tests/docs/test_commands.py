@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import typer
 from typer.core import TyperGroup
@@ -25,6 +27,8 @@ from faceml.config import apply_overrides, find_config, parse_config, read_mappi
 from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
 from ray_jobs.jobs import JOBS, find_job
+from ray_jobs.local import importing
+from tests.formats.shipped import SHIPPED, Faces
 from tests.head_node import HeadNode, new_token
 from tests.job import REPOSITORY
 
@@ -126,6 +130,8 @@ def shell_function() -> str:
 PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if script(page.read_text("utf-8")))
 FIRST = "how-to/affectnet.md"
 """What other pages start from."""
+IMPORT = re.compile(r"^faceml import (\S+) (\S+) (\S+)$", re.MULTILINE)
+"""Import of a data set: its format, its folder and that of the import."""
 TUTORIAL, CLUSTER = "tutorial.md", "how-to/cluster.md"
 EXAMPLE = re.compile(r"Example: (.*?)(?:\n\n|$)", re.DOTALL)
 RUN_ELSEWHERE = ("demo", "train")
@@ -168,22 +174,26 @@ def make_clone(folder: Path) -> Path:
     return folder
 
 
+def write_shipped(page: str, folder: Path, faces: Faces) -> None:
+    """Write the data sets that a page imports."""
+    for name, source, _ in IMPORT.findall(page):
+        (folder / source).mkdir(parents=True, exist_ok=True)
+        SHIPPED[name](folder / source, faces)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, local: dict[str, str]) -> Path:
     """A clone with faces, in which AffectNet's page has been followed."""
     folder = make_clone(tmp_path_factory.mktemp("home") / "clone")
-    faces, people = {"train": 32, "val": 16}, {"train": 8, "val": 20}
+    faces = {"train": 32, "val": 16}
     generate_faces(folder / "data" / "affectnet", "affectnet", faces, image_size_px=96, processes=1)
-    generate_faces(
-        folder / "data" / "casia", "identity", people, image_size_px=96, images_per_person=4, processes=1
-    )
-    next((folder / "data" / "casia" / "train").iterdir()).rename(
-        folder / "data" / "casia" / "train" / "0000045"
-    )
     (folder / "album").mkdir()
     for number, face in enumerate(sorted((folder / "data" / "affectnet" / "val").rglob("*.jpg"))[:5]):
         shutil.copy(face, folder / "album" / f"{number}.jpg")
     shutil.copy(face, folder / "photo.jpg")
+    drawn = [cv2.imread(str(file))[:, :, ::-1] for file in (folder / "data" / "affectnet").rglob("*.jpg")]
+    for page in PAGES:
+        write_shipped(script((DOCS / page).read_text("utf-8")), folder, drawn)
     run(script((DOCS / FIRST).read_text("utf-8")), folder, local)
     return folder
 
@@ -227,6 +237,9 @@ def test_page__its_commands_have_settings_that_exist(
     for fence in FENCE.finditer(text):
         if fence["language"] == "yaml":
             (tmp_path / fence["title"]).write_text(textwrap.dedent(fence["text"]))
+    write_shipped(script(text), tmp_path, [np.zeros((48, 48, 3), np.uint8)] * 24)
+    for name, source, output in IMPORT.findall(script(text)):
+        importing.run(name, Path(source), Path(output))
     lines = [line.strip() for line in script(text).replace("\\\n", " ").splitlines()]
     for line in lines:
         if line.startswith("faceml ") and "best_config.yaml" not in line:
@@ -266,9 +279,10 @@ def load_settings(words: list[str]) -> None:
     command = commands.commands[name]
     parameters = command.make_context(name, arguments).params
     if name in JOBS:
-        raw = apply_overrides(
-            read_mapping(parameters["config"] or find_config(JOBS[name].file)), parameters["overrides"] or []
-        )
+        file = parameters["config"]
+        if file is None or not file.exists():  # a file that an earlier command writes
+            file = find_config(JOBS[name].file)
+        raw = apply_overrides(read_mapping(file), parameters["overrides"] or [])
         parse_config(find_job(name, raw).model, raw)
 
 

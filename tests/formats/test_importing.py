@@ -120,7 +120,11 @@ def test_import__prints_counts_broken_records_and_the_next_commands(tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
-        ("ferplu", "shipped", "faceml import ferplu: no such format. There are fer2013, ferplus"),
+        (
+            "ferplu",
+            "shipped",
+            "faceml import ferplu: no such format. There are affectnet-csv, affectnet-npy, ",
+        ),
         ("fer2013", "nowhere", "no such file or folder. Name the data set that was downloaded."),
         ("ferplus", "shipped", "has no fer2013new.csv, the file of FER+. Name its folder."),
     ],

@@ -1,32 +1,19 @@
 """Fixtures of trainings of a second: small images with random landmarks."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
-from faceml.training.process_setup import keep_freed_memory
-
-
-@pytest.fixture(scope="session", autouse=True)
-def kept_memory() -> None:
-    """Let steps reuse memory, as in a training process; half of the system time of these tests otherwise."""
-    keep_freed_memory()
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Use one thread, because sums of several threads have no fixed order, and tests share the machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def as_in_a_training(kept_memory: None, one_thread: None) -> None:
+    """Set up this process for all tests of trainings."""
 
 
 @pytest.fixture(scope="session")

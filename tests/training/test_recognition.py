@@ -235,6 +235,30 @@ def test_score_split__pairs_that_count_as_wrong_are_wrong_at_any_threshold(
     assert verification_accuracy(score_pairs(embeddings, averaged.pairs, opened.val.labels.numpy())) == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_write_pairs__is_read_back_with_the_people_if_they_are_known(
+    people: Path, tmp_path: Path, known: bool
+) -> None:
+    """Pairs of images by name: those of one folder show one person, or in half of them two."""
+    lines = []
+    for number in range(20, 28):
+        lines += [f"person{number}/0000.jpg person{number}/0001.jpg 1"]
+        lines += [
+            f"person{number}/0001.jpg person{number if not known else 20 + (number + 1) % 8}/0002.jpg 0"
+        ]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    opened = build_people(
+        with_pairs(config_of(people, tmp_path), tmp_path / "pairs.txt", "average_face").data
+    )
+    embeddings = np.random.default_rng(0).normal(size=(8 * 6, 8))
+    scored = score_pairs(embeddings, opened.pairs, opened.val.labels.numpy())
+    write_pairs(scored, opened.pairs, opened.val.image_ids, tmp_path / "pairs.parquet")
+    read = read_pairs_table(tmp_path / "pairs.parquet")
+    for written, found in zip(scored, read, strict=True):
+        np.testing.assert_array_equal(found, written)
+    assert read.num_people == (8 if known else None)
+
+
 def test_build_people__a_person_in_both_splits_is_refused(people: Path, tmp_path: Path) -> None:
     config = config_of(people, tmp_path).data
     twice = config.model_copy(update={"val": config.train})

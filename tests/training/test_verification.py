@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
+from faceml.datasets import VerificationPairs
 from faceml.metrics import ScoredPairs, weights_of_resampled_people
-from faceml.training.verification import verification_intervals, verification_metrics
+from faceml.training.verification import (
+    identification,
+    score_pairs,
+    verification_intervals,
+    verification_metrics,
+)
 
 ROUNDS = 200
 
@@ -49,3 +56,57 @@ def test_verification_intervals__of_few_people_leave_out_resamples_of_one_person
     few = few._replace(folds=np.arange(len(few.scores)) % 2)
     found = verification_intervals(few, ROUNDS)
     assert all(np.isfinite(limits).all() for limits in found.values())
+
+
+def pairs_without_names(number: int) -> VerificationPairs:
+    """Return pairs of images 2n and 2n + 1, as insightface's files have them, in ten consecutive folds."""
+    same = np.arange(number) // 3 % 2 == 0
+    folds = np.arange(number) * 10 // number
+    return VerificationPairs(np.arange(2 * number).reshape(-1, 2), same, folds, np.zeros(number, bool))
+
+
+def test_score_pairs__of_images_in_one_folder_are_a_bootstrap_over_pairs() -> None:
+    rng, pairs = np.random.default_rng(0), pairs_without_names(600)
+    embeddings = rng.normal(size=(1200, 4))
+    embeddings[1::2] += 2 * embeddings[::2] * pairs.same[:, None]
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    scored = score_pairs(embeddings, pairs, np.zeros(1200, dtype=np.int64))
+    assert scored.num_people is None
+
+    weights = weights_of_resampled_people(scored, np.random.default_rng(5))
+    drawn = np.random.default_rng(5).integers(600, size=600)
+    np.testing.assert_array_equal(weights, np.bincount(drawn, minlength=600))
+    # The accuracies of the ten folds have nearly one threshold, so that the accuracy is nearly a proportion.
+    low, high = verification_intervals(scored, ROUNDS)["accuracy"]
+    accuracy = verification_metrics(scored)["accuracy"]
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(accuracy * (1 - accuracy) / 600), rel=0.25)
+
+
+def accuracy_as_insightface_computes_it(embeddings: np.ndarray, same: np.ndarray) -> float:
+    """Return the mean over ten folds, each at the threshold of the squared distance best for the others."""
+    distances = ((embeddings[0::2] - embeddings[1::2]) ** 2).sum(axis=1)
+    thresholds = np.arange(0, 4, 0.001)
+    right = (distances[None] < thresholds[:, None]) == same[None]
+    accuracies = []
+    for others, held_out in KFold(10, shuffle=False).split(distances):
+        best = np.argmax(right[:, others].mean(axis=1))
+        accuracies.append(right[best, held_out].mean())
+    return float(np.mean(accuracies))
+
+
+@pytest.mark.parametrize("number", [600, 1003])
+def test_verification_accuracy__is_that_of_insightface(number: int) -> None:
+    """Best thresholds are intervals, of which both choose another point: a few pairs may differ."""
+    rng, pairs = np.random.default_rng(1), pairs_without_names(number)
+    embeddings = rng.normal(size=(2 * number, 16))
+    embeddings[1::2] += 1.5 * embeddings[::2] * pairs.same[:, None]
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    scored = score_pairs(embeddings, pairs, np.zeros(2 * number, dtype=np.int64))
+    accuracy = verification_metrics(scored)["accuracy"]
+    assert 0.8 < accuracy < 0.99
+    assert accuracy == pytest.approx(accuracy_as_insightface_computes_it(embeddings, pairs.same), abs=0.005)
+
+
+def test_identification__without_people_is_not_a_number() -> None:
+    assert np.isnan(list(identification(np.zeros((0, 4)), np.zeros(0, dtype=np.int64)).values())).all()
+    assert np.isnan(list(identification(np.eye(3), np.arange(3)).values())).all()

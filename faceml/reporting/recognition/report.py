@@ -58,9 +58,10 @@ def recognition_table(records: list[dict[str, Any]]) -> DataTable:
 def verification_line(summary: Mapping[str, Any]) -> str:
     """Return the verification accuracy of a run with its interval in one sentence."""
     low, high = summary["accuracy_interval"]
+    whom, over = (f" of {summary['people']} unseen people", "people") if summary["people"] else ("", "pairs")
     return (
-        f"Verification accuracy on {summary['pairs']:,} pairs of {summary['people']} unseen people: "
-        f"{percent(summary['accuracy'])} ({INTERVAL} {percent_range((low, high))}, bootstrap over people; "
+        f"Verification accuracy on {summary['pairs']:,} pairs{whom}: "
+        f"{percent(summary['accuracy'])} ({INTERVAL} {percent_range((low, high))}, bootstrap over {over}; "
         f"chance level {percent(0.5)}).{undetected_sentence(summary)}"
         f"{''.join(f' {found}' for found in summary.get('leakage', ()))}"
     )
@@ -95,14 +96,14 @@ def recognition_chapter(
     """
     best = best_record(records, VERIFICATION)
     accuracy = _sampling(summary, VERIFICATION_ACCURACY)
+    whom = f" of {summary['people']} people" if summary["people"] else ""
     return Chapter(
         title="Recognition",
         headlines=[
             Headline(
                 "Verification accuracy",
                 percent(summary["accuracy"]),
-                f"{accuracy}; {summary['pairs']:,} pairs of {summary['people']} people."
-                f"{undetected_sentence(summary)}",
+                f"{accuracy}; {summary['pairs']:,} pairs{whom}.{undetected_sentence(summary)}",
             ),
             Headline(
                 "Equal error rate",
@@ -136,12 +137,19 @@ def _sampling(summary: Mapping[str, Any], metric: str) -> str:
 def _verification(
     records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int, leaks: list[str]
 ) -> Section:
+    of = "people" if pairs.num_people else "pairs"
+    if pairs.num_people is None:
+        people = (
+            "The people of the pairs are not known. Some may be in the training split, or in several folds, "
+            "and intervals take the pairs as independent."
+        )
+    else:
+        people = "None of these people is in the training split, and each fold holds other people."
     return Section(
         title="Verification of unseen people",
         text=[
-            "None of these people is in the training split. The embedding of an image is the sum of those of "
-            "the image and of its mirror image. The threshold of each fold is chosen on the other folds, "
-            "which hold other people.",
+            f"{people} The embedding of an image is the sum of those of the image and of its mirror image. "
+            "The threshold of each fold is chosen on the other folds.",
             *leaks,
         ],
         pictures=[
@@ -171,8 +179,8 @@ def _verification(
         ],
         tables=[recognition_table(records)],
         notes=[
-            "The best epoch is selected on these people, so its accuracy is an optimistic estimate for new "
-            "people. The interval covers the sampling of people, not this selection."
+            f"The best epoch is selected on these {of}, so its accuracy is an optimistic estimate for other "
+            f"{of}. The interval covers the sampling of {of}, not this selection."
         ],
     )
 

@@ -187,7 +187,7 @@ def study_chapter(
     header, rows = study_rows(study, runs, config.targets)
     images = max(run.images[-1] for run in runs if run.records)
     pairs = next(run.pairs for run in runs if run.pairs is not None)
-    people = len(np.unique(pairs.people))
+    whom = f" of {pairs.num_people} other people" if pairs.num_people else ""
     return Chapter(
         title="Study",
         headlines=[
@@ -199,7 +199,7 @@ def study_chapter(
                 title="Verification accuracy of each arm",
                 text=[
                     f"Every arm saw {images:,} images of {num_people:,} people with each seed. "
-                    f"{len(pairs.scores):,} pairs of {people} other people are verified with the final "
+                    f"{len(pairs.scores):,} pairs{whom} are verified with the final "
                     "weights.",
                     *(verdict(comparison) for comparison in study.comparisons),
                 ],

@@ -1,7 +1,9 @@
 import io
 import json
 import logging
+import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.tables.landmark_table import read_table
 from faceml.tasks.landmarks import LandmarksTask
-from ray_jobs.tables import extraction
+from ray_jobs.tables import dry_run, extraction
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -184,6 +186,35 @@ def test_extract__refuses_a_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"data\.root: no images"):
         extraction.run(_config(tmp_path / "empty", tmp_path / "table"))
+
+
+def test_extract__names_the_import_of_a_packed_data_set(tmp_path: Path) -> None:
+    root = tmp_path / "FERPlus-master"
+    root.mkdir()
+    for name in ("fer2013new.csv", "fer2013.csv"):
+        (root / name).touch()
+    config = _config(root, tmp_path / "table")
+    command = re.escape(f"`faceml import ferplus {root} OUTPUT`")
+    for job in (extraction.run, partial(dry_run, console=Console())):
+        with pytest.raises(
+            ConfigError,
+            match=rf"data\.root: no images below .*: this is FER\+ as it is shipped\. Run {command}",
+        ):
+            job(config)
+    assert [path.name for path in tmp_path.iterdir() if path != root] == []
+
+
+def test_dry_run__names_the_import_of_labels(
+    faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "affectnet"
+    for split in ("train_set", "val_set"):
+        (root / split / "annotations").mkdir(parents=True)
+        shutil.copytree(faces / "val/0", root / split / "images")
+    with caplog.at_level(logging.INFO):
+        dry_run(_config(root, tmp_path / "table"), Console(file=io.StringIO()))
+    assert "This is AffectNet as it is shipped" in caplog.text
+    assert f"its labels come by `faceml import affectnet-npy {root} OUTPUT`" in caplog.text
 
 
 def test_show__warns_of_folders_with_a_low_detection_rate(
