@@ -11,7 +11,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-		--constraint constraints.txt --editable '.[dev,docs,export,landmark-model,mlflow,search]'
+		--constraint constraints.txt --editable '.[dev,docs,export,landmark-model,mlflow,search,timm]'
 	touch $@
 
 demo: install
@@ -54,6 +54,7 @@ bench: install
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/recognition.py
+	$(BIN)/python benchmarks/backbones.py
 
 clean:
 	rm -rf $(VENV) runs/demo build *.egg-info

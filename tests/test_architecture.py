@@ -17,7 +17,7 @@ TREES = {str(file.relative_to(ROOT)): ast.parse(file.read_text(encoding="utf-8")
 STUBS = sorted(file for package in ("faceml", "ray_jobs") for file in (ROOT / package).rglob("*.pyi"))
 SCRIPTS = {
     str(file): ast.parse(file.read_text(encoding="utf-8"))
-    for folder in ("benchmarks", "docs", "tests/ordinal_kind")
+    for folder in ("benchmarks", "docs", "tests/flat_backbone", "tests/ordinal_kind")
     for file in (ROOT / folder).glob("*.py")
 }
 

@@ -1,3 +1,4 @@
+from .backbones import TIMM as TIMM, load_architecture as load_architecture
 from .base import Config as Config, FrozenDict as FrozenDict, OnEveryNode as OnEveryNode
 from .config_error import ConfigError as ConfigError
 from .demo import DemoConfig as DemoConfig, build_stages as build_stages
@@ -56,7 +57,7 @@ from .search_space import (
     in_order as in_order,
     random_variants as random_variants,
 )
-from .sections import BackboneName as BackboneName, ModelConfig as ModelConfig
+from .sections import ModelConfig as ModelConfig
 from .shipped import find_config as find_config, shipped_configs as shipped_configs
 from .split import SplitConfig as SplitConfig
 from .study import (

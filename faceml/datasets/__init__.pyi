@@ -31,7 +31,11 @@ from .person_dataset import (
     AlignedPreprocessing as AlignedPreprocessing,
     PersonDataset as PersonDataset,
 )
-from .preprocessing import Preprocessing as Preprocessing
+from .preprocessing import (
+    IMAGENET_MEAN as IMAGENET_MEAN,
+    IMAGENET_STD as IMAGENET_STD,
+    Preprocessing as Preprocessing,
+)
 from .sampling import ClassSampler as ClassSampler
 from .streamed_faces import (
     Columns as Columns,

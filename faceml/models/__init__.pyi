@@ -1,5 +1,11 @@
-from .backbone import ModelT as ModelT, build_backbone_from as build_backbone_from
+from .architecture import Architecture as Architecture
+from .backbone import ModelT as ModelT, backbone_stages as backbone_stages
 from .checkpoint_layouts import nonfinite_values as nonfinite_values
+from .full_memory import (
+    FOR_TRAINING as FOR_TRAINING,
+    FullMemoryError as FullMemoryError,
+    translate_full_memory as translate_full_memory,
+)
 from .heads import ClassHead as ClassHead, LandmarkHead as LandmarkHead, NumberHead as NumberHead
 from .multitask import (
     FaceOutputs as FaceOutputs,
@@ -13,5 +19,5 @@ from .recognition import (
 )
 from .starting_weights import (
     refuse_other_normalisation as refuse_other_normalisation,
-    refuse_unusable_weights as refuse_unusable_weights,
+    refuse_unusable_network as refuse_unusable_network,
 )

@@ -1,23 +1,27 @@
-"""ResNet backbones without classifier, and their initial weights."""
+"""Backbones by name: networks from images to pooled features, without classifier."""
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
+from torch import nn
 
-from faceml.config import BackboneName, ConfigError, ModelConfig
-from faceml.errors import translate_errors
-from faceml.models.checkpoint_layouts import (
-    backbone_state,
-    nonfinite_values,
-    resnet_prefixes,
-    unwrap_state_dict,
-)
-from faceml.storage import is_tensor_file, read_tensors
+from faceml.config import TIMM, ConfigError, load_architecture
+from faceml.errors import flatten_message, translate_errors
+from faceml.models.architecture import Architecture
+from faceml.models.full_memory import is_full_memory
+from faceml.models.iresnet import BLOCKS, ImprovedResNet
+from faceml.models.resnet import ResNet
+
+IMAGE_SIZE_PX = 112
+"""Default of `data.image_size`."""
+BUILT_IN: dict[str, type[Architecture]] = {
+    "resnet18": ResNet,
+    "resnet50": ResNet,
+    **dict.fromkeys(BLOCKS, ImprovedResNet),
+}
 
 
 class FaceModel(nn.Module):
@@ -33,159 +37,104 @@ class FaceModel(nn.Module):
 ModelT = TypeVar("ModelT", bound=FaceModel)
 
 
-@dataclass(frozen=True)
-class _Architecture:
-    construct: Callable[..., nn.Module]
-    feature_dim: int
-    imagenet: Any
+def find_architecture(name: str) -> Architecture:
+    """Return the architecture of a name that `model.backbone` accepts.
+
+    Raises:
+        ConfigError: timm has no network of this name.
+    """
+    if name.startswith(TIMM):
+        from faceml.models.timm_network import TimmNetwork  # it imports timm, which is an extra
+
+        return TimmNetwork(name)
+    found: type[Architecture] = BUILT_IN[name] if name in BUILT_IN else load_architecture(name)
+    return found(name)
 
 
-# Pinned by name instead of `DEFAULT`, which changes with torchvision's versions.
-_ARCHITECTURES: dict[BackboneName, _Architecture] = {
-    "resnet18": _Architecture(resnet18, 512, ResNet18_Weights.IMAGENET1K_V1),
-    "resnet50": _Architecture(resnet50, 2048, ResNet50_Weights.IMAGENET1K_V2),
-}
-
-
-def feature_dim(name: BackboneName) -> int:
+def feature_dim(name: str, backbone: nn.Module) -> int:
     """Return the dimension of a backbone's pooled features."""
-    return _ARCHITECTURES[name].feature_dim
+    return find_architecture(name).feature_dim(backbone)
 
 
-def build_backbone(name: BackboneName, stem_stride: int = 2) -> nn.Module:
-    """Build a randomly initialised ResNet (He et al. 2016) from images (B, 3, H, W) to features (B, D).
+def build_backbone(name: str, stem_stride: int = 2, image_size: int = IMAGE_SIZE_PX) -> nn.Module:
+    """Build a randomly initialised backbone from images (B, 3, S, S) to features (B, D).
 
     Args:
         name: Architecture.
-        stem_stride: Stride of the first convolution: 2 as in the paper, or 1 for small images.
+        stem_stride: 2 as published, or 1 for a first convolution of stride 1, for small images.
+        image_size: S, px, for networks whose weights depend on it.
+
+    Raises:
+        ConfigError: The architecture is unknown, is not for this image size, or has no such stride.
     """
-    backbone = _ARCHITECTURES[name].construct(weights=None)
-    stem: Any = backbone.conv1
-    stem.stride = (stem_stride, stem_stride)
-    backbone.fc = nn.Identity()
+    architecture = find_architecture(name)
+    backbone = architecture.build(image_size)
+    if stem_stride == 1:
+        stem = architecture.stem(backbone)
+        if stem is None:
+            raise ConfigError(
+                f"model.stem_stride = 1: {name} has no first convolution of stride 2. Set it to 2, which "
+                "leaves the network as it is published."
+            )
+        stem.stride = (1, 1)
     return backbone
 
 
-def backbone_name(state: Mapping[str, Tensor]) -> BackboneName | None:
-    """Identify the architecture of a state dict by names and shapes; None if unknown.
+def backbone_stages(name: str, backbone: nn.Module, layer_decay: float) -> Mapping[str, Sequence[str]]:
+    """Return the names of the parameters of each stage, from the input on.
+
+    Networks without stages have a single one.
 
     Args:
-        state: Tensors by their names in the backbone, such as `layer1.0.conv1.weight`.
-    """
-    with torch.device("meta"):  # no memory, no initialisation
-        known = {name: _shapes(build_backbone(name).state_dict()) for name in get_args(BackboneName)}
-    return next((name for name, shapes in known.items() if shapes == _shapes(state)), None)
-
-
-def backbone_mismatch(backbone: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """Return why a state dict does not match a backbone; None if it does.
-
-    Args:
+        name: Architecture.
         backbone: From `build_backbone`.
-        state: Tensors by their names in the backbone.
-    """
-    found, expected = _shapes(state), _shapes(backbone.state_dict())
-    if found == expected:
-        return None
-    theirs, ours = backbone_name(state), backbone_name(backbone.state_dict())
-    return f"holds a {theirs}, model.backbone is {ours}" if theirs else _difference(found, expected)
-
-
-def load_backbone_weights(backbone: nn.Module, weights: str) -> None:
-    """Load the initial weights of a backbone.
-
-    Args:
-        backbone: From `build_backbone`.
-        weights: `none` keeps the random initialisation; `imagenet` loads torchvision's weights from torch
-            hub's cache or downloads them; otherwise path or URI of a file with a state dict, whose layout
-            may be any of `faceml.models.checkpoint_layouts`.
+        layer_decay: `optimizer.layer_decay`.
 
     Raises:
-        ConfigError: The file does not exist, cannot be read or downloaded, or does not match the backbone, or
-            has values that are not finite.
+        ConfigError: The learning rate decays over the stages, and the architecture has none, or its stages
+            have not every parameter once.
     """
-    if weights == "none":
-        return
-    if weights == "imagenet":
-        name = backbone_name(backbone.state_dict())
-        assert name is not None, "not a backbone from build_backbone"
-        imagenet = _ARCHITECTURES[name].imagenet
-        with _translate_unreadable(f"imagenet ({imagenet.url})"):
-            checkpoint = imagenet.get_state_dict(
-                progress=False, check_hash=True, weights_only=True, map_location="cpu"
-            )
-    else:
-        if not is_tensor_file(weights):
-            raise ConfigError(_complaint(weights, "there is no such file"))
-        with _translate_unreadable(weights):
-            checkpoint = read_tensors(weights)
-        if not isinstance(checkpoint, Mapping):
-            raise ConfigError(_complaint(weights, f"holds a {type(checkpoint).__name__}, not a state dict"))
-    tensors = unwrap_state_dict(checkpoint)
-    prefixes = resnet_prefixes(tensors) or [""]
-    if len(prefixes) > 1:
-        shown = ", ".join(f"{prefix}…" for prefix in prefixes)
-        raise ConfigError(_complaint(weights, f"holds several ResNets ({shown}): save one of them alone"))
-    state = backbone_state(tensors, prefixes[0])
-    mismatch = backbone_mismatch(backbone, state) or nonfinite_values(state)
-    if mismatch:
-        found = f"its ResNet with the prefix {prefixes[0]} " if prefixes[0] else ""
-        raise ConfigError(_complaint(weights, found + mismatch))
-    backbone.load_state_dict(state)
+    stages = find_architecture(name).stages(backbone)
+    names = [parameter for parameter, _ in backbone.named_parameters()]
+    surplus = Counter(chain.from_iterable(stages.values()))
+    surplus.subtract(names)
+    wrong = [parameter for parameter, count in surplus.items() if count]
+    if stages and wrong:
+        raise ConfigError(
+            f"model.backbone = {name!r}: {wrong[0]} is not in exactly one of its stages. Correct `stages` in "
+            "the package of the backbone."
+        )
+    if not stages and layer_decay < 1:
+        raise ConfigError(
+            f"optimizer.layer_decay = {layer_decay:g}: {name} has no stages with learning rates of their "
+            "own. Set it to 1, or choose a backbone with stages."
+        )
+    return stages or {"all": names}
 
 
-def _translate_unreadable(source: str) -> translate_errors[Exception]:
-    """Raise `ConfigError` in place of any error of reading or downloading weights."""
-
-    def translate(error: Exception) -> ConfigError:
-        code = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
-        if code:
-            return ConfigError(
-                _complaint(
-                    source,
-                    f"holds Python objects ({code[1]}), which could run code when loaded; save its state "
-                    "dict alone: torch.save(model.state_dict(), FILE)",
-                )
-            )
-        reason = " ".join(str(error).partition(". ")[0].split())  # torch.load adds a page of advice
-        return ConfigError(_complaint(source, f"cannot be read ({type(error).__name__}: {reason})"))
-
-    # The unpickler can raise any error for a file that is not a checkpoint.
-    return translate_errors(Exception, translate)
-
-
-def _complaint(source: str, reason: str) -> str:
-    return (
-        f"model.weights: {source}: {reason}. Choose none (random initialisation), imagenet (torchvision's "
-        "download) or a file with a ResNet state dict, a path or URI."
-    )
-
-
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    # Batch counters are absent in files older than PyTorch 0.4.1, and ResNets do not use them.
-    return {key: value.shape for key, value in state.items() if not key.endswith("num_batches_tracked")}
-
-
-def _difference(found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> str:
-    groups = {
-        "lacks": [key for key in expected if key not in found],
-        "has the unknown": [key for key in found if key not in expected],
-        "has other shapes of": [key for key in expected if key in found and found[key] != expected[key]],
-    }
-    return ", ".join(f"{what} {_first(keys)}" for what, keys in groups.items() if keys)
-
-
-def _first(keys: list[str], shown: int = 3) -> str:
-    rest = f" and {len(keys) - shown} more" if len(keys) > shown else ""
-    return ", ".join(keys[:shown]) + rest
-
-
-def build_backbone_from(config: ModelConfig) -> nn.Module:
-    """Build a backbone with its initial weights, downloading them if necessary.
+def refuse_unfit_images(name: str, backbone: nn.Module, image_size: int) -> None:
+    """Run a backbone once, to check that it maps images of a size to pooled features.
 
     Raises:
-        ConfigError: The initial weights cannot be loaded or do not match the backbone.
+        ConfigError: It fails, or its features have another shape.
     """
-    backbone = build_backbone(config.backbone, config.stem_stride)
-    load_backbone_weights(backbone, str(config.weights))
-    return backbone
+
+    def translate(error: Exception) -> ConfigError | None:
+        if is_full_memory(error):
+            return None
+        reason = f"{type(error).__name__}: {flatten_message(error)}".removesuffix(": ")
+        return ConfigError(
+            f"data.image_size = {image_size}: {name} cannot process images of this size ({reason}). Choose "
+            "another size, such as one that the network is published for, or another model.backbone."
+        )
+
+    images = torch.zeros(1, 3, image_size, image_size)
+    with torch.no_grad(), translate_errors(Exception, translate):  # networks raise errors of any type
+        features = backbone.eval()(images)
+    backbone.train()
+    expected = (1, feature_dim(name, backbone))
+    if tuple(features.shape) != expected:
+        raise ConfigError(
+            f"model.backbone = {name!r}: returns features of shape {tuple(features.shape)} instead of "
+            f"{expected} for an image, and cannot be used. Choose a network with pooled features."
+        )

@@ -1,6 +1,8 @@
-"""Layouts of checkpoints: names under which training programs keep the tensors of a ResNet."""
+"""Layouts of checkpoints: names under which training programs keep the tensors of a backbone."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,10 +17,6 @@ WRAPPERS = (
 )
 """Keys of a state dict beside a program's other values. Moving averages, which are what programs evaluate,
 come first, as in `timm.models.load_state_dict`."""
-ANCHOR = "layer1.0.conv1.weight"
-"""Tensor of every ResNet. Before its name are those of wrapping modules, such as `backbone.` in this project,
-`module.` of DistributedDataParallel, `_orig_mod.` of torch.compile and `model.` of Lightning."""
-CLASSIFIER = "fc."
 
 
 def unwrap_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -28,16 +26,33 @@ def unwrap_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     return {str(name): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
 
 
-def resnet_prefixes(state: Mapping[str, Tensor]) -> list[str]:
-    """Return the prefix of each ResNet among the tensors, empty for one without wrapping modules."""
-    prefixes = [name.removesuffix(ANCHOR) for name in state if name.endswith(ANCHOR)]
-    return [prefix for prefix in prefixes if not prefix or prefix.endswith(".")]
+def backbone_prefixes(state: Mapping[str, Tensor], names: Collection[str]) -> list[str]:
+    """Return the prefixes with which more than half of a backbone's names are among the tensors.
+
+    Prefixes are those of wrapping modules, such as `backbone.` in this project, `module.` of
+    DistributedDataParallel, `_orig_mod.` of torch.compile and `model.` of Lightning. Several are equally good
+    if the tensors hold several such networks; an empty one stands for none.
+
+    Args:
+        state: Tensors by name.
+        names: Names of the tensors in the backbone, without prefix.
+    """
+    counts = Counter(
+        name[:start]
+        for name in state
+        for start in (0, *(dot.end() for dot in re.finditer(r"\.", name)))
+        if name[start:] in names
+    )
+    most = max([len(names) // 2 + 1, *counts.values()])
+    return [prefix for prefix, count in counts.items() if count == most] or [""]
 
 
-def backbone_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def backbone_state(
+    state: Mapping[str, Tensor], prefix: str, classifier: tuple[str, ...]
+) -> dict[str, Tensor]:
     """Return the tensors with a prefix by their names in the backbone, without those of the classifier."""
     inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    return {name: value for name, value in inner.items() if not name.startswith(CLASSIFIER)}
+    return {name: value for name, value in inner.items() if not name.startswith(classifier)}
 
 
 def nonfinite_values(state: Mapping[str, Tensor]) -> str | None:

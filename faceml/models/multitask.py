@@ -9,7 +9,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from faceml.config import ModelConfig
-from faceml.models.backbone import FaceModel, build_backbone_from, feature_dim
+from faceml.models.backbone import IMAGE_SIZE_PX, FaceModel, feature_dim
+from faceml.models.backbone_weights import build_backbone_from
 from faceml.models.heads import ProjectionHead
 
 HeadBuilder = Callable[[int], nn.Module]
@@ -67,16 +68,18 @@ def head_name(task: str) -> str:
     return f"{'landmark' if task == 'landmarks' else task}_head"
 
 
-def build_multitask_model(config: ModelConfig, heads: Mapping[str, HeadBuilder]) -> MultitaskFaceModel:
+def build_multitask_model(
+    config: ModelConfig, heads: Mapping[str, HeadBuilder], image_size: int = IMAGE_SIZE_PX
+) -> MultitaskFaceModel:
     """Build the multitask network with the initial weights of `config.weights`.
 
     Args:
         config: Backbone, initial weights and embedding dimension.
         heads: Builds the head of each task, by the task's name.
+        image_size: Side of the images, px, for backbones whose weights depend on it.
 
     Raises:
         ConfigError: The initial weights cannot be loaded or do not match the backbone.
     """
-    return MultitaskFaceModel(
-        build_backbone_from(config), feature_dim(config.backbone), config.embedding_dim, heads
-    )
+    backbone = build_backbone_from(config, image_size)
+    return MultitaskFaceModel(backbone, feature_dim(config.backbone, backbone), config.embedding_dim, heads)

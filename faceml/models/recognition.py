@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from faceml.config import ModelConfig
-from faceml.models.backbone import FaceModel, build_backbone, feature_dim, load_backbone_weights
+from faceml.models.backbone import IMAGE_SIZE_PX, FaceModel, build_backbone, feature_dim
+from faceml.models.backbone_weights import load_backbone_weights
 
 
 class EmbeddingHead(nn.Sequential):
@@ -34,12 +35,16 @@ class FaceResNet(FaceModel):
     Takes a configuration, for scripts that transfer a pretrained backbone with
     `FaceResNet(config).backbone.load_state_dict(...)`. Initialisation is random and ignores `config.weights`,
     so that such scripts download nothing; `build_face_resnet` loads the initial weights.
+
+    Args:
+        config: Backbone and embedding dimension.
+        image_size: Side of the images, px, for backbones whose weights depend on it.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, image_size: int = IMAGE_SIZE_PX) -> None:
         super().__init__()
-        self.backbone = build_backbone(config.backbone, config.stem_stride)
-        self.embedding_head = EmbeddingHead(feature_dim(config.backbone), config.embedding_dim)
+        self.backbone = build_backbone(config.backbone, config.stem_stride, image_size)
+        self.embedding_head = EmbeddingHead(feature_dim(config.backbone, self.backbone), config.embedding_dim)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images, float32 of shape (B, 3, H, W), to embeddings of shape (B, D), any norm."""
@@ -74,12 +79,16 @@ class IdentityHead(nn.Module):
             return directions @ functional.normalize(self.centers.float()).T, embeddings.norm(dim=1)
 
 
-def build_face_resnet(config: ModelConfig) -> FaceResNet:
+def build_face_resnet(config: ModelConfig, image_size: int = IMAGE_SIZE_PX) -> FaceResNet:
     """Build the recognition network with the initial weights of `config.weights`.
+
+    Args:
+        config: Backbone, initial weights and embedding dimension.
+        image_size: Side of the images, px, for backbones whose weights depend on it.
 
     Raises:
         ConfigError: The initial weights cannot be loaded or do not match the backbone.
     """
-    model = FaceResNet(config)
-    load_backbone_weights(model.backbone, str(config.weights))
+    model = FaceResNet(config, image_size)
+    load_backbone_weights(model.backbone, config.backbone, str(config.weights))
     return model

@@ -1,24 +1,39 @@
-"""Checks of initial weights before a training."""
+"""Checks of backbones and their initial weights before a training."""
 
 from faceml.config import ConfigError, ModelConfig
 from faceml.datasets import Preprocessing
+from faceml.models.full_memory import FOR_TRAINING, translate_full_memory
 from faceml.storage import read_tensors
 
+SUITS_ALL_SETTINGS = ("resnet18", "resnet50")
+"""Backbones that need no check without initial weights."""
 COLOURS = ("color_order", "mean", "std")
 """Fields of a preprocessing's fingerprint that must equal those of the pretraining."""
 
 
-def refuse_unusable_weights(config: ModelConfig) -> None:
-    """Load the initial weights of a backbone once, downloading them if necessary.
+@translate_full_memory(FOR_TRAINING)
+def refuse_unusable_network(config: ModelConfig, image_size: int, layer_decay: float) -> None:
+    """Build a backbone once, load its initial weights, downloading them if necessary, and run it.
+
+    Args:
+        config: Backbone and initial weights.
+        image_size: `data.image_size` of the training.
+        layer_decay: `optimizer.layer_decay` of the training.
 
     Raises:
-        ConfigError: They cannot be loaded or do not match the backbone.
+        ConfigError: The backbone is unknown, or does not suit one of these settings, or its weights cannot be
+            loaded or do not match it.
+        FullMemoryError: There is not enough memory for the backbone.
     """
-    if config.weights != "none":
-        # Imported only when needed: importing torchvision takes seconds.
-        from faceml.models.backbone import build_backbone_from
+    if config.weights == "none" and config.backbone in SUITS_ALL_SETTINGS:
+        return
+    # Imported only when needed: importing torchvision takes seconds.
+    from faceml.models.backbone import backbone_stages, refuse_unfit_images
+    from faceml.models.backbone_weights import build_backbone_from
 
-        build_backbone_from(config)
+    backbone = build_backbone_from(config, image_size)
+    backbone_stages(config.backbone, backbone, layer_decay)
+    refuse_unfit_images(config.backbone, backbone, image_size)
 
 
 def refuse_other_normalisation(config: ModelConfig, preprocessing: Preprocessing) -> None:

@@ -100,11 +100,11 @@ class PredictionExtractor:
         """Return the rows of images after passing their faces through the network, in the same order.
 
         Raises:
-            StoppedError: The GPU is out of memory.
+            StoppedError: The GPU or the machine is out of memory.
         """
-        from faceml.training import translate_full_gpu
+        from faceml.models import translate_full_memory
 
-        with translate_full_gpu(GPU_MEMORY_REMEDY):
+        with translate_full_memory(GPU_MEMORY_REMEDY):
             predictions = self._predictor.predict_prepared([image for _, image in detections])
         return [
             row | prediction.as_row() for (row, _), prediction in zip(detections, predictions, strict=True)

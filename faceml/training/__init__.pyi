@@ -8,7 +8,6 @@ from .faces import (
     open_split as open_split,
     steps_per_epoch as steps_per_epoch,
 )
-from .full_gpu import translate_full_gpu as translate_full_gpu
 from .loop import Trainer as Trainer
 from .multitask import build_multitask_trainer as build_multitask_trainer
 from .observer import (

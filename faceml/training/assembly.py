@@ -18,7 +18,7 @@ from faceml.datasets import (
     SampledBatches,
     build_augmentation,
 )
-from faceml.models import ModelT
+from faceml.models import ModelT, backbone_stages
 from faceml.training.loop import Trainer
 from faceml.training.objective import Objective
 from faceml.training.observer import Evaluated, Metrics
@@ -90,8 +90,9 @@ def build_trainer(
     # A padding sampler would count some faces twice.
     share = range(rank, len(parts.val), scaling.num_train_workers)
     val_batches = FaceLoader(parts.val, parts.batch_size, loader_processes, share, pin_memory=pin_memory)
+    stages = backbone_stages(config.model.backbone, objective.model.backbone, config.optimizer.layer_decay)
     optimizer = build_optimizer(
-        config.optimizer, parts.optimized, objective.weighting, parts.weighting_learning_rate
+        config.optimizer, parts.optimized, stages, objective.weighting, parts.weighting_learning_rate
     )
     schedule = build_schedule(
         optimizer,

@@ -16,10 +16,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
 from faceml.errors import StoppedError
-from faceml.models import ModelT
+from faceml.models import FOR_TRAINING, ModelT, translate_full_memory
 from faceml.storage import place_below
 from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
-from faceml.training.full_gpu import FOR_TRAINING, translate_full_gpu
 from faceml.training.objective import Objective, ObjectiveOutput
 from faceml.training.observer import (
     EpochRecord,
@@ -98,12 +97,12 @@ class Trainer(Generic[ModelT]):
         patience = self._options.patience_epochs
         return patience is not None and self._epochs_done - self._best_epoch >= patience
 
-    @translate_full_gpu(FOR_TRAINING)
+    @translate_full_memory(FOR_TRAINING)
     def fit(self, epochs: int, observer: TrainingObserver) -> None:
         """Train up to epoch `epochs`, including those before a resume, or until it stops early.
 
         Raises:
-            StoppedError: A gradient is not finite, or the GPU is out of memory.
+            StoppedError: A gradient is not finite, or the GPU or the machine is out of memory.
         """
         while self._epochs_done < epochs and not self.has_stopped_early:
             epoch = self._epochs_done + 1

@@ -7,7 +7,7 @@ import torch
 from faceml.config import ConfigError, LearnedWeighting, TrainConfig
 from faceml.datasets import ClassSampler, EpochBatches, EpochSampler, Preprocessing
 from faceml.losses import build_weighting
-from faceml.models import MultitaskFaceModel, build_multitask_model
+from faceml.models import FOR_TRAINING, MultitaskFaceModel, build_multitask_model, translate_full_memory
 from faceml.tasks import VALIDATION, select_score
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.checkpoint import model_checkpoint
@@ -18,6 +18,7 @@ from faceml.training.objective import MultitaskObjective
 from faceml.training.observer import Metrics
 
 
+@translate_full_memory(FOR_TRAINING)
 def build_multitask_trainer(
     config: TrainConfig,
     device: torch.device,
@@ -36,7 +37,8 @@ def build_multitask_trainer(
             training split.
 
     Raises:
-        ConfigError: Data or starting weights cannot be used.
+        ConfigError: Backbone, data or starting weights cannot be used.
+        StoppedError: There is not enough memory for the network.
     """
     torch.manual_seed(config.seed)
     faces = faces or build_faces(config)
@@ -44,7 +46,11 @@ def build_multitask_trainer(
     steps = steps_per_epoch(config, faces)
     preprocessing = Preprocessing(config.data.image_size)
     objective = MultitaskObjective(
-        build_multitask_model(config.model, {name: task.build_head for name, task in tasks.items()}),
+        build_multitask_model(
+            config.model,
+            {name: task.build_head for name, task in tasks.items()},
+            config.data.image_size,
+        ),
         build_weighting(weighting, {name: task.likelihood for name, task in tasks.items()}, config.seed),
         preprocessing,
         tasks,

@@ -1,7 +1,7 @@
 """Optimiser, learning-rate schedule and exponential moving average of the weights."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, cast
 
 import torch
@@ -14,10 +14,18 @@ from faceml.config import OptimizerConfig
 from faceml.models import ModelT
 
 ParameterGroup = dict[str, Any]
+Stages = Mapping[str, Sequence[str]]
+HEADS = "heads"
+BACKBONE = "backbone."
+"""Prefix of the names of the backbone's parameters, and of their groups."""
 
 
 def build_optimizer(
-    config: OptimizerConfig, model: nn.Module, weighting: nn.Module, weighting_learning_rate: float
+    config: OptimizerConfig,
+    model: nn.Module,
+    stages: Stages,
+    weighting: nn.Module,
+    weighting_learning_rate: float,
 ) -> Optimizer:
     """Build the optimiser of a training.
 
@@ -25,11 +33,12 @@ def build_optimizer(
         config: The optimiser and its settings; `learning_rate` is the backbone's.
         model: Module with a submodule `backbone`; the learning rate of all other parameters, the heads', is
             `head_multiplier` times higher.
+        stages: Names of the parameters of each stage of the backbone, from the input on.
         weighting: Weighting of the tasks; its parameters have no weight decay.
         weighting_learning_rate: Learning rate of the weighting's parameters.
     """
     groups = parameter_groups(
-        model, config.learning_rate, config.head_multiplier, config.weight_decay, config.layer_decay
+        model, stages, config.learning_rate, config.head_multiplier, config.weight_decay, config.layer_decay
     )
     log_vars = list(weighting.parameters())
     if log_vars:
@@ -49,6 +58,7 @@ def build_optimizer(
 
 def parameter_groups(
     model: nn.Module,
+    stages: Stages,
     learning_rate: float,
     head_multiplier: float,
     weight_decay: float,
@@ -60,17 +70,19 @@ def parameter_groups(
     decay (He et al. 2019, "Bag of Tricks", section 3.1).
 
     Args:
-        model: Module with a submodule `backbone`, a ResNet.
+        model: Module with a submodule `backbone`.
+        stages: Names of the parameters of each stage of the backbone, from the input on.
         learning_rate: Learning rate of the backbone's last stage.
         head_multiplier: Learning rate of the heads, as a multiple of `learning_rate`.
         weight_decay: Weight decay of the parameters with two or more dimensions.
         layer_decay: Learning rate of each stage of the backbone, as a multiple of the next stage's (Clark et
             al. 2020, "ELECTRA", decay it over the layers of a transformer).
     """
+    stage_of = {BACKBONE + name: BACKBONE + stage for stage, names in stages.items() for name in names}
     by_group: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in _trainable(model):
-        by_group.setdefault((_stage(name), parameter.ndim >= 2), []).append(parameter)
-    from_the_last = list(reversed(BACKBONE_STAGES))
+        by_group.setdefault((stage_of.get(name, HEADS), parameter.ndim >= 2), []).append(parameter)
+    from_the_last = [BACKBONE + stage for stage in reversed(list(stages))]
     rates = {stage: learning_rate * layer_decay**depth for depth, stage in enumerate(from_the_last)}
     rates[HEADS] = learning_rate * head_multiplier
     return [
@@ -84,18 +96,6 @@ def parameter_groups(
         for decayed in (True, False)
         if (stage, decayed) in by_group
     ]
-
-
-HEADS = "heads"
-BACKBONE_STAGES = ("backbone.stem", *(f"backbone.layer{number}" for number in range(1, 5)))
-
-
-def _stage(parameter_name: str) -> str:
-    """Return the stage of the backbone that a parameter belongs to, or `HEADS`."""
-    if not parameter_name.startswith("backbone."):
-        return HEADS
-    stage = ".".join(parameter_name.split(".")[:2])
-    return stage if stage in BACKBONE_STAGES else BACKBONE_STAGES[0]
 
 
 def warmup_cosine(warmup_steps: int, total_steps: int) -> Callable[[int], float]:
@@ -133,7 +133,7 @@ def build_schedule(
 
     groups = optimizer.param_groups
     return LambdaLR(
-        optimizer, [of_backbone if group["name"].startswith("backbone.") else factor for group in groups]
+        optimizer, [of_backbone if group["name"].startswith(BACKBONE) else factor for group in groups]
     )
 
 

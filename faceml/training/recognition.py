@@ -19,7 +19,7 @@ from faceml.datasets import (
     read_pairs,
 )
 from faceml.losses import build_angular_margin
-from faceml.models import FaceResNet, IdentityHead, build_face_resnet
+from faceml.models import FOR_TRAINING, FaceResNet, IdentityHead, build_face_resnet, translate_full_memory
 from faceml.page import first_names
 from faceml.tables import build_selection
 from faceml.training.assembly import TrainingParts, build_trainer
@@ -126,6 +126,7 @@ def recognition_steps(config: RecognitionConfig, faces: PersonDataset) -> int:
     return batches // accumulate
 
 
+@translate_full_memory(FOR_TRAINING)
 def build_recognition_trainer(
     config: RecognitionConfig, device: torch.device, rank: int = 0, people: People | None = None
 ) -> Trainer[FaceResNet]:
@@ -138,13 +139,14 @@ def build_recognition_trainer(
         people: Result of `build_people` for this training, if the splits are already open.
 
     Raises:
-        ConfigError: Data or starting weights cannot be used.
+        ConfigError: Backbone, data or starting weights cannot be used.
+        StoppedError: There is not enough memory for the network.
     """
     torch.manual_seed(config.seed)
     people = people or build_people(config.data)
     preprocessing = people.train.preprocessing
     objective = RecognitionObjective(
-        build_face_resnet(config.model),
+        build_face_resnet(config.model, config.data.image_size),
         IdentityHead(config.model.embedding_dim, len(people.train.people)),
         build_angular_margin(config.margin),
         preprocessing,

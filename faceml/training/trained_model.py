@@ -14,9 +14,11 @@ from faceml.config import (
     TaskConfig,
     default_tasks,
     dotted_keys,
+    parse_config,
     parse_tasks,
 )
 from faceml.datasets import AlignedPreprocessing, Preprocessing
+from faceml.errors import translate_errors
 from faceml.images import Framing
 from faceml.models import FaceResNet, MultitaskFaceModel, build_multitask_model, nonfinite_values
 from faceml.tables import LANDMARK_SETS, LandmarkSet
@@ -75,13 +77,22 @@ def load_trained_model(place: str | Path) -> TrainedModel:
         tasks[name].restore(learned)
     expected = {"preprocessing": preprocessing.fingerprint(), "outputs": contract(tasks)}
     refuse_other_contract(_stated_contract(checkpoint), expected, str(place))
-    # The checkpoint has all weights: those that the training started from are not needed.
-    architecture = ModelConfig.model_validate(config["model"] | {"weights": "none"})
-    model = build_multitask_model(architecture, {name: task.build_head for name, task in tasks.items()})
+    heads = {name: task.build_head for name, task in tasks.items()}
+    model = build_multitask_model(_architecture(config, place), heads, preprocessing.image_size)
     model.load_state_dict(_finite_state(checkpoint, place))
     framing = checkpoint.get("framing")
     found = Framing.from_plain(framing) if framing else None
     return TrainedModel(model.eval(), preprocessing, tasks, found, config)
+
+
+def _architecture(config: Mapping[str, Any], place: str | Path) -> ModelConfig:
+    """Return the settings of a checkpoint's network; initial weights are not needed, it has all weights.
+
+    Raises:
+        ConfigError: The backbone is of a package that is not installed.
+    """
+    with translate_errors(ConfigError, lambda error: ConfigError(f"{place}: {error}")):
+        return parse_config(ModelConfig, config["model"] | {"weights": "none"}, "model")
 
 
 def _task_configs(checkpoint: Mapping[str, Any]) -> Mapping[str, TaskConfig]:
@@ -120,7 +131,7 @@ def load_trained_recognition(checkpoint: Mapping[str, Any], place: str | Path) -
     preprocessing = AlignedPreprocessing(config["data"]["image_size"])
     expected = {"preprocessing": preprocessing.fingerprint()}
     refuse_other_contract({"preprocessing": checkpoint["preprocessing"]}, expected, str(place))
-    model = FaceResNet(ModelConfig.model_validate(config["model"] | {"weights": "none"}))
+    model = FaceResNet(_architecture(config, place), preprocessing.image_size)
     model.load_state_dict(_finite_state(checkpoint, place))
     return TrainedRecognition(model.eval(), preprocessing)
 

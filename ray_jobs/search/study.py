@@ -15,7 +15,7 @@ from faceml.config import (
     with_checked_arms,
 )
 from faceml.errors import StoppedError
-from faceml.models import build_backbone_from, refuse_other_normalisation
+from faceml.models import refuse_other_normalisation, refuse_unusable_network
 from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
@@ -133,7 +133,7 @@ def check_study(config: StudyConfig) -> Scope:
         arm = build_arm_config(config, name, 0, config.run.folder)
         weights.append(arm.model.weights)
         check_inputs(arm.model, f"arms.{name}.model.")
-        build_backbone_from(arm.model)
+        refuse_unusable_network(arm.model, arm.data.image_size, arm.optimizer.layer_decay)
         refuse_other_normalisation(arm.model, people.train.preprocessing)
         steps = recognition_steps(arm, people.train)
     # The same for every arm: `refuse_unequal_arms` checks that their steps have one size.

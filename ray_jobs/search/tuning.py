@@ -1,5 +1,6 @@
 """`faceml tune`: search for settings of multitask training on Ray Tune."""
 
+import logging
 import time
 from itertools import chain, islice
 from typing import Any
@@ -20,8 +21,8 @@ from faceml.config import (
     load_yaml,
     retraining_seeds,
 )
-from faceml.errors import StoppedError
-from faceml.models import refuse_unusable_weights
+from faceml.errors import StoppedError, catch_errors
+from faceml.models import FullMemoryError, refuse_unusable_network
 from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
@@ -62,6 +63,8 @@ from ray_jobs.search.searcher import trial_folders
 from ray_jobs.search.trial import EPOCH_SECONDS, TRIALS_FOLDER, run_trial
 from ray_jobs.search.worker_group import GroupTrial
 from ray_jobs.training import MAY_CHANGE, needed_resources
+
+logger = logging.getLogger(__name__)
 
 BEST_CONFIG_FILE = "best_config.yaml"
 # A search over many choices has more combinations than are worth checking before it starts.
@@ -203,10 +206,15 @@ def check_search(config: TuneConfig) -> list[str]:
     """
     together = chain(islice(corners(config.search), MOST_COMBINATIONS_TRIED), planned_settings(config))
     tried = [build_running_trial(config, settings, config.run.folder) for settings in together]
-    models = {trial.model for trial in tried}
-    for model in models:
-        check_inputs(model, "train.model.")
-        refuse_unusable_weights(model)
+    networks = {
+        (trial.model, trial.data.image_size, trial.optimizer.layer_decay < 1): trial for trial in tried
+    }
+    for trial in networks.values():
+        check_inputs(trial.model, "train.model.")
+        with catch_errors(FullMemoryError) as full:  # such trials fail with this reason, others need not
+            refuse_unusable_network(trial.model, trial.data.image_size, trial.optimizer.layer_decay)
+        if full.error is not None:
+            logger.warning("Trials with model.backbone %s will fail: %s", trial.model.backbone, full.message)
     # Of settings with the same data and batch size one is checked.
     filling = {
         (trial.data.train, trial.data.val, str(trial.tasks), trial.training.batch_size_per_worker): trial
@@ -216,7 +224,7 @@ def check_search(config: TuneConfig) -> list[str]:
         faces = build_cached_faces(trial)
         steps_per_epoch(trial, faces)
         faces.log_untrained_classes()
-    return sorted({model.weights for model in models})
+    return sorted({trial.model.weights for trial in tried})
 
 
 def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from faceml.config import TrainConfig, dump_config
-from faceml.models import refuse_unusable_weights
+from faceml.models import refuse_unusable_network
 from faceml.page import Report, plain_console
 from faceml.quality import audit_leakage
 from faceml.reporting import (
@@ -57,7 +57,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
         for split in (faces.train, faces.val):
             split.log_left_out()
         faces.log_untrained_classes()
-        refuse_unusable_weights(config.model)
+        refuse_unusable_network(config.model, config.data.image_size, config.optimizer.layer_decay)
         tracking = build_tracking(config)
         _show_on_stderr(training_banner(plan))
         with RayCluster():

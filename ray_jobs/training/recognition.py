@@ -11,7 +11,7 @@ from rich.console import Console
 
 from faceml.config import ConfigError, RecognitionConfig, dump_config
 from faceml.metrics import ScoredPairs, verification_accuracy
-from faceml.models import FaceResNet, build_backbone_from, refuse_other_normalisation
+from faceml.models import FaceResNet, refuse_other_normalisation, refuse_unusable_network
 from faceml.page import Report
 from faceml.quality import audit_leakage
 from faceml.reporting import (
@@ -69,7 +69,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
         for split in (people.train, people.val):
             split.log_left_out()
         steps = recognition_steps(config, people.train)
-        build_backbone_from(config.model)
+        refuse_unusable_network(config.model, config.data.image_size, config.optimizer.layer_decay)
         refuse_other_normalisation(config.model, people.train.preprocessing)
         num_people = len(people.train.people)
         with RayCluster():
@@ -127,7 +127,7 @@ def refuse_other_people(people: list[str], run_folder: RunFolder) -> None:
 def verify(config: RecognitionConfig, people: People, best_model: Path) -> ScoredPairs:
     """Score the validation pairs with the best model of a training, a local file."""
     device = torch.device("cuda" if config.scaling.use_gpu and torch.cuda.is_available() else "cpu")
-    model = FaceResNet(config.model)
+    model = FaceResNet(config.model, config.data.image_size)
     model.load_state_dict(read_state(best_model)["model_state_dict"])
     return score_split(model.to(device), people.val, people.pairs, config.batch_size_per_worker, device)
 

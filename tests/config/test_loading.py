@@ -112,7 +112,11 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
             "Bad value: 'data.augmentation.flip_probability' = 1.5: must be less than or equal to 1.",
         ),
         ("data.num_landmarks=7", "Bad value: 'data.num_landmarks' = 7: must be 5 or 10."),
-        ("model.backbone=vgg", "Bad value: 'model.backbone' = 'vgg': must be 'resnet18' or 'resnet50'."),
+        (
+            "model.backbone=vgg",
+            "Bad value: 'model.backbone' = 'vgg': must be resnet18, resnet50, iresnet18, iresnet50, "
+            "iresnet100, or timm/NAME for a network of timm.",
+        ),
         ("weighting=fixed", "Bad value: 'weighting' = 'fixed': must be a section of keys."),
         ("weighting={}", "Missing key: 'weighting.kind'. Set it to select the kind of weighting."),
         (

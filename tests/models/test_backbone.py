@@ -12,16 +12,11 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 from faceml.config.config_error import ConfigError
-from faceml.config.sections import BackboneName
-from faceml.models.backbone import (
-    backbone_name,
-    build_backbone,
-    feature_dim,
-    load_backbone_weights,
-)
+from faceml.models.backbone import build_backbone, feature_dim
+from faceml.models.backbone_weights import backbone_name, load_backbone_weights
 from faceml.storage.locations import place_below
 
-CHOICES = ("none", "imagenet", "a file with a ResNet state dict")
+CHOICES = ("none", "imagenet", "a file with a state dict of the backbone")
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -33,7 +28,7 @@ def complaint(weights: Path | str) -> str:
     backbone = build_backbone("resnet18")
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     with pytest.raises(ConfigError) as caught:
-        load_backbone_weights(backbone, str(weights))
+        load_backbone_weights(backbone, "resnet18", str(weights))
     message = str(caught.value)
     assert same(before, backbone.state_dict())
     assert message.startswith("model.weights: ")
@@ -44,10 +39,10 @@ def complaint(weights: Path | str) -> str:
 
 
 @pytest.mark.parametrize(("name", "width"), [("resnet18", 512), ("resnet50", 2048)])
-def test_build_backbone__gives_pooled_features_of_the_stated_width(name: BackboneName, width: int) -> None:
+def test_build_backbone__gives_pooled_features_of_the_stated_width(name: str, width: int) -> None:
     backbone = build_backbone(name).eval()
     assert backbone(torch.zeros(2, 3, 40, 40)).shape == (2, width)
-    assert feature_dim(name) == width
+    assert feature_dim(name, backbone) == width
     assert not any(key.startswith("fc.") for key in backbone.state_dict())
     assert backbone_name(backbone.state_dict()) == name
 
@@ -55,7 +50,7 @@ def test_build_backbone__gives_pooled_features_of_the_stated_width(name: Backbon
 def test_load_backbone_weights__none_leaves_the_random_start() -> None:
     backbone = build_backbone("resnet18")
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
-    load_backbone_weights(backbone, "none")
+    load_backbone_weights(backbone, "resnet18", "none")
     assert same(before, backbone.state_dict())
 
 
@@ -80,7 +75,7 @@ def test_load_backbone_weights__reads_every_layout(layout: str, tmp_path: Path) 
     }
     torch.save(contents[layout], tmp_path / "weights.pth")
     backbone = build_backbone("resnet18")
-    load_backbone_weights(backbone, str(tmp_path / "weights.pth"))
+    load_backbone_weights(backbone, "resnet18", str(tmp_path / "weights.pth"))
     loaded = backbone.state_dict()
     assert all(torch.equal(loaded[key], inner[key]) for key in inner if "num_batches" not in key)
 
@@ -93,7 +88,7 @@ def test_load_backbone_weights__imagenet_comes_from_the_cache_of_torch_hub(
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(source.state_dict(), tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
     backbone = build_backbone("resnet18")
-    load_backbone_weights(backbone, "imagenet")
+    load_backbone_weights(backbone, "resnet18", "imagenet")
     assert torch.equal(backbone.state_dict()["layer4.1.conv2.weight"], source.layer4[1].conv2.weight)
 
 
@@ -124,7 +119,7 @@ def test_load_backbone_weights__of_a_store_are_the_same(tmp_path: Path, in_s3: C
     (tmp_path / "run").mkdir()
     torch.save(weights, tmp_path / "run" / "best_model.pt")
     folder, backbone = in_s3(tmp_path / "run"), build_backbone("resnet18")
-    load_backbone_weights(backbone, place_below(folder, "best_model.pt"))
+    load_backbone_weights(backbone, "resnet18", place_below(folder, "best_model.pt"))
     assert same(backbone.state_dict(), weights)
     assert "no such file" in complaint(place_below(folder, "absent.pt"))
 
@@ -186,7 +181,7 @@ def test_load_backbone_weights__reads_the_checkpoints_of_other_programs(layout: 
     }
     torch.save(contents[layout], tmp_path / "weights.pth")
     backbone = build_backbone("resnet18")
-    load_backbone_weights(backbone, str(tmp_path / "weights.pth"))
+    load_backbone_weights(backbone, "resnet18", str(tmp_path / "weights.pth"))
     assert same(backbone.state_dict(), {key: state[key] for key in backbone.state_dict()})
 
 
@@ -201,7 +196,8 @@ def test_load_backbone_weights__reads_safetensors(
     state, file = resnet_state(), tmp_path / "run" / "model.safetensors"
     save_file(named("module.", state), file)
     backbone = build_backbone("resnet18")
-    load_backbone_weights(backbone, place_below(in_s3(file.parent), file.name) if in_store else str(file))
+    place = place_below(in_s3(file.parent), file.name) if in_store else str(file)
+    load_backbone_weights(backbone, "resnet18", place)
     assert same(backbone.state_dict(), {key: state[key] for key in backbone.state_dict()})
     file.write_bytes(file.read_bytes()[:1000])
     assert "cannot be read" in complaint(file)
@@ -210,14 +206,16 @@ def test_load_backbone_weights__reads_safetensors(
 def test_load_backbone_weights__two_networks_in_a_file_are_named(tmp_path: Path) -> None:
     query_and_key = named("module.encoder_q.", resnet_state()) | named("module.encoder_k.", resnet_state())
     torch.save({"state_dict": query_and_key}, tmp_path / "moco.pth")
-    assert "several ResNets (module.encoder_q.…, module.encoder_k.…)" in complaint(tmp_path / "moco.pth")
+    assert "several such networks (module.encoder_q.…, module.encoder_k.…)" in complaint(
+        tmp_path / "moco.pth"
+    )
 
 
 def test_load_backbone_weights__differing_tensors_are_named_with_their_prefix(tmp_path: Path) -> None:
     state = resnet_state()
     del state["bn1.weight"]
     torch.save({"model": named("module.", state)}, tmp_path / "weights.pth")
-    assert "its ResNet with the prefix module. lacks bn1.weight. " in complaint(tmp_path / "weights.pth")
+    assert "its network with the prefix module. lacks bn1.weight. " in complaint(tmp_path / "weights.pth")
 
 
 class Recipe:

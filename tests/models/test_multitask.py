@@ -1,12 +1,11 @@
 """Multitask network: shapes, state dict keys and initial outputs."""
 
 from functools import partial
-from typing import get_args
 
 import pytest
 import torch
 
-from faceml.config.sections import BackboneName, ModelConfig
+from faceml.config.sections import ModelConfig
 from faceml.models.heads import ClassHead, LandmarkHead, NumberHead
 from faceml.models.multitask import HeadBuilder, MultitaskFaceModel, build_multitask_model
 
@@ -20,15 +19,13 @@ def heads(num_landmarks: int = 5) -> dict[str, HeadBuilder]:
     }
 
 
-def pair(backbone: BackboneName = "resnet18", num_landmarks: int = 5) -> MultitaskFaceModel:
+def pair(backbone: str = "resnet18", num_landmarks: int = 5) -> MultitaskFaceModel:
     return build_multitask_model(ModelConfig(backbone=backbone), heads(num_landmarks))
 
 
-@pytest.mark.parametrize("backbone", get_args(BackboneName))
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "iresnet18"])
 @pytest.mark.parametrize("num_landmarks", [5, 10])
-def test_forward__gives_the_outputs_of_each_task_and_the_embedding(
-    backbone: BackboneName, num_landmarks: int
-) -> None:
+def test_forward__gives_the_outputs_of_each_task_and_the_embedding(backbone: str, num_landmarks: int) -> None:
     outputs = pair(backbone, num_landmarks)(torch.randn(2, 3, 48, 48))
     assert outputs.tasks["expression"].shape == (2, 8)
     assert outputs.tasks["landmarks"].shape == (2, num_landmarks, 2)

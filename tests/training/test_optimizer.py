@@ -9,6 +9,7 @@ from torch.optim import SGD, AdamW
 from faceml.config.train import AdamWConfig, SGDConfig
 from faceml.losses.weighting.base import FixedWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
+from faceml.models.architecture import residual_stages
 from faceml.models.multitask import MultitaskFaceModel
 from faceml.training.optimizer import (
     AveragedWeights,
@@ -20,6 +21,7 @@ from faceml.training.optimizer import (
 from tests.default_tasks import pair_model
 
 TASKS = ("expression", "landmarks")
+STAGES = residual_stages(pair_model().backbone)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def by_parameter(groups: list[dict[str, object]]) -> dict[int, tuple[float, floa
 
 
 def test_parameter_groups__every_parameter_has_its_rate_and_decay(model: MultitaskFaceModel) -> None:
-    found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.5))
+    found = by_parameter(parameter_groups(model, STAGES, 0.01, 10.0, 0.5))
     expected: dict[int, tuple[object, float]] = {}
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -52,21 +54,21 @@ def test_parameter_groups__every_parameter_has_its_rate_and_decay(model: Multita
 def test_parameter_groups__frozen_parameters_are_in_none() -> None:
     model = pair_model()
     model.backbone.requires_grad_(requires_grad=False)
-    found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.5))
+    found = by_parameter(parameter_groups(model, STAGES, 0.01, 10.0, 0.5))
     assert found.keys() == {id(p) for p in model.parameters()} - {id(p) for p in model.backbone.parameters()}
 
 
 def test_parameter_groups__a_name_that_only_begins_alike_is_no_backbone() -> None:
     module = nn.Module()
     module.backbone, module.backbone_head = nn.Linear(2, 2), nn.Linear(2, 2)
-    found = by_parameter(parameter_groups(module, 1.0, 10.0, 0.0))
+    found = by_parameter(parameter_groups(module, {"all": ["weight", "bias"]}, 1.0, 10.0, 0.0))
     assert found[id(module.backbone.weight)][0] == 1.0
     assert found[id(module.backbone_head.weight)][0] == 10.0
 
 
 def test_build_optimizer__log_variances_have_their_own_rate_and_no_decay(model: MultitaskFaceModel) -> None:
     weighting = UncertaintyWeighting(TASKS)
-    optimizer = build_optimizer(AdamWConfig(name="adamw", learning_rate=1e-3), model, weighting, 0.25)
+    optimizer = build_optimizer(AdamWConfig(name="adamw", learning_rate=1e-3), model, STAGES, weighting, 0.25)
     assert isinstance(optimizer, AdamW)
     found = by_parameter(optimizer.param_groups)
     assert [found.pop(id(s)) for s in weighting.parameters()] == [(0.25, 0.0)] * 2
@@ -77,7 +79,9 @@ def test_build_optimizer__log_variances_have_their_own_rate_and_no_decay(model: 
 
 def test_build_optimizer__fixed_weights_add_no_group(model: MultitaskFaceModel) -> None:
     weighting = FixedWeighting({"expression": 1.0, "landmarks": 1.0})
-    found = by_parameter(build_optimizer(AdamWConfig(name="adamw"), model, weighting, 0.0).param_groups)
+    found = by_parameter(
+        build_optimizer(AdamWConfig(name="adamw"), model, STAGES, weighting, 0.0).param_groups
+    )
     assert found.keys() == {id(parameter) for parameter in model.parameters()}
 
 
@@ -86,7 +90,7 @@ def test_build_optimizer__sgd_has_nesterov_where_there_is_momentum(
     momentum: float, model: MultitaskFaceModel
 ) -> None:
     config = SGDConfig(name="sgd", momentum=momentum, head_multiplier=2.0, weight_decay=0.125)
-    optimizer = build_optimizer(config, model, UncertaintyWeighting(TASKS), 0.25)
+    optimizer = build_optimizer(config, model, STAGES, UncertaintyWeighting(TASKS), 0.25)
     assert isinstance(optimizer, SGD)
     for group in optimizer.param_groups:
         assert group["momentum"] == momentum
@@ -119,7 +123,7 @@ def test_warmup_cosine__rises_then_falls_within_0_and_1(warmup: int, total: int)
 
 
 def test_build_schedule__scales_every_group_alike(model: MultitaskFaceModel) -> None:
-    optimizer = build_optimizer(AdamWConfig(name="adamw"), model, UncertaintyWeighting(TASKS), 0.25)
+    optimizer = build_optimizer(AdamWConfig(name="adamw"), model, STAGES, UncertaintyWeighting(TASKS), 0.25)
     before = [group["lr"] for group in optimizer.param_groups]
     schedule = build_schedule(optimizer, 4, 10)
     for step in range(10):
@@ -134,7 +138,7 @@ def test_build_schedule__scales_every_group_alike(model: MultitaskFaceModel) -> 
 def test_parameter_groups__each_stage_of_the_backbone_learns_slower_than_the_next(
     model: MultitaskFaceModel,
 ) -> None:
-    found = by_parameter(parameter_groups(model, 0.01, 10.0, 0.0, layer_decay=0.5))
+    found = by_parameter(parameter_groups(model, STAGES, 0.01, 10.0, 0.0, layer_decay=0.5))
     depths = {"conv1.": 4, "bn1.": 4, "layer1.": 3, "layer2.": 2, "layer3.": 1, "layer4.": 0}
     for name, parameter in model.backbone.named_parameters():
         (depth,) = [depth for stage, depth in depths.items() if name.startswith(stage)]
@@ -144,7 +148,7 @@ def test_parameter_groups__each_stage_of_the_backbone_learns_slower_than_the_nex
 
 def test_build_schedule__keeps_the_backbone_where_it_is_at_first() -> None:
     model = pair_model()
-    optimizer = build_optimizer(AdamWConfig(name="adamw"), model, UncertaintyWeighting(TASKS), 0.25)
+    optimizer = build_optimizer(AdamWConfig(name="adamw"), model, STAGES, UncertaintyWeighting(TASKS), 0.25)
     schedule = build_schedule(optimizer, warmup_steps=1, total_steps=10, frozen_steps=3)
     before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
     factor = warmup_cosine(1, 10)

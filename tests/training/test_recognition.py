@@ -109,6 +109,18 @@ def test_training__learns_to_tell_people_apart_whom_it_never_saw(people: Path, t
     assert records.epochs[0].arrays == {}
 
 
+def test_training__of_a_network_of_timm_has_its_own_layers_and_a_finite_loss(
+    people: Path, tmp_path: Path
+) -> None:
+    model = {"backbone": "timm/mobilenetv3_small_100", "stem_stride": 1}
+    training = {"epochs": 1, "freeze_backbone_epochs": 1}
+    trainer, records = train(config_of(people, tmp_path, model=model, training=training), 1)
+    assert np.isfinite(records.epochs[0].metrics["train/loss_identity"])
+    assert trainer.model.backbone.conv_stem.stride == (1, 1)
+    groups = {group["name"] for group in trainer.optimizer.param_groups}
+    assert groups == {"heads", *(f"backbone.stage{number}" for number in range(8))}
+
+
 @pytest.mark.parametrize("sampling", ["pk", "naive"])
 def test_training__resumed_is_the_same_bit_for_bit(people: Path, tmp_path: Path, sampling: str) -> None:
     config = config_of(people, tmp_path, margin_warmup_epochs=2)

@@ -23,6 +23,7 @@ from faceml.losses.weighting.adaptive import (
 from faceml.losses.weighting.base import TaskWeighting
 from faceml.losses.weighting.gradients import ConflictFreeWeighting, DualBalancingWeighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting
+from faceml.models.architecture import residual_stages
 from faceml.models.multitask import MultitaskFaceModel
 from faceml.training.objective import MultitaskObjective, ObjectiveOutput
 from faceml.training.optimizer import AveragedWeights, build_optimizer
@@ -235,7 +236,12 @@ def test_training_step__a_first_one_that_is_left_out_leaves_no_trace(config: dic
     for poisoned in (True, False):
         made, batch = objective(), large_batches()[0]
         chosen = TypeAdapter[OptimizerConfig](OptimizerConfig).validate_python(config)
-        step = TrainingStep(made, made, build_optimizer(chosen, made.model, made.weighting, 0.01))
+        stages = residual_stages(made.model.backbone)
+        step = TrainingStep(
+            made,
+            made,
+            build_optimizer(chosen, made.model, stages, made.weighting, 0.01),
+        )
         if poisoned:
             wrong = batch.targets["landmarks"].values.clone()
             wrong[0, 0, 0] = float("nan")

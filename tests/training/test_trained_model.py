@@ -185,3 +185,14 @@ def test_load_trained_model__a_file_of_another_kind_is_refused(tmp_path: Path) -
     write_state({"state_dict": {}}, tmp_path / "m.pt")
     with pytest.raises(ConfigError, match="is no model of `faceml train`; it lacks model_state_dict"):
         load_trained_model(tmp_path / "m.pt")
+
+
+def test_load_trained_model__with_a_backbone_of_an_absent_package_is_refused(
+    checkpoint: dict[str, Any], tmp_path: Path
+) -> None:
+    config = checkpoint["config"] | {"model": checkpoint["config"]["model"] | {"backbone": "absent"}}
+    write_state(checkpoint | {"config": config}, tmp_path / "m.pt")
+    with pytest.raises(
+        ConfigError, match=r"m\.pt: Bad value: 'model\.backbone' = 'absent': must be resnet18,"
+    ):
+        load_trained_model(tmp_path / "m.pt")

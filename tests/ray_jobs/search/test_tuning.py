@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ import yaml
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
-from faceml.config.loading import load_config, parse_config
+from faceml.config.loading import dump_config, load_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.errors import StoppedError
@@ -109,7 +111,8 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
     assert broken.settings["weighting.lambda_landmarks"] == 1e30
     assert "A gradient is not finite in epoch 1, step 1." in str(broken.error)
     assert too_large.settings["model.embedding_dim"] == 10**12
-    assert "allocate" in str(too_large.error)
+    assert "The machine has no memory for this (can't allocate memory" in str(too_large.error)
+    assert "smaller model.backbone" in str(too_large.error)
     assert "\n" not in str(too_large.error)
     shown = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
     assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
@@ -122,6 +125,35 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
     all_failed = make_config(only, num_trials=1, run={"folder": str(tmp_path / "failed")})
     with pytest.raises(StoppedError, match=r"All 1 trials failed; .* A gradient is not finite"):
         tuning.run(all_failed)
+
+
+# Memory is limited once the data are open, and the first check has imported what it needs.
+CHECK_WITHOUT_MEMORY = """
+import logging, pathlib, resource, sys
+from faceml.config import TuneConfig, load_yaml, parse_config
+from faceml.models.starting_weights import refuse_unusable_network
+from ray_jobs.search import tuning
+
+logging.basicConfig()
+config = parse_config(TuneConfig, load_yaml(pathlib.Path(sys.argv[1]).read_text()))
+tuning.build_cached_faces(config.train)
+refuse_unusable_network(config.train.model.model_copy(update={"backbone": "iresnet18"}), 32, 1.0)
+pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 100 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+tuning.check_search(config)
+"""
+
+
+def test_check_search__a_backbone_without_memory_for_it_does_not_end_the_search(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config({"model.backbone": grid("resnet18", "iresnet100")})
+    (tmp_path / "tune.yaml").write_text(dump_config(config))
+    command = [sys.executable, "-c", CHECK_WITHOUT_MEMORY, str(tmp_path / "tune.yaml")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    reason = "The machine has no memory for this (can't allocate memory"
+    assert f"Trials with model.backbone iresnet100 will fail: {reason}" in ended.stderr
 
 
 def test_train_trial__trials_of_one_process_open_the_data_once(make_config: MakeConfig) -> None:

@@ -1,4 +1,4 @@
-"""A kind of task that a separate package adds, through the command line."""
+"""A kind of task and a backbone that separate packages add, through the command line."""
 
 import json
 import os
@@ -11,29 +11,34 @@ import numpy as np
 import onnxruntime
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tests.job import REPOSITORY, python_path
 
-PACKAGE = REPOSITORY / "tests" / "ordinal_kind"
+KIND = REPOSITORY / "tests" / "ordinal_kind"
+BACKBONE = REPOSITORY / "tests" / "flat_backbone"
 LEVELS = 3
 Command = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder into which pip has installed the package."""
+    """Folder into which pip has installed both packages."""
     folder = tmp_path_factory.mktemp("site")
     install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    source = tmp_path_factory.mktemp("source")
-    for file in PACKAGE.glob("*.*"):
-        (source / file.name).write_bytes(file.read_bytes())
-    subprocess.run([sys.executable, *install, "--target", str(folder), str(source)], check=True, timeout=120)
+    sources = list[str]()
+    for package in (KIND, BACKBONE):
+        source = tmp_path_factory.mktemp("source")
+        for file in package.glob("*.*"):
+            (source / file.name).write_bytes(file.read_bytes())
+        sources.append(str(source))
+    subprocess.run([sys.executable, *install, "--target", str(folder), *sources], check=True, timeout=120)
     return folder
 
 
 @pytest.fixture(scope="module")
 def faceml(site: Path) -> Command:
-    """Function that runs a command beside the installed package, and returns its output."""
+    """Function that runs a command beside the installed packages, and returns its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
     def run(command: str, *settings: str, expected: int = 0) -> str:
@@ -68,13 +73,14 @@ def settings(noisy_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
         "level": {"kind": "ordinal", "target": "level", "levels": LEVELS},
         "landmarks": {"kind": "landmarks"},
     }
-    rest = ["data.labels=null", "data.image_size=32", "model.backbone=resnet18", "model.weights=none"]
+    rest = ["data.labels=null", "data.image_size=32", "model.backbone=flat", "model.weights=none"]
+    rest += ["model.stem_stride=1", "optimizer.layer_decay=0.5"]
     rest += ["scaling.use_gpu=false", "scaling.cpus_per_worker=1", "training.batch_size_per_worker=32"]
     rest += ["training.epochs=2", "training.warmup_epochs=0", "data.loader_processes=0"]
     return [*places, *rest, f"tasks={json.dumps(tasks)}", "selection={metric: level/mae}"]
 
 
-def test_kind__of_another_package_trains_evaluates_predicts_and_exports(
+def test_packages__with_a_kind_and_a_backbone_train_evaluate_predict_and_export(
     faceml: Command, settings: list[str], noisy_faces: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -83,6 +89,8 @@ def test_kind__of_another_package_trains_evaluates_predicts_and_exports(
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert summary["best"]["val/level/mae"] == min(record["val/level/mae"] for record in records)
     assert "train/loss_level" in records[0]
+    weights = torch.load(run / "best_model.pt", weights_only=True)["model_state_dict"]
+    assert weights["backbone.0.0.weight"].shape == (32, 3, 3, 3)
 
     model, labels = f"model={run}/best_model.pt", settings[5].removeprefix("data.val.")
     split = [
@@ -109,7 +117,9 @@ def test_kind__of_another_package_trains_evaluates_predicts_and_exports(
 
 
 @pytest.mark.soak
-def test_kind__of_another_package_is_searched(faceml: Command, settings: list[str], tmp_path: Path) -> None:
+def test_packages__with_a_kind_and_a_backbone_are_searched(
+    faceml: Command, settings: list[str], tmp_path: Path
+) -> None:
     train = [setting if setting.startswith("train.") else f"train.{setting}" for setting in settings]
     search = {"weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty"]}}
     more = [
@@ -135,9 +145,21 @@ def test_kind__that_no_package_has_is_refused_with_those_that_there_are(
     )
 
 
+def test_backbone__that_no_package_has_is_refused_with_those_that_there_are(
+    faceml: Command, settings: list[str], tmp_path: Path
+) -> None:
+    told = faceml("train", *settings, "model.backbone=flt", f"run.folder={tmp_path}/run", expected=2)
+    assert "'flt': must be resnet18, resnet50, iresnet18, iresnet50, iresnet100, flat, or timm/NAME" in told
+
+
+def test_backbones__shows_the_package() -> None:
+    page = (REPOSITORY / "docs" / "how-to" / "backbones.md").read_text(encoding="utf-8")
+    assert (BACKBONE / "faceml_flat.py").read_text(encoding="utf-8") in page
+
+
 def test_add_a_task__shows_the_package() -> None:
     page = (REPOSITORY / "docs" / "how-to" / "add-a-task.md").read_text(encoding="utf-8")
-    code = (PACKAGE / "faceml_ordinal.py").read_text(encoding="utf-8")
+    code = (KIND / "faceml_ordinal.py").read_text(encoding="utf-8")
     assert code in page
-    assert (PACKAGE / "pyproject.toml").read_text(encoding="utf-8") in page
+    assert (KIND / "pyproject.toml").read_text(encoding="utf-8") in page
     assert sum(bool(line.strip()) for line in code.splitlines()) < 60
