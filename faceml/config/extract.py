@@ -45,8 +45,16 @@ class LandmarkerConfig(Config):
 
     model_path: InputFile | None = None
     """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
-    max_faces: Annotated[int, Field(strict=True, ge=1, le=20)] = 1
-    """Largest number of faces detected in one image; the largest face gives the landmarks."""
+    max_faces: Annotated[int, Field(strict=True, ge=1, le=20)] = 5
+    """Largest number of faces in one image, which `num_faces` counts; the largest are kept."""
+    keep: Literal["largest", "central"] = "largest"
+    """Face that gives the landmarks, of those that are kept: the largest, or the one nearest to the middle of
+    the image."""
+    zoom_levels: Annotated[int, Field(strict=True, ge=1, le=4)] = 1
+    """1 runs the detector on the whole image. Each further level adds overlapping tiles of at least 256 px,
+    which finds faces of half the size. A square image then takes 10, 59 or 284 detector runs."""
+    second_look: bool = True
+    """Where no face is found, search again in the image with a margin and in parts of it."""
     min_detection_confidence: Fraction = 0.5
     """Minimum confidence score of MediaPipe's face detector."""
     actors: Count | Literal["auto"] = "auto"

@@ -36,6 +36,8 @@ class DetectedFaces(Config):
     zoom_levels: Annotated[int, Field(strict=True, ge=1, le=4)] = 2
     """1 runs the detector on the whole image. Each further level adds overlapping tiles of at least 256 px,
     which finds faces of half the size. A square image then takes 10, 59 or 284 detector runs."""
+    second_look: bool = True
+    """Where no face is found, search again in the image with a margin and in parts of it."""
     model_path: InputFile | None = None
     """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
 

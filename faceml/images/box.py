@@ -109,13 +109,20 @@ class Box:
         placed: npt.NDArray[np.float64] = in_image_px / (image_width, image_height)
         return placed
 
-    def crop(self, image: RgbImage) -> RgbImage:
-        """Cut a box of whole px out of an image of shape (H, W, 3), whose edge is repeated beyond it."""
+    def crop(self, image: RgbImage, fill: int | None = None) -> RgbImage:
+        """Cut a box of whole px out of an image.
+
+        Args:
+            image: uint8 of shape (H, W, 3).
+            fill: Value of the pixels beyond the image; None repeats its edge.
+        """
         height, width = image.shape[:2]
         left, top, right, bottom = map(int, self.corners)
         inside = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
         borders = max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)
-        return np.asarray(cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE), dtype=np.uint8)
+        kind = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
+        color = (fill or 0,) * 3
+        return np.asarray(cv2.copyMakeBorder(inside, *borders, kind, value=color), dtype=np.uint8)
 
 
 def crop_landmarks(points: npt.NDArray[np.floating], boxes: npt.NDArray[np.floating]) -> npt.NDArray[Any]:

@@ -15,4 +15,5 @@ from .options import (
     build_face_detection as build_face_detection,
     detector_metadata as detector_metadata,
 )
+from .second_look import SecondLook as SecondLook
 from .tiled_detector import TiledDetector as TiledDetector

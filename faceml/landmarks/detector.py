@@ -1,7 +1,7 @@
 """Landmark detectors: their interface, and the faces that they find."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from types import TracebackType
 from typing import Protocol, Self
@@ -15,6 +15,9 @@ from faceml.tables import LandmarkSet
 
 Points = npt.NDArray[np.float32]
 """float32 coordinates normalised by the image's width and height, origin at its top left corner."""
+
+
+WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,12 @@ class FaceObservation:
     Attributes:
         mesh: float32 of shape (478, 3): x, y normalised by width, height; z in the scale of x.
         pose: Rotation of the head.
+        look: Part of the image in which the face was found; `whole` is the whole image.
     """
 
     mesh: Points
     pose: HeadPose
+    look: str = WHOLE
 
     @cached_property
     def box(self) -> Box:
@@ -66,6 +71,20 @@ class LandmarkDetector(Protocol):
     def detect(self, image: RgbImage) -> list[FaceObservation]:
         """Find faces in uint8 RGB of shape (H, W, 3), the largest first."""
         ...
+
+
+def place(face: FaceObservation, frame: Box, width: int, height: int) -> FaceObservation:
+    """Convert a face's mesh from fractions of a part of the image to fractions of the image.
+
+    Args:
+        face: The face.
+        frame: The part in px, which may reach beyond the image.
+        width: Width of the image in px.
+        height: Its height.
+    """
+    scale = np.array([frame.width / width, frame.height / height, frame.width / width], dtype=np.float32)
+    origin = np.array([frame.left / width, frame.top / height, 0.0], dtype=np.float32)
+    return replace(face, mesh=face.mesh * scale + origin)
 
 
 def head_pose(matrix: npt.NDArray[np.floating]) -> HeadPose:

@@ -1,6 +1,7 @@
 """Extraction of one row of the landmark table from an image file."""
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from faceml.images import DecodedImage, DecodeFailure, DecodeLimits, decode_reduced, difference_hash
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector, select_points
+from faceml.landmarks.second_look import SecondLook
 from faceml.landmarks.training_copy import EmbedOptions, face_box_px, training_copy
 from faceml.storage import StoredFile
 from faceml.tables import LANDMARK_SETS, Row, Status, landmark_column, row_without_image
@@ -17,6 +19,8 @@ from faceml.tables import LANDMARK_SETS, Row, Status, landmark_column, row_witho
 # make decoding slower.
 DETECTION_SIDE_PX = 640
 FACE_SIDE_PX = 192
+SECOND_LOOK_SIDE_PX = 1920
+"""Longer side of an image that is searched again, in parts."""
 
 
 class LandmarkExtractor:
@@ -25,7 +29,10 @@ class LandmarkExtractor:
     Args:
         detector: An opened detector.
         limits: Largest image that is decoded.
+        second_look: Searches again where the detector finds no face; None does not.
         reduce: Decode large JPEGs at a fraction of their size, as long as the largest face keeps 192 px.
+        zoom_levels: Levels of tiles in which the detector searches, each of which needs twice the pixels.
+        keep_central: Keep the face nearest to the middle of the image instead of the largest.
         store_mesh: Add the column `mesh`.
         embed: Encoding of the column `image_jpeg`; None leaves it out.
 
@@ -39,16 +46,22 @@ class LandmarkExtractor:
         detector: LandmarkDetector,
         limits: DecodeLimits | None = None,
         *,
+        second_look: SecondLook | None = None,
         reduce: bool = False,
+        zoom_levels: int = 1,
+        keep_central: bool = False,
         store_mesh: bool = False,
         embed: EmbedOptions | None = None,
     ) -> None:
         self._detector = detector
         self._limits = limits or DecodeLimits()
+        self._second_look = second_look
+        self._keep_central = keep_central
         self._store_mesh = store_mesh
         self._embed = embed
         size = embed.size if embed else 0
-        self._long_side_px = max(DETECTION_SIDE_PX, size) if reduce else None
+        detection_side_px = DETECTION_SIDE_PX * 2 ** (zoom_levels - 1)
+        self._long_side_px = max(detection_side_px, size) if reduce else None
         is_cut = embed is not None and (embed.align or embed.crop_margin is not None)
         self._face_side_px = max(FACE_SIDE_PX, size if is_cut else 0)
         self.decode_s = self.detect_s = 0.0
@@ -95,9 +108,11 @@ class LandmarkExtractor:
             self.decode_s += decoded_s - started_s
             if isinstance(image, str):
                 return image
-            faces = self._detector.detect(image.pixels)
+            faces = self._sorted(self._detector.detect(image.pixels))
             self.detect_s += time.perf_counter() - decoded_s
             shown_px = max(image.pixels.shape[:2])
+            if not faces and self._second_look is not None:
+                return self._search_again(data, image, self._second_look)
             if not faces or shown_px >= max(image.width, image.height):
                 return image, faces
             face_px = face_box_px(faces[0], image.pixels).long_side
@@ -105,6 +120,29 @@ class LandmarkExtractor:
                 return image, faces
             # OpenCV rounds up, so one pixel more selects the next larger size.
             long_side_px = max(shown_px + 1, round(shown_px * self._face_side_px / max(face_px, 1.0)))
+
+    def _search_again(
+        self, data: bytes, image: DecodedImage, second_look: SecondLook
+    ) -> tuple[DecodedImage, list[FaceObservation]] | DecodeFailure:
+        """Decode with more pixels, if the file has them, and search in other ways."""
+        started_s = time.perf_counter()
+        shown_px, largest_px = max(image.pixels.shape[:2]), max(image.width, image.height)
+        if shown_px < min(SECOND_LOOK_SIDE_PX, largest_px):
+            larger = decode_reduced(data, self._limits, long_side_px=SECOND_LOOK_SIDE_PX)
+            if isinstance(larger, str):
+                return larger
+            image = larger
+        decoded_s = time.perf_counter()
+        self.decode_s += decoded_s - started_s
+        faces = self._sorted(second_look.detect(image.pixels))
+        self.detect_s += time.perf_counter() - decoded_s
+        return image, faces
+
+    def _sorted(self, faces: list[FaceObservation]) -> list[FaceObservation]:
+        """Sort faces that are the largest first by their distance from the middle, if that one is kept."""
+        if not self._keep_central:
+            return faces
+        return sorted(faces, key=lambda face: math.dist(face.box.center, (0.5, 0.5)))
 
     def _face_columns(self, face: FaceObservation) -> Row:
         columns: Row = {
@@ -115,6 +153,7 @@ class LandmarkExtractor:
             "yaw_deg": face.pose.yaw_deg,
             "pitch_deg": face.pose.pitch_deg,
             "roll_deg": face.pose.roll_deg,
+            "look": face.look,
         }
         if self._store_mesh:
             columns["mesh"] = face.mesh.astype(np.float16).ravel()

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import mediapipe as mp
 import numpy as np
-import numpy.typing as npt
 from mediapipe.tasks.python import BaseOptions, vision
 from mediapipe.tasks.python.core import mediapipe_c_utils
 from mediapipe.tasks.python.vision import face_landmarker
 
 from faceml.images import RgbImage
-from faceml.landmarks.detector import FaceObservation, Points, head_pose
+from faceml.landmarks.detector import FaceObservation, Points
+from faceml.landmarks.face_geometry import FaceGeometry
 from faceml.stderr_filter import StderrFilter
 
 MEDIAPIPE_VERSION: str = mp.__version__
@@ -42,8 +42,8 @@ class MediaPipeDetector:
             running_mode=vision.RunningMode.IMAGE,
             num_faces=max_faces,
             min_face_detection_confidence=min_detection_confidence,
-            output_facial_transformation_matrixes=True,
         )
+        self._geometry = FaceGeometry.read(model_path)
         self._landmarker: Any = None
 
     def __enter__(self) -> Self:
@@ -62,14 +62,17 @@ class MediaPipeDetector:
 
     def detect(self, image: RgbImage) -> list[FaceObservation]:
         """Find faces in uint8 RGB of shape (H, W, 3), the largest first."""
+        height, width = image.shape[:2]
         pixels = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        faces = _detect_arrays(self._landmarker, pixels)
-        found = [FaceObservation(mesh, head_pose(matrix)) for mesh, matrix in faces]
+        found = [
+            FaceObservation(mesh, self._geometry.estimate_pose(mesh, width, height))
+            for mesh in _detect_meshes(self._landmarker, pixels)
+        ]
         return sorted(found, key=lambda face: face.box.area, reverse=True) if len(found) > 1 else found
 
 
-def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.NDArray[np.float32]]]:
-    """Return for each face its mesh of shape (478, 3) and its transformation matrix of shape (4, 4).
+def _detect_meshes(landmarker: Any, image: mp.Image) -> list[Points]:
+    """Return the mesh of each face, of shape (478, 3).
 
     MediaPipe's own `detect` creates a Python object for each of the 478 points and passes every call to a
     thread, which costs a tenth of the total time of an image of 350 px. A test compares both.
@@ -82,10 +85,7 @@ def _detect_arrays(landmarker: Any, image: mp.Image) -> list[tuple[Points, npt.N
         )
         mediapipe_c_utils.handle_status(status, message)
         cleanup.callback(library.MpFaceLandmarkerCloseResult, ctypes.byref(found))
-        return [
-            (_as_mesh(found.face_landmarks[i]), found.facial_transformation_matrixes[i].to_numpy())
-            for i in range(found.face_landmarks_count)
-        ]
+        return [_as_mesh(found.face_landmarks[i]) for i in range(found.face_landmarks_count)]
 
 
 def _as_mesh(points: Any) -> Points:

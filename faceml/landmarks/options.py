@@ -18,7 +18,10 @@ from faceml.storage import Places
 from faceml.tables import RowExtractor
 
 if TYPE_CHECKING:
-    from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+    from faceml.landmarks.tiled_detector import TiledDetector
+
+LEAST_SEARCHED = 5
+"""Least number of faces that MediaPipe searches for; further ones cost nothing where there is one face."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +33,29 @@ class DetectorOptions:
         max_faces: Most faces detected in an image.
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
-            Only predictions use more than 1.
+        second_look: Search again, in other ways, where no face is found.
     """
 
     model_path: Path | None = None
     max_faces: int = 1
     min_detection_confidence: float = 0.5
     zoom_levels: int = 1
+    second_look: bool = False
 
-    def create_detector(self) -> "MediaPipeDetector":
-        """Create a detector that sees whole images; it is not open yet.
+    def create_detector(self) -> "TiledDetector":
+        """Create a detector that is not open yet.
 
         Raises:
             ConfigError: The landmark model is missing or is another file.
         """
         from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+        from faceml.landmarks.tiled_detector import TiledDetector
 
         bundle = find_model_bundle(self.model_path)
-        return MediaPipeDetector(bundle, self.max_faces, self.min_detection_confidence)
+        # MediaPipe returns the faces with the highest scores, the largest of which is kept.
+        searched = max(self.max_faces, LEAST_SEARCHED)
+        detector = MediaPipeDetector(bundle, searched, self.min_detection_confidence)
+        return TiledDetector(detector, self.zoom_levels, self.max_faces)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class ExtractorSettings:
         max_bytes: Largest file that is read.
         max_pixels: Largest image that is decoded, as declared in its header.
         reduce: Decode large JPEGs at a fraction of their size while the face keeps enough pixels.
+        keep_central: Keep the face nearest to the middle of the image instead of the largest.
         store_mesh: Add the column `mesh`.
         embed: Encoding of the column `image_jpeg`; None leaves it out.
         timeout_s: Longest time from an image's bytes to its row.
@@ -72,6 +81,7 @@ class ExtractorSettings:
     max_bytes: int = DecodeLimits.max_bytes
     max_pixels: int = DecodeLimits.max_pixels
     reduce: bool = True
+    keep_central: bool = False
     store_mesh: bool = False
     embed: EmbedOptions | None = None
     timeout_s: float = 30.0
@@ -80,12 +90,16 @@ class ExtractorSettings:
     def open(self) -> Iterator[RowExtractor]:
         """Open the detector."""
         from faceml.landmarks.extractor import LandmarkExtractor
+        from faceml.landmarks.second_look import SecondLook
 
         with self.detector.create_detector() as detector:
             yield LandmarkExtractor(
                 detector,
                 DecodeLimits(self.max_bytes, self.max_pixels),
+                second_look=SecondLook(detector) if self.detector.second_look else None,
                 reduce=self.reduce,
+                zoom_levels=self.detector.zoom_levels,
+                keep_central=self.keep_central,
                 store_mesh=self.store_mesh,
                 embed=self.embed,
             )
@@ -97,7 +111,8 @@ def build_detector_options(config: LandmarkerConfig | DetectedFaces) -> Detector
         model_path=config.model_path,
         max_faces=config.max_faces,
         min_detection_confidence=config.min_detection_confidence,
-        zoom_levels=config.zoom_levels if isinstance(config, DetectedFaces) else 1,
+        zoom_levels=config.zoom_levels,
+        second_look=config.second_look,
     )
 
 
@@ -116,6 +131,7 @@ def build_extractor_settings(config: ExtractConfig) -> ExtractorSettings:
         max_bytes=data.max_bytes,
         max_pixels=data.max_pixels,
         reduce=landmarker.decode == "reduced",
+        keep_central=landmarker.keep == "central",
         store_mesh=output.store_mesh,
         embed=_build_embed_options(output.embed) if output.embed else None,
         timeout_s=landmarker.timeout_s,

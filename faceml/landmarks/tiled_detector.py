@@ -6,14 +6,11 @@ Aided Hyper Inference").
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from faceml.images import Box, RgbImage
-from faceml.landmarks.detector import FaceObservation, LandmarkDetector
+from faceml.landmarks.detector import FaceObservation, LandmarkDetector, place
 
 SMALLEST_TILE_PX = 256
 """Input side of the landmark network; smaller tiles would only be upsampled."""
@@ -26,39 +23,43 @@ SAME_FACE_IOU = 0.3
 class TiledDetector:
     """Detect faces in an image, then in overlapping squares of half its size, and so on.
 
-    The head pose of a face detected in a square is relative to a camera that points at the square's center.
-
     Args:
         detector: Detects the faces of each tile.
         levels: 1 uses only the whole image; each further level finds faces half as large.
         max_faces: Most faces returned, the largest first.
+
+    Attributes:
+        detector: The detector of the tiles.
+        max_faces: Most faces returned.
     """
 
     def __init__(self, detector: LandmarkDetector, levels: int, max_faces: int) -> None:
-        self._detector = detector
+        self.detector = detector
         self._levels = levels
-        self._max_faces = max_faces
+        self.max_faces = max_faces
 
     def __enter__(self) -> Self:
-        self._detector.__enter__()
+        self.detector.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._detector.__exit__(kind, error, trace)
+        self.detector.__exit__(kind, error, trace)
 
     def detect(self, image: RgbImage) -> list[FaceObservation]:
         """Find faces in uint8 RGB of shape (H, W, 3), the largest first, each once."""
+        if self._levels == 1:
+            return self.detector.detect(image)[: self.max_faces]
         height, width = image.shape[:2]
         found: list[FaceObservation] = []
         for tile in tiles(width, height, self._levels):
-            for face in self._detector.detect(tile.crop(image)):
+            for face in self.detector.detect(tile.crop(image)):
                 placed = place(face, tile, width, height)
                 is_known = any(is_same(placed, other) for other in found)
                 if not (is_known or is_cut(face, tile, width, height)):
                     found.append(placed)
-        return sorted(found, key=lambda face: face.box.area, reverse=True)[: self._max_faces]
+        return sorted(found, key=lambda face: face.box.area, reverse=True)[: self.max_faces]
 
 
 def tiles(width: int, height: int, levels: int) -> Iterator[Box]:
@@ -89,13 +90,6 @@ def is_cut(face: FaceObservation, tile: Box, width: int, height: int) -> bool:
         or (face.box.right > 1 - BORDER and tile.right < width)
         or (face.box.bottom > 1 - BORDER and tile.bottom < height)
     )
-
-
-def place(face: FaceObservation, tile: Box, width: int, height: int) -> FaceObservation:
-    """Convert a face's mesh from fractions of a tile to fractions of its image."""
-    scale = np.array([tile.width / width, tile.height / height, tile.width / width], dtype=np.float32)
-    origin = np.array([tile.left / width, tile.top / height, 0.0], dtype=np.float32)
-    return replace(face, mesh=face.mesh * scale + origin)
 
 
 def is_same(face: FaceObservation, other: FaceObservation) -> bool:

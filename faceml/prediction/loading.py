@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from faceml.config import ConfigError, PredictConfig
-from faceml.landmarks import DetectorOptions, TiledDetector, build_face_detection
+from faceml.landmarks import DetectorOptions, SecondLook, build_face_detection
 from faceml.prediction.predictor import FacePredictor
 from faceml.runs import BEST_MODEL_FILE
 from faceml.storage import is_tensor_file, place_below, split_place
@@ -22,6 +22,7 @@ def load(
     max_faces: int = 10,
     min_detection_confidence: float = 0.5,
     zoom_levels: int = 2,
+    second_look: bool = True,
     landmarker: Path | None = None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
@@ -35,6 +36,7 @@ def load(
         max_faces: Most faces detected in an image.
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
+        second_look: Search again, with a margin around the image and in its parts, where no face is found.
         landmarker: MediaPipe's `face_landmarker.task`; by default it is searched for.
         batch_size: Faces in a batch of the network.
         device: Device of the network.
@@ -42,7 +44,7 @@ def load(
     Raises:
         ConfigError: The model does not exist or cannot be used.
     """
-    options = DetectorOptions(landmarker, max_faces, min_detection_confidence, zoom_levels)
+    options = DetectorOptions(landmarker, max_faces, min_detection_confidence, zoom_levels, second_look)
     return open_predictor(model, options if finds_faces else None, batch_size, device)
 
 
@@ -66,8 +68,9 @@ def open_predictor(
     trained = load_trained_model(model_file(model))
     if detector is None:
         return FacePredictor(trained, None, batch_size, device)
-    tiled = TiledDetector(detector.create_detector(), detector.zoom_levels, detector.max_faces)
-    predictor = FacePredictor(trained, tiled, batch_size, device)
+    tiled = detector.create_detector()
+    second_look = SecondLook(tiled) if detector.second_look else None
+    predictor = FacePredictor(trained, tiled, batch_size, device, second_look)
     tiled.__enter__()
     # Released with the predictor, or at the exit of the interpreter.
     weakref.finalize(predictor, tiled.__exit__, None, None, None)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faceml.config import ConfigError
 from faceml.images import Box, DecodedImage, RgbImage, decode_image, decode_reduced
-from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, select_points
+from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, SecondLook, select_points
 from faceml.prediction.image_content import Image, as_images, image_content, read_file
 from faceml.prediction.results import FacePrediction, ImagePrediction
 from faceml.tables import Status
@@ -51,6 +51,7 @@ class FacePredictor:
         detector: Opened face detector; None uses each whole image as one face, framed as in training.
         batch_size: Faces in a batch of the network.
         device: Device of the network.
+        second_look: Searches again where the detector finds no face; None does not.
 
     Attributes:
         decode_s: Seconds spent on decoding so far.
@@ -66,6 +67,7 @@ class FacePredictor:
         detector: LandmarkDetector | None = None,
         batch_size: int = 32,
         device: torch.device | str = "cpu",
+        second_look: SecondLook | None = None,
     ) -> None:
         if detector is not None and trained.framing is None:
             raise ConfigError(
@@ -75,6 +77,7 @@ class FacePredictor:
         self._trained = trained
         self._model = trained.model.to(device)
         self._detector = detector
+        self._second_look = second_look
         self._batch_size = batch_size
         self._device = torch.device(device)
         self.decode_s = self.detect_s = 0.0
@@ -133,7 +136,10 @@ class FacePredictor:
         if self._detector is None:
             whole = _PreparedFace(Box(0, 0, width, height), self._trained.preprocessing.resize(pixels), None)
             return PreparedImage(name, "ok", width, height, [whole])
-        faces = [self._frame(pixels, face) for face in self._detector.detect(pixels)]
+        found = self._detector.detect(pixels)
+        if not found and self._second_look is not None:
+            found = self._second_look.detect(pixels)
+        faces = [self._frame(pixels, face) for face in found]
         self.detect_s += time.perf_counter() - decoded_s
         return PreparedImage(name, "ok" if faces else "no_face", width, height, faces)
 

@@ -24,6 +24,7 @@ from .extraction.speed import ExtractionSpeed as ExtractionSpeed
 from .extraction.summary import (
     ExtractionSummary as ExtractionSummary,
     folder_table as folder_table,
+    look_tables as look_tables,
     read_summary as read_summary,
     source_tables as source_tables,
     status_table as status_table,

@@ -45,6 +45,7 @@ def landmark_schema(
     metadata: dict[str, str],
     *,
     with_source: bool = False,
+    with_look: bool = False,
     with_mesh: bool = False,
     with_image: bool = False,
     with_crop: bool = False,
@@ -54,6 +55,7 @@ def landmark_schema(
     Args:
         metadata: Metadata of `table_metadata`.
         with_source: Add `source`, the name of the image's source.
+        with_look: Add `look`, the part of the image in which the face was found.
         with_mesh: Add `mesh`, all 478 points as float16 x, y, z.
         with_image: Add `image_jpeg`, a re-encoded copy for training.
         with_crop: Add `crop_box`, the part of the image that the copy shows.
@@ -70,6 +72,8 @@ def landmark_schema(
         *FILE_FIELDS,
         pa.field("dhash", pa.uint64()),
     ]
+    if with_look:
+        fields.append(pa.field("look", pa.string()))
     if with_mesh:
         fields.append(pa.field("mesh", pa.list_(pa.float16(), MESH_POINTS * 3)))
     if with_image:

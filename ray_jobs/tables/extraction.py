@@ -16,6 +16,7 @@ from faceml.reporting import (
     ExtractionSpeed,
     ExtractionSummary,
     folder_table,
+    look_tables,
     quality_tables,
     read_summary,
     source_tables,
@@ -24,7 +25,7 @@ from faceml.reporting import (
 )
 from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import write_text
-from faceml.tables import folder_columns, read_table, table_metadata_of
+from faceml.tables import folder_columns, read_table, table_columns, table_metadata_of
 from ray_jobs.tables.extraction_job import build_extraction_job
 from ray_jobs.tables.table_job import compute_diff, log_deleted, log_import_commands
 
@@ -81,7 +82,9 @@ def _write_results(
     from faceml.page import Report
     from faceml.reporting import extraction_chapter
 
-    counts = read_table(config.output.table, [*folder_columns(config.output.table), "status"])
+    table = config.output.table
+    look = [name for name in table_columns(table) if name == "look"]
+    counts = read_table(table, [*folder_columns(table), "status", *look])
     summary = summarize_table(counts, speed.images, speed.span_s, wall_s)
     wanted = config.quality
     quality = assess_quality(
@@ -106,7 +109,8 @@ def show(
     summary: ExtractionSummary, quality: ExtractionQuality, config: ExtractConfig, console: Console
 ) -> None:
     """Print the counts by status, the detection rate by folder, and findings on the quality."""
-    console.print(status_table(summary), *source_tables(summary))
+    looks = look_tables(summary) if len(summary.by_look) > 1 else []
+    console.print(status_table(summary), *looks, *source_tables(summary))
     console.print(folder_table(summary, config.min_detection_rate))
     console.print(*quality_tables(quality))
     console.print(

@@ -58,13 +58,15 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
         "data": config.data.model_dump(mode="json", include={"max_bytes", "max_pixels", "follow_links"})
         | ({"root": BY_SOURCE} if has_sources else {}),
         "landmarker": config.landmarker.model_dump(
-            mode="json", include={"max_faces", "min_detection_confidence", "decode"}
+            mode="json",
+            include={"max_faces", "keep", "zoom_levels", "second_look", "min_detection_confidence", "decode"},
         ),
         "output": config.output.model_dump(mode="json", include={"store_mesh", "embed"}),
     }
     return landmark_schema(
         table_metadata(detector_metadata(), settings, faceml.__version__),
         with_source=has_sources,
+        with_look=config.landmarker.second_look,
         with_mesh=config.output.store_mesh,
         with_image=embed is not None,
         with_crop=embed is not None and embed.crop is not None,

@@ -27,6 +27,12 @@ from faceml.tables import (
 
 logger = logging.getLogger(__name__)
 
+BEFORE_SECOND_LOOK = {
+    "landmarker.keep": "largest",
+    "landmarker.zoom_levels": 1,
+    "landmarker.second_look": False,
+}
+"""Behavior of the versions of faceml whose tables lack these settings."""
 MAX_DELETED = 0.5
 """Share of deleted images above which a table is assumed to belong to another root."""
 
@@ -165,4 +171,5 @@ def require_same_settings(table: StorageFolder, schema: pa.Schema) -> None:
 
 def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     detector = json.loads(metadata["faceml.detector"])
-    return dotted_keys({"detector": detector} | json.loads(metadata["faceml.extraction"]))
+    settings = dotted_keys({"detector": detector} | json.loads(metadata["faceml.extraction"]))
+    return (BEFORE_SECOND_LOOK if "landmarker.max_faces" in settings else {}) | settings

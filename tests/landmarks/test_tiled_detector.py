@@ -39,7 +39,7 @@ def test_detect__finds_small_faces_each_once_where_it_is(
     size = np.array([crowd.shape[1], crowd.shape[0]])
     with TiledDetector(MediaPipeDetector(model_bundle, 10), 2, 10) as tiled:
         found = tiled.detect(crowd)
-        whole = TiledDetector(tiled._detector, 1, 10).detect(crowd)
+        whole = TiledDetector(tiled.detector, 1, 10).detect(crowd)
     assert len(whole) < len(portraits) == len(found)
     assert [face.box.area for face in found] == sorted((face.box.area for face in found), reverse=True)
     for portrait, corner in zip(portraits, CORNERS, strict=True):

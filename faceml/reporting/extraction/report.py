@@ -21,7 +21,13 @@ from faceml.quality import ExtractionQuality, read_quality
 from faceml.reporting.extraction.figures import detection_rate_figure
 from faceml.reporting.extraction.landmark_sheet import folder_name, landmark_tiles
 from faceml.reporting.extraction.quality import quality_sections
-from faceml.reporting.extraction.summary import ExtractionSummary, read_summary, source_tables, status_table
+from faceml.reporting.extraction.summary import (
+    ExtractionSummary,
+    look_tables,
+    read_summary,
+    source_tables,
+    status_table,
+)
 from faceml.reporting.provenance import data_fact
 from faceml.runs import CONFIG_FILE
 from faceml.statistics import wilson_interval
@@ -111,7 +117,7 @@ def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
                 f"threshold of {percent(warn_below, 0)}.{selection}",
             )
         ],
-        tables=[status_table(summary), *source_tables(summary)],
+        tables=[status_table(summary), *look_tables(summary), *source_tables(summary)],
     )
 
 

@@ -20,6 +20,8 @@ class ExtractionSummary:
 
     Attributes:
         by_status: Number of images of each status.
+        by_look: Number of images by the part of them in which the face was found; empty if the table was made
+            without a second look.
         by_folder: Number of images, and of those with landmarks, of each folder; its name is `source/folder`
             if the table has several sources.
         by_source: Number of images of each status, of each source; empty if the images have none.
@@ -30,6 +32,7 @@ class ExtractionSummary:
     """
 
     by_status: dict[str, int]
+    by_look: dict[str, int]
     by_folder: dict[str, tuple[int, int]]
     new_images: int
     images_per_second: float
@@ -61,6 +64,7 @@ class ExtractionSummary:
             "images": self.images,
             **{status: self.by_status.get(status, 0) for status in STATUSES},
             "detection_rate": round(self.detection_rate, 6),
+            "looks": self.by_look,
             "new_images": self.new_images,
             "images_per_second": round(self.images_per_second, 2),
             "wall_s": round(self.wall_s, 2),
@@ -76,7 +80,8 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
     """Summarize a landmark table.
 
     Args:
-        table: Table with the columns `folder` and `status`, and with `source` if it has several.
+        table: Table with the columns `folder` and `status`, with `source` if it has several, and `look` if it
+            has a second look.
         new_images: Number of images processed by this run.
         busy_s: Seconds from the start of the first image to the end of the last one.
         wall_s: Wall time of the run in seconds.
@@ -91,8 +96,13 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
             sources.setdefault(count["source"], Counter())[count["status"]] += count["count_all"]
         images[count["folder"]] += count["count_all"]
         ok[count["folder"]] += count["count_all"] if count["status"] == "ok" else 0
+    looks = Counter[str]()
+    if "look" in table.column_names:
+        found = table["look"].drop_null().value_counts().to_pylist()
+        looks.update({count["values"]: count["counts"] for count in found})
     return ExtractionSummary(
         by_status=dict(by_status.most_common()),
+        by_look=dict(looks.most_common()),
         by_folder={name: (images[name], ok[name]) for name in sorted(images)},
         new_images=new_images,
         images_per_second=new_images / busy_s if busy_s > 0 else 0.0,
@@ -106,6 +116,7 @@ def read_summary(folder: Path) -> ExtractionSummary:
     stored = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
     return ExtractionSummary(
         by_status={status: stored[status] for status in STATUSES if stored[status]},
+        by_look=stored.get("looks", {}),  # absent in summaries of faceml 0.1
         by_folder={name: (counts["images"], counts["ok"]) for name, counts in stored["folders"].items()},
         new_images=stored["new_images"],
         images_per_second=stored["images_per_second"],
@@ -133,6 +144,13 @@ def source_tables(summary: ExtractionSummary) -> list[DataTable]:
         rows.append([name, f"{images:,}", percent(images / summary.images), f"{ok:,}", *rate, *others])
     header = ["source", "images", "share", "with landmarks", "rate", INTERVAL, *statuses]
     return [DataTable("Images and detection rate by source", header, rows)] if rows else []
+
+
+def look_tables(summary: ExtractionSummary) -> list[DataTable]:
+    """Return the number of faces by the look that found them; none if the table has no second look."""
+    faces = sum(summary.by_look.values())
+    rows = [[look, f"{count:,}", percent(count / faces)] for look, count in summary.by_look.items()]
+    return [DataTable("Faces by look", ["look", "faces", "share"], rows)] if rows else []
 
 
 def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> DataTable:

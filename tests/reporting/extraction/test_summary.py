@@ -13,7 +13,7 @@ from faceml.reporting.extraction.summary import (
     summarize_table,
 )
 
-SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
+SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
 
 
 def test_folder_table__has_the_wilson_interval_of_each_rate() -> None:

@@ -17,7 +17,7 @@ from faceml.reporting.extraction.summary import ExtractionSummary
 from faceml.reporting.search.figures import learning_curves_figure
 from faceml.search.trial import Trial
 
-SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
+SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
 
 
 def lines(figure: Figure) -> dict[str, Line2D]:
