@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test soak lint types imports docs unit bench clean
+.PHONY: install demo test checks soak lint types imports docs unit bench clean
 
 install: $(VENV)/installed
 
@@ -18,7 +18,11 @@ demo: install
 	rm -rf runs/demo
 	$(BIN)/faceml demo --config configs/demo.yaml
 
-test: lint types imports docs unit
+test: checks unit
+
+# At the same time; the output of each stays together.
+checks: install
+	$(MAKE) --jobs --output-sync=target lint types imports docs
 
 lint: install
 	$(BIN)/ruff check .

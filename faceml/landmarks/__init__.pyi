@@ -16,4 +16,3 @@ from .options import (
     detector_metadata as detector_metadata,
 )
 from .second_look import SecondLook as SecondLook
-from .tiled_detector import TiledDetector as TiledDetector

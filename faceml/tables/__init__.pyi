@@ -20,6 +20,7 @@ from .landmark_table import (
     read_shard_schema as read_shard_schema,
     read_table as read_table,
     shard_names as shard_names,
+    table_columns as table_columns,
     table_metadata_of as table_metadata_of,
     write_shard as write_shard,
 )

@@ -9,11 +9,17 @@ import json
 import os
 import socket
 import socketserver
+import subprocess
 import sys
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from ray_jobs.cli import main
 from ray_jobs.cluster import prepare_environment
+from tests.job import REPOSITORY, python_path
 
 MOST_BYTES = 2**20
 MODULES = (
@@ -65,6 +71,26 @@ def exit_status() -> int:
 
 class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     """Fork for each command."""
+
+
+@contextmanager
+def command_server(place: Path, path: str = "") -> Iterator[list[str]]:
+    """Start a server, yield the words that begin a command in place of `faceml`, and stop the server.
+
+    Args:
+        place: The socket.
+        path: First folder of Python's module search path.
+    """
+    words = [sys.executable, "-m", "tests.docs.command_server", str(place)]
+    environment = os.environ | {"PYTHONPATH": python_path(path)}
+    with subprocess.Popen(words, cwd=REPOSITORY, env=environment) as server:
+        deadline_s = time.monotonic() + 300
+        while not place.exists():
+            assert server.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        yield [sys.executable, "-I", "-S", str(Path(__file__).with_name("command_client.py")), str(place)]
+        server.terminate()
 
 
 if __name__ == "__main__":

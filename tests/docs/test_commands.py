@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from faceml.synthetic.generate import generate_faces
 from ray_jobs.cli import app
 from ray_jobs.jobs import JOBS, find_job
 from ray_jobs.local import importing
+from tests.docs.command_server import command_server
 from tests.formats.shipped import SHIPPED, Faces
 from tests.head_node import HeadNode, new_token
 from tests.job import REPOSITORY
@@ -61,6 +61,7 @@ SMALL_RECOGNITION = {key: value for key, value in SMALL_TRAINING.items() if key 
 }
 SMALL = {
     "synth": {"splits.train": "32", "splits.val": "16", "image_size_px": "96", "processes": "1"},
+    "extract": {"landmarker.actors": "1"},
     "train": SMALL_TRAINING,
     "tune": SMALL_SEARCH,
     # Every weighting and every seed would be 45 trials.
@@ -153,15 +154,8 @@ def local(
 ) -> Iterator[dict[str, str]]:
     """The environment of commands that run here, on one Ray cluster, in forks of one process."""
     place = tmp_path_factory.mktemp("server") / "socket"
-    words = [sys.executable, "-m", "tests.docs.command_server", str(place)]
-    with subprocess.Popen(words, cwd=REPOSITORY) as server:
-        deadline_s = time.monotonic() + 300
-        while not place.exists():
-            assert server.poll() is None
-            assert time.monotonic() < deadline_s
-            time.sleep(0.1)
+    with command_server(place):
         yield cluster_environment | {"COMMAND_SERVER": str(place)}
-        server.terminate()
 
 
 def make_clone(folder: Path) -> Path:

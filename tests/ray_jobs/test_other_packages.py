@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tests.docs.command_server import command_server
 from tests.job import REPOSITORY, python_path
 
 KIND = REPOSITORY / "tests" / "ordinal_kind"
@@ -37,24 +38,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def faceml(site: Path) -> Command:
+def faceml(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Function that runs a command beside the installed packages, and returns its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"PYTHONPATH": python_path(str(site)), "RAY_ADDRESS": "local"}
 
-    def run(command: str, *settings: str, expected: int = 0) -> str:
-        ended = subprocess.run(
-            [sys.executable, "-m", f"ray_jobs.{command}", *(p for each in settings for p in ("--set", each))],
-            env=environment | {"PYTHONPATH": python_path(str(site)), "RAY_ADDRESS": "local"},
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert ended.returncode == expected, ended.stderr[-3000:]
-        return ended.stderr if expected else ended.stdout
+    with command_server(tmp_path_factory.mktemp("server") / "socket", path=str(site)) as words:
 
-    return run
+        def run(command: str, *settings: str, expected: int = 0) -> str:
+            ended = subprocess.run(
+                [*words, command, *(part for each in settings for part in ("--set", each))],
+                env=environment,
+                cwd=REPOSITORY,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            assert ended.returncode == expected, ended.stderr[-3000:]
+            return ended.stderr if expected else ended.stdout
+
+        yield run
 
 
 @pytest.fixture(scope="module")

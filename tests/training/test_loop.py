@@ -21,6 +21,8 @@ from faceml.training.loop import Trainer
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 EPOCHS, STEPS = 2, 4
 
 
@@ -93,7 +95,9 @@ def assert_equal(one: Any, other: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Notebook]:
+def run(
+    faces: Path, narrow_backbone: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Trainer, Notebook]:
     """One uninterrupted training."""
     torch.set_num_threads(1)
     notebook = Notebook(tmp_path_factory.mktemp("run"))
@@ -279,7 +283,7 @@ def test_fit__a_frozen_backbone_stays_bit_for_bit_and_then_learns(faces: Path, t
 
 def test_fit__ends_when_patience_does_and_a_resume_knows_it(faces: Path, tmp_path: Path) -> None:
     settings = config(
-        faces, optimizer__name="sgd", optimizer__learning_rate=1e-12, training__patience_epochs=1
+        faces, optimizer__name="sgd", optimizer__learning_rate=1e-12, training__patience_epochs=1, seed=0
     )
     trainer = trained(settings, tmp_path, epochs=5)
     assert trainer.has_stopped_early

@@ -19,6 +19,8 @@ from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
 from faceml.training.verification import read_pairs_table, score_pairs, write_pairs
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 SIDE = 40
 
 

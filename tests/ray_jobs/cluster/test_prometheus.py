@@ -28,6 +28,7 @@ def test_extract__exports_the_counts_of_its_table_and_speaks_json_if_asked(
     settings = (f"data.root={root}", f"output.table={table}", f"run.folder={run}", "logging.format=json")
     done = subprocess.run(
         [sys.executable, "-m", "ray_jobs.extract", "--set", "output.images_per_shard=10"]
+        + ["--set", "landmarker.actors=1"]
         + [word for setting in settings for word in ("--set", setting)],
         cwd=REPOSITORY,
         env=os.environ | cluster_environment,

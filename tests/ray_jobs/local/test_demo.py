@@ -24,7 +24,7 @@ def _config(folder: Path, **train: Any) -> DemoConfig:
         {
             "run": {"folder": str(folder)},
             "synth": {"splits": {"train": 32, "val": 16}, "image_size_px": 96, "processes": 1},
-            "extract": {"report_faces": 8},
+            "extract": {"report_faces": 8, "landmarker": {"actors": 1}},
             "train": {"data": {"image_size": 32}, "training": {"epochs": 1, "batch_size_per_worker": 8}}
             | train,
             "tune": {

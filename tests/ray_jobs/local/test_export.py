@@ -3,8 +3,6 @@
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,10 +30,10 @@ from faceml.training.checkpoint import write_state
 from ray_jobs.cli import main
 from ray_jobs.local import export
 from tests.browser.page import faults_of
-from tests.job import REPOSITORY
 from tests.random_model import OTHERS, PAIR, write_random_model
 
-FACEML = Path(sys.executable).with_name("faceml")
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 MODEL = {"backbone": "resnet18", "weights": "none", "embedding_dim": 16}
 
 
@@ -58,24 +56,27 @@ def config(model: Path, faces: Path | None = None, **changes: Any) -> ExportConf
     return parse_config(ExportConfig, settings_of(model, faces, **changes))
 
 
-def test_main__exports_checks_quantises_and_says_so(model: Path, noisy_faces: Path, tmp_path: Path) -> None:
+def test_main__exports_checks_quantises_and_says_so(
+    model: Path,
+    noisy_faces: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     file, folder = tmp_path / "export.yaml", tmp_path / "export"
     quantize = {"calibration_images": 24, "seed": 3}
     file.write_text(json.dumps(settings_of(model, noisy_faces, check_images=5, quantize=quantize)))
-    done = subprocess.run(
-        [str(FACEML), "export", "--config", str(file)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"Results: {folder}"
-    assert "Checked on 12 batches of random images and 5 images" in done.stdout
-    assert "Effect of int8 quantization on 40 images" in done.stdout
-    assert "onnx_ir" not in done.stderr + done.stdout
-    assert "pre-processing" not in done.stderr, "the quantiser has nothing to ask for"
+    monkeypatch.setattr("sys.argv", ["faceml", "export", "--config", str(file)])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert ended.value.code == 0, err
+    assert out.splitlines()[-1] == f"Results: {folder}"
+    assert "Checked on 12 batches of random images and 5 images" in out
+    assert "Effect of int8 quantization on 40 images" in out
+    assert "onnx_ir" not in err + out
+    assert "pre-processing" not in err, "the quantiser has nothing to ask for"
     written = {"config.yaml", "model.onnx", "model.pt2", "model_int8.onnx", "report.html", "summary.json"}
     assert {entry.name for entry in folder.iterdir()} == written
 

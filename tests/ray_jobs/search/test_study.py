@@ -1,7 +1,6 @@
 """A study of two arms on Ray: its results compared with those of its trainings, and its continuation."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +47,16 @@ def config_of(people: Path, folder: str | Path, **arms: dict[str, Any]) -> Study
     return parse_config(StudyConfig, plain)
 
 
-def test_run__in_a_store_compares_the_arms_and_goes_on_on_another_machine(
-    people: Path, tmp_path: Path, s3_uri: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_in_store", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_run__compares_the_arms_and_goes_on_on_another_machine(
+    is_in_store: bool,
+    people: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain = config_of(people, s3_uri()).model_dump(mode="json")
+    parent = request.getfixturevalue("s3_uri")() if is_in_store else tmp_path
+    plain = config_of(people, parent).model_dump(mode="json")
     small = {"recognition.optimizer": {"name": "sgd", "momentum": 0.0}}  # small checkpoints
     config = parse_config(StudyConfig, assign_keys(plain, small))
     folder = StorageFolder(config.run.folder)

@@ -108,7 +108,51 @@ def kill_trial(job: Job, after: Sequence[int] = ()) -> list[int]:
     return numbers
 
 
-@pytest.mark.parametrize("is_in_store", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_tune__killed_with_its_driver_and_then_its_trial_it_ends_with_all_that_was_done(
+    faces: Path, tables: Path, tmp_path: Path, start: Start
+) -> None:
+    """One trial after the other: the driver is killed during the first, the trial's process in the second."""
+    config = search(faces, tables, tmp_path / "search", trials=2, cpus=2)
+    job = start(config)
+    first = await_checkpoint(job, config, ended=0)
+    assert job.kill("driver", CHOOSE)
+    job.stop()
+    assert StorageFolder(config.run.folder).files() == ["config.yaml", "data.json"]
+    assert first.outcome is None
+    before = lines(first)
+
+    job = start(config)
+    second = await_checkpoint(job, config, ended=1)
+    before_second = lines(second)
+    kill_trial(job)
+    output = job.finish(FINISH_S)
+    # The time that an epoch took tells that it is the same one, not trained again.
+    assert lines(first)[:2] == before[:2]
+    assert lines(second)[:2] == before_second[:2]
+    assert_is_whole(config, output)
+    summary = json.loads(Path(config.run.folder, "summary.json").read_text())
+    assert [(t["epochs"], t["outcome"]) for t in summary["trials"]] == [(EPOCHS, "finished")] * 2
+
+
+def assert_is_whole(config: TuneConfig, output: str) -> None:
+    """Check what a search has left whose last trial was continued in another process."""
+    place = config.run.folder
+    folder = StorageFolder(place)
+    assert output.count("its process died; another one continues the trial.") == 1, output
+    assert f"Results: {place}" in output, output
+    assert {"best_config.yaml", "report.html", "trials.csv", "epochs.parquet"} <= set(folder.files())
+    left = [found.path for found in folder.walk()]
+    assert not [path for path in left if path.startswith("trials/") and "/checkpoint" in path], (
+        "none is needed"
+    )
+    assert not folder.has(".ray_tune/tuner.pkl")
+    best = folder.read("best_config.yaml")
+    assert isinstance(best, bytes)
+    assert yaml.safe_load(best)["run"]["folder"] == place_below(place, "best")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("is_in_store", [False, True])
 def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_done(
     is_in_store: bool,
     faces: Path,
@@ -151,8 +195,6 @@ def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_do
     before_third = lines(third)
     kill_trial(job)
     output = job.finish(FINISH_S)
-    assert output.count("its process died; another one continues the trial.") == 1, output
-    assert f"Results: {place}" in output, output
     # The time that an epoch took tells that it is the same one, not trained again.
     assert lines(first) == done
     assert lines(second)[:2] == before[:2]
@@ -165,15 +207,7 @@ def test_tune__interrupted_and_killed_in_three_ways_it_ends_with_all_that_was_do
     }
     assert [ended[trial.name] for trial in (second, third)] == [(EPOCHS, "finished")] * 2
     assert ended[first.name][1] == "failed"
-    assert {"best_config.yaml", "report.html", "trials.csv", "epochs.parquet"} <= set(folder.files())
-    left = [found.path for found in folder.walk()]
-    assert not [path for path in left if path.startswith("trials/") and "/checkpoint" in path], (
-        "none is needed"
-    )
-    assert not folder.has(".ray_tune/tuner.pkl")
-    best = folder.read("best_config.yaml")
-    assert isinstance(best, bytes)
-    assert yaml.safe_load(best)["run"]["folder"] == place_below(place, "best")
+    assert_is_whole(config, output)
 
 
 @pytest.mark.soak

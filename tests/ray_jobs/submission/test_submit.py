@@ -19,6 +19,8 @@ from tests.job import REPOSITORY
 from tests.ray_jobs.conftest import HEAD_TOKEN
 
 FACEML = Path(sys.executable).with_name("faceml")
+IMPATIENT = "from ray_jobs.cli import main; from ray_jobs.submission import log; log.PATIENCE_S = 2.0; main()"
+"""`faceml`, which gives up a lost cluster after 2 s."""
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_submit__extract_leaves_its_table_and_uploads_no_faces(
     head: HeadNode, folder: Path, faces: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
-    settings = (f"data.root={faces / 'val'}", f"output.table={table}")
+    settings = (f"data.root={faces / 'val'}", f"output.table={table}", "landmarker.actors=1")
     done = submitted(head, folder, "extract", "extract_landmarks.yaml", *settings)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"Results: {table}_run"
@@ -257,9 +259,9 @@ def test_submit__a_cluster_open_to_anybody_is_refused_unless_told_otherwise_and_
         )
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"--address {open_head.address}: accepts jobs without authentication.")
-        many = [*words, "--set", "splits={train: 100000}", "--set", f"output.root={tmp_path / 'many'}"]
+        many = ["--set", "splits={train: 100000}", "--set", f"output.root={tmp_path / 'many'}"]
         following = subprocess.Popen(
-            [*many, "--without-token"],
+            [sys.executable, "-c", IMPATIENT, *words[1:], *many, "--without-token"],
             env=environment,
             cwd="/",
             stdout=subprocess.DEVNULL,

@@ -63,7 +63,7 @@ def test_extract__killed_at_random_points_ends_with_the_undisturbed_table(
     crowd, disturbed = tmp_path / "faces", tmp_path / "disturbed"
     images = draw_crowd(drawn, crowd, copies)
     plain = {"data": {"root": str(crowd)}, "output": {"table": str(tmp_path / "undisturbed")}}
-    extraction.run(parse_config(ExtractConfig, plain))
+    extraction.run(parse_config(ExtractConfig, plain | {"landmarker": {"actors": 1}}))
     # The image that waits holds up the end of the job until all is killed that shall be.
     poison = write_poison(tmp_path / "poison")
     patient = ("landmarker.timeout_s=600", "landmarker.max_attempts=20")
@@ -106,7 +106,7 @@ def test_extract__a_poisonous_image_costs_itself_alone(
     job = start(
         "extract",
         *settings_of(root.parent, tmp_path / "table"),
-        "landmarker.timeout_s=2",
+        *("landmarker.timeout_s=2", "landmarker.actors=1"),
         path=str(poison.folder),
     )
     output = job.finish()
@@ -126,7 +126,8 @@ def test_extract__a_store_without_an_answer_ends_the_job_with_one_line(
     for name, face in zip(("a", "b", "outage"), drawn, strict=False):
         shutil.copy(face, root / f"{name}.jpg")
     poison = write_poison(tmp_path / "poison")
-    job = start("extract", *settings_of(root.parent, tmp_path / "table"), path=str(poison.folder))
+    settings = [*settings_of(root.parent, tmp_path / "table"), "landmarker.actors=1"]
+    job = start("extract", *settings, path=str(poison.folder))
     output = job.finish()
     assert job.process.returncode == 1
     assert "Traceback" not in output
@@ -135,5 +136,5 @@ def test_extract__a_store_without_an_answer_ends_the_job_with_one_line(
         last == f"{root.parent}: the store gives no answer. The same command continues from what is finished."
     )
     plain = {"data": {"root": str(root.parent)}, "output": {"table": str(tmp_path / "table")}}
-    extraction.run(parse_config(ExtractConfig, plain))
+    extraction.run(parse_config(ExtractConfig, plain | {"landmarker": {"actors": 1}}))
     assert [row["status"] for row in rows(tmp_path / "table")] == ["ok"] * 3

@@ -28,7 +28,7 @@ from tests.poison import write_poison
 from tests.prediction.conftest import drawn, framing, photo, run_folder  # noqa: F401 - fixtures
 from tests.random_model import OTHERS, POSE, write_random_model
 
-COPIES = 12
+COPIES = 6
 
 
 @pytest.fixture
