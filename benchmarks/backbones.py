@@ -7,6 +7,7 @@ machine's speed affects each. The last line is one JSON object:
 - `parameters_m`: millions of parameters of the backbone alone, without embedding and people.
 - `forward`, `step`: images/s of the forward pass in evaluation mode, and of forward, backward and optimiser
   step with AdamW.
+  With `--shared`, images per second of CPU time on one thread, which other programs hardly change.
 - `peak_mib`: peak memory of the training steps above the process's memory before the network is built.
 
     python benchmarks/backbones.py --rounds 2 --backbones resnet18 timm/mobilenetv3_small_100
@@ -47,7 +48,7 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def measure(backbone: str, batch_size: int, steps: int) -> dict[str, float]:
+def measure(backbone: str, batch_size: int, steps: int, *, is_shared: bool) -> dict[str, float]:
     """Measure one backbone in this process."""
     import torch
 
@@ -57,11 +58,10 @@ def measure(backbone: str, batch_size: int, steps: int) -> dict[str, float]:
     from faceml.models import IdentityHead, build_face_resnet
     from faceml.training import RecognitionObjective, TrainingStep, set_up_process
 
-    set_up_process(torch.device("cpu"), os.cpu_count() or 1, 0)
+    set_up_process(torch.device("cpu"), 1 if is_shared else os.cpu_count() or 1, 0)
+    clock = time.process_time if is_shared else time.perf_counter
     torch.manual_seed(0)
     images = torch.rand(batch_size, 3, SIDE_PX, SIDE_PX)
-    model = build_face_resnet(ModelConfig(backbone="resnet18"))  # imports count for none
-    del model
     before = peak_mib()
     model = build_face_resnet(ModelConfig(backbone=backbone), SIDE_PX)
     objective = RecognitionObjective(
@@ -76,10 +76,10 @@ def measure(backbone: str, batch_size: int, steps: int) -> dict[str, float]:
 
     def rate(work: Callable[[], Any]) -> float:
         work()
-        started_s = time.perf_counter()
+        started_s = clock()
         for _ in range(steps):
             work()
-        return steps * batch_size / (time.perf_counter() - started_s)
+        return steps * batch_size / (clock() - started_s)
 
     trained = rate(lambda: step([batch]))
     peak = peak_mib() - before
@@ -90,10 +90,10 @@ def measure(backbone: str, batch_size: int, steps: int) -> dict[str, float]:
     return {"parameters_m": millions, "forward": forward, "step": trained, "peak_mib": peak}
 
 
-def in_own_process(backbone: str, batch_size: int, steps: int) -> dict[str, float]:
+def in_own_process(backbone: str, batch_size: int, steps: int, *, is_shared: bool) -> dict[str, float]:
     """Measure one backbone in a new process."""
     command = [sys.executable, __file__, "--one", backbone]
-    command += ["--batch-size", str(batch_size), "--steps", str(steps)]
+    command += ["--batch-size", str(batch_size), "--steps", str(steps), *(["--shared"] if is_shared else [])]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found: dict[str, float] = json.loads(printed.splitlines()[-1])
     return found
@@ -106,15 +106,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=4, help="measured steps of each backbone in a round")
+    parser.add_argument("--shared", action="store_true", help="measure on a machine that others use")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments.batch_size, arguments.steps)))
+        print(
+            json.dumps(
+                measure(arguments.one, arguments.batch_size, arguments.steps, is_shared=arguments.shared)
+            )
+        )
         return
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.backbones}
     for _ in range(arguments.rounds):
         for name, found in rounds.items():
-            found.append(in_own_process(name, arguments.batch_size, arguments.steps))
+            found.append(
+                in_own_process(name, arguments.batch_size, arguments.steps, is_shared=arguments.shared)
+            )
             print(name, {key: round(value, 1) for key, value in found[-1].items()}, flush=True)
     steps = {name: [each["step"] for each in found] for name, found in rounds.items()}
     first = steps[arguments.backbones[0]]
@@ -127,7 +134,7 @@ def main() -> None:
         "backbones": {name: medians(found, 1) for name, found in rounds.items()},
         "spread": spread,
         "batch_size": arguments.batch_size,
-        "cpus": os.cpu_count(),
+        "cpus": 1 if arguments.shared else os.cpu_count(),
         "n": arguments.rounds,
     }
     print(json.dumps(result))

@@ -65,6 +65,14 @@ JOBS = {
         ),
         Job("train", "multitask_affectnet.yaml", "TrainConfig", "ray_jobs.training.multitask"),
         Job("evaluate", "evaluate.yaml", "EvaluateConfig", "ray_jobs.local.evaluation"),
+        Job(
+            "evaluate-landmarks",
+            "evaluate_landmarks.yaml",
+            "EvaluateLandmarksConfig",
+            "ray_jobs.local.landmark_evaluation",
+            attrgetter("run_folder"),
+            can_be_submitted=False,
+        ),
         Job("export", "export.yaml", "ExportConfig", "ray_jobs.local.export"),
         Job(
             "predict",

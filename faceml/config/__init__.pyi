@@ -3,6 +3,7 @@ from .base import Config as Config, FrozenDict as FrozenDict, OnEveryNode as OnE
 from .config_error import ConfigError as ConfigError
 from .demo import DemoConfig as DemoConfig, build_stages as build_stages
 from .evaluate import EvaluateConfig as EvaluateConfig
+from .evaluate_landmarks import EvaluateLandmarksConfig as EvaluateLandmarksConfig
 from .export import ExportConfig as ExportConfig, QuantizeConfig as QuantizeConfig
 from .extract import (
     IMAGE_EXTENSIONS as IMAGE_EXTENSIONS,

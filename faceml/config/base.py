@@ -95,22 +95,26 @@ StorageUri = Annotated[DriverPlace, OnEveryNode()]
 `s3://bucket/faces`."""
 InputStorage = Annotated[StorageUri, MustExist("folder")]
 InputStorageFile = Annotated[StorageUri, MustExist("file")]
-InputLabels = Annotated[StorageUri, MustExist("file or folder")]
+InputPlace = Annotated[StorageUri, MustExist("file or folder")]
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 PLACE_TAG, SOURCES_TAG = "(place)", "(sources)"
 """Tags of a place, and of places by the names of their sources; no keys of a configuration."""
 _Kind = Discriminator(lambda places: SOURCES_TAG if isinstance(places, Mapping) else PLACE_TAG)
-_Sources = (Field(min_length=1), AfterValidator(FrozenDict), Tag(SOURCES_TAG))
+_FewestSources, _Frozen = Field(min_length=1), AfterValidator(FrozenDict)
 InputPlaces = Annotated[
-    Annotated[InputStorage, Tag(PLACE_TAG)] | Annotated[dict[SourceName, InputStorage], *_Sources], _Kind
+    Annotated[InputStorage, Tag(PLACE_TAG)]
+    | Annotated[dict[SourceName, InputStorage], _FewestSources, _Frozen, Tag(SOURCES_TAG)],
+    _Kind,
 ]
 """A folder, or folders by the names of their sources."""
 LabelPlaces = Annotated[
-    Annotated[InputLabels, Tag(PLACE_TAG)] | Annotated[dict[SourceName, InputLabels], *_Sources], _Kind
+    Annotated[InputPlace, Tag(PLACE_TAG)]
+    | Annotated[dict[SourceName, InputPlace], _FewestSources, _Frozen, Tag(SOURCES_TAG)],
+    _Kind,
 ]
 """A label table, or the label tables by the names of the sources whose images they label."""
-RunOrModel = Annotated[StorageUri, MustExist("file or folder")]
+RunOrModel = InputPlace
 """Run folder, or the model file in it."""
 
 Count = Annotated[int, Field(strict=True, ge=1)]

@@ -156,10 +156,10 @@ class ExtractConfig(Config):
         return self.run.folder or folder_beside(self.output.table)
 
 
-def folder_beside(table: str) -> str:
-    """Return the default run folder of a table, beside it; a path or URI like the table's."""
+def folder_beside(table: str, job: str = "run") -> str:
+    """Return the default run folder of a job on a table, beside it; a path or URI like the table's."""
     path, mark, parameters = table.partition("?") if "://" in table else (table, "", "")
-    return f"{path.rstrip('/')}_run{mark}{parameters}"
+    return f"{path.rstrip('/')}_{job}{mark}{parameters}"
 
 
 def refuse_table_as_run_folder(table: str, run_folder: str) -> None:

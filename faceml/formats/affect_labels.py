@@ -34,7 +34,8 @@ def read_affect_labels(expression: str, valence: str, arousal: str) -> dict[str,
     Returns:
         The annotation; the expression, where the annotation is one; valence and arousal, where there are any.
     """
-    annotation = dict(enumerate(ANNOTATIONS)).get(_number(expression))
+    by_number: dict[float | None, str] = dict(enumerate(ANNOTATIONS))
+    annotation = by_number.get(_number(expression))
     if annotation is None:
         return f"the expression is no number from 0 to {len(ANNOTATIONS) - 1}"
     labels: dict[str, Any] = {"annotation": annotation}

@@ -49,7 +49,8 @@ def read_rows(
     with unreadable, file.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(iter(lambda: stream.readline(LONGEST_LINE), ""), delimiter=delimiter)
         first = next(reader, [])
-        names, rows = [name.strip().lower() for name in first], iter(reader)
+        names: list[str] = [name.strip().lower() for name in first]
+        rows: Iterator[list[str]] = reader
         missing = [name for name in columns if name not in names]
         if missing and header and len(first) == len(header):
             names, rows = list(header), chain([first], reader)

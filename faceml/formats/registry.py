@@ -1,7 +1,6 @@
 """The formats that can be imported, by name."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 from faceml.config import ConfigError
@@ -13,7 +12,7 @@ from faceml.formats.ferplus import FerPlus
 from faceml.formats.insightface_bin import InsightfaceBin
 from faceml.formats.mxnet_rec import MxnetRec
 from faceml.formats.raf_db import RafDb
-from faceml.storage import StorageRoots
+from faceml.storage import Places, StorageRoots
 
 FORMATS: dict[str, type[DataFormat]] = {
     # The folder of FER+ has the file of FER2013 too.
@@ -44,7 +43,7 @@ def find_format(source: Path) -> str | None:
     return next((name for name, data in FORMATS.items() if data.recognises(source.absolute())), None)
 
 
-def find_import_commands(root: str | Mapping[str, str]) -> dict[str, str]:
+def find_import_commands(root: Places) -> dict[str, str]:
     """Return the command that imports each data set in a folder, or in folders by source, by its name.
 
     Empty if the folders have none as it is shipped, or are not on this machine.

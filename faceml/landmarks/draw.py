@@ -19,17 +19,19 @@ OUTLINE_RGB = (16, 16, 16)
 SUBPIXEL_BITS = 4  # cv2.circle takes centres in sixteenths of a pixel
 
 
-def draw_landmarks(image: RgbImage, points: Points) -> RgbImage:
+def draw_landmarks(image: RgbImage, points: Points, one_rgb: tuple[int, int, int] | None = None) -> RgbImage:
     """Return a copy of an image with its landmarks drawn, the viewer's left blue, the right orange.
 
     Args:
         image: uint8 of shape (H, W, 3).
         points: float32 of shape (L, 2), normalised; L is the size of a landmark set.
+        one_rgb: Colour of all points instead.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     radius_px = max(2.0, max(height, width) / 50)
-    for (x, y), rgb in zip(points, point_colors(LANDMARK_SETS[len(points)].flip_permutation), strict=True):
+    colors = point_colors(LANDMARK_SETS[len(points)].flip_permutation)
+    for (x, y), rgb in zip(points, [one_rgb] * len(points) if one_rgb else colors, strict=True):
         # The centre of pixel 0 is at 0.5 in normalised coordinates, at 0 in OpenCV's.
         centre = (_sixteenths(float(x) * width - 0.5), _sixteenths(float(y) * height - 0.5))
         for radius, fill in ((radius_px + 1, OUTLINE_RGB), (radius_px, rgb)):

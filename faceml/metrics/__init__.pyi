@@ -2,6 +2,7 @@ from .calibration import Calibration as Calibration, measure_calibration as meas
 from .confusion import ConfusionMatrix as ConfusionMatrix
 from .label_counts import LabelCounts as LabelCounts
 from .landmarks import LandmarkAgreement as LandmarkAgreement, normalized_errors as normalized_errors
+from .localisation import FAILURE_NME as FAILURE_NME, LocalisationErrors as LocalisationErrors
 from .numbers import NumberAgreement as NumberAgreement
 from .paired import (
     PairedMetric as PairedMetric,

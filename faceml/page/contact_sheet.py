@@ -75,7 +75,8 @@ def contact_sheet(tiles: Sequence[RgbImage], captions: Sequence[str], columns: i
         x, y = tile_origin(number, columns, tile_px)
         image = Image.fromarray(fit(tile, tile_px))
         sheet.paste(image, (x + (tile_px - image.width) // 2, y + (tile_px - image.height) // 2))
-        line = _shorten(printable(caption), lambda text: font.getlength(text) <= tile_px)
+        drawn = printable(caption).replace("\N{NO-BREAK SPACE}", " ")  # which the font does not have
+        line = _shorten(drawn, lambda text: font.getlength(text) <= tile_px)
         pen.text((x + tile_px / 2, y + tile_px + GAP_PX / 2), line, INK_RGB, font, anchor="ma")
     return np.asarray(sheet)
 

@@ -25,9 +25,9 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}{PERCENT}"
 
 
-def percent_range(limits: tuple[float, float]) -> str:
-    """Format two shares from 0 to 1 as a range of percent."""
-    return f"{100 * limits[0]:.1f}–{100 * limits[1]:.1f}{PERCENT}"
+def percent_range(limits: tuple[float, float] | None, digits: int = 1) -> str:
+    """Format two shares from 0 to 1 as a range of percent; None as a dash."""
+    return f"{100 * limits[0]:.{digits}f}–{percent(limits[1], digits)}" if limits else "–"
 
 
 def capitalised(text: str) -> str:

@@ -1,3 +1,4 @@
+from .annotated_images import predict_annotated_faces as predict_annotated_faces
 from .drawing import draw_predictions as draw_predictions
 from .extraction import (
     build_prediction_settings as build_prediction_settings,

@@ -30,6 +30,18 @@ from .extraction.summary import (
     status_table as status_table,
     summarize_table as summarize_table,
 )
+from .localisation.findings import (
+    LandmarkFindings as LandmarkFindings,
+    landmark_summary as landmark_summary,
+)
+from .localisation.report import (
+    difference_sentence as difference_sentence,
+    landmark_chapter as landmark_chapter,
+)
+from .localisation.tables import (
+    points_table as points_table,
+    result_table as result_table,
+)
 from .provenance import provenance as provenance
 from .recognition.diagnosis import diagnose_recognition as diagnose_recognition
 from .recognition.report import (

@@ -18,6 +18,7 @@ SECTIONS = {
     "landmarker": "extraction",
     "formats": "export",
     "compare_with": "evaluation",
+    "annotations": "landmark evaluation",
     "faces": "prediction",
     "margin": "recognition training",
     "weighting": "multitask training",

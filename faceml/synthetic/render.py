@@ -16,7 +16,7 @@ from faceml.synthetic.painting_context import PaintingContext
 from faceml.synthetic.person import Person
 from faceml.synthetic.scene import Scene, body_view, head_view
 from faceml.synthetic.shading import hair_texture, light_on_head, skin_texture
-from faceml.tables import LANDMARK_SETS
+from faceml.tables import LANDMARK_SETS, convert_landmarks
 
 # Small images are painted larger and scaled down, which keeps lines thin.
 _CANVAS_PX = 320
@@ -71,11 +71,7 @@ def render_face(
 
 def five_of_ten(landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the 5-point set of a face, shape (5, 2), from its 10-point set, shape (10, 2)."""
-    ten = LANDMARK_SETS[10]
-    place = {name: [index] for index, name in enumerate(ten.names)}
-    place |= {"left_eye": list(ten.left_eye), "right_eye": list(ten.right_eye)}
-    place |= {"mouth_left": place["mouth_left"], "mouth_right": place["mouth_right"]}
-    return np.stack([landmarks[place[name]].mean(axis=0) for name in LANDMARK_SETS[5].names])
+    return convert_landmarks(landmarks, LANDMARK_SETS[10])[5]
 
 
 def _background(scene: Scene, size_px: int) -> RgbImage:

@@ -10,6 +10,7 @@ from .label_table import LabelCounts as LabelCounts
 from .landmark_sets import (
     LANDMARK_SETS as LANDMARK_SETS,
     LandmarkSet as LandmarkSet,
+    convert_landmarks as convert_landmarks,
     mesh_landmark_set as mesh_landmark_set,
     with_eyes as with_eyes,
 )

@@ -5,6 +5,10 @@ Shape letters: L landmarks of a set.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from faceml.config import MESH_POINTS, ConfigError
 
@@ -119,6 +123,29 @@ def with_eyes(landmark_set: LandmarkSet) -> LandmarkSet:
         return landmark_set
     points = [vertex for (vertex,) in landmark_set.mesh_indices]
     return mesh_landmark_set([*points, *(v for v in (*LEFT_EYE, *RIGHT_EYE) if v not in points)])
+
+
+def convert_landmarks(points: npt.NDArray[Any], given: LandmarkSet) -> dict[int, npt.NDArray[Any]]:
+    """Return the landmarks of those of faceml's sets that can be made of others.
+
+    Args:
+        points: Of shape (..., L, 2).
+        given: The L landmarks.
+
+    Returns:
+        Landmarks by their number.
+    """
+    place = {vertices: position for position, vertices in enumerate(given.mesh_indices)}
+    converted = {}
+    for number, wanted in LANDMARK_SETS.items():
+        parts = [
+            [vertices] if vertices in place else [(vertex,) for vertex in vertices]
+            for vertices in wanted.mesh_indices
+        ]
+        if all(part in place for group in parts for part in group):
+            groups = [[place[part] for part in group] for group in parts]
+            converted[number] = np.stack([points[..., group, :].mean(axis=-2) for group in groups], axis=-2)
+    return converted
 
 
 def _listed(vertices: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from faceml.tables.label_table import MOST_NAMED, JoinedLabels, LabelCounts, Nam
 
 def label_tables(places: Places) -> dict[str | None, str]:
     """Return the label tables by source; by None if there is one for all images."""
-    return dict(places) if isinstance(places, Mapping) else {None: str(places)}
+    return dict(places.items()) if isinstance(places, Mapping) else {None: str(places)}
 
 
 def columns_of_labels(places: Places) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from faceml.config import TaskConfig
 from faceml.datasets import Moves, Target
 from faceml.metrics import PairedMetric, Score
 from faceml.statistics import Interval
+from faceml.tables import LandmarkSet
 from faceml.tasks.columns import list_column
 
 if TYPE_CHECKING:
@@ -92,10 +93,12 @@ class Task(ABC, Generic[ConfigT]):
         config_class: Class of the settings.
         likelihood: `classification` for cross-entropies, `regression` for errors; `uncertainty_kendall`
             weighs them differently.
+        landmark_set: The landmarks that it predicts; None if it predicts something else.
     """
 
     config_class: ClassVar[type[TaskConfig]]
     likelihood: ClassVar[Literal["classification", "regression"]] = "regression"
+    landmark_set: LandmarkSet | None = None
 
     def __init__(self, name: str, config: ConfigT) -> None:
         self.name = name

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ray_jobs.cli.models import evaluate, export, predict
+from ray_jobs.cli.models import evaluate, evaluate_landmarks, export, predict
 from ray_jobs.cli.system import doctor, init, submit
 from ray_jobs.cli.tables import export_json, extract, forget, import_, synth
 from ray_jobs.cli.training import demo, train, transfer, tune
@@ -26,6 +26,7 @@ app.command()(transfer)
 app.command()(demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(submit)
 app.command()(evaluate)
+app.command("evaluate-landmarks")(evaluate_landmarks)
 app.command()(predict)
 app.command()(export)
 app.command()(doctor)

@@ -20,6 +20,43 @@ def evaluate(
     run_job(*load_job("evaluate", config, overrides))
 
 
+def evaluate_landmarks(
+    config: Annotated[Path | None, config_option("evaluate-landmarks")] = None,
+    overrides: Overrides = None,
+    annotations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Folder of 300-W's .pts files; list of MTFL or WFLW, or its folder; sets annotations.",
+        ),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Folder of the images; by default that of the annotations."),
+    ] = None,
+    table: Annotated[str | None, typer.Option(metavar="PLACE", help="Landmark table; sets table.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Run folder or best_model.pt; sets model.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Folder of the results; sets run.folder.")
+    ] = None,
+) -> None:
+    """Measure landmarks, of a table or predicted by a model, against those that people annotated.
+
+    Example: faceml evaluate-landmarks --table tables/300w --annotations data/300w
+    """
+    options = {
+        "annotations": annotations,
+        "images": images,
+        "table": table,
+        "model": model,
+        "run.folder": output,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    run_job(*load_job("evaluate-landmarks", config, overrides, given))
+
+
 def export(
     config: Annotated[Path | None, config_option("export")] = None, overrides: Overrides = None
 ) -> None:

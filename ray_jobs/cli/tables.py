@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faceml.config import ConfigError, apply_overrides
+from faceml.config import ConfigError
 from ray_jobs.cli.running import (
     Overrides,
     config_option,
@@ -106,6 +106,8 @@ def _read_places(images: str) -> "Places":
     """Return a folder, or the folders by the names of their sources."""
     if not images.lstrip().startswith("{"):
         return images
+    from faceml.config import apply_overrides  # late: --help needs no pydantic
+
     places: dict[str, str] = apply_overrides({}, [f"images={images}"])["images"]
     return places
 

@@ -13,6 +13,7 @@ from faceml.config import ExtractConfig
 from faceml.landmarks import build_extractor_settings, detector_metadata
 from faceml.storage import StorageRoots, StoredFile
 from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata
+from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted, log_import_commands
 
 DETECTOR_BYTES = 600 * 2**20
@@ -26,7 +27,13 @@ START_UP_S = 10.0
 
 
 def build_extraction_job(config: ExtractConfig) -> TableJob:
-    """Build the job of an extraction."""
+    """Build the job of an extraction.
+
+    A table that an earlier version of faceml has begun is continued without a second look.
+    """
+    table = config.output.table
+    earlier = earlier_settings(table, "landmarker", config.landmarker.model_dump())
+    config = config.model_copy(update={"landmarker": config.landmarker.model_copy(update=earlier)})
     data, landmarker, output = config.data, config.landmarker, config.output
     return TableJob(
         name="extract",
@@ -34,7 +41,7 @@ def build_extraction_job(config: ExtractConfig) -> TableJob:
         root_key="data.root",
         workers_key="landmarker",
         extensions=data.extensions,
-        table=output.table,
+        table=table,
         schema=build_table_schema(config),
         follows_changes=output.on_change == "re-extract",
         images_per_shard=output.images_per_shard,

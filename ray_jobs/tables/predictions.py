@@ -21,6 +21,7 @@ from faceml.runs import SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import StorageFolder
 from faceml.tables import read_shard_schema, shard_names, table_metadata
 from faceml.tasks import counts_name
+from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
 
 PREDICTOR_BYTES = 1800 * 2**20
@@ -61,6 +62,9 @@ def build_prediction_job(config: PredictConfig) -> TableJob:
     """
     data, output, workers = config.data, config.output, config.workers
     assert output.table is not None
+    if config.faces.kind == "detected":
+        earlier = earlier_settings(output.table, "faces", config.faces.model_dump())
+        config = config.model_copy(update={"faces": config.faces.model_copy(update=earlier)})
     model = model_file(config.model)
     settings = build_prediction_settings(config, model, file_digest(model))
     # Opened here too, on the CPU, so that an unusable model is an error before anything starts.

@@ -24,15 +24,10 @@ from faceml.tables import (
     read_shard_schema,
     shard_names,
 )
+from ray_jobs.tables.earlier_tables import before_second_look
 
 logger = logging.getLogger(__name__)
 
-BEFORE_SECOND_LOOK = {
-    "landmarker.keep": "largest",
-    "landmarker.zoom_levels": 1,
-    "landmarker.second_look": False,
-}
-"""Behavior of the versions of faceml whose tables lack these settings."""
 MAX_DELETED = 0.5
 """Share of deleted images above which a table is assumed to belong to another root."""
 
@@ -172,4 +167,4 @@ def require_same_settings(table: StorageFolder, schema: pa.Schema) -> None:
 def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     detector = json.loads(metadata["faceml.detector"])
     settings = dotted_keys({"detector": detector} | json.loads(metadata["faceml.extraction"]))
-    return (BEFORE_SECOND_LOOK if "landmarker.max_faces" in settings else {}) | settings
+    return before_second_look(settings) | settings

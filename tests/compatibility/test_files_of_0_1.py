@@ -197,7 +197,8 @@ def test_load__a_model_finds_and_frames_faces_as_it_did(files: Path) -> None:
         (face,), (its,) = image["faces"], other["faces"]
         assert face["box"] == pytest.approx(its["box"], abs=0.02)
         for angle in ("yaw_deg", "pitch_deg", "roll_deg"):
-            assert face[angle] == pytest.approx(its[angle], abs=1)
+            # The camera pointed at the middle of the image, here it points at the face.
+            assert face[angle] == pytest.approx(its[angle], abs=2)
         assert face["probabilities"] == pytest.approx(its["probabilities"], abs=0.1)
         for name, point in its["landmarks"].items():
             assert face["landmarks"][name] == pytest.approx(point, abs=0.05)

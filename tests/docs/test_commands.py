@@ -135,8 +135,9 @@ IMPORT = re.compile(r"^faceml import (\S+) (\S+) (\S+)$", re.MULTILINE)
 """Import of a data set: its format, its folder and that of the import."""
 TUTORIAL, CLUSTER = "tutorial.md", "how-to/cluster.md"
 EXAMPLE = re.compile(r"Example: (.*?)(?:\n\n|$)", re.DOTALL)
-RUN_ELSEWHERE = ("demo", "train")
-"""Commands whose examples are not run here: `test_demo.py` runs the demo, and pages train."""
+RUN_ELSEWHERE = ("demo", "evaluate-landmarks", "train")
+"""Commands whose examples are not run here: `test_demo.py` runs the demo, pages train, and only
+`test_landmark_evaluation.py` has annotations."""
 
 
 def examples() -> list[str]:

@@ -13,16 +13,14 @@ import torch
 from faceml.config import load_config
 from faceml.formats import NextJob
 from faceml.formats.registry import FORMATS
-from faceml.storage import StorageRoots
-from faceml.tables.image_listing import list_images
-from faceml.tables.landmark_table import read_table, write_shard
-from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.landmark_table import read_table
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_recognition_trainer
 from ray_jobs.cli import main
 from ray_jobs.jobs import JOBS
 from ray_jobs.local import importing
+from tests.formats.random_landmarks import write_random_landmarks
 
 REAL = "raf-db"
 """Format whose jobs run on Ray in every run of the tests."""
@@ -64,20 +62,6 @@ class Records(list[EpochRecord]):
         raise AssertionError(record)
 
 
-def write_random_landmarks(root: str | Mapping[str, str], extensions: tuple[str, ...], table: str) -> int:
-    """Write a table with landmarks anywhere in all images, and return the number of its rows."""
-    rng = np.random.default_rng(0)
-    with_source = not isinstance(root, str)
-    rows = []
-    for name in list_images(StorageRoots(root), extensions)["image_id"].to_pylist():
-        row: dict[str, Any] = {"image_id": name, "folder": name.split("/")[with_source], "status": "ok"}
-        row |= {f"landmarks_{n}": rng.random(2 * n, dtype=np.float32) for n in (5, 10)}
-        rows.append(row | ({"source": name.split("/")[0]} if with_source else {}))
-    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_source=with_source)
-    write_shard(rows, schema, Path(table) / "a.parquet")
-    return len(rows)
-
-
 @pytest.mark.usefixtures("kept_memory", "one_thread")
 @pytest.mark.parametrize("name", TRAINED)
 def test_write_next_jobs__a_training_learns_from_what_came_out(
@@ -87,8 +71,7 @@ def test_write_next_jobs__a_training_learns_from_what_came_out(
         return load_config(JOBS[job.command].model, job.config, SMALL[job.command])
 
     data, summary, (extract, train) = importing.run(name, shipped(name), tmp_path / "out")
-    extraction = load(extract)
-    number = write_random_landmarks(extraction.data.root, extraction.data.extensions, extraction.output.table)
+    number = write_random_landmarks(load(extract))
     trainer, records = BUILDERS[train.command](load(train), torch.device("cpu")), Records()
     trainer.fit(1, records)
 

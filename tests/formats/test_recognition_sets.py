@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from faceml.synthetic.generate import generate_faces
 from faceml.training import build_people
 from ray_jobs.tables import extraction
 from ray_jobs.training import recognition
+from tests.formats.random_landmarks import write_random_landmarks
 from tests.formats.record_files import write_bin, write_train_rec
 
 NUMBERS = (0, 5, 10, 15, 1, 2, 3, 4, 6, 7, 8, 9)
@@ -57,14 +59,19 @@ def accuracy_of_folds(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_recognition_sets__train_and_verify_a_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "extract_images", [write_random_landmarks, pytest.param(extraction.run, marks=pytest.mark.soak)]
+)
+def test_recognition_sets__train_and_verify_a_network(
+    tmp_path: Path, extract_images: Callable[[ExtractConfig], object]
+) -> None:
     same = ship(tmp_path)
     settings = {}
     for name in ("mxnet-rec", "insightface-bin"):
         data, output = open_format(name, tmp_path / "faces_webface_112x112"), tmp_path / name
         import_data_set(data, output)
         extract, *transfer = write_next_jobs(data, output)
-        extraction.run(load_config(ExtractConfig, extract.config, ["landmarker.actors=1"]))
+        extract_images(load_config(ExtractConfig, extract.config, ["landmarker.actors=1"]))
         settings[name] = [
             word for line in data.advice(output) for word in shlex.split(line) if line.startswith("--set ")
         ]

@@ -99,7 +99,7 @@ def test_main__every_job_is_a_module(
     monkeypatch.setattr("sys.argv", [job, "--config", "nowhere.yaml"])
     monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module(f"ray_jobs.{job}", run_name="__main__")
+        runpy.run_module(f"ray_jobs.{job.replace('-', '_')}", run_name="__main__")
     assert ended.value.code == 2
     told = "--config nowhere.yaml: no such file. `faceml init` writes ready-made ones to configs/.\n"
     assert capsys.readouterr().err == told
@@ -108,7 +108,7 @@ def test_main__every_job_is_a_module(
 @pytest.mark.parametrize("job", [*JOBS, "doctor", "forget", "submit"])
 def test_main__a_module_shows_its_help_without_a_warning(job: str) -> None:
     """Python warns of a module that the import of its package has imported already."""
-    done = _run("--help", program=(sys.executable, "-m", f"ray_jobs.{job}"))
+    done = _run("--help", program=(sys.executable, "-m", f"ray_jobs.{job.replace('-', '_')}"))
     assert done.returncode == 0
     assert f"Usage: faceml {job} " in done.stdout
     assert done.stderr == ""

@@ -19,12 +19,17 @@ FILES = {
     "study": "transfer_study.yaml",
     "tune": "tune_multitask.yaml",
     "evaluate": "evaluate.yaml",
+    "evaluate-landmarks": "evaluate_landmarks.yaml",
     "export": "export.yaml",
     "predict": "predict.yaml",
 }
 ALL: dict[str, Job] = {**JOBS, "study": STUDY}
 TABLE = {"data.root": "/photos", "output.table": "/tables/photos"}
-SETTINGS: dict[str, dict[str, Any]] = {"extract": TABLE, "predict": TABLE}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "extract": TABLE,
+    "predict": TABLE,
+    "evaluate-landmarks": {"table": "/tables/photos"},
+}
 
 
 def raw_config(name: str, **changes: object) -> dict[str, Any]:

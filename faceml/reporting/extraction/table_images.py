@@ -78,10 +78,10 @@ def read_images(
     if images is None:
         boxes = ["crop_box"] if "crop_box" in column_names(table) else []
         rows = read_rows(table, image_ids, ["image_jpeg", *boxes])
-        return [_decode(row["image_jpeg"], row.get("crop_box")) for row in rows]
+        return [decode_shown(row["image_jpeg"], row.get("crop_box")) for row in rows]
     if not images.exists():
         return [None] * len(image_ids)
-    return [_decode(images(image_id), None) for image_id in image_ids]
+    return [decode_shown(images(image_id)) for image_id in image_ids]
 
 
 def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -119,7 +119,13 @@ def column_names(table: str | Path) -> list[str]:
     return [column for shard in shard_names(folder)[:1] for column in read_shard_schema(folder, shard).names]
 
 
-def _decode(data: bytes | None, box: list[float] | None) -> TableImage | None:
+def decode_shown(data: bytes | None, box: list[float] | None = None) -> TableImage | None:
+    """Decode an image for a report at a sufficient size; None for a missing or broken file.
+
+    Args:
+        data: The encoded image.
+        box: Region of the whole image that it shows; by default all of it.
+    """
     decoded = decode_reduced(data or b"", long_side_px=LONG_SIDE_PX)
     if isinstance(decoded, str):
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Group
@@ -112,7 +112,7 @@ def _sources(faces: FaceDataset, tasks: Tasks) -> Iterator[tuple[str, str]]:
         yield source, f"{int((names == source).sum()):,}; targets: {'; '.join(parts)}"
 
 
-def _counted_targets(task: Task, target: Target) -> str:
+def _counted_targets(task: Task[Any], target: Target) -> str:
     text = f"{int(target.known.sum()):,} {task.name}"
     if not 0 < len(task.group_names) <= MOST_CLASSES or not target.known.any():
         return text

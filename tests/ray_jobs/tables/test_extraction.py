@@ -163,7 +163,7 @@ def test_extract__refuses_a_table_of_other_settings_by_name(faces: Path, tmp_pat
     root = faces / "val" / "0"
     extraction.run(_config(root, tmp_path / "table"))
     with pytest.raises(
-        ConfigError, match=r"output\.table: .*: landmarker\.max_faces is 1 there and 2 here\. Choose another"
+        ConfigError, match=r"output\.table: .*: landmarker\.max_faces is 5 there and 2 here\. Choose another"
     ):
         extraction.run(_config(root, tmp_path / "table", landmarker={"max_faces": 2}))
 

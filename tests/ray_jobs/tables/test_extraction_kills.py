@@ -93,6 +93,7 @@ def test_extract__killed_at_random_points_ends_with_the_undisturbed_table(
     assert all(file.name.startswith("part-") and file.suffix == ".parquet" for file in disturbed.iterdir())
 
 
+@pytest.mark.soak
 def test_extract__a_poisonous_image_costs_itself_alone(
     drawn: list[Path], tmp_path: Path, start: Callable[..., Job]
 ) -> None:

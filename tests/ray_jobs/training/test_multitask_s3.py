@@ -64,6 +64,7 @@ def config_of(data: str, folder: str) -> TrainConfig:
     return load_config(TrainConfig, Path("configs/multitask_affectnet.yaml"), [*SETTINGS, *settings])
 
 
+@pytest.mark.soak
 def test_train__in_a_store_goes_on_on_another_machine(
     tmp_path: Path,
     cache: Path,

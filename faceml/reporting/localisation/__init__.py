@@ -1,0 +1,1 @@
+"""Report of landmarks against people's annotations."""
