@@ -1,10 +1,11 @@
 """Names of backbones: faceml's own, those of timm, and those of other packages."""
 
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
+
+from faceml.config.entry_points import load_entry_point, names_with_others
 
 BUILT_IN = ("resnet18", "resnet50", "iresnet18", "iresnet50", "iresnet100")
 TIMM = "timm/"
@@ -15,7 +16,7 @@ ENTRY_POINTS = "faceml.backbones"
 
 def backbone_names() -> list[str]:
     """Return the names of all backbones but timm's, those of installed packages after faceml's own."""
-    return [*BUILT_IN, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN))]
+    return names_with_others(BUILT_IN, ENTRY_POINTS)
 
 
 def load_architecture(name: str) -> Any:
@@ -24,10 +25,10 @@ def load_architecture(name: str) -> Any:
     Raises:
         ValueError: No installed package has this name; names those that there are.
     """
-    found = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
-    if not found:
+    found = load_entry_point(ENTRY_POINTS, name)
+    if found is None:
         raise ValueError(_unknown())
-    return found[0].load()
+    return found
 
 
 def _is_known(name: str) -> str:

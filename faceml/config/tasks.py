@@ -3,12 +3,12 @@
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from faceml.config.base import Config, MustExist, Positive, StorageUri
+from faceml.config.entry_points import load_entry_point, names_with_others
 from faceml.config.losses import (
     CrossEntropyConfig,
     LandmarkLossConfig,
@@ -173,7 +173,7 @@ BUILT_IN: dict[str, type[TaskConfig]] = {
 
 def task_kinds() -> list[str]:
     """Return the names of all kinds, those of installed packages after faceml's own."""
-    return [*BUILT_IN, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN))]
+    return names_with_others(BUILT_IN, ENTRY_POINTS)
 
 
 def load_task_kind(kind: str) -> Any:
@@ -182,10 +182,10 @@ def load_task_kind(kind: str) -> Any:
     Raises:
         ValueError: No installed package has this kind; names those that there are.
     """
-    found = [point for point in entry_points(group=ENTRY_POINTS) if point.name == kind]
-    if not found:
+    found = load_entry_point(ENTRY_POINTS, kind)
+    if found is None:
         raise ValueError(f"kind: '{kind}' is not known; there are {', '.join(task_kinds())}")
-    return found[0].load()
+    return found
 
 
 def _of_its_kind(value: Any) -> Any:

@@ -5,13 +5,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from faceml.config import LandmarkerConfig
 from faceml.storage import StorageFolder
 from faceml.tables import PLAN_FILE, read_metadata, read_shard_schema, shard_names
 
 logger = logging.getLogger(__name__)
-
-MAX_FACES = 5
-"""Default of `landmarker.max_faces`, before 1."""
 
 
 def before_second_look(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,5 +53,6 @@ def earlier_settings(table: str, section: str, given: Mapping[str, Any]) -> dict
         logger.info(
             "%s was begun by an earlier version of faceml. It is continued without a second look.", folder.uri
         )
-    is_default = section == "landmarker" and given["max_faces"] == MAX_FACES
+    # Earlier, the default was another.
+    is_default = section == "landmarker" and given["max_faces"] == LandmarkerConfig().max_faces
     return {"second_look": False} | ({"max_faces": stored["max_faces"]} if is_default else {})
