@@ -187,3 +187,17 @@ def test_configs__the_demo_gives_every_stage_a_whole_configuration() -> None:
     assert stages.extract["val"].data.root == str(stages.synth.output.root / "val")
     assert stages.extract["val"].quality.other_tables == (stages.extract["train"].output.table,)
     assert stages.tune.train.model == stages.train.model
+
+
+@pytest.mark.parametrize("file", shipped_configs(), ids=lambda file: file.stem)
+def test_shipped_configs__have_every_key_once(file: Path) -> None:
+    """PyYAML takes the last of several values without a word."""
+    nodes = [yaml.compose(file.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert len(set(keys)) == len(keys)
+            nodes += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
