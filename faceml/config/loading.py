@@ -27,7 +27,20 @@ FIRST_LETTERS = list("-+.0123456789")
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe loader that also reads numbers with an exponent."""
+    """Safe loader that also reads numbers with an exponent, and refuses a key that is given twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping; PyYAML would take the last of several values of a key without a word."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        given = set[tuple[str, str]]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in given:
+                    raise yaml.composer.ComposerError(
+                        None, None, f"the key '{key.value}' is given twice", key.start_mark
+                    )
+                given.add((key.tag, key.value))
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -208,7 +221,7 @@ def load_yaml(text: str | bytes) -> Any:
         text: YAML document; bytes may be UTF-8 or UTF-16.
 
     Raises:
-        YAMLError: The text is malformed.
+        YAMLError: The text is malformed, or a key is given twice.
     """
     return yaml.load(text, _Loader)
 

@@ -514,6 +514,30 @@ def test_load_yaml__makes_plain_values_only() -> None:
         load_yaml("!!python/object/apply:os.system [ls]")
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("seed: 1\nepochs: 2\nseed: 3", "line 3, column 1"),
+        ("training: {epochs: 1}\ntraining:\n  batch_size: 4", "line 2, column 1"),
+        ("arms:\n  - {rate: 1, 'rate': 2}", "line 2, column 15"),
+    ],
+)
+def test_load_config__a_key_that_is_given_twice_is_refused(text: str, place: str, tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=rf"the key '(seed|training|rate)' is given twice in {place}$"):
+        load_config(TrainConfig, file)
+
+
+def test_load_yaml__a_key_may_replace_a_merged_one() -> None:
+    text = "base: &base {a: 1, b: 2}\nown: &own {<<: *base, b: 3}\nother: {<<: *own, a: 4}"
+    assert load_yaml(text) == {"base": {"a": 1, "b": 2}, "own": {"a": 1, "b": 3}, "other": {"a": 4, "b": 3}}
+
+
+def test_load_yaml__the_same_word_may_be_a_number_and_a_text() -> None:
+    assert load_yaml("{1: a, '1': b}") == {1: "a", "1": "b"}
+
+
 def test_dump_yaml__writes_a_value_that_is_there_twice_twice() -> None:
     roots = {"train": "/data/train"}
     assert (

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from faceml.config.base import Config
@@ -13,7 +12,7 @@ from faceml.config.evaluate import EvaluateConfig
 from faceml.config.evaluate_landmarks import EvaluateLandmarksConfig
 from faceml.config.export import ExportConfig
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import parse_config
+from faceml.config.loading import load_yaml, parse_config
 from faceml.config.losses import LandmarkLossConfig, MarginConfig
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
@@ -52,7 +51,7 @@ MODELS: dict[str, type[Config]] = {
 
 
 def shipped(name: str) -> dict[str, Any]:
-    raw: dict[str, Any] = yaml.safe_load((CONFIGS / name).read_text(encoding="utf-8"))
+    raw: dict[str, Any] = load_yaml((CONFIGS / name).read_text(encoding="utf-8"))
     return raw
 
 
@@ -187,17 +186,3 @@ def test_configs__the_demo_gives_every_stage_a_whole_configuration() -> None:
     assert stages.extract["val"].data.root == str(stages.synth.output.root / "val")
     assert stages.extract["val"].quality.other_tables == (stages.extract["train"].output.table,)
     assert stages.tune.train.model == stages.train.model
-
-
-@pytest.mark.parametrize("file", shipped_configs(), ids=lambda file: file.stem)
-def test_shipped_configs__have_every_key_once(file: Path) -> None:
-    """PyYAML takes the last of several values without a word."""
-    nodes = [yaml.compose(file.read_text(encoding="utf-8"))]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value]
-            assert len(set(keys)) == len(keys)
-            nodes += [value for _, value in node.value]
-        elif isinstance(node, yaml.SequenceNode):
-            nodes += node.value
