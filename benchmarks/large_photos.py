@@ -62,7 +62,7 @@ def compare(photos: list[bytes], full: LandmarkExtractor, reduced: LandmarkExtra
         times["decode_reduced"].append(seconds_of_decoding(photo, DETECTION_SIDE_PX))
         for name, extractor in (("full", full), ("reduced", reduced)):
             started_s = time.perf_counter()
-            row = extractor.detect(file, photo)
+            (row,) = extractor.detect(file, photo)
             times[name].append(time.perf_counter() - started_s)
             points[name] = np.asarray(row["landmarks_5"]).reshape(5, 2) * PHOTO_PX[::-1]
             mesh = np.asarray(row["mesh"], dtype=np.float64).reshape(-1, 3)[:, :2] * PHOTO_PX[::-1]

@@ -47,10 +47,10 @@ class FragileExtractor:
     def detect(self, file: StoredFile, data: bytes | Status) -> Row:
         return row_without_image(file, data if isinstance(data, str) else "ok")
 
-    def compute_rows(self, detections: Sequence[Row]) -> list[Row]:
+    def compute_rows(self, detections: Sequence[Row]) -> list[list[Row]]:
         if any(not row["image_id"].startswith("good") for row in detections):
             if self._fault == "raise":
                 raise RuntimeError("a mistake in\nthe network")
             if self._fault == "hang":
                 time.sleep(60)
-        return list(detections)
+        return [[row] for row in detections]

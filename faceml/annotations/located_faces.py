@@ -3,7 +3,8 @@
 Shape letters: N annotated faces, L landmarks.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -12,7 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from faceml.tables import LANDMARK_SETS, landmark_column, read_table
+from faceml.annotations.annotated_faces import AnnotatedFaces
+from faceml.images import Box
+from faceml.tables import FACE, LANDMARK_SETS, landmark_column, read_table, table_columns
 
 EVALUATED = ("ok", "no_face", "crashed", "timed_out")
 """Statuses of images in which a face was found, or could have been."""
@@ -58,15 +61,14 @@ class LocatedFaces:
         )
 
 
-def read_located_faces(rows: pa.Table, image_ids: Sequence[str]) -> LocatedFaces:
-    """Return the faces of a landmark table in given images.
+def read_located_faces(rows: pa.Table, annotated: AnnotatedFaces) -> LocatedFaces:
+    """Return the faces of a landmark table at annotated faces; of several in an image, the nearest one.
 
     Args:
         rows: Rows of `read_located_rows`.
-        image_ids: Image of each of N annotated faces, a row of the table.
+        annotated: N annotated faces, in images of the table.
     """
-    places = pc.index_in(pa.array(image_ids, pa.string()), rows["image_id"].combine_chunks())
-    found = rows.take(places)
+    found = rows.take(_nearest_rows(rows, annotated))
     landmarks = {
         number: np.array(
             [points or [np.nan] * 2 * number for points in found[landmark_column(number)].to_pylist()]
@@ -81,13 +83,36 @@ def read_located_faces(rows: pa.Table, image_ids: Sequence[str]) -> LocatedFaces
     )
 
 
+def _nearest_rows(rows: pa.Table, annotated: AnnotatedFaces) -> npt.NDArray[np.int64]:
+    """Return the row of each annotated face: of those of its image, the one with the nearest centre."""
+    image_ids = rows["image_id"].combine_chunks()
+    places = pc.index_in(pa.array(annotated.images, pa.string()), image_ids)
+    first: npt.NDArray[np.int64] = places.to_numpy().astype(np.int64)
+    if "box" not in rows.column_names:
+        return first
+    several = pc.value_counts(image_ids)  # in the order of the rows
+    counts = dict(zip(several.field(0).to_pylist(), several.field(1).to_pylist(), strict=True))
+    nearest = first.copy()
+    for face, (image, place, wanted) in enumerate(zip(annotated.images, first, annotated.boxes, strict=True)):
+        found = rows.slice(place, counts[image])
+        if counts[image] > 1:
+            sizes = zip(found["width"].to_pylist(), found["height"].to_pylist(), strict=True)
+            boxes = zip(found["box"].to_pylist(), sizes, strict=True)
+            nearest[face] += np.argmin(
+                [math.dist(Box(*box).to_px(*size).center, wanted.center) for box, size in boxes]
+            )
+    return nearest
+
+
 def read_located_rows(table: str) -> pa.Table:
     """Read the columns of a landmark table that `read_located_faces` needs.
 
     Raises:
         ConfigError: There is no usable table.
     """
-    return read_table(table, ["status", "width", "height", "yaw_deg", *map(landmark_column, LANDMARK_SETS)])
+    boxes = ["box"] if FACE in table_columns(table) else []
+    landmarks = [landmark_column(number) for number in LANDMARK_SETS]
+    return read_table(table, ["status", "width", "height", "yaw_deg", *landmarks, *boxes])
 
 
 def _numbers(column: pa.ChunkedArray) -> Values:

@@ -6,6 +6,7 @@ from .evaluate import EvaluateConfig as EvaluateConfig
 from .evaluate_landmarks import EvaluateLandmarksConfig as EvaluateLandmarksConfig
 from .export import ExportConfig as ExportConfig, QuantizeConfig as QuantizeConfig
 from .extract import (
+    CROP_MARGIN as CROP_MARGIN,
     IMAGE_EXTENSIONS as IMAGE_EXTENSIONS,
     EmbedConfig as EmbedConfig,
     ExtractConfig as ExtractConfig,

@@ -45,11 +45,12 @@ class LandmarkerConfig(Config):
 
     model_path: InputFile | None = None
     """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
-    max_faces: Annotated[int, Field(strict=True, ge=1, le=20)] = 5
-    """Largest number of faces in one image, which `num_faces` counts; the largest are kept."""
+    max_faces: Annotated[int, Field(strict=True, ge=0, le=20)] = 5
+    """Largest number of faces in one image, which `num_faces` counts; one of them gives the landmarks. 0: all
+    faces, each with a row of its own and the columns `face` and `box`."""
     keep: Literal["largest", "central"] = "largest"
-    """Face that gives the landmarks, of those that are kept: the largest, or the one nearest to the middle of
-    the image."""
+    """Face that gives the landmarks, the first one of several rows: the largest, or the one nearest to the
+    middle of the image."""
     zoom_levels: Annotated[int, Field(strict=True, ge=1, le=4)] = 1
     """1 runs the detector on the whole image. Each further level adds overlapping tiles of at least 256 px,
     which finds faces of half the size. A square image then takes 10, 59 or 284 detector runs."""
@@ -71,10 +72,14 @@ class LandmarkerConfig(Config):
     """Number of images after which a detector process is replaced by a new one."""
 
 
+CROP_MARGIN = 0.25
+"""Margin of a face that is cut out, as a fraction of the longer side of its landmarks' bounding box."""
+
+
 class FaceCropConfig(Config):
     """Crop of the training copy to the face."""
 
-    margin: NonNegative = 0.25
+    margin: NonNegative = CROP_MARGIN
     """Margin on each side, as a fraction of the longer side of the landmarks' bounding box."""
 
 
@@ -148,6 +153,16 @@ class ExtractConfig(Config):
     @model_validator(mode="after")
     def _two_folders(self) -> Self:
         refuse_table_as_run_folder(self.output.table, self.run_folder)
+        return self
+
+    @model_validator(mode="after")
+    def _copies_of_faces(self) -> Self:
+        embed = self.output.embed
+        if self.landmarker.max_faces == 0 and embed and not (embed.crop or embed.align):
+            raise ValueError(
+                "landmarker.max_faces: 0 gives each face a row, and output.embed would store the whole image "
+                "in each; set output.embed.crop or output.embed.align"
+            )
         return self
 
     @property

@@ -29,8 +29,8 @@ class DetectedFaces(Config):
     """Detection of faces, each preprocessed as in training."""
 
     kind: Literal["detected"]
-    max_faces: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
-    """Largest number of faces in one image; the largest faces are kept."""
+    max_faces: Annotated[int, Field(strict=True, ge=0, le=100)] = 10
+    """Largest number of faces in one image; the largest faces are kept. 0: all."""
     min_detection_confidence: Fraction = 0.5
     """Minimum confidence score of MediaPipe's face detector."""
     zoom_levels: Annotated[int, Field(strict=True, ge=1, le=4)] = 2

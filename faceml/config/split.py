@@ -9,7 +9,10 @@ from faceml.config.base import Config, FrozenDict, InputPlaces, InputStorage, La
 
 
 class LabelsConfig(Config):
-    """Label table: one row per image, one column per target, empty where unknown."""
+    """Label table: one column per target, empty where unknown.
+
+    It has one row per image, or one per face of a table of all faces, with the column `face`.
+    """
 
     file: LabelPlaces
     """Parquet or CSV file, or a folder of Parquet files, a path or URI; or one for each source,

@@ -214,7 +214,7 @@ RESERVED = {
     # Parts of the network; the head of `landmarks` is `landmark_head`.
     *("backbone", "projection", "landmark"),
     # Columns of predictions.
-    *("image", "image_id", "folder", "status", "width", "height", "faces"),
+    *("image", "image_id", "face", "folder", "status", "width", "height", "faces"),
     *("file_bytes", "modified_ns", "content_sha256", "box", "yaw_deg", "pitch_deg", "roll_deg"),
     *("label", "has_landmarks", "predicted", "brightness"),
     # Keys of settings that choose a kind.

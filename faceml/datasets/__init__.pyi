@@ -12,6 +12,7 @@ from .batches import (
     WatchedBatches as WatchedBatches,
 )
 from .face_columns import (
+    FaceKey as FaceKey,
     is_list as is_list,
     number_columns as number_columns,
     number_lists as number_lists,
@@ -41,8 +42,9 @@ from .streamed_faces import (
     Columns as Columns,
     collate_columns as collate_columns,
     decode_rows as decode_rows,
+    streamed_columns as streamed_columns,
 )
-from .table_rows import read_yaw as read_yaw
+from .table_rows import crop_margin as crop_margin, has_all_faces as has_all_faces, read_yaw as read_yaw
 from .targets import (
     Target as Target,
     TargetReader as TargetReader,

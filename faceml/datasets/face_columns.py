@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceml.config import ConfigError
-from faceml.images import crop_landmarks
-from faceml.tables import qualified_folders
+from faceml.images import Box, crop_landmarks
+from faceml.tables import face_numbers, qualified_folders
 
 
 class ImageNames(Sequence[str]):
@@ -38,6 +38,33 @@ class ImageNames(Sequence[str]):
             self._names[index].to_pylist() if isinstance(index, slice) else self._names[index].as_py()
         )
         return found
+
+
+FaceKey = tuple[str, int]
+"""`image_id` of a face, and its number in the image."""
+
+
+class FaceKeys(Sequence[FaceKey]):
+    """Sequence of the keys of faces, sorted as the rows of a table are; with one row per image, of face 0.
+
+    Args:
+        rows: N rows.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._names, self._numbers = ImageNames(rows["image_id"]), face_numbers(rows)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> FaceKey: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FaceKey]: ...
+    def __getitem__(self, index: int | slice) -> FaceKey | Sequence[FaceKey]:
+        if isinstance(index, slice):
+            return list(zip(self._names[index], self._numbers[index].tolist(), strict=True))
+        return self._names[index], int(self._numbers[index])
 
 
 def person_labels(rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -79,6 +106,24 @@ def seen_landmarks(rows: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.flo
         boxes[np.asarray(pc.is_valid(rows["crop_box"]))] = _flat(rows["crop_box"]).reshape(-1, 4)
         points[given] = crop_landmarks(points, boxes[:, None])[given]
     return points
+
+
+def face_crops(rows: pa.Table, margin: float) -> pa.Array:
+    """Return the part of the image that shows each face: a square around its mesh, as in cropped copies.
+
+    Args:
+        rows: N rows with `box`, `width` and `height`.
+        margin: Margin on each side, as a fraction of the longer side of the mesh's bounding box.
+
+    Returns:
+        N lists of left, top, right and bottom, float32, fractions of width and height; null without a face.
+    """
+    sizes = zip(rows["width"].to_pylist(), rows["height"].to_pylist(), strict=True)
+    crops = [
+        box and list(Box(*box).to_px(*size).square(margin).normalize(*size).corners)
+        for box, size in zip(rows["box"].to_pylist(), sizes, strict=True)
+    ]
+    return pa.array(crops, pa.list_(pa.float32(), 4))
 
 
 def seen_sizes(rows: pa.Table) -> npt.NDArray[np.float32]:

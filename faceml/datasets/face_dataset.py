@@ -16,15 +16,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceml.config import ConfigError
-from faceml.datasets.face_columns import has_landmarks, seen_landmarks, seen_sizes
+from faceml.datasets.face_columns import FaceKeys, ImageNames, has_landmarks, seen_landmarks, seen_sizes
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.table_rows import TableRows, as_selection, copies_are_aligned, read_targets
 from faceml.datasets.targets import TargetReader, Targets, targets_of
-from faceml.images import Framing
+from faceml.images import Box, Framing, RgbImage
 from faceml.page import first_names
 from faceml.storage import Places
-from faceml.tables import TableSelection, landmark_column
+from faceml.tables import FACE, TableSelection, face_names, face_numbers, landmark_column
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class FaceSample(NamedTuple):
 
 
 class LabelledFaces(Dataset[FaceSample]):
-    """Faces with the targets of tasks, in the order of their `image_id`.
+    """Faces with the targets of tasks, in the order of their images.
 
     Args:
         rows: N rows of a landmark table.
@@ -64,9 +64,13 @@ class LabelledFaces(Dataset[FaceSample]):
         table: The table's path or URI.
         selection: The rows of the table that belong to the split.
         table_rows: Number of all rows of the table.
-        left_out: Names of the images that do not belong to the data set, by status or by the task that
-            excludes them.
+        left_out: Names of the rows that do not belong to the data set, by status or by the task that excludes
+            them.
         excluded: Names of those that a task excludes.
+        image_ids: `image_id` of each face.
+        names: Name of each face, which no other has: its `image_id`, and `photo.jpg#1` for face 1.
+        numbers: Number of each face in its image, int64 of shape (N,); None with one row per image.
+        keys: Key of each face, its image and number.
     """
 
     def __init__(
@@ -82,6 +86,12 @@ class LabelledFaces(Dataset[FaceSample]):
         self.excluded = rows.excluded
         self.source = source
         self.image_ids = source.image_ids
+        has_all = FACE in rows.rows.column_names
+        self.names = ImageNames(face_names(rows.rows)) if has_all else self.image_ids
+        self.numbers = face_numbers(rows.rows) if has_all else None
+        self.keys = FaceKeys(rows.rows)
+        has_crops = "crop_box" in rows.rows.column_names and not source.has_copies
+        self._crops = rows.rows["crop_box"].combine_chunks() if has_crops else None
         self.preprocessing = preprocessing
         self.targets = targets
 
@@ -126,7 +136,25 @@ class LabelledFaces(Dataset[FaceSample]):
         Raises:
             StoppedError: The image has changed since extraction; names it.
         """
-        return self.preprocessing.square(self.source.read(index), self.image_ids[index], self.table)
+        return self.preprocessing.resize(self.pixels(index))
+
+    def pixels(self, index: int, preprocessing: Preprocessing | None = None) -> RgbImage:
+        """Return the image of a face, or its part that shows the face, before it is scaled.
+
+        Args:
+            index: Position of the face.
+            preprocessing: Decodes the image; that of the data set by default.
+
+        Returns:
+            uint8 of shape (H, W, 3).
+
+        Raises:
+            StoppedError: The image has changed since extraction; names it.
+        """
+        crop = self._crops[index].as_py() if self._crops is not None else None
+        return (preprocessing or self.preprocessing).pixels(
+            self.source.read(index), self.image_ids[index], self.table, Box(*crop) if crop else None
+        )
 
     def log_left_out(self) -> None:
         """Log how many rows are selected, and the names of those that do not belong to the data set."""
@@ -134,9 +162,9 @@ class LabelledFaces(Dataset[FaceSample]):
             num_left_out = sum(map(len, self.left_out.values()))
             selected = f"{len(self) + num_left_out:,} of {self.table_rows:,} rows"
             logger.info("%s: %s are selected.", self.selection, selected)
-        for status, images in self.left_out.items():
-            names = first_names(images)
-            logger.warning("%d images of %s are left out, %s: %s", len(images), self.table, status, names)
+        for status, left_out in self.left_out.items():
+            names = first_names(left_out)
+            logger.warning("%d images of %s are left out, %s: %s", len(left_out), self.table, status, names)
 
 
 class FaceDataset(LabelledFaces):
@@ -144,6 +172,9 @@ class FaceDataset(LabelledFaces):
 
     Every decoded image belongs to it, except those that a task excludes. Images in which no face was found
     have no target in tasks of landmarks or head pose.
+
+    Of a table with one row per face, every face belongs to it, cut out of its image with the margin of
+    cropped copies. The folder of an image is a label of its face 0; further faces have no target of it.
 
     Args:
         table: Landmark table, a path or URI, or a selection of its rows with their label table.
@@ -187,7 +218,7 @@ class FaceDataset(LabelledFaces):
             selection, num_landmarks, tasks, from_copies=images is None, is_training=is_training
         )
         rows = found.rows
-        source = ImageSource(selection.table, images, rows["image_id"], cache, follow_links=follow_links)
+        source = ImageSource(selection.table, images, rows, cache, follow_links=follow_links)
         super().__init__(
             found, source, preprocessing, {task.name: task.read(rows, selection.table) for task in tasks}
         )

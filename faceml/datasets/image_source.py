@@ -9,7 +9,7 @@ import pyarrow as pa
 from faceml.config import ConfigError
 from faceml.datasets.face_columns import ImageNames
 from faceml.storage import Places, StorageRoots
-from faceml.tables import ImageCopies
+from faceml.tables import ImageCopies, face_names
 
 
 class ImageFiles:
@@ -69,7 +69,7 @@ class ImageSource:
         table: The landmark table, a path or URI.
         images: The folder that was extracted, a path or URI, or the folders by the names of their sources;
             None reads the table's column `image_jpeg`.
-        image_ids: `image_id` of the rows, sorted.
+        rows: The rows with their keys, `image_id` and `face`, sorted.
         cache: Folder of the unpacked copies; the user's cache by default.
         follow_links: Read also files outside of `images` that symbolic links lead to.
 
@@ -84,14 +84,14 @@ class ImageSource:
         self,
         table: str | Path,
         images: Places | None,
-        image_ids: pa.ChunkedArray,
+        rows: pa.Table,
         cache: Path | None = None,
         *,
         follow_links: bool = False,
     ) -> None:
-        self.image_ids: Sequence[str] = ImageNames(image_ids)
+        self.image_ids: Sequence[str] = ImageNames(rows["image_id"])
         self._files = ImageFiles(images, follow_links=follow_links) if images else None
-        self._copies = None if images else ImageCopies(table, image_ids, cache)
+        self._copies = None if images else ImageCopies(table, face_names(rows), cache)
         missing = self._files.find_missing(self.image_ids) if self._files else None
         if missing is not None:
             raise ConfigError(
@@ -99,6 +99,11 @@ class ImageSource:
                 "extracted, or those of all sources; if its images are links to files outside of it, set "
                 "follow_links: true beside it."
             )
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether the images are the table's copies."""
+        return self._copies is not None
 
     def read(self, index: int) -> bytes | None:
         """Return the encoded image of a row, None if its file is missing.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -19,16 +20,17 @@ from faceml.datasets.face_columns import ImageNames, has_landmarks, person_label
 from faceml.datasets.face_dataset import LabelledFaces
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.table_rows import DECODED, as_selection, copies_are_aligned, read_rows
+from faceml.datasets.table_rows import DECODED, TableRows, as_selection, copies_are_aligned, read_rows
 from faceml.datasets.targets import Target
 from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_reduced
 from faceml.storage import Places
-from faceml.tables import TableSelection, landmark_column
+from faceml.tables import TableSelection, face_names, is_further_face, landmark_column
 
 ALIGNED_BY = 5
 """Number of landmarks of the alignment template."""
 POINTS = [landmark_column(ALIGNED_BY)]
 """Column of these landmarks."""
+OTHER_FACES = "further faces, whose person no folder names"
 IDENTITY = "identity"
 """Task of face recognition."""
 
@@ -40,7 +42,7 @@ class AlignedPreprocessing(Preprocessing):
     Images are decoded at full size, since the face may be a small part of them.
     """
 
-    def decode(self, data: bytes) -> RgbImage | DecodeFailure:
+    def decode(self, data: bytes, shown: float = 1.0) -> RgbImage | DecodeFailure:
         """Decode an encoded image to uint8 of shape (H, W, 3), or return the reason for failure."""
         decoded = decode_reduced(data, trusted=True)
         return decoded if isinstance(decoded, str) else decoded.pixels
@@ -55,7 +57,8 @@ class AlignedPreprocessing(Preprocessing):
 class PersonDataset(LabelledFaces):
     """Aligned faces, labelled with the person whom their folder names.
 
-    Images in which no face was found do not belong to it, or are aligned like the average face.
+    Images in which no face was found do not belong to it, or are aligned like the average face. Of a table
+    with one row per face, only face 0 of each image belongs to it: the folder names no other person.
 
     Args:
         table: Landmark table with a folder for each person, a path or URI, or a selection of its rows.
@@ -89,10 +92,10 @@ class PersonDataset(LabelledFaces):
         follow_links: bool = False,
     ) -> None:
         selection, statuses = as_selection(table), DECODED if with_undetected else DECODED[:1]
-        found = read_rows(selection, ALIGNED_BY, statuses, from_copies=images is None)
+        found = _without_others(read_rows(selection, ALIGNED_BY, statuses, from_copies=images is None))
         rows = found.rows
         self.people, labels = person_labels(rows)
-        source = ImageSource(selection.table, images, rows["image_id"], cache, follow_links=follow_links)
+        source = ImageSource(selection.table, images, rows, cache, follow_links=follow_links)
         identity = Target(torch.from_numpy(labels), torch.ones(len(labels), dtype=torch.bool))
         super().__init__(found, source, preprocessing, {IDENTITY: identity})
         self.labels = identity.values
@@ -111,12 +114,20 @@ class PersonDataset(LabelledFaces):
         Raises:
             StoppedError: The image has changed since extraction; names it.
         """
-        image = self.preprocessing.pixels(self.source.read(index), self.image_ids[index], self.table)
+        image = self.pixels(index)
         points = self._points[index]
         if np.isnan(points).any():  # a copy that is aligned already
             return self.preprocessing.resize(image)
         aligned = align_face(image, points, self.preprocessing.image_size)
         return torch.from_numpy(np.ascontiguousarray(aligned.transpose(2, 0, 1)))
+
+
+def _without_others(found: TableRows) -> TableRows:
+    """Leave out the faces of other people than the one whom a folder names."""
+    others = pa.array(is_further_face(found.rows))
+    names = face_names(found.rows).filter(others).to_pylist()
+    left_out = found.left_out | ({OTHER_FACES: names} if names else {})
+    return found._replace(rows=found.rows.filter(pc.invert(others)), left_out=left_out)
 
 
 def _average_face(rows: pa.Table, table: str) -> npt.NDArray[np.float64]:

@@ -3,6 +3,7 @@
 Shape letters: B images of a batch, S side of the square, px.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from faceml.errors import StoppedError
-from faceml.images import DecodeFailure, RgbImage, decode_reduced
+from faceml.images import Box, DecodeFailure, RgbImage, decode_reduced
 
 # Channel statistics of ImageNet, which torchvision's pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -36,41 +37,49 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
-    def decode(self, data: bytes) -> RgbImage | DecodeFailure:
+    def decode(self, data: bytes, shown: float = 1.0) -> RgbImage | DecodeFailure:
         """Decode an encoded image, a large JPEG at the smallest scale with at least S px on both sides.
+
+        Args:
+            data: The encoded image.
+            shown: Share of its shorter side that has these S px.
 
         Returns:
             uint8 of shape (H, W, 3), or the reason for failure.
         """
-        decoded = decode_reduced(data, short_side_px=self.image_size, trusted=True)
+        decoded = decode_reduced(data, short_side_px=math.ceil(self.image_size / shown), trusted=True)
         return decoded if isinstance(decoded, str) else decoded.pixels
 
-    def square(self, data: bytes | None, image_id: str, table: str) -> Tensor:
-        """Decode and scale an encoded image to a uint8 tensor of shape (3, S, S).
+    def square(self, data: bytes | None, image_id: str, table: str, crop: Box | None = None) -> Tensor:
+        """Decode and scale an encoded image, or a part of it, to a uint8 tensor of shape (3, S, S).
 
         Raises:
             StoppedError: The image has changed since extraction.
         """
-        return self.resize(self.pixels(data, image_id, table))
+        return self.resize(self.pixels(data, image_id, table, crop))
 
-    def pixels(self, data: bytes | None, image_id: str, table: str) -> RgbImage:
+    def pixels(self, data: bytes | None, image_id: str, table: str, crop: Box | None = None) -> RgbImage:
         """Decode an encoded image to uint8 of shape (H, W, 3).
 
         Args:
             data: The encoded image; None if its file is missing or cannot be read.
             image_id: Name of the image, for the error.
             table: Path or URI of its landmark table, for the error.
+            crop: Part of the image to return, a square in px, in fractions of width and height; by default
+                all of it.
 
         Raises:
             StoppedError: The image has changed since extraction.
         """
-        image = "missing or unreadable" if data is None else self.decode(data)
+        # The shorter side of the image is the one of which the square is the larger fraction.
+        shown = max(crop.width, crop.height) if crop else 1.0
+        image = "missing or unreadable" if data is None else self.decode(data, shown)
         if isinstance(image, str):
             raise StoppedError(
                 f"{image_id}: {image}, but the landmark table {table} was extracted from a readable image. "
                 "Restore the image, or extract again with output.on_change=re-extract."
             )
-        return image
+        return crop.to_px(*image.shape[1::-1]).rounded().crop(image) if crop else image
 
     def resize(self, image: RgbImage) -> Tensor:
         """Scale uint8 of shape (H, W, 3) to a uint8 tensor of shape (3, S, S), with antialiasing."""

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from faceml.datasets.face_columns import FaceKey, FaceKeys, face_crops
 from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.table_rows import DECODED
 from faceml.datasets.targets import Targets, targets_of
-from faceml.tables import COLUMN
+from faceml.images import Box
+from faceml.tables import COLUMN, FACE, face_numbers, key_columns, table_columns
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -28,50 +30,66 @@ def decode_rows(
     table: str,
     images: ImageFiles | None,
     preprocessing: Preprocessing,
-    image_ids: Sequence[str] | None = None,
+    keys: Sequence[FaceKey] | None = None,
+    margin: float | None = None,
 ) -> Columns:
     """Return the images of rows as arrays; rows that do not belong to the data set are left out.
 
     Args:
-        rows: Rows with `image_id` and `status`, and with `image_jpeg` if there is no folder of images.
+        rows: Rows with the columns of `streamed_columns`.
         table: The table's path or URI, for errors.
         images: The folder that was extracted; None decodes `image_jpeg`.
         preprocessing: Turns an encoded image into a square of pixels.
-        image_ids: Names of all images of the data set, sorted; None if every decoded image belongs to it.
+        keys: Keys of all faces of the data set, sorted; None if every decoded image belongs to it.
+        margin: Margin with which faces are cut out of their images, see `face_crops`; None does not cut them.
 
     Returns:
-        `image`, uint8 of shape (B, 3, S, S), and `image_id`.
+        `image`, uint8 of shape (B, 3, S, S), and the key of each face, `image_id` and `face`.
 
     Raises:
         StoppedError: An image has changed since extraction; names it.
     """
     rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
-    if image_ids is not None:
-        found = [_has(image_ids, name) for name in rows["image_id"].to_pylist()]
+    if keys is not None:
+        found = [_has(keys, key) for key in FaceKeys(rows)]
         rows = rows.filter(pa.array(found, pa.bool_()))
     names = rows["image_id"].to_pylist()
     encoded = rows[COLUMN].to_pylist() if images is None else map(images, names)
+    crops = [None] * len(names) if margin is None else face_crops(rows, margin).to_pylist()
     side = preprocessing.image_size
     pixels = np.empty((len(names), 3, side, side), dtype=np.uint8)
-    for place, (name, data) in enumerate(zip(names, encoded, strict=True)):
-        pixels[place] = preprocessing.square(data, name, table).numpy()
-    return {"image_id": np.array(names, dtype=object), "image": pixels}
+    for place, (name, data, crop) in enumerate(zip(names, encoded, crops, strict=True)):
+        pixels[place] = preprocessing.square(data, name, table, Box(*crop) if crop else None).numpy()
+    return {"image_id": np.array(names, dtype=object), "face": face_numbers(rows), "image": pixels}
 
 
-def _has(image_ids: Sequence[str], name: str) -> bool:
-    place = bisect_left(image_ids, name)
-    return place < len(image_ids) and image_ids[place] == name
+def streamed_columns(table: str, *, from_copies: bool) -> list[str]:
+    """Return the columns of a landmark table that `decode_rows` needs.
+
+    Args:
+        table: The table, a path or URI.
+        from_copies: If True, the images are the table's copies.
+    """
+    found = table_columns(table)
+    cut = ["box", "width", "height"] if FACE in found else []
+    return [*key_columns(found), "status", *([COLUMN] if from_copies else cut)]
+
+
+def _has(keys: Sequence[FaceKey], key: FaceKey) -> bool:
+    place = bisect_left(keys, key)
+    return place < len(keys) and keys[place] == key
 
 
 def collate_columns(
-    columns: Mapping[str, npt.NDArray[Any]], image_ids: Sequence[str], targets: Targets
+    columns: Mapping[str, npt.NDArray[Any]], keys: Sequence[FaceKey], targets: Targets
 ) -> FaceSample:
     """Return a batch made from columns of `decode_rows`, whose rows may have been reordered.
 
     Args:
         columns: Arrays of B rows.
-        image_ids: Names of all images of the data set, sorted; a face's position is its place among them.
+        keys: Keys of all faces of the data set, sorted; a face's position is its place among them.
         targets: Targets of the data set.
     """
-    positions = torch.tensor([bisect_left(image_ids, name) for name in columns["image_id"].tolist()])
+    found = zip(columns["image_id"].tolist(), columns["face"].tolist(), strict=True)
+    positions = torch.tensor([bisect_left(keys, key) for key in found])
     return FaceSample(torch.from_numpy(columns["image"].copy()), targets_of(targets, positions), positions)

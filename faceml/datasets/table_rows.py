@@ -13,13 +13,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from faceml.config import CROP_MARGIN
+from faceml.datasets.face_columns import face_crops
 from faceml.datasets.targets import TargetReader
 from faceml.tables import (
+    FACE,
     LabelCounts,
     TableSelection,
+    face_names,
     folder_columns,
+    is_further_face,
     landmark_column,
     read_table,
+    table_columns,
     table_metadata_of,
 )
 
@@ -33,8 +39,9 @@ class TableRows(NamedTuple):
     Attributes:
         selection: The rows of the table from which they are.
         table_rows: Number of all rows of the table.
-        rows: N rows with `image_id` and the columns of `training_columns`.
-        left_out: Names of the images of the other selected rows, by status or by the task that excludes them.
+        rows: N rows with `image_id`, also `face` if the table has one row per face, and the columns of
+            `training_columns`.
+        left_out: Names of the other selected rows, by status or by the task that excludes them.
         excluded: Names of those that a task excludes.
         label_counts: Differences between the rows and the label table; None without one.
     """
@@ -73,8 +80,8 @@ def read_rows(
     taken = pc.is_in(rows["status"], pa.array(statuses))
     other = rows.filter(pc.invert(taken))
     left_out: dict[str, list[str]] = {}
-    for status, image_id in zip(other["status"].to_pylist(), other["image_id"].to_pylist(), strict=True):
-        left_out.setdefault(status, []).append(image_id)
+    for status, name in zip(other["status"].to_pylist(), face_names(other).to_pylist(), strict=True):
+        left_out.setdefault(status, []).append(name)
     return TableRows(
         selection, found.table_rows, rows.filter(taken), left_out, label_counts=found.label_counts
     )
@@ -90,6 +97,9 @@ def read_targets(
 ) -> TableRows:
     """Read the rows of decoded images with the columns of some tasks, without the rows that a task excludes.
 
+    The folder of an image is a label of face 0, and null for further faces. Faces of a table of all faces are
+    seen in the part of the image that the column `crop_box` names, which is added.
+
     Args:
         selection: The landmark table, and the rows to read.
         num_landmarks: 5 or 10.
@@ -101,13 +111,20 @@ def read_targets(
         ConfigError: There is no usable table, or it lacks a column.
     """
     wanted = [column for task in tasks for column in task.columns]
-    found = read_rows(selection, num_landmarks, DECODED, from_copies=from_copies, columns=wanted)
+    is_cut = not from_copies and has_all_faces(selection.table)
+    boxes = ["box"] if is_cut else []
+    found = read_rows(selection, num_landmarks, DECODED, from_copies=from_copies, columns=[*wanted, *boxes])
     rows, left_out, excluded = found.rows, dict(found.left_out), list[str]()
+    if is_cut:
+        rows = rows.append_column("crop_box", face_crops(rows, crop_margin(selection.table)))
+    further = pa.array(is_further_face(rows))
+    folders = pc.if_else(further, pa.scalar(None, pa.string()), rows["folder"])
+    rows = rows.set_column(rows.column_names.index("folder"), "folder", folders)
     for task in tasks if is_training else ():
         task.learn(rows, selection.table)
     for task in tasks:
         for reason, mask in task.excluded(rows, selection.table).items():
-            left_out[reason] = rows["image_id"].filter(mask).to_pylist()
+            left_out[reason] = face_names(rows).filter(mask).to_pylist()
             rows = rows.filter(pc.invert(mask))
             excluded += left_out[reason]
     return found._replace(rows=rows, left_out=left_out, excluded=tuple(excluded))
@@ -118,18 +135,18 @@ def as_selection(table: str | Path | TableSelection) -> TableSelection:
     return table if isinstance(table, TableSelection) else TableSelection(str(table))
 
 
-def read_yaw(table: str | Path, image_ids: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return the yaw of the head in images of a landmark table, NaN where no face was found.
+def read_yaw(table: str | Path, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the yaw of the head in rows of a landmark table, NaN where no face was found.
 
     Args:
         table: The table, a path or URI.
-        image_ids: Names of N images of the table.
+        names: Names of N rows of the table, see `face_names`.
 
     Returns:
         float32 of shape (N,), degrees.
     """
     rows = read_table(table, ["yaw_deg"])
-    places = pc.index_in(pa.array(image_ids, pa.string()), rows["image_id"].combine_chunks())
+    places = pc.index_in(pa.array(names, pa.string()), value_set=face_names(rows))
     return np.asarray(rows["yaw_deg"].take(places).to_numpy(), dtype=np.float32)
 
 
@@ -143,6 +160,18 @@ def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool
     """
     columns = [*folder_columns(table), "status", "width", "height", landmark_column(num_landmarks)]
     return [*columns, *(["crop_box"] if from_copies and _copies_are_cropped(table) else [])]
+
+
+def has_all_faces(table: str | Path) -> bool:
+    """Return whether a table has one row per face."""
+    return FACE in table_columns(table)
+
+
+def crop_margin(table: str | Path) -> float:
+    """Return the margin of a table's cropped copies, the default one if it has none."""
+    crop = _embed_settings(table).get("crop") or {}
+    margin: float = crop.get("margin", CROP_MARGIN)
+    return margin
 
 
 def copies_are_aligned(table: str | Path) -> bool:

@@ -25,7 +25,7 @@ from faceml.tables import LandmarkSet, build_selection
 class WholeDecoding(Preprocessing):
     """Preprocessing that decodes every image at its full size, as other decoders do."""
 
-    def decode(self, data: bytes) -> RgbImage | DecodeFailure:
+    def decode(self, data: bytes, shown: float = 1.0) -> RgbImage | DecodeFailure:
         """Decode a file's bytes to uint8 of shape (H, W, 3), or return why that failed."""
         return decode_image(data)
 
@@ -50,15 +50,14 @@ class SplitImages:
     def decoded(self, index: int) -> Images:
         """Return the input of the exported graph, uint8 of shape (1, H, W, 3).
 
-        The aligned face for recognition, else the whole image at its full size.
+        The aligned face for recognition, else the image at its full size, or the face's part of it.
 
         Raises:
             StoppedError: The file has changed since its extraction; names the file.
         """
         if isinstance(self.faces, PersonDataset):
             return self.square(index).permute(1, 2, 0).contiguous().numpy()[None]
-        faces = self.faces
-        return self._whole.pixels(faces.source.read(index), faces.image_ids[index], faces.table)[None]
+        return self.faces.pixels(index, self._whole)[None]
 
     def square(self, index: int) -> Tensor:
         """Return the input of the training before normalisation, uint8 of shape (3, S, S).

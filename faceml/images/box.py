@@ -94,6 +94,20 @@ class Box:
             self.bottom / image_height,
         )
 
+    def to_px(self, image_width: int, image_height: int) -> "Box":
+        """Convert a box in fractions of its image to px."""
+        return Box(
+            self.left * image_width,
+            self.top * image_height,
+            self.right * image_width,
+            self.bottom * image_height,
+        )
+
+    def rounded(self) -> "Box":
+        """Return a box in px with its edges at the nearest whole px, and at least one px wide and high."""
+        left, top, right, bottom = map(round, self.corners)
+        return Box(left, top, max(right, left + 1), max(bottom, top + 1))
+
     def place(self, points: Points, image_width: int, image_height: int) -> npt.NDArray[np.float64]:
         """Convert fractions of a box in px to fractions of its image.
 

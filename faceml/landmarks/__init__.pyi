@@ -4,7 +4,7 @@ from .detector import (
     LandmarkDetector as LandmarkDetector,
     select_points as select_points,
 )
-from .draw import draw_landmarks as draw_landmarks, point_colors as point_colors
+from .draw import draw_box as draw_box, draw_landmarks as draw_landmarks, point_colors as point_colors
 from .extractor import DETECTION_SIDE_PX as DETECTION_SIDE_PX, LandmarkExtractor as LandmarkExtractor
 from .mediapipe_detector import MediaPipeDetector as MediaPipeDetector
 from .model_bundle import find_model_bundle as find_model_bundle

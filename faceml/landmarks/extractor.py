@@ -1,4 +1,4 @@
-"""Extraction of one row of the landmark table from an image file."""
+"""Extraction of the rows of an image file in the landmark table."""
 
 import hashlib
 import math
@@ -10,9 +10,9 @@ import numpy as np
 from faceml.images import DecodedImage, DecodeFailure, DecodeLimits, decode_reduced, difference_hash
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector, select_points
 from faceml.landmarks.second_look import SecondLook
-from faceml.landmarks.training_copy import EmbedOptions, face_box_px, training_copy
+from faceml.landmarks.training_copy import EmbedOptions, training_copy
 from faceml.storage import StoredFile
-from faceml.tables import LANDMARK_SETS, Row, Status, landmark_column, row_without_image
+from faceml.tables import FACE, LANDMARK_SETS, Row, Status, landmark_column, row_without_image
 
 # The face detector scales every image to 128×128 px; the landmark network sees 256×256 px of a box 1.5 times
 # as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2). More pixels only
@@ -33,6 +33,7 @@ class LandmarkExtractor:
         reduce: Decode large JPEGs at a fraction of their size, as long as the largest face keeps 192 px.
         zoom_levels: Levels of tiles in which the detector searches, each of which needs twice the pixels.
         keep_central: Keep the face nearest to the middle of the image instead of the largest.
+        all_faces: Extract a row for each face, the one to keep first; otherwise only the row of that one.
         store_mesh: Add the column `mesh`.
         embed: Encoding of the column `image_jpeg`; None leaves it out.
 
@@ -50,6 +51,7 @@ class LandmarkExtractor:
         reduce: bool = False,
         zoom_levels: int = 1,
         keep_central: bool = False,
+        all_faces: bool = False,
         store_mesh: bool = False,
         embed: EmbedOptions | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class LandmarkExtractor:
         self._limits = limits or DecodeLimits()
         self._second_look = second_look
         self._keep_central = keep_central
+        self._all_faces = all_faces
         self._store_mesh = store_mesh
         self._embed = embed
         size = embed.size if embed else 0
@@ -66,20 +69,23 @@ class LandmarkExtractor:
         self._face_side_px = max(FACE_SIDE_PX, size if is_cut else 0)
         self.decode_s = self.detect_s = 0.0
 
-    def detect(self, file: StoredFile, data: bytes | Status) -> Row:
-        """Extract the row of one image.
+    def detect(self, file: StoredFile, data: bytes | Status) -> list[Row]:
+        """Extract the rows of one image.
 
         Args:
             file: The file's entry in the listing.
             data: Its bytes, or the status of a file that cannot be read.
+
+        Returns:
+            One row; with `all_faces` one for each face, or one for an image without faces.
         """
         row = row_without_image(file, data) if isinstance(data, str) else row_without_image(file, "ok")
         if isinstance(data, str):
-            return row
+            return [row]
         row["content_sha256"] = hashlib.sha256(data).digest()
         observed = self._decode_and_detect(data)
         if isinstance(observed, str):
-            return row | {"status": observed}
+            return [row | {"status": observed}]
         image, faces = observed
         row |= {
             "status": "ok" if faces else "no_face",
@@ -88,18 +94,19 @@ class LandmarkExtractor:
             "num_faces": len(faces),
             "dhash": difference_hash(image.pixels),
         }
-        if faces:
-            row |= self._face_columns(faces[0])
-        if self._embed:
-            row |= training_copy(image.pixels, faces, self._embed)
-        return row
+        if not faces:
+            return [row | self._copy_columns(image, None)]
+        return [
+            row | self._face_columns(face, number) | self._copy_columns(image, face)
+            for number, face in enumerate(self._kept(faces))
+        ]
 
-    def compute_rows(self, detections: Sequence[Row]) -> list[Row]:
+    def compute_rows(self, detections: Sequence[list[Row]]) -> list[list[Row]]:
         """Return the rows, which are complete after the detection."""
         return list(detections)
 
     def _decode_and_detect(self, data: bytes) -> tuple[DecodedImage, list[FaceObservation]] | DecodeFailure:
-        """Decode and detect, and repeat it with more pixels while the largest face is too small."""
+        """Decode and detect, and repeat it with more pixels while a face that is kept is too small."""
         long_side_px = self._long_side_px
         while True:
             started_s = time.perf_counter()
@@ -115,7 +122,8 @@ class LandmarkExtractor:
                 return self._search_again(data, image, self._second_look)
             if not faces or shown_px >= max(image.width, image.height):
                 return image, faces
-            face_px = face_box_px(faces[0], image.pixels).long_side
+            width_px, height_px = image.pixels.shape[1::-1]
+            face_px = min(face.box.to_px(width_px, height_px).long_side for face in self._kept(faces))
             if face_px >= self._face_side_px:
                 return image, faces
             # OpenCV rounds up, so one pixel more selects the next larger size.
@@ -144,7 +152,13 @@ class LandmarkExtractor:
             return faces
         return sorted(faces, key=lambda face: math.dist(face.box.center, (0.5, 0.5)))
 
-    def _face_columns(self, face: FaceObservation) -> Row:
+    def _kept(self, faces: list[FaceObservation]) -> list[FaceObservation]:
+        return faces if self._all_faces else faces[:1]
+
+    def _copy_columns(self, image: DecodedImage, face: FaceObservation | None) -> Row:
+        return training_copy(image.pixels, face, self._embed) if self._embed else {}
+
+    def _face_columns(self, face: FaceObservation, number: int) -> Row:
         columns: Row = {
             landmark_column(number): select_points(face.mesh, points).ravel()
             for number, points in LANDMARK_SETS.items()
@@ -155,6 +169,8 @@ class LandmarkExtractor:
             "roll_deg": face.pose.roll_deg,
             "look": face.look,
         }
+        if self._all_faces:
+            columns |= {FACE: number, "box": face.box.corners}
         if self._store_mesh:
             columns["mesh"] = face.mesh.astype(np.float16).ravel()
         return columns

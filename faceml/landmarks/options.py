@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LEAST_SEARCHED = 5
 """Least number of faces that MediaPipe searches for; further ones cost nothing where there is one face."""
 
+MOST_SEARCHED = 100
+"""Number of faces that MediaPipe searches for where all are wanted; its detector sees 128×128 px."""
+
 
 @dataclass(frozen=True)
 class DetectorOptions:
@@ -30,7 +33,7 @@ class DetectorOptions:
 
     Attributes:
         model_path: A `face_landmarker.task`; None searches for it in the process that opens the detector.
-        max_faces: Most faces detected in an image.
+        max_faces: Most faces detected in an image; 0 detects all.
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
         second_look: Search again, in other ways, where no face is found.
@@ -53,7 +56,7 @@ class DetectorOptions:
 
         bundle = find_model_bundle(self.model_path)
         # MediaPipe returns the faces with the highest scores, the largest of which is kept.
-        searched = max(self.max_faces, LEAST_SEARCHED)
+        searched = max(self.max_faces, LEAST_SEARCHED) if self.max_faces else MOST_SEARCHED
         detector = MediaPipeDetector(bundle, searched, self.min_detection_confidence)
         return TiledDetector(detector, self.zoom_levels, self.max_faces)
 
@@ -70,6 +73,7 @@ class ExtractorSettings:
         max_pixels: Largest image that is decoded, as declared in its header.
         reduce: Decode large JPEGs at a fraction of their size while the face keeps enough pixels.
         keep_central: Keep the face nearest to the middle of the image instead of the largest.
+        all_faces: Extract a row for each face.
         store_mesh: Add the column `mesh`.
         embed: Encoding of the column `image_jpeg`; None leaves it out.
         timeout_s: Longest time from an image's bytes to its row.
@@ -82,6 +86,7 @@ class ExtractorSettings:
     max_pixels: int = DecodeLimits.max_pixels
     reduce: bool = True
     keep_central: bool = False
+    all_faces: bool = False
     store_mesh: bool = False
     embed: EmbedOptions | None = None
     timeout_s: float = 30.0
@@ -100,6 +105,7 @@ class ExtractorSettings:
                 reduce=self.reduce,
                 zoom_levels=self.detector.zoom_levels,
                 keep_central=self.keep_central,
+                all_faces=self.all_faces,
                 store_mesh=self.store_mesh,
                 embed=self.embed,
             )
@@ -132,6 +138,7 @@ def build_extractor_settings(config: ExtractConfig) -> ExtractorSettings:
         max_pixels=data.max_pixels,
         reduce=landmarker.decode == "reduced",
         keep_central=landmarker.keep == "central",
+        all_faces=landmarker.max_faces == 0,
         store_mesh=output.store_mesh,
         embed=_build_embed_options(output.embed) if output.embed else None,
         timeout_s=landmarker.timeout_s,

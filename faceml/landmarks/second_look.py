@@ -11,7 +11,7 @@ import numpy as np
 
 from faceml.images import Box, RgbImage
 from faceml.landmarks.detector import FaceObservation, place, select_points
-from faceml.landmarks.tiled_detector import TiledDetector, is_cut, tiles
+from faceml.landmarks.tiled_detector import TiledDetector, distinct, is_cut, is_same, tiles
 from faceml.tables import LANDMARK_SETS
 
 MARGINS = (0.5, 0.75, 1.0, 0.25)
@@ -43,8 +43,8 @@ class SecondLook:
     """Find a face where the detector sees none in the whole image.
 
     The image is seen with margins, then in overlapping parts; the first face that is confirmed ends the
-    search. A face is confirmed by the mirrored image of its surroundings, in which the detector must find it
-    with the same landmarks. Patterns that resemble a face rarely pass.
+    search, unless all faces are wanted. A face is confirmed by the mirrored image of its surroundings, in
+    which the detector must find it with the same landmarks. Patterns that resemble a face rarely pass.
 
     Args:
         tiled: Opened detector, whose detector and largest number of faces are used.
@@ -55,8 +55,12 @@ class SecondLook:
         self._max_faces = tiled.max_faces
 
     def detect(self, image: RgbImage) -> list[FaceObservation]:
-        """Find a face in uint8 RGB of shape (H, W, 3); the other faces of the same look come after it."""
+        """Find a face in uint8 RGB of shape (H, W, 3); the other faces of the same look come after it.
+
+        If all faces are wanted, those of all looks are found, the largest first, each once.
+        """
         height, width = image.shape[:2]
+        every: list[FaceObservation] = []
         for look in looks(width, height):
             found = self._detector.detect(look.frame.crop(image, GRAY))
             faces = [
@@ -64,10 +68,11 @@ class SecondLook:
                 for face in found
                 if not is_cut(face, look.frame, width, height)
             ]
-            confirmed = [face for face in faces if self._is_confirmed(face, image)]
-            if confirmed:
-                return confirmed[: self._max_faces]
-        return []
+            unknown = [face for face in faces if not any(is_same(face, other) for other in every)]
+            every = distinct([*every, *(face for face in unknown if self._is_confirmed(face, image))])
+            if every and self._max_faces:
+                return every[: self._max_faces]
+        return sorted(every, key=lambda face: face.box.area, reverse=True)
 
     def _is_confirmed(self, face: FaceObservation, image: RgbImage) -> bool:
         """Return whether the detector finds the same landmarks in the mirrored surroundings of a face."""

@@ -5,7 +5,7 @@ a tenth of the image is a dozen pixels wide. In a tile of the image it is larger
 Aided Hyper Inference").
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -26,11 +26,11 @@ class TiledDetector:
     Args:
         detector: Detects the faces of each tile.
         levels: 1 uses only the whole image; each further level finds faces half as large.
-        max_faces: Most faces returned, the largest first.
+        max_faces: Most faces returned, the largest first; 0 returns all.
 
     Attributes:
         detector: The detector of the tiles.
-        max_faces: Most faces returned.
+        max_faces: Most faces returned; 0 is all.
     """
 
     def __init__(self, detector: LandmarkDetector, levels: int, max_faces: int) -> None:
@@ -49,17 +49,14 @@ class TiledDetector:
 
     def detect(self, image: RgbImage) -> list[FaceObservation]:
         """Find faces in uint8 RGB of shape (H, W, 3), the largest first, each once."""
-        if self._levels == 1:
-            return self.detector.detect(image)[: self.max_faces]
         height, width = image.shape[:2]
-        found: list[FaceObservation] = []
-        for tile in tiles(width, height, self._levels):
-            for face in self.detector.detect(tile.crop(image)):
-                placed = place(face, tile, width, height)
-                is_known = any(is_same(placed, other) for other in found)
-                if not (is_known or is_cut(face, tile, width, height)):
-                    found.append(placed)
-        return sorted(found, key=lambda face: face.box.area, reverse=True)[: self.max_faces]
+        _, *parts = tiles(width, height, self._levels)
+        found = distinct(self.detector.detect(image))
+        for tile in parts:
+            faces = self.detector.detect(tile.crop(image))
+            whole = [face for face in faces if not is_cut(face, tile, width, height)]
+            found = distinct([*found, *(place(face, tile, width, height) for face in whole)])
+        return sorted(found, key=lambda face: face.box.area, reverse=True)[: self.max_faces or None]
 
 
 def tiles(width: int, height: int, levels: int) -> Iterator[Box]:
@@ -90,6 +87,15 @@ def is_cut(face: FaceObservation, tile: Box, width: int, height: int) -> bool:
         or (face.box.right > 1 - BORDER and tile.right < width)
         or (face.box.bottom > 1 - BORDER and tile.bottom < height)
     )
+
+
+def distinct(faces: Iterable[FaceObservation]) -> list[FaceObservation]:
+    """Return each face once, by its first observation."""
+    found: list[FaceObservation] = []
+    for face in faces:
+        if not any(is_same(face, other) for other in found):
+            found.append(face)
+    return found
 
 
 def is_same(face: FaceObservation, other: FaceObservation) -> bool:

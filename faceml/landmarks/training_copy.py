@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceml.images import Box, RgbImage, align_face, encode_jpeg, shrink
+from faceml.images import RgbImage, align_face, encode_jpeg, shrink
 from faceml.landmarks.detector import FaceObservation, select_points
 from faceml.tables import LANDMARK_SETS, Row
 
@@ -27,26 +27,21 @@ class EmbedOptions:
     align: bool = False
 
 
-def face_box_px(face: FaceObservation, image: RgbImage) -> Box:
-    """Return the bounding box of a face's mesh in px."""
-    return Box.around(face.mesh[:, :2].astype(np.float64) * (image.shape[1], image.shape[0]))
-
-
-def training_copy(image: RgbImage, faces: list[FaceObservation], embed: EmbedOptions) -> Row:
+def training_copy(image: RgbImage, face: FaceObservation | None, embed: EmbedOptions) -> Row:
     """Return the column `image_jpeg` and, for a crop, `crop_box` in fractions of width and height.
 
     Args:
         image: uint8 of shape (H, W, 3), RGB.
-        faces: Faces detected in the image, the largest first.
+        face: Face to which the copy is cut; None if none was found.
         embed: Size, quality and crop.
     """
-    if embed.align and faces:
-        points = select_points(faces[0].mesh, LANDMARK_SETS[5]).astype(np.float64)
+    if embed.align and face:
+        points = select_points(face.mesh, LANDMARK_SETS[5]).astype(np.float64)
         return {"image_jpeg": encode_jpeg(align_face(image, points, embed.size), embed.quality)}
-    if embed.crop_margin is None or not faces:
+    if embed.crop_margin is None or not face:
         return {"image_jpeg": encode_jpeg(shrink(image, embed.size), embed.quality)}
-    box = face_box_px(faces[0], image).square(embed.crop_margin)
     height, width = image.shape[:2]
+    box = face.box.to_px(width, height).square(embed.crop_margin)
     return {
         "image_jpeg": encode_jpeg(shrink(box.crop(image), embed.size), embed.quality),
         "crop_box": list(box.normalize(width, height).corners),

@@ -96,8 +96,8 @@ class PredictionExtractor:
             row["content_sha256"] = hashlib.sha256(data).digest()
         return row, self._predictor.detect(file.path, data)
 
-    def compute_rows(self, detections: "Sequence[tuple[Row, PreparedImage]]") -> list[Row]:
-        """Return the rows of images after passing their faces through the network, in the same order.
+    def compute_rows(self, detections: "Sequence[tuple[Row, PreparedImage]]") -> list[list[Row]]:
+        """Return the row of each image after passing the faces through the network, in the same order.
 
         Raises:
             StoppedError: The GPU or the machine is out of memory.
@@ -107,7 +107,7 @@ class PredictionExtractor:
         with translate_full_memory(GPU_MEMORY_REMEDY):
             predictions = self._predictor.predict_prepared([image for _, image in detections])
         return [
-            row | prediction.as_row() for (row, _), prediction in zip(detections, predictions, strict=True)
+            [row | prediction.as_row()] for (row, _), prediction in zip(detections, predictions, strict=True)
         ]
 
 

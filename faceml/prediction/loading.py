@@ -33,7 +33,7 @@ def load(
         model: Run folder of `faceml train`, or its `best_model.pt`; a path or URI.
         finds_faces: Detect faces and crop each as in training; otherwise each whole image is used as one
             face.
-        max_faces: Most faces detected in an image.
+        max_faces: Most faces detected in an image; 0 detects all.
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
         second_look: Search again, with a margin around the image and in its parts, where no face is found.

@@ -15,7 +15,7 @@ from faceml.quality.duplicates import conflicting_duplicates
 from faceml.quality.overlap import Overlap, decoded_images, overlap_of
 from faceml.quality.plausibility import implausibility
 from faceml.runs import QUALITY_FILE
-from faceml.tables import TableSelection, folder_columns, landmark_column, read_table
+from faceml.tables import TableSelection, face_names, folder_columns, landmark_column, read_table
 
 NUM_LANDMARKS = 10
 """Landmark set that is checked; the larger one reveals more errors."""
@@ -49,7 +49,7 @@ class AngleSpread:
 
 @dataclass(frozen=True)
 class Implausible:
-    """An image and the distance of its landmarks from the expected shape, see `implausibility`."""
+    """A face by its name, and the distance of its landmarks from the expected shape, see `implausibility`."""
 
     image_id: str
     distance: float
@@ -60,14 +60,14 @@ class ExtractionQuality:
     """Findings about a landmark table.
 
     Attributes:
-        faces: Number of images with landmarks.
+        faces: Number of rows with landmarks.
         pose: Distributions of yaw, pitch and roll; empty without faces.
         max_hash_distance: Maximum Hamming distance of near-duplicates, bits of 64.
         overlaps: Overlap with each other table.
         num_conflicts: Number of files that are in several folders.
         conflicts: The images of each such file.
         median_distance: Median distance of the landmarks from the expected shape.
-        least_plausible: Images with the largest distances, in descending order.
+        least_plausible: Faces with the largest distances, in descending order.
         has_sources: Whether the names of images begin with their source.
     """
 
@@ -137,7 +137,7 @@ def _landmarks(table: str | Path, least_plausible: int) -> dict[str, Any]:
     size_px = np.stack([rows[side].to_numpy() for side in ("width", "height")], axis=1, dtype=np.float32)
     distances = implausibility(points * size_px[:, None], np.stack(angles[:2], axis=1))
     farthest = np.argsort(-distances, kind="stable")[:least_plausible]
-    names = rows["image_id"].take(pa.array(farthest)).to_pylist()
+    names = face_names(rows).take(pa.array(farthest)).to_pylist()
     rounded = np.minimum(distances[farthest], LARGEST_DISTANCE).round(3).tolist()
     return {
         "faces": rows.num_rows,

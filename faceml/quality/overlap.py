@@ -11,7 +11,7 @@ from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
 from faceml.errors import catch_errors
 from faceml.page import first_names
 from faceml.quality.duplicates import near_duplicates
-from faceml.tables import TableSelection, build_selection, folder_columns, qualified_folders
+from faceml.tables import TableSelection, build_selection, first_rows, folder_columns, qualified_folders
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,9 @@ def overlap_of(images: pa.Table, others: TableSelection, max_hash_distance: int,
 
 
 def decoded_images(rows: pa.Table) -> pa.Table:
-    """Drop rows that could not be decoded; empty files, for instance, are all identical."""
-    return rows.filter(pc.is_valid(rows["dhash"]))
+    """Return one row for each image that could be decoded; empty files, for instance, are all identical."""
+    images = first_rows(rows)
+    return images.filter(pc.is_valid(images["dhash"]))
 
 
 def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[str] = ()) -> list[str]:

@@ -4,6 +4,15 @@ from .digests import (
     table_digests as table_digests,
 )
 from .extractor_process import ExtractorProcess as ExtractorProcess
+from .face_rows import (
+    FACE as FACE,
+    face_names as face_names,
+    face_numbers as face_numbers,
+    first_rows as first_rows,
+    image_of as image_of,
+    is_further_face as is_further_face,
+    key_columns as key_columns,
+)
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import image_table as image_table, list_images as list_images
 from .label_table import LabelCounts as LabelCounts

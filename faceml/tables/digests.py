@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from faceml.storage import Places
+from faceml.tables.face_rows import face_names, first_rows
 from faceml.tables.label_files import find_label_files
 from faceml.tables.selection import TableSelection
 from faceml.tables.source_labels import label_tables
@@ -19,15 +20,19 @@ def content_digest(selection: TableSelection) -> str:
 
     Empty if the table has no digests.
     """
-    return _content_digest(selection.read(["content_sha256"]).rows)
+    return _content_digest(first_rows(selection.read(["content_sha256"]).rows))
 
 
 def table_digests(selection: TableSelection) -> dict[str, Any]:
-    """Return the number of `images` of a table, and SHA-256 digests of their `names` and `contents`."""
+    """Return the number of `images` of a table, and SHA-256 digests of their `names` and `contents`.
+
+    The names are those of all faces, see `face_names`.
+    """
     rows, names = selection.read(["content_sha256"]).rows, hashlib.sha256()
-    for chunk in rows["image_id"].chunks:
+    for chunk in face_names(rows).chunks:
         names.update("".join(f"{name}\n" for name in chunk.to_pylist()).encode())
-    return {"images": rows.num_rows, "names": names.hexdigest(), "contents": _content_digest(rows)}
+    images = first_rows(rows)
+    return {"images": images.num_rows, "names": names.hexdigest(), "contents": _content_digest(images)}
 
 
 def label_digest(places: Places) -> dict[str, Any]:

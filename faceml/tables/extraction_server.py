@@ -65,7 +65,7 @@ def _extract(
     for number, (file, data) in enumerate(_read_files(roots, request.files, settings), start=1):
         with _Alarm(settings.timeout_s), _MemoryLimit(num_bytes):
             detections.append(extractor.detect(file, data))
-        if len(detections) == request.rows_per_message or number == len(request.files):
+        if len(detections) == request.images_per_message or number == len(request.files):
             # An error here does not depend on the images, and would occur again with others.
             with _report_errors(parent, (Exception,)), _Alarm(settings.timeout_s * len(detections)):
                 rows = extractor.compute_rows(detections)

@@ -30,7 +30,7 @@ from faceml.tables.schema import Status
 
 logger = logging.getLogger(__name__)
 
-ROWS_PER_MESSAGE = 32
+IMAGES_PER_MESSAGE = 32
 """After a crash the images of the lost message are extracted again, one at a time."""
 MAX_CONSECUTIVE_CRASHES = 20
 """More images in a row that crash the detector have another cause than the images."""
@@ -78,8 +78,8 @@ class ExtractorProcess:
         """ID of the current process, 0 if there is none."""
         return self._process.pid if self._process else 0
 
-    def extract_rows(self, files: Sequence[StoredFile]) -> Iterator[Row]:
-        """Yield the row of each file, in their order.
+    def extract_rows(self, files: Sequence[StoredFile]) -> Iterator[list[Row]]:
+        """Yield the rows of each file, in the order of the files.
 
         Raises:
             StoppedError: The process does not start, the storage cannot be reached, many consecutive images
@@ -89,20 +89,20 @@ class ExtractorProcess:
         attempts = Counter[int]()
         while position < len(files):
             is_suspect = position < suspects_end
-            rows_per_message = 1 if is_suspect or self._max_attempts == 1 else ROWS_PER_MESSAGE
+            images_per_message = 1 if is_suspect or self._max_attempts == 1 else IMAGES_PER_MESSAGE
             room = self._images_per_process - self._images_done
             end = min(position + room, suspects_end if is_suspect else len(files))
-            for row in self._request_rows(ExtractionRequest(files[position:end], rows_per_message)):
+            for rows in self._request_rows(ExtractionRequest(files[position:end], images_per_message)):
                 crashes = 0
                 position += 1
-                yield row
+                yield rows
             if position == end:
                 if self._images_done >= self._images_per_process:
                     self._stop()
                 continue
             status = self._stop_crashed()
-            if rows_per_message > 1:  # one of these images caused it: extract them one at a time
-                suspects_end = min(position + rows_per_message, end)
+            if images_per_message > 1:  # one of these images caused it: extract them one at a time
+                suspects_end = min(position + images_per_message, end)
                 logger.warning("%s or one of the next: %s", files[position].path, status)
                 continue
             attempts[position] += 1
@@ -114,11 +114,11 @@ class ExtractorProcess:
                         f"{crashes} images in a row crash the detector, the last is {files[position].path}. "
                         "Its messages are in the worker's log."
                     )
-                yield row_without_image(files[position], status)
+                yield [row_without_image(files[position], status)]
                 position += 1
 
-    def _request_rows(self, request: ExtractionRequest) -> Iterator[Row]:
-        """Yield rows until all are received or the process ends."""
+    def _request_rows(self, request: ExtractionRequest) -> Iterator[list[Row]]:
+        """Yield the rows of each file until all are received or the process ends."""
         connection = self._connect()
         with suppress(ConnectionError):
             connection.send(request)

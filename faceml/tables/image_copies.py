@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.storage import PARTIAL_SUFFIX, StorageFolder, atomic_file, user_cache
+from faceml.tables.face_rows import face_names, key_columns
 from faceml.tables.landmark_table import read_shard_schema, require_columns, shard_names
 
 COLUMN = "image_jpeg"
@@ -34,18 +35,18 @@ class ImageCopies:
 
     Args:
         table: Landmark table, a path or URI.
-        image_ids: IDs of the rows, strings.
+        names: Names of the rows, see `face_names`.
         cache: Folder of the flat files; the user's cache by default.
 
     Raises:
         ConfigError: The table has no training copies.
     """
 
-    def __init__(self, table: str | Path, image_ids: pa.ChunkedArray, cache: Path | None = None) -> None:
+    def __init__(self, table: str | Path, names: pa.ChunkedArray, cache: Path | None = None) -> None:
         self._table = StorageFolder(table)
-        for name in shard_names(self._table):
-            require_columns([COLUMN], read_shard_schema(self._table, name), self._table)
-        self._image_ids = image_ids
+        for shard in shard_names(self._table):
+            require_columns([COLUMN], read_shard_schema(self._table, shard), self._table)
+        self._names = names
         self._file = _folder(cache) / f"{_prefix(self._table)}{_version(self._table)}.jpegs"
 
     def __call__(self, index: int) -> bytes:
@@ -65,7 +66,7 @@ class ImageCopies:
     def _places(self) -> npt.NDArray[np.int64]:
         """Offset and length of each row's copy, int64 of shape (N, 2)."""
         index = pq.read_table(self._ensure_written())
-        rows = pc.index_in(self._image_ids, value_set=index["image_id"])
+        rows = pc.index_in(self._names, value_set=index["image_id"])
         columns = (pc.fill_null(index[name].take(rows), 0) for name in ("start", "length"))
         return np.stack([column.to_numpy() for column in columns], axis=1)
 
@@ -94,15 +95,16 @@ class ImageCopies:
             for shard in shard_names(self._table):
                 file = f"{self._table.path}/{shard}"
                 rows = pq.ParquetFile(file, filesystem=self._table.filesystem)
-                for batch in rows.iter_batches(ROWS_AT_ONCE, columns=["image_id", COLUMN]):
-                    names.append(batch["image_id"])
+                columns = [*key_columns(rows.schema_arrow.names), COLUMN]
+                for batch in rows.iter_batches(ROWS_AT_ONCE, columns=columns):
+                    names += face_names(pa.Table.from_batches([batch])).chunks
                     copies = [copy or b"" for copy in batch[COLUMN].to_pylist()]
                     flat.writelines(copies)
                     lengths.extend(map(len, copies))
         ends = np.cumsum(lengths, dtype=np.int64)
-        columns = {"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths}
+        index_of = pa.table({"image_id": pa.chunked_array(names), "start": ends - lengths, "length": lengths})
         with atomic_file(index) as partial:
-            pq.write_table(pa.table(columns), _private(partial))
+            pq.write_table(index_of, _private(partial))
         for stale in self._file.parent.glob(f"{_prefix(self._table)}*"):
             if stale.stem != self._file.stem:  # of an earlier version of the table
                 stale.unlink(missing_ok=True)

@@ -11,10 +11,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from faceml.config import ConfigError
 from faceml.errors import StoppedError, translate_errors
-from faceml.tables.label_files import NORMALISED, load_labels
+from faceml.tables.face_rows import FACE, SEPARATOR, face_names, is_further_face
+from faceml.tables.label_files import NORMALISED, label_columns, load_labels
 
 MEMORY_LIMIT = "1GiB"
 """Memory of a join; beyond it, DuckDB moves data to a temporary folder."""
@@ -23,10 +25,11 @@ MOST_NAMED = 3
 """Number of images named in each count."""
 
 NAMES = {
-    "images_without_labels": "select image_id as name from images anti join found using (key)",
+    "images_without_labels": "select name from images anti join found using (key)",
     "labels_without_images": "select distinct key as name from labels anti join known using (key)",
     "doubles": "select key as name from found where num_rows > 1 and not differs",
     "contradictions": "select key as name from found where differs",
+    "unlabelled_faces": "select name from further",
 }
 MATCHES = "select distinct key as name from labels semi join known using (key)"
 """Names of images, also of further ones, that the label table has."""
@@ -36,6 +39,8 @@ MESSAGES = {
     "doubles": "images have several rows of equal values in the label table (%s): each counts once.",
     "contradictions": "images have rows of different values in the label table (%s): those values count as "
     "unknown.",
+    "unlabelled_faces": "further faces have no labels (%s): the label table has no column 'face', and labels "
+    "face 0 of each image.",
 }
 
 logger = logging.getLogger(__name__)
@@ -61,12 +66,14 @@ class LabelCounts:
         labels_without_images: Keys of the label table that belong to no image.
         doubles: Images with several rows, whose values are equal where they are known.
         contradictions: Images with several rows, in which a column has different values.
+        unlabelled_faces: Further faces of images, if the label table has no column `face`.
     """
 
     images_without_labels: NamedCount
     labels_without_images: NamedCount
     doubles: NamedCount
     contradictions: NamedCount
+    unlabelled_faces: NamedCount = NamedCount(0, ())
 
     def as_plain(self) -> dict[str, Any]:
         """Return the counts and names as plain values, for a summary in JSON."""
@@ -102,15 +109,19 @@ def join_labels(
     contains NaN or null. A key matches an image's name without `./` at its beginning, and with `\` read as
     `/`.
 
+    If the rows are of faces and the label table has the column `face` too, its rows label these faces; null
+    is face 0. Without that column they label face 0 of each image only.
+
     The label table may be larger than memory; its rows are never Python objects.
 
     Args:
-        rows: Table of N images with the column `image_id`.
+        rows: Table of N images with the column `image_id`, or of N faces with `face` too.
         place: Label table: a Parquet file, a CSV file with a header, or a folder of Parquet files; a path or
             URI.
         columns: Columns to append: numbers, text, booleans, or lists of numbers.
         key: Column of the label table with the images' names, text or integers.
-        others: Names of further images, which the label table may have too.
+        others: Names of other images, or of faces as `face_names` has them, which the label table may have
+            too.
 
     Returns:
         The N rows in their order with the columns appended, and the differences.
@@ -127,15 +138,20 @@ def join_labels(
                 f"{place}: column '{column}' is in the landmark table too. Rename it in the label table."
             )
     with TemporaryDirectory() as scratch, _connect(scratch) as connection, _translate_duckdb(place):
-        types = load_labels(connection, place, columns, key, Path(scratch))
-        _match_images(connection, rows["image_id"], others, len(columns))
+        by_face = FACE in rows.column_names and FACE in label_columns(place)
+        types = load_labels(connection, place, [*columns, *([FACE] if by_face else [])], key, Path(scratch))
+        if by_face:
+            _name_faces(connection, place, len(columns), types.pop())
+        _match_images(connection, rows, others, len(columns), by_face=by_face)
         counts = LabelCounts(**{name: _count(connection, query) for name, query in NAMES.items()})
-        unlabelled = rows.num_rows and counts.images_without_labels.number == rows.num_rows
+        without_labels = counts.images_without_labels.number
+        unlabelled = without_labels and without_labels + counts.unlabelled_faces.number == rows.num_rows
         if unlabelled and not _count(connection, MATCHES).number:
             raise _no_match(place, key, counts)
         values = ", ".join(f"c{index}" for index in range(len(columns))) or "null"
         found = connection.sql(
-            f"select {values} from images left join found using (key) order by position"
+            f"select {values} from (select position, key from images union all select position, null from "
+            "further) left join found using (key) order by position"
         ).to_arrow_table()
     for index, (name, kind) in enumerate(zip(columns, types, strict=True)):
         rows = rows.append_column(name, found[index].cast(kind))
@@ -170,29 +186,52 @@ def _translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
     return translate_errors(duckdb.Error, translate)
 
 
+def _name_faces(connection: duckdb.DuckDBPyConnection, place: str, column: int, kind: pa.DataType) -> None:
+    """Make the keys of the view `labels` names of faces, given the column with their numbers and its type.
+
+    Raises:
+        ConfigError: The numbers are none.
+    """
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise ConfigError(
+            f"{place}: column '{FACE}' holds {kind}, not the numbers of faces in the landmark table. Correct "
+            "or rename it."
+        )
+    connection.execute("alter view labels rename to labels_of_images")
+    connection.execute(
+        f"create temp view labels as select * replace (case when c{column} > 0 "
+        f"then key || '{SEPARATOR}' || c{column}::bigint else key end as key) from labels_of_images"
+    )
+
+
 def _match_images(
     connection: duckdb.DuckDBPyConnection,
-    image_ids: pa.ChunkedArray,
+    rows: pa.Table,
     others: pa.ChunkedArray | None,
     num_columns: int,
+    *,
+    by_face: bool,
 ) -> None:
-    """Create the tables `images`, `known`, which has the keys of the others too, and `found`.
+    """Create the tables `images`, `known`, which has the keys of the others too, `found` and `further`.
 
-    The latter has a row for each key that is an image's.
+    `found` has a row for each key that is an image's, `further` the faces that labels of images leave out.
     """
-    positions = pa.array(np.arange(len(image_ids)))
-    connection.register("image_rows", pa.table({"position": positions, "image_id": image_ids}))
+    names = face_names(rows)
+    numbered = pa.table({"position": pa.array(np.arange(len(names))), "name": names})
+    is_further = pa.array(is_further_face(rows) & (not by_face))
+    connection.register("further", numbered.filter(is_further))
+    connection.register("image_rows", numbered.filter(pc.invert(is_further)))
     connection.execute(
-        f"create temp table images as select *, {NORMALISED.format('image_id')} as key from image_rows"
+        f"create temp table images as select *, {NORMALISED.format('name')} as key from image_rows"
     )
-    connection.register("others", pa.table({"image_id": others if others is not None else image_ids[:0]}))
+    connection.register("others", pa.table({"image_id": others if others is not None else names[:0]}))
     connection.execute(
         "create temp view known as select key from images union all "
         f"select {NORMALISED.format('image_id')} from others"
     )
-    names = [f"c{index}" for index in range(num_columns)]
-    values = [f"case when min({name}) = max({name}) then min({name}) end as {name}" for name in names]
-    differ = [f"coalesce(min({name}) <> max({name}), false)" for name in names]
+    columns = [f"c{index}" for index in range(num_columns)]
+    values = [f"case when min({name}) = max({name}) then min({name}) end as {name}" for name in columns]
+    differ = [f"coalesce(min({name}) <> max({name}), false)" for name in columns]
     selected = ["key", "count(*) as num_rows", f"{' or '.join(differ) or 'false'} as differs", *values]
     connection.execute(
         f"create temp table found as select {', '.join(selected)} from labels semi join images using (key) "

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
 from faceml.storage import Places, StorageFolder, place_below, split_place
+from faceml.tables.face_rows import FACE, key_columns, sorted_by_face
 from faceml.tables.landmark_sets import MESH_COLUMNS
 from faceml.tables.schema import landmark_column, read_metadata
 
@@ -22,7 +23,7 @@ def write_shard(rows: Sequence[dict[str, Any]], schema: pa.Schema, path: Path) -
     """Write rows as one local Parquet file, atomically.
 
     Args:
-        rows: One dict for each image; a missing column is null.
+        rows: One dict for each row; a missing column is null.
         schema: Schema of `landmark_schema`.
         path: Path of the file; its folder is created.
     """
@@ -90,12 +91,13 @@ def qualified_folders(rows: pa.Table) -> pa.ChunkedArray:
 
 
 def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a landmark table, sorted by `image_id`.
+    """Read a landmark table, sorted by `image_id`, and the faces of an image by `face`.
 
     Args:
         place: Folder of the table, a path or URI.
-        columns: Names of the columns; all by default. `image_id` is always read. `mesh_33` is x and y of
-            vertex 33 of the column `mesh`, which is large and not kept in memory for that.
+        columns: Names of the columns; all by default. `image_id` is always read, and so is `face` if the
+            table has one row per face. `mesh_33` is x and y of vertex 33 of the column `mesh`, which is large
+            and not kept in memory for that.
 
     Raises:
         ConfigError: The folder has no table, the version is incompatible, or a column is missing.
@@ -103,7 +105,7 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     folder, names = _open_table(place)
     for name in names:
         schema = read_shard_schema(folder, name)
-    wanted = schema.names if columns is None else ["image_id", *columns]
+    wanted = schema.names if columns is None else [*key_columns(schema.names), *columns]
     require_columns([name for name in wanted if name not in MESH_COLUMNS], schema, folder)
     vertices = [name for name in wanted if name in MESH_COLUMNS]
     if vertices and "mesh" not in schema.names:
@@ -113,7 +115,7 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
         )
     files = [f"{folder.path}/{name}" for name in names]
     rows = pyarrow.dataset.dataset(files, schema=schema, filesystem=folder.filesystem, format="parquet")
-    return rows.to_table(columns={name: _values(name) for name in wanted}).sort_by("image_id")
+    return sorted_by_face(rows.to_table(columns={name: _values(name) for name in wanted}))
 
 
 def _values(column: str) -> pc.Expression:
@@ -127,6 +129,8 @@ def _values(column: str) -> pc.Expression:
 def export_json(table: str | Path, file: str | Path, num_landmarks: int, images: Places | None = None) -> int:
     """Write `{image_path: [[x1, y1], …]}` of all images with landmarks; coordinates are normalised.
 
+    Of a table with one row per face, an image has a list of its faces: `{image_path: [[[x1, y1], …], …]}`.
+
     Args:
         table: Landmark table, a path or URI.
         file: JSON file, a path or URI; written atomically.
@@ -139,13 +143,13 @@ def export_json(table: str | Path, file: str | Path, num_landmarks: int, images:
     """
     column = landmark_column(num_landmarks)
     rows = read_table(table, [column])
-    landmarks = {
-        _place_of(image_id, images): [
-            [round(points[i], 6), round(points[i + 1], 6)] for i in range(0, len(points), 2)
-        ]
-        for image_id, points in zip(rows["image_id"].to_pylist(), rows[column].to_pylist(), strict=True)
-        if points is not None
-    }
+    faces = dict[str, list[list[list[float]]]]()
+    for image_id, points in zip(rows["image_id"].to_pylist(), rows[column].to_pylist(), strict=True):
+        if points is not None:
+            pairs = [[round(x, 6), round(y, 6)] for x, y in zip(points[::2], points[1::2], strict=True)]
+            faces.setdefault(_place_of(image_id, images), []).append(pairs)
+    has_all = FACE in rows.column_names
+    landmarks = {place: found if has_all else found[0] for place, found in faces.items()}
     folder, name = split_place(file)
     text = json.dumps(landmarks, indent=1, ensure_ascii=False) + "\n"
     StorageFolder(folder).write(name, text.encode())

@@ -22,7 +22,7 @@ class RemovedRows(NamedTuple):
 
     Attributes:
         table: Location of the table.
-        images: `image_id` of each removed row, sorted.
+        images: `image_id` of each image whose rows were removed, sorted.
         copies: Removed files of the cache.
     """
 
@@ -95,7 +95,7 @@ def _remove(folder: StorageFolder, person: str, digests: pa.ChunkedArray, dry_ru
     images: list[str] = []
     for name, rows in _shards(folder):
         is_removed = pc.or_(_is_named(rows, person), pc.is_in(rows["content_sha256"], value_set=digests))
-        found = rows["image_id"].filter(is_removed).to_pylist()
+        found = pc.unique(rows["image_id"].filter(is_removed)).to_pylist()
         images += found
         if found and not dry_run:
             _rewrite(folder, name, pc.invert(is_removed))

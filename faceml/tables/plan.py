@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.storage import StorageFolder, StoredFile
+from faceml.tables.face_rows import first_rows, key_columns
 from faceml.tables.image_listing import LISTING_SCHEMA
 from faceml.tables.landmark_table import read_shard_schema, shard_names
 
@@ -202,9 +203,7 @@ def _read_listing(table: StorageFolder) -> pa.Table:
 
 
 def _read_shard_listing(table: StorageFolder, name: str) -> pa.Table:
-    read_shard_schema(table, name)
-    rows = pq.read_table(
-        f"{table.path}/{name}", columns=LISTING_SCHEMA.names, filesystem=table.filesystem
-    ).replace_schema_metadata(None)
-    rows = rows.cast(LISTING_SCHEMA)
+    columns = [*key_columns(read_shard_schema(table, name).names), "file_bytes", "modified_ns"]
+    rows = pq.read_table(f"{table.path}/{name}", columns=columns, filesystem=table.filesystem)
+    rows = first_rows(rows).select(LISTING_SCHEMA.names).replace_schema_metadata(None).cast(LISTING_SCHEMA)
     return rows.append_column("shard", pa.array([name] * rows.num_rows, pa.string()))

@@ -12,7 +12,7 @@ from faceml.storage import Places, StoredFile
 from faceml.tables.schema import Status
 
 Row = dict[str, Any]
-"""One image's columns of a table; columns without a value are left out."""
+"""Columns of a row of a table; columns without a value are left out."""
 
 
 class RowExtractor(Protocol):
@@ -29,8 +29,8 @@ class RowExtractor(Protocol):
     def detect(self, file: StoredFile, data: bytes | Status) -> Any:
         """Detect faces in an image, given its bytes or its status; native code may crash here."""
 
-    def compute_rows(self, detections: Sequence[Any]) -> list[Row]:
-        """Return the rows of images, given the results of `detect`, in the same order."""
+    def compute_rows(self, detections: Sequence[Any]) -> list[list[Row]]:
+        """Return the rows of each image, given the results of `detect`, in the same order."""
 
 
 class RowExtractorSettings(Protocol):
@@ -62,17 +62,17 @@ class RowExtractorSettings(Protocol):
 
 @dataclass(frozen=True)
 class ExtractionRequest:
-    """Request for the rows of images, sent in messages of several rows to save context switches."""
+    """Request for the rows of images, sent in messages of several images to save context switches."""
 
     files: Sequence[StoredFile]
-    rows_per_message: int
+    images_per_message: int
 
 
 @dataclass(frozen=True)
 class ExtractedRows:
-    """Rows, and the seconds that their images took in decoding and in the detector."""
+    """The rows of each image, and the seconds that the images took in decoding and in the detector."""
 
-    rows: list[Row]
+    rows: list[list[Row]]
     decode_s: float
     detect_s: float
 

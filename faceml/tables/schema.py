@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from faceml.config import MESH_POINTS, ConfigError
+from faceml.tables.face_rows import FACE
 from faceml.tables.landmark_sets import LANDMARK_SETS
 
 SCHEMA_VERSION = 1
@@ -36,6 +37,13 @@ FILE_FIELDS = (
 """Size, time of change and checksum of the file, to detect changed images."""
 
 
+FACE_FIELDS = (
+    pa.field(FACE, pa.int16()),
+    pa.field("box", pa.list_(pa.float32(), 4)),
+)
+"""Number of the face in its image, and left, top, right and bottom of its mesh in fractions of the image."""
+
+
 def landmark_column(num_landmarks: int) -> str:
     """Return the name of the column of a landmark set."""
     return f"landmarks_{num_landmarks}"
@@ -45,6 +53,7 @@ def landmark_schema(
     metadata: dict[str, str],
     *,
     with_source: bool = False,
+    with_faces: bool = False,
     with_look: bool = False,
     with_mesh: bool = False,
     with_image: bool = False,
@@ -55,6 +64,7 @@ def landmark_schema(
     Args:
         metadata: Metadata of `table_metadata`.
         with_source: Add `source`, the name of the image's source.
+        with_faces: One row per face: add `face`, its number in the image, and `box` around its mesh.
         with_look: Add `look`, the part of the image in which the face was found.
         with_mesh: Add `mesh`, all 478 points as float16 x, y, z.
         with_image: Add `image_jpeg`, a re-encoded copy for training.
@@ -64,7 +74,8 @@ def landmark_schema(
         *ID_FIELDS,
         *([SOURCE_FIELD] if with_source else []),
         *SIZE_FIELDS,
-        pa.field("num_faces", pa.int8()),
+        pa.field("num_faces", pa.int16() if with_faces else pa.int8()),
+        *(FACE_FIELDS if with_faces else []),
         *(pa.field(landmark_column(n), pa.list_(pa.float32(), 2 * n)) for n in LANDMARK_SETS),
         pa.field("yaw_deg", pa.float32()),
         pa.field("pitch_deg", pa.float32()),

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from faceml.config import ConfigError, SplitConfig
 from faceml.storage import Places
+from faceml.tables.face_rows import face_names, key_columns
 from faceml.tables.label_table import LabelCounts
 from faceml.tables.landmark_sets import MESH_COLUMNS
 from faceml.tables.landmark_table import read_table, table_columns
@@ -35,7 +36,7 @@ class SelectedRows(NamedTuple):
     """Rows of a selection.
 
     Attributes:
-        rows: N rows, sorted by `image_id`.
+        rows: N rows, sorted as by `read_table`.
         table_rows: Number of all rows of the table.
         label_counts: Differences between the images and the label table; None if it is not read.
     """
@@ -64,10 +65,10 @@ class TableSelection:
         return f"{self.table} where {_describe(self.where)}" if self.where else self.table
 
     def read(self, columns: Sequence[str]) -> SelectedRows:
-        """Read columns of the rows, sorted by `image_id`.
+        """Read columns of the rows, sorted as by `read_table`.
 
         Columns that the landmark table does not have come from the label table, which is read only if there
-        are such columns. `image_id` is always read.
+        are such columns. `image_id` is always read, and so is `face` if the table has one row per face.
 
         Raises:
             ConfigError: There is no usable table, it lacks a column, or no row has a value of `where`.
@@ -80,12 +81,14 @@ class TableSelection:
         own = {name: values for name, values in self.where.items() if name not in further}
         rows, counts = self._filter(found, {}, own), None
         if self.labels is not None and further:
-            others = found["image_id"].filter(pc.invert(pc.is_in(found["image_id"], rows["image_id"])))
+            names = face_names(found)
+            others = names.filter(pc.invert(pc.is_in(names, face_names(rows))))
             joined = join_source_labels(rows, self.labels.place, further, self.labels.key, others)
             counts = joined.counts
             labelled = {name: values for name, values in self.where.items() if name in further}
             rows = self._filter(joined.rows, own, labelled)
-        return SelectedRows(rows.select(list(dict.fromkeys(["image_id", *columns]))), found.num_rows, counts)
+        returned = list(dict.fromkeys([*key_columns(has), *columns]))
+        return SelectedRows(rows.select(returned), found.num_rows, counts)
 
     def _check_columns(self, has: set[str]) -> None:
         unknown = [name for name in self.where if name not in has]

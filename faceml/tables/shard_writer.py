@@ -13,7 +13,8 @@ from faceml.storage import StorageFolder, StorageRoots, StoredFile
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.row_extractor import Row
 
-ExtractRows = Callable[[Sequence[StoredFile]], Iterable[Row]]
+ExtractRows = Callable[[Sequence[StoredFile]], Iterable[list[Row]]]
+"""Extracts the rows of each file."""
 
 
 MAX_NAMES = 20
@@ -24,7 +25,7 @@ class ShardChanges:
     """Result of the update of a shard.
 
     Attributes:
-        extracted: Number of extracted rows by status.
+        extracted: Number of extracted images by status.
         changed: Images whose content differs from that of their row, at most `MAX_NAMES`.
         num_changed: Number of all those images.
         write_s: Seconds spent on writing the shard.
@@ -64,7 +65,7 @@ class ShardWriter:
         self._follow_links = follow_links
 
     def update(self, name: str, files: Sequence[StoredFile], extract_rows: ExtractRows) -> ShardChanges:
-        """Extract the missing and outdated rows of a shard, and write it atomically.
+        """Extract the missing and outdated images of a shard, and write it atomically.
 
         Args:
             name: File name of the shard.
@@ -73,32 +74,38 @@ class ShardWriter:
         """
         changes = ShardChanges()
         old = self._read_rows(name)
-        rows = {image_id: row for image_id, row in old.items() if not self._follow_changes}
+        rows = {image_id: known for image_id, known in old.items() if not self._follow_changes}
         missing = []
         for file in files:
-            row = old.get(file.path)
-            if row is not None and self._is_unchanged(row, file):
-                rows[file.path] = row | {"file_bytes": file.num_bytes, "modified_ns": file.modified_ns}
+            known = old.get(file.path, [])
+            if known and self._is_unchanged(known[0], file):
+                listed = {"file_bytes": file.num_bytes, "modified_ns": file.modified_ns}
+                rows[file.path] = [row | listed for row in known]
             else:
-                if row is not None:
+                if known:
                     changes.num_changed += 1
                     changes.changed = [*changes.changed, file.path][:MAX_NAMES]
-                if row is None or self._follow_changes:
+                if not known or self._follow_changes:
                     missing.append(file)
-        for row in extract_rows(missing):
-            rows[row["image_id"]] = row | self._location(row["image_id"])
-            changes.extracted[row["status"]] += 1
+        for file, extracted in zip(missing, extract_rows(missing), strict=True):
+            rows[file.path] = [row | self._location(file.path) for row in extracted]
+            changes.extracted[extracted[0]["status"]] += 1
         started_s = time.perf_counter()
         if missing or rows != old:
-            put_shard([rows[image_id] for image_id in sorted(rows)], self._schema, self._table, name)
+            written = [row for image_id in sorted(rows) for row in rows[image_id]]
+            put_shard(written, self._schema, self._table, name)
         changes.write_s = time.perf_counter() - started_s
         return changes
 
-    def _read_rows(self, name: str) -> dict[str, Row]:
+    def _read_rows(self, name: str) -> dict[str, list[Row]]:
+        """Return the rows of each image in a shard."""
         if not self._table.has(name):
             return {}
         rows = pq.ParquetFile(f"{self._table.path}/{name}", filesystem=self._table.filesystem).read()
-        return {row["image_id"]: row for row in rows.to_pylist()}
+        found: dict[str, list[Row]] = {}
+        for row in rows.to_pylist():
+            found.setdefault(row["image_id"], []).append(row)
+        return found
 
     def _location(self, image_id: str) -> Row:
         """Return the columns `source`, if the folders have names, and `folder`, the label or the person."""

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from faceml.config import ConfigError
 from faceml.storage import Places
+from faceml.tables.face_rows import face_names, key_columns
 from faceml.tables.label_files import label_columns
 from faceml.tables.label_table import MOST_NAMED, JoinedLabels, LabelCounts, NamedCount, join_labels
 
@@ -35,11 +36,11 @@ def join_source_labels(
     have is null for its images, and all columns are null for images of sources without a label table.
 
     Args:
-        rows: Table of N images with the column `image_id`.
+        rows: Table of N images with the column `image_id`, or of N faces with `face` too.
         places: The label table, or those of sources.
         columns: Columns to append.
         key: Column of the label tables with the images' names.
-        others: Names of further images, which the label tables may have too.
+        others: Names of other images or faces, which the label tables may have too.
 
     Raises:
         ConfigError: A label table cannot be used, no label table has a column, or several have it with values
@@ -54,31 +55,38 @@ def join_source_labels(
         raise ConfigError(f"labels: no label table has a column '{missing[0]}'. {there}.")
     parts = dict[str, JoinedLabels]()
     for source, place in places.items():
-        own, further = _below(rows["image_id"], source), _below(others, source)
-        if not len(own) + len(further):
+        own, further = _rows_below(rows, source), _below(others, source)
+        if not own.num_rows + len(further):
             raise ConfigError(f"labels.{source}: the landmark table has no image of a source of this name.")
         present = [name for name in columns if name in found[place]]
-        parts[source] = join_labels(pa.table({"image_id": own}), place, present, key, further)
+        parts[source] = join_labels(own, place, present, key, further)
     kinds = {name: _common_type(name, parts, places) for name in columns}
     values = pa.concat_tables(
         [_named(part.rows, source, kinds) for source, part in parts.items()], promote_options="default"
     )
-    positions = pc.index_in(rows["image_id"], value_set=values["image_id"])
+    positions = pc.index_in(face_names(rows), value_set=values["name"])
     for name in columns:
         rows = rows.append_column(name, values[name].take(positions))
     return JoinedLabels(rows, _merge({source: part.counts for source, part in parts.items()}))
 
 
-def _below(image_ids: pa.ChunkedArray, source: str) -> pa.ChunkedArray:
-    """Return the paths of a source's images below its folder."""
-    own = image_ids.filter(pc.starts_with(image_ids, f"{source}/"))
+def _below(names: pa.ChunkedArray, source: str) -> pa.ChunkedArray:
+    """Return the names of a source's images, or faces, below its folder."""
+    own = names.filter(pc.starts_with(names, f"{source}/"))
     return pc.utf8_slice_codeunits(own, len(source) + 1)
+
+
+def _rows_below(rows: pa.Table, source: str) -> pa.Table:
+    """Return the rows of a source's images, with their paths below its folder."""
+    keys = rows.select(key_columns(rows.column_names))
+    own = keys.filter(pc.starts_with(keys["image_id"], f"{source}/"))
+    return own.set_column(0, "image_id", _below(own["image_id"], source))
 
 
 def _named(rows: pa.Table, source: str, kinds: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the rows of a source's images with their whole names, and values of the given types."""
     columns = {name: rows[name].cast(kinds[name]) for name in rows.column_names if name in kinds}
-    return pa.table({"image_id": pc.binary_join_element_wise(source, rows["image_id"], "/"), **columns})
+    return pa.table({"name": pc.binary_join_element_wise(source, face_names(rows), "/"), **columns})
 
 
 def _common_type(name: str, parts: Mapping[str, JoinedLabels], places: Mapping[str, str]) -> pa.DataType:

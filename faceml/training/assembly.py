@@ -107,7 +107,7 @@ def build_trainer(
         optimizer,
         schedule,
         train_batches,
-        parts.train.image_ids,
+        parts.train.names,
         build_augmentation(config.data.augmentation).to(device),
         lambda model: parts.evaluate(model, val_batches),
         parts.model_checkpoint,

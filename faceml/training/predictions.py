@@ -1,6 +1,5 @@
 """Predictions of all images as a Parquet table, and embeddings of a random sample."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from faceml.datasets import FaceSample
+from faceml.datasets import FaceDataset, FaceSample
 from faceml.models import FaceOutputs
 from faceml.storage import atomic_file
+from faceml.tables import FACE
 from faceml.tasks import Tasks
 
 
@@ -21,14 +21,12 @@ class Predictions:
     """Collect predictions batch by batch.
 
     Args:
-        image_ids: Names of the images, by position in the data set.
-        has_landmarks: Whether a face was detected in each image, by position.
+        faces: The data set.
         tasks: What the network predicts, by name.
     """
 
-    def __init__(self, image_ids: Sequence[str], has_landmarks: npt.NDArray[np.bool_], tasks: Tasks) -> None:
-        self._image_ids = image_ids
-        self._has_landmarks = has_landmarks
+    def __init__(self, faces: FaceDataset, tasks: Tasks) -> None:
+        self._faces = faces
         self._tasks = tasks
         self._batches: list[pa.RecordBatch] = []
 
@@ -40,9 +38,11 @@ class Predictions:
             outputs: The network's outputs.
         """
         positions = batch.position.cpu().numpy()
+        image_ids, numbers = self._faces.image_ids, self._faces.numbers
         columns = {
-            "image_id": pa.array([self._image_ids[position] for position in positions.tolist()], pa.string()),
-            "has_landmarks": pa.array(self._has_landmarks[positions]),
+            "image_id": pa.array([image_ids[position] for position in positions.tolist()], pa.string()),
+            **({FACE: pa.array(numbers[positions], pa.int16())} if numbers is not None else {}),
+            "has_landmarks": pa.array(self._faces.has_landmarks[positions]),
             "brightness": pa.array(_brightness(batch.image).cpu().numpy(), pa.float32()),
         }
         for name, task in self._tasks.items():
@@ -51,10 +51,11 @@ class Predictions:
 
     @property
     def table(self) -> pa.Table:
-        """Table with a row for each image.
+        """Table with a row for each image, or for each face of a table of all faces.
 
-        Its columns are `image_id`, `has_landmarks`, `brightness` from 0 to 1, and those of the tasks, such as
-        `label`, `predicted` and `probabilities`; see `Task.prediction_columns`.
+        Its columns are `image_id`, the number `face` if the table has all faces, `has_landmarks`,
+        `brightness` from 0 to 1, and those of the tasks, such as `label`, `predicted` and `probabilities`;
+        see `Task.prediction_columns`.
         """
         return pa.Table.from_batches(self._batches)
 

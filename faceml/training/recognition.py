@@ -79,7 +79,7 @@ def build_people(config: RecognitionDataConfig) -> People:
     found = (
         read_pairs(
             pairs.file,
-            val.image_ids,
+            val.names,
             val.undetected,
             folders=val.folders,
             count_as_wrong=pairs.without_landmarks == "wrong",

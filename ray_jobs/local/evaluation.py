@@ -57,7 +57,7 @@ def run(config: EvaluateConfig) -> EvaluationFindings:
     faces.log_left_out()
     batches = FaceLoader(faces, config.batch_size, config.loader_processes, pin_memory=config.use_gpu)
     evaluation = Evaluation(trained.preprocessing, trained.tasks, device)
-    predictions = Predictions(faces.image_ids, faces.has_landmarks, trained.tasks)
+    predictions = Predictions(faces, trained.tasks)
     others = [(place, read_predictions(place)) for place in config.compare_with]
     with_classes = next((task for task in trained.tasks.values() if task.group_names), None)
     labels = (
@@ -94,7 +94,7 @@ def run(config: EvaluateConfig) -> EvaluationFindings:
         run_folder.write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)})
         card = model_card(
             findings,
-            read_yaw(config.data.table, faces.image_ids),
+            read_yaw(config.data.table, faces.names),
             provenance(config, trained.config),
             sum(map(len, faces.left_out.values())),
         )

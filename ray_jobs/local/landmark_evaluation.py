@@ -82,9 +82,11 @@ def _compare(config: EvaluateLandmarksConfig, images: str) -> LandmarkFindings:
     located, left_out = dict[str, LocatedFaces](), dict[str, list[str]]()
     if config.table is not None:
         rows = read_located_rows(config.table)
-        faces, missing = find_annotated_images(faces, rows["image_id"].to_pylist(), config.table)
+        faces, missing = find_annotated_images(
+            faces, list(dict.fromkeys(rows["image_id"].to_pylist())), config.table
+        )
         left_out |= {"not in the table": missing} if missing else {}
-        located["table"] = read_located_faces(rows, faces.images)
+        located["table"] = read_located_faces(rows, faces)
         faces, located = _evaluated(faces, located, left_out)
     if config.model is not None:
         listed = image_table(StorageFolder(images).walk(follow_links=True), IMAGE_EXTENSIONS)

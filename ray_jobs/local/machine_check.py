@@ -191,6 +191,6 @@ def _time_detector(folder: Path, model_path: Path, seconds: float) -> tuple[floa
     with ExtractorProcess(ExtractorSettings(str(root / "train"), DetectorOptions(model_path))) as process:
         started_s = time.monotonic()
         while not made or time.monotonic() < started_s + seconds:
-            statuses = [row["status"] for row in process.extract_rows(files)]
+            statuses = [rows[0]["status"] for rows in process.extract_rows(files)]
             made, found = made + len(statuses), found + statuses.count("ok")
         return made / (time.monotonic() - started_s), found / made

@@ -113,8 +113,9 @@ def show(
     console.print(status_table(summary), *looks, *source_tables(summary))
     console.print(folder_table(summary, config.min_detection_rate))
     console.print(*quality_tables(quality))
+    faces = f", {summary.faces:,} faces in all" if config.landmarker.max_faces == 0 else ""
     console.print(
-        f"{summary.detection_rate:.1%} of {summary.images:,} images have landmarks; "
+        f"{summary.detection_rate:.1%} of {summary.images:,} images have landmarks{faces}; "
         f"{summary.new_images:,} new ones at {summary.images_per_second:.1f} images/s, "
         f"{summary.wall_s:.1f} s in all.",
         soft_wrap=True,

@@ -73,6 +73,7 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
     return landmark_schema(
         table_metadata(detector_metadata(), settings, faceml.__version__),
         with_source=has_sources,
+        with_faces=config.landmarker.max_faces == 0,
         with_look=config.landmarker.second_look,
         with_mesh=config.output.store_mesh,
         with_image=embed is not None,

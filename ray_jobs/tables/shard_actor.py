@@ -33,7 +33,7 @@ class ShardResult:
         decode_s: Seconds spent on decoding.
         detect_s: Seconds spent in the detector.
         write_s: Seconds spent on writing the shard.
-        extracted: Number of extracted rows by status.
+        extracted: Number of extracted images by status.
         changed: Some of the images that changed since their rows were extracted.
         num_changed: Number of all those images.
         stopped: Reason why the shard could not be extracted, None if it was.
@@ -100,7 +100,7 @@ class ShardActor:
         )
         return {"result": json.dumps(asdict(result))}
 
-    def _extract_rows(self, files: Sequence[StoredFile], times: dict[str, float]) -> Iterator[Row]:
+    def _extract_rows(self, files: Sequence[StoredFile], times: dict[str, float]) -> Iterator[list[Row]]:
         """Extract rows while no other thread does, and record the times."""
         process = self._process
         with self._lock:

@@ -89,8 +89,8 @@ def run(config: TrainConfig) -> dict[str, Any]:
 def _streams(config: TrainConfig, faces: Faces) -> dict[str, Any]:
     if config.data.ingest != "stream":
         return {}
-    image_ids = None if faces.train.is_whole_table else faces.train.image_ids
-    return {STREAM: face_stream(config.data, image_ids, config.seed)}
+    keys = None if faces.train.is_whole_table else faces.train.keys
+    return {STREAM: face_stream(config.data, keys, config.seed)}
 
 
 def _report(summary: dict[str, Any], tasks: Tasks, run_folder: RunFolder) -> Report:

@@ -84,7 +84,7 @@ def run(config: RecognitionConfig) -> dict[str, Any]:
             job = GroupJob(config, run_folder, total_steps, VERIFICATION, WATCHED, diagnosis)
             records = train_group(job)
         pairs = verify(config, people, run_folder.path / BEST_MODEL_FILE)
-        write_pairs(pairs, people.pairs, people.val.image_ids, run_folder.path / PAIRS_FILE)
+        write_pairs(pairs, people.pairs, people.val.names, run_folder.path / PAIRS_FILE)
         intervals = verification_intervals(pairs)
         summary = training_summary(records, time.monotonic() - started_s, VERIFICATION) | {
             "accuracy": verification_accuracy(pairs),

@@ -16,40 +16,46 @@ from torch import Tensor
 from faceml.config import DataConfig
 from faceml.datasets import (
     Columns,
+    FaceKey,
     FaceSample,
     ImageFiles,
     LabelledFaces,
     Preprocessing,
     collate_columns,
+    crop_margin,
     decode_rows,
+    has_all_faces,
+    streamed_columns,
     targets_of,
 )
 from faceml.storage import StorageFolder
-from faceml.tables import COLUMN, shard_names
+from faceml.tables import shard_names
 from faceml.training import epoch_seed
 
 ROWS_AT_ONCE = 64
 BATCHES_AHEAD = 2
 
 
-def face_stream(config: DataConfig, image_ids: Sequence[str] | None, seed: int) -> ray.data.Dataset:
+def face_stream(config: DataConfig, keys: Sequence[FaceKey] | None, seed: int) -> ray.data.Dataset:
     """Build the stream of the training split, with shards in another order in each epoch.
 
     Args:
         config: The training's data.
-        image_ids: Names of the images of the training split, sorted; None if every decoded image of the table
+        keys: Keys of the faces of the training split, sorted; None if every decoded image of the table
             belongs to it.
         seed: Seed of the order.
     """
     table, images = StorageFolder(config.train.table), config.train.images
-    columns = ["image_id", "status", *([] if images else [COLUMN])]
+    columns = streamed_columns(config.train.table, from_copies=images is None)
+    is_cut = images is not None and has_all_faces(config.train.table)
     shards = [{"shard": name} for name in shard_names(table)]
     decode = partial(
         decode_rows,
         table=table.uri,
         images=ImageFiles(images, follow_links=config.train.follow_links) if images else None,
         preprocessing=Preprocessing(config.image_size),
-        image_ids=image_ids,
+        keys=keys,
+        margin=crop_margin(config.train.table) if is_cut else None,
     )
     return (
         ray.data.from_items(shards, override_num_blocks=len(shards))
@@ -69,12 +75,12 @@ def _faces_of_shards(
 
 
 class _Collate(NumpyBatchCollateFn):
-    def __init__(self, image_ids: Sequence[str]) -> None:
-        self._image_ids = image_ids
+    def __init__(self, keys: Sequence[FaceKey]) -> None:
+        self._keys = keys
 
     def __call__(self, batch: Columns) -> dict[str, Tensor]:  # type: ignore[override]
         # Ray moves tensors in mappings to a device, but not those in named tuples.
-        image, _, position = collate_columns(batch, self._image_ids, {})
+        image, _, position = collate_columns(batch, self._keys, {})
         return {"image": image, "position": position}
 
 
@@ -102,7 +108,7 @@ class StreamedBatches:
         device: torch.device,
     ) -> None:
         self._stream = stream
-        self._collate = _Collate(faces.image_ids)
+        self._collate = _Collate(faces.keys)
         self._targets = {task: target.to(device) for task, target in faces.targets.items()}
         self._batch_size = batch_size
         self._num_batches = num_batches

@@ -544,3 +544,11 @@ def test_dump_yaml__writes_a_value_that_is_there_twice_twice() -> None:
         dump_yaml({"train": roots, "val": roots})
         == "train:\n  train: /data/train\nval:\n  train: /data/train\n"
     )
+
+
+def test_extract__whole_images_as_copies_of_all_faces_are_refused() -> None:
+    told = complaint(EXTRACT, "landmarker.max_faces=0", "output.embed={size: 64}", model=ExtractConfig)
+    assert "landmarker.max_faces: 0 gives each face a row" in told
+    for cut in ("crop: {margin: 0.2}", "align: true"):
+        overrides = ["landmarker.max_faces=0", f"output.embed={{size: 64, {cut}}}"]
+        assert parse_config(ExtractConfig, apply_overrides(EXTRACT, overrides)).landmarker.max_faces == 0

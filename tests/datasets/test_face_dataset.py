@@ -20,6 +20,7 @@ from faceml.images.decoding import RgbImage, decode_image, encode_jpeg, shrink
 from faceml.storage.folder import StorageFolder
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.crowd_table import COLORS, NAMES, SEEN, write_crowd_table
 from tests.default_tasks import assert_same_faces, default_pair
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
@@ -263,3 +264,62 @@ def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copi
     assert framing is not None
     np.testing.assert_allclose(framing.landmarks, np.tile([0.5, 0.375], (5, 1)), atol=1e-6)
     assert framing.aspect == pytest.approx(1.5)  # of a square, and of the whole image
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_face_dataset__of_all_faces_shows_each_face_and_its_landmarks(copies: bool, tmp_path: Path) -> None:
+    faces = dataset(write_crowd_table(tmp_path), copies=copies)
+    assert list(faces.names) == NAMES
+    assert list(faces.image_ids) == [name.partition("#")[0] for name in NAMES]
+    assert list(faces.keys)[:2] == [("0/pair.jpg", 0), ("0/pair.jpg", 1)]
+    assert faces.left_out == {"undecodable": ["0/text.jpg"]}
+    expression, landmarks = faces.targets["expression"], faces.targets["landmarks"]
+    for index, name in enumerate(NAMES[:-1]):
+        number = int(name.partition("#")[2] or 0)
+        colors = faces.square(index).permute(1, 2, 0).reshape(-1, 3).float()
+        assert (colors - torch.tensor(COLORS[number])).abs().mean() < 3, name
+        np.testing.assert_allclose(landmarks.values[index], SEEN, atol=0.01)
+        assert landmarks.known[index]
+        # The folder is a label of the image, and of its face 0.
+        assert bool(expression.known[index]) is (number == 0)
+    nobody = faces.square(len(NAMES) - 1)
+    assert (nobody.float() - 128).abs().mean() < 3, "the whole image"
+    assert not landmarks.known[-1]
+    assert expression.values[expression.known].tolist() == [0, 1, 1, 2]
+    framing = faces.framing()
+    assert framing is not None
+    np.testing.assert_allclose(framing.landmarks, SEEN, atol=0.01)
+    assert framing.aspect == pytest.approx(1, abs=0.02)
+
+
+def test_face_dataset__faces_of_large_photographs_are_decoded_large_enough(tmp_path: Path) -> None:
+    """At an eighth of its size, which suffices for the whole image, the face would have 19 px."""
+    photograph = np.full((1600, 2400, 3), 90, dtype=np.uint8)
+    photograph[600:750, 1500:1650] = 250
+    (tmp_path / "images" / "0").mkdir(parents=True)
+    (tmp_path / "images" / "0" / "a.jpg").write_bytes(encode_jpeg(photograph, 97))
+    row = {"image_id": "0/a.jpg", "folder": "0", "status": "ok", "width": 2400, "height": 1600, "face": 0}
+    row |= {"box": [1525 / 2400, 625 / 1600, 1625 / 2400, 725 / 1600]}
+    row |= {f"landmarks_{number}": np.full(2 * number, 0.5) for number in (5, 10)}
+    write_shard([row], landmark_schema(METADATA, with_faces=True), tmp_path / "table" / "a.parquet")
+    faces = dataset(tmp_path)
+    assert faces.pixels(0).shape == (75, 75, 3), "a half, the smallest scale of at least 48 px"
+    assert faces.pixels(0).min() > 240
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_person_dataset__of_all_faces_has_nobody_but_the_person_of_the_folder(
+    copies: bool, tmp_path: Path
+) -> None:
+    root = write_crowd_table(tmp_path)
+    people = PersonDataset(
+        root / "table", None if copies else root / "images", AlignedPreprocessing(48), root / "cache"
+    )
+    assert list(people.names) == list(people.image_ids) == ["0/pair.jpg", "1/alone.jpg", "1/three.jpg"]
+    assert people.labels.tolist() == [0, 1, 1]
+    (reason,) = people.left_out.keys() - {"undecodable", "no_face"}
+    assert reason == "further faces, whose person no folder names"
+    assert people.left_out[reason] == ["0/pair.jpg#1", "1/three.jpg#1", "1/three.jpg#2"]
+    for index in range(3):
+        middle = people.square(index)[:, 16:40, 16:32].permute(1, 2, 0).reshape(-1, 3).float()
+        assert (middle - torch.tensor(COLORS[0])).abs().mean() < 3

@@ -9,15 +9,16 @@ from faceml.config.tasks import parse_tasks
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.streamed_faces import collate_columns, decode_rows
-from faceml.datasets.table_rows import training_columns
+from faceml.datasets.streamed_faces import collate_columns, decode_rows, streamed_columns
+from faceml.datasets.table_rows import crop_margin, training_columns
 from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.selection import TableSelection
 from faceml.tasks.build import build_tasks
-from tests.default_tasks import assert_same_faces
+from tests.crowd_table import write_crowd_table
+from tests.default_tasks import assert_same_faces, default_pair
 
 STATUSES = ("ok", "no_face", "ok", "undecodable", "ok", "ok")
 
@@ -60,9 +61,9 @@ def test_decode_rows__are_the_faces_of_the_data_set(
     assert ("crop_box" in columns) == from_copies
     shuffled = read_table(table, [*columns, "image_jpeg"]).take([4, 0, 3, 5, 1])
     files = ImageFiles(images) if images else None
-    image_ids = None if faces.is_whole_table else faces.image_ids
-    decoded = decode_rows(shuffled, str(table), files, Preprocessing(32), image_ids)
-    batch = collate_columns(decoded, faces.image_ids, faces.targets)
+    keys = None if faces.is_whole_table else faces.keys
+    decoded = decode_rows(shuffled, str(table), files, Preprocessing(32), keys)
+    batch = collate_columns(decoded, faces.keys, faces.targets)
     if leave_out:
         assert batch.position.tolist() == [0, 2], "without the undecodable one and the classes left out"
     else:
@@ -75,7 +76,7 @@ def test_decode_rows__only_of_the_selected_rows(folder: Path) -> None:
     faces = FaceDataset(selection, folder / "images", 5, Preprocessing(32))
     rows = read_table(folder / "table", ["status"])
     files = ImageFiles(folder / "images")
-    decoded = decode_rows(rows, selection.table, files, Preprocessing(32), faces.image_ids)
+    decoded = decode_rows(rows, selection.table, files, Preprocessing(32), faces.keys)
     assert decoded["image_id"].tolist() == list(faces.image_ids) == ["2/a.jpg", "5/a.jpg"]
     assert faces.left_out == {"undecodable": ["3/a.jpg"]}
 
@@ -86,3 +87,20 @@ def test_decode_rows__an_image_that_changed_is_named(folder: Path, tmp_path: Pat
     (tmp_path / "2" / "a.jpg").write_bytes(b"text")
     with pytest.raises(StoppedError, match=r"^2/a\.jpg: undecodable, but the landmark table"):
         decode_rows(rows, str(folder / "table"), ImageFiles(tmp_path), Preprocessing(32))
+
+
+@pytest.mark.parametrize("from_copies", [False, True])
+def test_decode_rows__of_all_faces_are_those_of_the_data_set(from_copies: bool, tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    images = None if from_copies else root / "images"
+    selection = TableSelection(str(root / "table"), {"folder": ["0", "1"]})
+    tasks = list(default_pair().values())
+    faces = FaceDataset(selection, images, 5, Preprocessing(32), tasks, cache=root / "cache")
+    rows = read_table(root / "table", streamed_columns(selection.table, from_copies=from_copies))
+    shuffled = rows.take([6, 1, 4, 0, 7, 5, 2, 3])
+    margin = None if from_copies else crop_margin(selection.table)
+    files = ImageFiles(images) if images else None
+    decoded = decode_rows(shuffled, selection.table, files, Preprocessing(32), faces.keys, margin)
+    batch = collate_columns(decoded, faces.keys, faces.targets)
+    assert batch.position.tolist() == [5, 1, 3, 0, 4, 2]
+    assert_same_faces(batch, faces.__getitems__(batch.position.tolist()))

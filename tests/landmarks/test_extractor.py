@@ -17,6 +17,7 @@ from faceml.images.decoding import RgbImage, decode_image, difference_hash
 from faceml.images.limits import DecodeLimits
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+from faceml.landmarks.options import DetectorOptions, ExtractorSettings
 from faceml.landmarks.training_copy import EmbedOptions
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
@@ -39,7 +40,8 @@ def row_of(extractor: LandmarkExtractor, root: Path, image_id: str) -> Row:
     """Return the row of a file as it is read from its folder."""
     path = root / image_id
     size = path.stat().st_size if path.exists() else 0
-    return extractor.detect(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
+    (row,) = extractor.detect(StoredFile(image_id, size, 7), StorageFolder(root).read(image_id))
+    return row
 
 
 def sixteen_bit(image: Image.Image) -> bytes:
@@ -228,3 +230,60 @@ def test_row__reduced_decoding_moves_no_landmark_far(
     there, here = (row["landmarks_5"].reshape(5, 2) * (3000, 2000) for row in (full, reduced))
     between_eyes = np.linalg.norm(there[0] - there[1])
     assert np.linalg.norm(there - here, axis=1).mean() < 0.01 * between_eyes
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, int, int]]]:
+    """Return a folder with an image of three faces and one of a wall, and where the faces are, in px."""
+    root = tmp_path_factory.mktemp("crowd")
+    generate_faces(root / "faces", "affectnet", {"train": 3}, image_size_px=300, seed=4, processes=1)
+    portraits = sorted((root / "faces" / "train").rglob("*.jpg"))
+    squares = [(20, 60, 200), (420, 30, 300), (250, 150, 140)]
+    image = Image.new("RGB", (800, 420), (120, 130, 110))
+    for portrait, (left, top, side) in zip(portraits, squares, strict=True):
+        image.paste(Image.open(portrait).resize((side, side), Image.Resampling.BOX), (left, top))
+    (root / "crowd.png").write_bytes(encoded(image, "PNG"))
+    (root / "wall.png").write_bytes(encoded(Image.new("RGB", (90, 60), "gray"), "PNG"))
+    return root, squares
+
+
+@pytest.mark.parametrize(("keep_central", "order"), [(False, [1, 0, 2]), (True, [2, 1, 0])])
+def test_rows__all_faces_of_an_image_in_the_order_of_the_face_to_keep(
+    keep_central: bool,
+    order: list[int],
+    crowd: tuple[Path, list[tuple[int, int, int]]],
+    model_bundle: Path,
+    tmp_path: Path,
+) -> None:
+    root, squares = crowd
+    settings = ExtractorSettings(
+        str(root),
+        DetectorOptions(model_bundle, max_faces=0, zoom_levels=2),
+        keep_central=keep_central,
+        all_faces=True,
+        embed=EmbedOptions(300, 95, crop_margin=0.0),
+    )
+    files = {file.path: file for file in StorageFolder(root).walk()}
+    with settings.open() as extractor:
+        rows, (wall,) = (
+            extractor.detect(files[name], (root / name).read_bytes()) for name in ("crowd.png", "wall.png")
+        )
+    assert [row["face"] for row in rows] == [0, 1, 2]
+    shared = {"image_id": "crowd.png", "status": "ok", "width": 800, "height": 420, "num_faces": 3}
+    for row, place in zip(rows, order, strict=True):
+        assert {name: row[name] for name in shared} == shared
+        left, top, side = squares[place]
+        x0, y0, x1, y1 = np.array(row["box"]) * (800, 420, 800, 420)
+        assert left < (x0 + x1) / 2 < left + side
+        assert top < (y0 + y1) / 2 < top + side
+        assert 0.4 * side < max(x1 - x0, y1 - y0) < 1.1 * side
+        inside = row["landmarks_5"].reshape(5, 2) * (800, 420)
+        assert ((inside > (x0, y0)) & (inside < (x1, y1))).all()
+        copy = decode_image(row["image_jpeg"])
+        assert isinstance(copy, np.ndarray)
+        assert copy.shape[0] == copy.shape[1] == pytest.approx(max(x1 - x0, y1 - y0), abs=1)
+    assert ("face" in wall, wall["num_faces"], wall["status"]) == (False, 0, "no_face")
+    schema = landmark_schema(METADATA, with_faces=True, with_look=True, with_image=True, with_crop=True)
+    every = [row | {"folder": ""} for row in [*rows, wall]]
+    write_shard(every, schema, tmp_path / "table" / "part-0.parquet")
+    assert read_table(tmp_path / "table", [])["face"].to_pylist() == [0, 1, 2, None]

@@ -145,3 +145,21 @@ def test_detect__keeps_the_largest_of_several_faces(
             assert face.box.right < 0.6
             smaller += single.detect(image)[0].box.left > 0.6
     assert smaller >= 4, "the detector alone returns the largest face of these pairs"
+
+
+def test_detect__of_all_faces_takes_those_of_every_look_each_once(
+    tiled: TiledDetector, portraits: list[tuple[RgbImage, Points]]
+) -> None:
+    image, corners = np.full((1200, 1920, 3), 90, dtype=np.uint8), [(200, 150), (1500, 300), (900, 900)]
+    sides = (96, 110, 130)
+    for (portrait, _), (left, top), side in zip(portraits, corners, sides, strict=False):
+        small = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
+        image[top : top + side, left : left + side] = small
+    assert not tiled.detect(image)
+    found = SecondLook(TiledDetector(tiled.detector, 1, 0)).detect(image)
+    size = (image.shape[1], image.shape[0])
+    centers = [face.box.to_px(*size).center for face in found]
+    for (x, y), (left, top), side in zip(centers, reversed(corners), reversed(sides), strict=True):
+        assert left < x < left + side
+        assert top < y < top + side
+    assert len(SecondLook(tiled).detect(image)) == 1

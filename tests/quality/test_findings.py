@@ -14,6 +14,7 @@ from faceml.reporting.extraction.quality_tables import quality_tables
 from faceml.runs.files import QUALITY_FILE
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.crowd_table import NAMES, write_crowd_table
 
 SCHEMA = landmark_schema(table_metadata({"name": "drawn"}, {}, "0"))
 FACE = np.array(
@@ -187,3 +188,14 @@ def test_quality_tables__hold_the_findings(tmp_path: Path) -> None:
     assert len(tables[-1].rows) == 5
     # File names are aligned to the left, numbers to the right.
     assert [tables[-1].is_numeric(column) for column in (0, 1)] == [False, True]
+
+
+def test_assess_quality__of_all_faces_compares_images_and_judges_faces(tmp_path: Path) -> None:
+    table = str(write_crowd_table(tmp_path) / "table")
+    quality = assess_quality(table, [table], 0, 3)
+    assert quality.faces == 6
+    (overlap,) = quality.overlaps
+    assert overlap.images == (4, 4)
+    assert (overlap.identical, overlap.num_pairs, overlap.near) == (4, 4, (4, 4))
+    assert quality.num_conflicts == 0
+    assert len({face.image_id for face in quality.least_plausible} & set(NAMES)) == 3

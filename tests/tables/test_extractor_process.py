@@ -53,8 +53,8 @@ def poison(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.syspath_prepend(str(write_poison(tmp_path_factory.mktemp("poison")).folder))
 
 
-def statuses(rows: list[Row]) -> dict[str, str]:
-    return {Path(row["image_id"]).stem: row["status"] for row in rows}
+def statuses(rows: list[list[Row]]) -> dict[str, str]:
+    return {Path(row["image_id"]).stem: row["status"] for (row,) in rows}
 
 
 def test_extract_rows__equal_those_of_an_extractor_in_this_process(
@@ -64,8 +64,8 @@ def test_extract_rows__equal_those_of_an_extractor_in_this_process(
     extractor, root = LandmarkExtractor(detector, reduce=True), StorageFolder(settings.root)
     with ExtractorProcess(settings) as process:
         made = list(process.extract_rows(files))
-    for row, file in zip(made, files, strict=True):
-        expected = extractor.detect(file, root.read(file.path))
+    for (row,), file in zip(made, files, strict=True):
+        (expected,) = extractor.detect(file, root.read(file.path))
         assert row.keys() == expected.keys()
         for key, value in expected.items():
             np.testing.assert_array_equal(row[key], value)

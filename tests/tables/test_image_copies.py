@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 
 from faceml.config.config_error import ConfigError
+from faceml.tables.face_rows import face_names
 from faceml.tables.image_copies import ImageCopies
-from faceml.tables.landmark_table import write_shard
+from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.crowd_table import write_crowd_table
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_image=True)
 COPIES = {f"{number % 8}/{number}.jpg": bytes([number]) * (1 + 37 * number) for number in range(150)}
@@ -125,3 +127,11 @@ def test_image_copies__are_for_their_user_only(table: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     files = [file for file in folder.iterdir() if file.suffix in (".jpegs", ".index")]
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+
+
+def test_image_copies__of_all_faces_gives_each_face_its_own(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    rows = read_table(root / "table", ["image_jpeg"])
+    read = ImageCopies(root / "table", face_names(rows), tmp_path / "cache")
+    assert [read(index) for index in range(rows.num_rows)] == [copy or b"" for copy in rows[2].to_pylist()]
+    assert len(set(rows[2].to_pylist())) == 5, "three colours, an image without faces, and none"

@@ -201,6 +201,7 @@ def test_join_labels__counts_doubles_and_contradictions(
         "labels_without_images": {"number": 4, "names": ["far0", "far1", "far2"]},
         "doubles": {"number": 2, "names": ["completed", "twice"]},
         "contradictions": {"number": 1, "names": ["contradicted"]},
+        "unlabelled_faces": {"number": 0, "names": []},
     }
     assert json.loads(json.dumps(joined.counts.as_plain())) == joined.counts.as_plain()
     joined.counts.log("labels.csv")
@@ -378,3 +379,56 @@ def test_join_labels__that_needs_more_memory_than_there_is_stops(
     with pytest.raises(StoppedError, match=r"labels\.parquet: no space left in the temp") as raised:
         join_labels(images("000001"), place, [])
     assert "\n" not in str(raised.value)
+
+
+def faces(*keys: tuple[str, int | None]) -> pa.Table:
+    names, numbers = zip(*keys, strict=True)
+    return pa.table({"image_id": names, "face": pa.array(numbers, pa.int16())})
+
+
+CROWD = faces(("0/a.jpg", 0), ("0/a.jpg", 1), ("0/a.jpg", 2), ("0/b.jpg", None), ("1/c.jpg", 0))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_join_labels__of_faces(form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys = [("0\\a.jpg", 0, "x"), ("0/a.jpg", 1, "y"), ("./0/b.jpg", None, "z"), ("1/c.jpg", 3, "w")]
+    names, numbers, values = map(list, zip(*keys, strict=True))
+    if form == "csv":
+        lines = [f"{name},{'' if face is None else face},{mood}" for name, face, mood in keys]
+        place = write(tmp_path, "\n".join(["image_id,face,mood", *lines]))
+    else:
+        place = parquet(tmp_path, image_id=names, face=pa.array(numbers, pa.float64()), mood=values)
+    joined = join_labels(CROWD, place, ["mood"])
+    assert joined.rows.column_names == ["image_id", "face", "mood"]
+    assert column(joined, "mood") == ["x", "y", None, "z", None]
+    assert joined.counts.images_without_labels == NamedCount(2, ("0/a.jpg#2", "1/c.jpg"))
+    assert joined.counts.labels_without_images == NamedCount(1, ("1/c.jpg#3",))
+    assert joined.counts.unlabelled_faces == NONE
+    some = CROWD.slice(0, 1)
+    others = pa.chunked_array([["0/a.jpg#1", "0/b.jpg", "1/c.jpg#3"]])
+    assert join_labels(some, place, ["mood"], others=others).counts.labels_without_images == NONE
+
+
+def test_join_labels__of_images_are_those_of_face_0(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = write(tmp_path, "image_id,mood\n0/a.jpg,x\n0/b.jpg,y\n")
+    joined = join_labels(CROWD, place, ["mood"])
+    assert column(joined, "mood") == ["x", None, None, "y", None]
+    assert joined.counts.images_without_labels == NamedCount(1, ("1/c.jpg",))
+    assert joined.counts.unlabelled_faces == NamedCount(2, ("0/a.jpg#1", "0/a.jpg#2"))
+    joined.counts.log("labels.csv")
+    assert (
+        "labels.csv: 2 further faces have no labels (0/a.jpg#1, 0/a.jpg#2): the label table has no column"
+        in caplog.text
+    )
+    only_further = CROWD.slice(1, 2)
+    assert column(join_labels(only_further, place, ["mood"], others=CROWD["image_id"]), "mood") == [None] * 2
+
+
+def test_join_labels__a_column_face_of_other_values_is_refused(tmp_path: Path) -> None:
+    place = write(tmp_path, "image_id,face,mood\n0/a.jpg,left,x\n")
+    with pytest.raises(
+        ConfigError, match=r"labels\.csv: column 'face' holds string, not the numbers of faces"
+    ):
+        join_labels(CROWD, place, ["mood"])
+    # A table of one face per image has no faces to match, and the column is like any other.
+    assert column(join_labels(images("0/a.jpg"), place, ["face"]), "face") == ["left"]

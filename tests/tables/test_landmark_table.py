@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.storage.folder import StorageFolder
+from faceml.tables.face_rows import face_names
 from faceml.tables.landmark_table import export_json, read_table, shard_names, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.crowd_table import CROWDS, HEIGHT, NAMES, SHAPE, WIDTH, write_crowd_table
 
 METADATA = table_metadata({"name": "test"}, {}, "0.0.1")
 SCHEMA = landmark_schema(METADATA)
@@ -176,3 +179,23 @@ def test_export_json__of_several_sources(tmp_path: Path) -> None:
     ):
         export_json(tmp_path / "table", tmp_path / "a.json", 5, images)
         assert set(json.loads((tmp_path / "a.json").read_text())) == expected
+
+
+def test_read_table__of_all_faces_is_sorted_by_image_and_face(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    rows = read_table(root / "table", ["status"])
+    assert rows.column_names == ["image_id", "face", "status"]
+    assert face_names(rows.filter(pc.not_equal(rows["status"], "undecodable"))).to_pylist() == NAMES
+    assert rows["face"].to_pylist() == [0, 1, None, 0, 0, 1, 2, None]
+
+
+def test_export_json__of_all_faces_has_a_list_of_them_for_each_image(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    assert export_json(root / "table", tmp_path / "landmarks.json", 5) == 3
+    written = json.loads((tmp_path / "landmarks.json").read_text())
+    assert {image: len(faces) for image, faces in written.items()} == {
+        "0/pair.jpg": 2, "1/alone.jpg": 1, "1/three.jpg": 3
+    }  # fmt: skip
+    for image, faces in written.items():
+        for points, (left, top, side) in zip(faces, CROWDS[image], strict=True):
+            np.testing.assert_allclose(points, (SHAPE * side + (left, top)) / (WIDTH, HEIGHT), atol=1e-6)

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.images.decoding import encode_jpeg
 from faceml.prediction.prediction_files import prediction_table_schema
+from faceml.tables.face_rows import face_names
 from faceml.tables.image_copies import ImageCopies
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.person_removal import forget_person
 from faceml.tables.plan import PLAN_FILE
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.crowd_table import write_crowd_table
 from tests.default_tasks import default_pair
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_image=True)
@@ -131,3 +134,13 @@ def test_forget_person__refuses_what_it_cannot_do(tables: list[str], tmp_path: P
     with pytest.raises(ConfigError, match="expressions: its extraction is incomplete"):
         forget_person("Ann", tables)
     assert "Ann/1.jpg" in read_table(tables[0])["image_id"].to_pylist()
+
+
+def test_forget_person__takes_all_faces_of_their_photos_out_of_a_table_of_faces(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    before = read_table(root / "table")
+    (removed,) = forget_person("1", [str(root / "table")], [tmp_path / "cache"])
+    assert removed.images == ["1/alone.jpg", "1/three.jpg"]
+    after = read_table(root / "table")
+    assert face_names(after).to_pylist() == ["0/pair.jpg", "0/pair.jpg#1", "0/text.jpg", "2/nobody.jpg"]
+    assert after.equals(before.filter(pc.not_equal(before["folder"], "1")))

@@ -119,3 +119,26 @@ def test_write_plan__is_read_back_by_shard_and_is_no_part_of_the_table(table: St
     assert table.files(".parquet") == ["abc.parquet", "def.parquet"]
     table.delete(PLAN_FILE)
     assert read_plan(table) == {}
+
+
+def test_compare_with_table__counts_the_images_of_a_table_of_all_faces_once(tmp_path: Path) -> None:
+    schema = landmark_schema(table_metadata({"name": "none"}, {}, "0"), with_faces=True)
+    folder = StorageFolder(tmp_path / "table")
+    faces = {"a": [0, 1, 2], "b": [None], "c": [0, 1]}
+    rows = [
+        {
+            "image_id": image,
+            "folder": "0",
+            "status": "ok",
+            "file_bytes": size,
+            "modified_ns": time,
+            "face": face,
+        }
+        for image, size, time in of("abc")
+        for face in faces[image[2]]
+    ]
+    put_shard(rows, schema, folder, "abc.parquet")
+    assert compare_with_table(listing(of("abc")), folder, follow_changes=True).is_empty
+    diff = compare_with_table(listing([*of("bd"), *of("a", modified_ns=2)]), folder, follow_changes=False)
+    assert (ids(diff.new), diff.num_modified, diff.deleted, diff.num_rows) == ("d", 1, ["0/c.jpg"], 3)
+    assert {name: ids(part) for name, part in diff.stale.items()} == {"abc.parquet": "ab"}

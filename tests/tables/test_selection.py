@@ -9,9 +9,11 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.split import SplitConfig
+from faceml.tables.face_rows import face_names
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
-from faceml.tables.selection import TableSelection, build_selection
+from faceml.tables.selection import LabelSource, TableSelection, build_selection
+from tests.crowd_table import write_crowd_table
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
 NUMBERS = range(6)
@@ -126,3 +128,19 @@ def test_read__a_column_of_no_table_names_those_of_the_only_one(table: Path) -> 
 def test_str__names_the_rows(table: Path) -> None:
     assert str(select(table)) == str(table)
     assert str(select(table, split="val", fold=[1, 2])) == f"{table} where split: val, fold: 1 or 2"
+
+
+def test_read__of_all_faces_selects_by_face_and_by_labels_of_faces(tmp_path: Path) -> None:
+    table = str(write_crowd_table(tmp_path) / "table")
+
+    def names(where: dict[str, list[str]], labels: LabelSource | None = None) -> list[str]:
+        found: list[str] = face_names(TableSelection(table, where, labels).read(["status"]).rows).to_pylist()
+        return found
+
+    assert names({"face": ["0"]}) == ["0/pair.jpg", "1/alone.jpg", "1/three.jpg"]
+    assert names({"face": ["1", "2"]}) == ["0/pair.jpg#1", "1/three.jpg#1", "1/three.jpg#2"]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image_id,face,split\n0/pair.jpg,1,val\n1/three.jpg,2,val\n1/three.jpg,0,train\n")
+    assert names({"split": ["val"]}, LabelSource(str(labels))) == ["0/pair.jpg#1", "1/three.jpg#2"]
+    labels.write_text("image_id,split\n0/pair.jpg,val\n1/three.jpg,val\n")
+    assert names({"split": ["val"]}, LabelSource(str(labels))) == ["0/pair.jpg", "1/three.jpg"]

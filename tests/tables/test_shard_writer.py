@@ -31,14 +31,14 @@ class Extractor:
         self.root = StorageRoots(root)
         self.asked: list[str] = []
 
-    def __call__(self, files: Sequence[StoredFile]) -> Iterator[dict[str, Any]]:
+    def __call__(self, files: Sequence[StoredFile]) -> Iterator[list[dict[str, Any]]]:
         import hashlib
 
         for file in files:
             self.asked.append(file.path)
             data = self.root.read(file.path, follow_links=True)
             assert isinstance(data, bytes)
-            yield {
+            row = {
                 "image_id": file.path,
                 "status": "ok",
                 "file_bytes": file.num_bytes,
@@ -46,6 +46,7 @@ class Extractor:
                 "content_sha256": hashlib.sha256(data).digest(),
                 "dhash": ord(data),
             }
+            yield [row]
 
 
 def update(root: Path, follow: bool) -> tuple[list[str], list[str], dict[str, int]]:
@@ -112,3 +113,37 @@ def test_update__changed_and_deleted_images_are_followed_or_reported(root: Path)
     assert update(root, follow=False)[1] == ["b"]
     assert update(root, follow=True) == (["b"], ["b"], {"a": "a", "b": "x"})
     assert update(root, follow=True) == ([], [], {"a": "a", "b": "x"})
+
+
+def test_update__the_faces_of_an_image_are_kept_replaced_and_dropped_together(root: Path) -> None:
+    """The content of a file is the number of its faces."""
+    schema = landmark_schema(table_metadata({"name": "none"}, {}, "0"), with_faces=True)
+    table, extractor = StorageFolder(root.parent / "faces_table"), Extractor(root)
+
+    def extract(files: Sequence[StoredFile]) -> Iterator[list[dict[str, Any]]]:
+        for (row,) in extractor(files):
+            count = int(chr(row["dhash"]))
+            yield [row | {"face": number, "num_faces": count} for number in range(count)] or [row]
+
+    def update_faces(follow: bool) -> list[tuple[str, int | None]]:
+        extractor.asked.clear()
+        writer = ShardWriter(StorageRoots(root), table, schema, follow_changes=follow)
+        changes = writer.update(NAME, sorted(StorageFolder(root).walk()), extract)
+        assert changes.extracted.total() == len(extractor.asked)
+        rows = read_table(table.uri, ["num_faces"]).to_pylist()
+        return [(row["image_id"], row["face"]) for row in rows]
+
+    for name, count in (("a", "2"), ("b", "0"), ("c", "3")):
+        (root / name).write_text(count)
+    before = [("a", 0), ("a", 1), ("b", None), ("c", 0), ("c", 1), ("c", 2)]
+    assert update_faces(follow=True) == before
+    assert extractor.asked == ["a", "b", "c"]
+    os.utime(root / "c", ns=(5, 5))
+    assert update_faces(follow=True) == before
+    assert extractor.asked == []
+    (root / "a").write_text("1")
+    os.utime(root / "a", ns=(5, 5))
+    (root / "c").unlink()
+    assert update_faces(follow=False) == before
+    assert update_faces(follow=True) == [("a", 0), ("b", None)]
+    assert extractor.asked == ["a"]

@@ -43,6 +43,7 @@ def test_join_source_labels__unites_columns_by_name(places: dict[str, str]) -> N
         "labels_without_images": {"number": 1, "names": ["affect/9/z.jpg"]},
         "doubles": {"number": 0, "names": []},
         "contradictions": {"number": 1, "names": ["raf/a.jpg"]},
+        "unlabelled_faces": {"number": 0, "names": []},
     }
     assert join(places, "split", others=2).counts.labels_without_images.number == 1
 
@@ -80,3 +81,16 @@ def test_join_source_labels__mistakes_are_named(
 def test_join_source_labels__a_source_without_images_is_named(places: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"^labels\.afect: the landmark table has no image of a"):
         join({"afect": places["affect"], "raf": places["raf"]}, "mood")
+
+
+def test_join_source_labels__of_faces_and_of_images(tmp_path: Path) -> None:
+    keys = [("aff/0/a.jpg", 0), ("aff/0/a.jpg", 1), ("raf/a.jpg", 0), ("raf/a.jpg", 1), ("new/a.jpg", 1)]
+    names, numbers = zip(*keys, strict=True)
+    rows = pa.table({"image_id": names, "face": pa.array(numbers, pa.int16())})
+    places = {"aff": str(tmp_path / "aff.csv"), "raf": str(tmp_path / "raf.csv")}
+    (tmp_path / "aff.csv").write_text("image_id,face,mood\n0/a.jpg,1,happy\n")
+    (tmp_path / "raf.csv").write_text("image_id,mood\na.jpg,sad\n")
+    joined = join_source_labels(rows, places, ["mood"], "image_id", pa.chunked_array([[]], pa.string()))
+    assert joined.rows["mood"].to_pylist() == [None, "happy", "sad", None, None]
+    assert joined.counts.unlabelled_faces.names == ("raf/a.jpg#1",)
+    assert joined.counts.images_without_labels.names == ("aff/0/a.jpg",)

@@ -10,13 +10,14 @@ import torch
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, parse_config
-from faceml.config.train import TrainConfig
+from faceml.config.train import DataConfig, TrainConfig
 from faceml.config.weighting import WeightingConfig
 from faceml.tasks.selection import select_score
 from faceml.training.faces import build_faces
 from faceml.training.multitask import build_multitask_trainer, build_sampler
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.trained_model import load_trained_model
+from tests.crowd_table import write_crowd_table
 
 pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
@@ -243,3 +244,19 @@ def test_build_sampler__a_task_without_classes_is_refused(
     config = settings_of(faces, tasks, data__sampling="sqrt", data__sampling_task=name)
     with pytest.raises(ConfigError, match=f"data.sampling: {message}"):
         build_sampler(config, build_faces(config), 0)
+
+
+@pytest.mark.parametrize("from_copies", [False, True])
+def test_build_multitask_trainer__learns_from_a_table_of_all_faces(
+    from_copies: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = write_crowd_table(tmp_path)
+    config = settings_of(tmp_path, ["expression", "landmarks", "pose"], training__batch_size_per_worker=7)
+    split = {"table": str(root / "table")} | ({} if from_copies else {"images": str(root / "images")})
+    data = config.data.model_dump() | {"train": split, "val": split}
+    config = config.model_copy(update={"data": parse_config(DataConfig, data)})
+    (record,) = train(config, epochs=1)
+    assert all(np.isfinite(record.metrics[f"train/loss_{task}"]) for task in config.all_tasks)
+    faces = build_faces(config)
+    assert [faces.num_targets(task) for task in config.all_tasks] == [4, 6, 6]

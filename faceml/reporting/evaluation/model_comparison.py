@@ -14,6 +14,7 @@ from faceml.metrics import PairedMetric, Score
 from faceml.page import INTERVAL, DataTable, Section, capitalised
 from faceml.runs import PREDICTIONS_FILE
 from faceml.storage import StorageFolder, split_place
+from faceml.tables import face_names
 from faceml.tasks import Task, Tasks, metric_name, output_name, output_values
 
 FAMILY_ERROR = 0.05
@@ -79,7 +80,7 @@ def compare_models(
     compared = []
     confidence = 1 - FAMILY_ERROR / max(1, len(others))
     for place, other in others:
-        if other["image_id"].to_pylist() != predictions["image_id"].to_pylist():
+        if face_names(other).to_pylist() != face_names(predictions).to_pylist():
             raise _of_other_images(place)
         found = [
             (name, task, first, second)

@@ -1,20 +1,29 @@
 """Contact sheets of the images of a landmark table with their landmarks."""
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
 from faceml.datasets import ImageFiles
-from faceml.landmarks import draw_landmarks
+from faceml.images import Box
+from faceml.landmarks import draw_box, draw_landmarks
 from faceml.page import Tile, fit
 from faceml.reporting.extraction.table_images import TableImage, read_images, read_rows
-from faceml.tables import Status, landmark_column, read_table
+from faceml.tables import (
+    FACE,
+    Status,
+    face_names,
+    first_rows,
+    key_columns,
+    landmark_column,
+    read_table,
+)
 from faceml.tasks import AFFECTNET8
 
 FOLDER_NAMES = {text: name for number, name in enumerate(AFFECTNET8) for text in (str(number), name)}
@@ -23,6 +32,8 @@ MISSED_SHARE = 0.25
 """Largest share of images without landmarks in a sample."""
 MISSED_RGB = (213, 94, 0)  # vermillion, Okabe & Ito's colour-blind safe palette
 BLANK_RGB = (216, 220, 226)
+POINTS_ACROSS = 40
+"""Radii of a landmark across a face that is one of several in an image."""
 DECODED: tuple[Status, ...] = ("ok", "no_face")
 """Statuses of images that are decoded. Images that crashed a detector process might crash this one too."""
 
@@ -38,7 +49,8 @@ def landmark_tiles(
     """Draw a random sample of a table's images with their landmarks.
 
     The sample is balanced over the folders, so that rare ones are included. Images without landmarks come
-    last, framed, with their status as caption.
+    last, framed, with their status as caption. Of a table of all faces, images are drawn with all of their
+    faces, and copies with the face that they show.
 
     Args:
         table: Landmark table, a path or URI.
@@ -51,30 +63,35 @@ def landmark_tiles(
     Raises:
         ConfigError: The table cannot be read, or there is neither a folder nor copies of the images.
     """
-    rows = read_table(table, ["folder", "status"])
+    every = read_table(table, ["folder", "status"])
+    rows = first_rows(every) if images else every
     folders = rows["folder"].combine_chunks().dictionary_encode()
     found = pc.equal(rows["status"], "ok").to_numpy()
     chosen = _sample(folders.indices.to_numpy(), found, most, seed)
-    by_folder = [("folder", "ascending"), ("image_id", "ascending")]
-    image_ids = [rows.take(group).sort_by(by_folder)["image_id"].to_pylist() for group in chosen]
-    return chosen_tiles(table, images, list(chain(*image_ids)), num_landmarks, tile_px)
+    by_folder = [(name, "ascending") for name in ("folder", *key_columns(rows.column_names))]
+    ordered = [rows.take(group).sort_by(by_folder) for group in chosen]
+    if images and FACE in every.column_names:
+        image_ids = [image for part in ordered for image in part["image_id"].to_pylist()]
+        return _image_tiles(table, images, image_ids, every, num_landmarks, tile_px)
+    names = [name for part in ordered for name in face_names(part).to_pylist()]
+    return chosen_tiles(table, images, names, num_landmarks, tile_px)
 
 
 def chosen_tiles(
     table: str | Path,
     images: ImageFiles | None,
-    image_ids: Sequence[str],
+    names: Sequence[str],
     num_landmarks: int,
     tile_px: int,
     *,
     close_up: bool = False,
 ) -> list[Tile]:
-    """Draw the given images of a table with their landmarks.
+    """Draw the given rows of a table, each an image with the landmarks of one face.
 
     Args:
         table: Landmark table, a path or URI.
         images: The folder that was extracted; None reads the table's column `image_jpeg`.
-        image_ids: Images to draw, in order.
+        names: Names of the rows to draw, in order; see `face_names`.
         num_landmarks: 5 or 10.
         tile_px: Longer side of the returned images in px.
         close_up: Crop the images to the surroundings of the landmarks.
@@ -83,10 +100,51 @@ def chosen_tiles(
         ConfigError: There is neither a folder nor copies of the images.
     """
     points = landmark_column(num_landmarks)
-    rows = read_rows(table, image_ids, ["folder", "status", points])
-    shown = [row["image_id"] for row in rows if row["status"] in DECODED]
+    rows = dict(zip(names, read_rows(table, names, ["folder", "status", points]), strict=True))
+    shown = [name for name, row in rows.items() if row["status"] in DECODED]
     found = dict(zip(shown, read_images(table, images, shown), strict=True))
-    return [_tile(row, found.get(row["image_id"]), row[points], tile_px, close_up) for row in rows]
+    return [_tile(rows[name], found.get(name), rows[name][points], tile_px, close_up) for name in names]
+
+
+def _image_tiles(
+    table: str | Path,
+    images: ImageFiles,
+    image_ids: Sequence[str],
+    every: pa.Table,
+    num_landmarks: int,
+    tile_px: int,
+) -> list[Tile]:
+    """Draw images of a table of all faces, each with boxes and landmarks of its faces.
+
+    Args:
+        table: Landmark table, a path or URI.
+        images: The folder that was extracted.
+        image_ids: Images to draw, in order.
+        every: Rows of the table.
+        num_landmarks: 5 or 10.
+        tile_px: Longer side of the returned images in px.
+    """
+    names = face_names(every.filter(pc.is_in(every["image_id"], pa.array(image_ids)))).to_pylist()
+    points = landmark_column(num_landmarks)
+    faces: dict[str, list[dict[str, Any]]] = {}
+    for row in read_rows(table, names, ["folder", "status", "box", points]):
+        faces.setdefault(row["image_id"], []).append(row)
+    shown = [image for image in image_ids if faces[image][0]["status"] in DECODED]
+    found = dict(zip(shown, read_images(table, images, shown), strict=True))
+    return [_image_tile(faces[image], found.get(image), points, tile_px) for image in image_ids]
+
+
+def _image_tile(rows: list[dict[str, Any]], image: TableImage | None, points: str, tile_px: int) -> Tile:
+    if rows[0][points] is None:
+        return _tile(rows[0], image, None, tile_px, close_up=False)
+    pixels = fit(image.pixels, tile_px) if image else np.full((tile_px, tile_px, 3), BLANK_RGB, np.uint8)
+    for row in rows:
+        box = Box(*row["box"])
+        landmarks = np.array(row[points], dtype=np.float32).reshape(-1, 2)
+        side_px = box.to_px(*pixels.shape[1::-1]).long_side
+        pixels = draw_box(draw_landmarks(pixels, landmarks, radius_px=side_px / POINTS_ACROSS), box)
+    number = f"{len(rows)} face{'s' if len(rows) > 1 else ''}"
+    return Tile(pixels, f"{folder_name(rows[0]['folder'])}: {number}")
 
 
 def folder_name(folder: str) -> str:

@@ -127,8 +127,8 @@ def _conflict_sheets(quality: ExtractionQuality, table: str, images: ImageFiles 
 
 def _implausible(quality: ExtractionQuality, table: str, images: ImageFiles | None) -> Section:
     found = quality.least_plausible
-    image_ids = [image.image_id for image in found]
-    tiles = chosen_tiles(table, images, image_ids, NUM_LANDMARKS, TILE_PX, close_up=True)
+    names = [face.image_id for face in found]
+    tiles = chosen_tiles(table, images, names, NUM_LANDMARKS, TILE_PX, close_up=True)
     return Section(
         title="Least plausible landmarks",
         text=[

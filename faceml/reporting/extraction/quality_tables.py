@@ -69,7 +69,7 @@ def duplicate_tables(quality: ExtractionQuality) -> list[DataTable]:
 
 
 def implausible_tables(images: Sequence[Implausible]) -> list[DataTable]:
-    """Return the images with the least plausible landmarks; nothing without images."""
+    """Return the faces with the least plausible landmarks; nothing without faces."""
     rows = [[image.image_id, f"{image.distance:.1f}"] for image in images]
     title = "Least plausible landmarks"
     return [DataTable(title=title, header=["image", "distance"], rows=rows)] if rows else []

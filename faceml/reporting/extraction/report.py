@@ -58,6 +58,7 @@ def extraction_chapter(
     data = config.data
     is_copied = embed is not None and not embed.align
     images = None if is_copied else ImageFiles(data.root, follow_links=data.follow_links)
+    is_of_all = config.landmarker.max_faces == 0
     tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
     detector = json.loads(table_metadata_of(config.output.table)["faceml.detector"])
     quality = quality or read_quality(run_folder)
@@ -65,7 +66,11 @@ def extraction_chapter(
     return Chapter(
         title=title,
         headlines=_headlines(summary),
-        sections=[_detection(summary, config.min_detection_rate), _overlays(tiles), *findings],
+        sections=[
+            _detection(summary, config.min_detection_rate),
+            _overlays(tiles, all_faces=is_of_all),
+            *findings,
+        ],
         config=text,
         facts=[
             (f"{title}: detector", f"{detector['name']} {detector['version']}"),
@@ -79,6 +84,7 @@ def extraction_chapter(
 def _headlines(summary: ExtractionSummary) -> list[Headline]:
     ok = summary.by_status.get("ok", 0)
     interval = percent_range(wilson_interval(ok, summary.images))
+    faces = f"{summary.faces / max(1, ok):.1f} in each image with landmarks"
     return [
         Headline("Images", f"{summary.images:,}", f"in folders: {len(summary.by_folder):,}"),
         Headline(
@@ -86,6 +92,7 @@ def _headlines(summary: ExtractionSummary) -> list[Headline]:
             percent(summary.detection_rate),
             f"{ok:,} images; {INTERVAL} {interval}",
         ),
+        *([Headline("Faces", f"{summary.faces:,}", faces)] if summary.faces > ok else []),
         Headline(
             "Images per second",
             f"{summary.images_per_second:,.1f}",
@@ -121,13 +128,14 @@ def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
     )
 
 
-def _overlays(tiles: list[Tile]) -> Section:
+def _overlays(tiles: list[Tile], *, all_faces: bool) -> Section:
+    boxes = "Boxes are around the face meshes. " if all_faces else ""
     return Section(
         title="Sample of detected landmarks",
         text=[
-            f"A random sample of {len(tiles)} images, balanced over the folders. Landmarks on the viewer's "
-            "left are blue, on the right orange, in the middle white. Images without landmarks come last, "
-            "framed."
+            f"A random sample of {len(tiles)} images, balanced over the folders. {boxes}Landmarks on the "
+            "viewer's left are blue, on the right orange, in the middle white. Images without landmarks come "
+            "last, framed."
         ],
         pictures=sheet_pictures(tiles, "Sample", f"images with their {NUM_LANDMARKS} detected landmarks"),
     )

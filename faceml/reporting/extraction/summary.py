@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from faceml.page import INTERVAL, DataTable, percent, percent_range
 from faceml.runs import SUMMARY_FILE
 from faceml.statistics import wilson_interval
-from faceml.tables import STATUSES, qualified_folders
+from faceml.tables import STATUSES, first_rows, qualified_folders
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,12 @@ class ExtractionSummary:
 
     Attributes:
         by_status: Number of images of each status.
-        by_look: Number of images by the part of them in which the face was found; empty if the table was made
+        by_look: Number of faces by the part of them in which the face was found; empty if the table was made
             without a second look.
         by_folder: Number of images, and of those with landmarks, of each folder; its name is `source/folder`
             if the table has several sources.
         by_source: Number of images of each status, of each source; empty if the images have none.
+        faces: Number of faces with landmarks, one for each image unless the table has all faces.
         new_images: Number of images processed by this run; the others were in the table before.
         images_per_second: Throughput over `new_images`, from the start of the first image to the end of the
             last one.
@@ -38,10 +40,11 @@ class ExtractionSummary:
     images_per_second: float
     wall_s: float
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
+    faces: int = 0
 
     @property
     def images(self) -> int:
-        """Number of rows of the table."""
+        """Number of images of the table."""
         return sum(self.by_status.values())
 
     @property
@@ -64,6 +67,7 @@ class ExtractionSummary:
             "images": self.images,
             **{status: self.by_status.get(status, 0) for status in STATUSES},
             "detection_rate": round(self.detection_rate, 6),
+            "faces": self.faces,
             "looks": self.by_look,
             "new_images": self.new_images,
             "images_per_second": round(self.images_per_second, 2),
@@ -80,13 +84,14 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
     """Summarize a landmark table.
 
     Args:
-        table: Table with the columns `folder` and `status`, with `source` if it has several, and `look` if it
-            has a second look.
+        table: Table with the columns `folder` and `status`, with `source` if it has several, `look` if it has
+            a second look, and `image_id` and `face` if it has all faces.
         new_images: Number of images processed by this run.
         busy_s: Seconds from the start of the first image to the end of the last one.
         wall_s: Wall time of the run in seconds.
     """
-    named = table.set_column(table.schema.get_field_index("folder"), "folder", qualified_folders(table))
+    named = first_rows(table)
+    named = named.set_column(named.schema.get_field_index("folder"), "folder", qualified_folders(named))
     keys = [name for name in ("source", "folder", "status") if name in table.column_names]
     counts = named.group_by(keys).aggregate([([], "count_all")]).to_pylist()
     by_status, images, ok, sources = Counter[str](), Counter[str](), Counter[str](), dict[str, Counter[str]]()
@@ -108,6 +113,7 @@ def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: flo
         images_per_second=new_images / busy_s if busy_s > 0 else 0.0,
         wall_s=wall_s,
         by_source={name: dict(sources[name].most_common()) for name in sorted(sources)},
+        faces=pc.sum(pc.equal(table["status"], "ok")).as_py() or 0,
     )
 
 
@@ -122,6 +128,7 @@ def read_summary(folder: Path) -> ExtractionSummary:
         images_per_second=stored["images_per_second"],
         wall_s=stored["wall_s"],
         by_source=stored.get("sources", {}),
+        faces=stored.get("faces", stored["ok"]),  # absent in summaries of tables with one face per image
     )
 
 

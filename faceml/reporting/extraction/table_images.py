@@ -15,7 +15,7 @@ from faceml.config import ConfigError
 from faceml.datasets import ImageFiles
 from faceml.images import RgbImage, crop_landmarks, decode_reduced
 from faceml.storage import StorageFolder
-from faceml.tables import read_shard_schema, shard_names
+from faceml.tables import FACE, face_names, image_of, key_columns, read_shard_schema, shard_names
 
 LONG_SIDE_PX = 1024
 """Longer side from which photos are decoded at a reduced size."""
@@ -60,14 +60,14 @@ WHOLE_IMAGE = np.array([0, 0, 1, 1], dtype=np.float32)
 
 
 def read_images(
-    table: str | Path, images: ImageFiles | None, image_ids: Sequence[str]
+    table: str | Path, images: ImageFiles | None, names: Sequence[str]
 ) -> list[TableImage | None]:
     """Read images that could be decoded when the table was made.
 
     Args:
         table: Landmark table, a path or URI.
         images: The folder that was extracted; None reads the copies in the table.
-        image_ids: Rows of the table.
+        names: Names of rows of the table, see `face_names`.
 
     Returns:
         Images in the same order; None for a file that no longer exists.
@@ -77,40 +77,41 @@ def read_images(
     """
     if images is None:
         boxes = ["crop_box"] if "crop_box" in column_names(table) else []
-        rows = read_rows(table, image_ids, ["image_jpeg", *boxes])
+        rows = read_rows(table, names, ["image_jpeg", *boxes])
         return [decode_shown(row["image_jpeg"], row.get("crop_box")) for row in rows]
     if not images.exists():
-        return [None] * len(image_ids)
+        return [None] * len(names)
+    image_ids = map(image_of, names) if FACE in column_names(table) else names
     return [decode_shown(images(image_id)) for image_id in image_ids]
 
 
-def read_rows(table: str | Path, image_ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+def read_rows(table: str | Path, names: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Read the given rows of a table without loading others.
 
     Args:
         table: Landmark table, a path or URI.
-        image_ids: Rows to read; all exist.
-        columns: Columns to read beside `image_id`.
+        names: Names of the rows to read, see `face_names`; all exist.
+        columns: Columns to read beside `image_id` and `face`.
 
     Returns:
-        Rows in the order of `image_ids`.
+        Rows in the order of `names`.
 
     Raises:
         ConfigError: The table lacks a column.
     """
-    folder, names = StorageFolder(table), column_names(table)
-    missing = [name for name in columns if name not in names]
+    folder, found = StorageFolder(table), column_names(table)
+    missing = [name for name in columns if name not in found]
     if missing:
         raise ConfigError(f"{folder.uri}: the table has no column {', '.join(missing)}.")
-    wanted = pa.array(image_ids, pa.string())
+    wanted = pa.array(map(image_of, names) if FACE in found else names, pa.string())
     rows = pq.read_table(
         [f"{folder.path}/{name}" for name in shard_names(folder)],
-        columns=["image_id", *columns],
+        columns=[*key_columns(found), *columns],
         filters=pc.field("image_id").isin(wanted),  # skips shards by their statistics
         filesystem=folder.filesystem,
     )
-    by_id = {row["image_id"]: row for row in rows.to_pylist()}
-    return [by_id[image_id] for image_id in image_ids]
+    by_name = dict(zip(face_names(rows).to_pylist(), rows.to_pylist(), strict=True))
+    return [by_name[name] for name in names]
 
 
 def column_names(table: str | Path) -> list[str]:

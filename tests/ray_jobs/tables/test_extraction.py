@@ -3,6 +3,7 @@ import json
 import logging
 import re
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,42 @@ def test_show__warns_of_folders_with_a_low_detection_rate(
     assert "50.0% of 12 images have landmarks" in text
     text = text[text.index("Detection rate by folder") :].replace("\N{NO-BREAK SPACE}", "")
     assert text.index("20.0%") < text.index("50.0%") < text.index("100.0%")
+
+
+def test_extract__all_faces_have_rows_that_training_and_another_run_find(faces: Path, tmp_path: Path) -> None:
+    root, table = tmp_path / "faces", tmp_path / "table"
+    portraits = [Image.open(file) for file in sorted((faces / "val" / "1").glob("*.jpg"))[:3]]
+    sides = {"pair": (128, 200), "three": (220, 128, 170), "nobody": ()}
+    for name, given in sides.items():
+        crowd = Image.new("RGB", (720, 256), (120, 130, 110))
+        for place, (side, portrait) in enumerate(zip(given, portraits, strict=False)):
+            crowd.paste(portrait.resize((side, side), Image.Resampling.BOX), (240 * place, 16))
+        (root / "1").mkdir(parents=True, exist_ok=True)
+        crowd.save(root / "1" / f"{name}.png")
+    all_faces = {"landmarker": {"max_faces": 0, "zoom_levels": 2}}
+    summary, quality = extraction.run(_config(root, table, **all_faces))
+    assert (summary.images, summary.by_status, summary.faces) == (3, {"ok": 2, "no_face": 1}, 5)
+    assert quality.faces == 5
+    rows = read_table(table, ["num_faces", "box"]).to_pylist()
+    found = [(row["image_id"][2:-4], row["face"], row["num_faces"]) for row in rows]
+    assert found == [
+        ("nobody", None, 0),
+        *(("pair", n, 2) for n in (0, 1)),
+        *(("three", n, 3) for n in range(3)),
+    ]
+    for row, place in zip(rows[1:], (1, 0, 0, 2, 1), strict=True):  # the largest first
+        left, top, right, bottom = row["box"]
+        assert 240 * place < 720 * (left + right) / 2 < 240 * (place + 1)
+        assert 0 < top < bottom <= 1
+    before = {file.name: file.stat().st_mtime_ns for file in table.iterdir()}
+    again, _ = extraction.run(_config(root, table, **all_faces))
+    assert again == replace(summary, new_images=0, images_per_second=0.0, wall_s=again.wall_s)
+    assert {file.name: file.stat().st_mtime_ns for file in table.iterdir()} == before
+    landmarks = LandmarksTask("landmarks", LandmarksConfig(kind="landmarks", points=5))
+    seen = FaceDataset(table, root, 5, Preprocessing(64), [landmarks]).targets["landmarks"]
+    assert seen.known.tolist() == [False] + [True] * 5
+    # The box of the mesh has 2/3 of the side that is cut out; the five points are in its middle half.
+    assert seen.values[1:].amin() > 0.2
+    assert seen.values[1:].amax() < 0.8
+    with pytest.raises(ConfigError, match=r"landmarker\.max_faces is 0 there and 5 here"):
+        extraction.run(_config(root, table, landmarker={"zoom_levels": 2}))

@@ -10,7 +10,7 @@ from PIL import Image
 from faceml.config.config_error import ConfigError
 from faceml.datasets.image_source import ImageFiles
 from faceml.images.decoding import encode_jpeg
-from faceml.landmarks.draw import point_colors
+from faceml.landmarks.draw import LEFT_RGB, point_colors
 from faceml.page.contact_sheet import TILE_PX, sheet_pictures
 from faceml.reporting.extraction.landmark_sheet import (
     BLANK_RGB,
@@ -22,6 +22,7 @@ from faceml.reporting.extraction.landmark_sheet import (
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from tests.crowd_table import COLORS, CROWDS, HEIGHT, SHAPE, WIDTH, write_crowd_table
 
 GRAY_RGB = (128, 128, 128)
 
@@ -130,3 +131,39 @@ def test_landmark_tiles__of_any_shape_without_a_face(tmp_path: Path, size: tuple
     assert (tile.image[0] == MISSED_RGB).all()
     assert (tile.image[:, -1] == MISSED_RGB).all()
     assert len(sheet_pictures([tile], "Sample", "images")) == 1
+
+
+def test_landmark_tiles__of_all_faces_are_images_with_a_box_around_each_face(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    tiles = landmark_tiles(root / "table", ImageFiles(root / "images"), 100, 5, tile_px=WIDTH)
+    by_caption = {tile.caption: tile.image for tile in tiles}
+    assert list(by_caption) == [
+        "neutral: 2 faces", "happy: 1 face", "happy: 3 faces", "undecodable: neutral", "no_face: sad"
+    ]  # fmt: skip
+    image = by_caption["happy: 3 faces"]
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    colors = point_colors(LANDMARK_SETS[5].flip_permutation)
+    for left, top, side in CROWDS["1/three.jpg"]:
+        for x, y in ((left, top), (left + side - 1, top), (left + side // 2, top + side - 1)):
+            assert tuple(image[y, x]) == LEFT_RGB
+        for (x, y), rgb in zip(SHAPE * side + (left, top), colors, strict=True):
+            assert tuple(image[int(y), int(x)]) == rgb
+
+
+def test_landmark_tiles__copies_of_all_faces_show_one_face_each(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    tiles = landmark_tiles(root / "table", None, 100, 5, tile_px=48)
+    assert [tile.caption for tile in tiles] == [
+        *["neutral"] * 2, *["happy"] * 4, "undecodable: neutral", "no_face: sad"
+    ]  # fmt: skip
+    numbers = [0, 1, 0, 0, 1, 2]
+    for tile, number in zip(tiles, numbers, strict=False):
+        assert np.abs(tile.image[-3, -3].astype(int) - COLORS[number]).max() < 6
+
+
+def test_chosen_tiles__of_one_of_several_faces_is_close_up(tmp_path: Path) -> None:
+    root = write_crowd_table(tmp_path)
+    names = ["1/three.jpg#2", "0/pair.jpg"]
+    tiles = chosen_tiles(root / "table", ImageFiles(root / "images"), names, 5, 100, close_up=True)
+    for tile, number in zip(tiles, (2, 0), strict=True):
+        assert np.abs(tile.image[50, 20].astype(int) - COLORS[number]).max() < 6

@@ -12,6 +12,8 @@ from faceml.reporting.extraction.summary import (
     source_tables,
     summarize_table,
 )
+from faceml.tables.landmark_table import read_table
+from tests.crowd_table import write_crowd_table
 
 SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)
 
@@ -50,3 +52,14 @@ def test_summarize_table__counts_by_source(tmp_path: Path) -> None:
     ]
     assert source_tables(SUMMARY) == []
     assert "sources" not in SUMMARY.as_json()
+
+
+def test_summarize_table__of_all_faces_counts_images_and_their_faces(tmp_path: Path) -> None:
+    table = read_table(write_crowd_table(tmp_path) / "table", ["folder", "status", "look"])
+    summary = summarize_table(table, 5, 2.0, 3.0)
+    assert summary.by_status == {"ok": 3, "no_face": 1, "undecodable": 1}
+    assert (summary.images, summary.detection_rate, summary.faces) == (5, 0.6, 6)
+    assert summary.by_folder == {"0": (2, 1), "1": (2, 2), "2": (1, 0)}
+    assert summary.by_look == {"whole": 6}
+    (tmp_path / "summary.json").write_text(json.dumps(summary.as_json()))
+    assert read_summary(tmp_path) == summary
