@@ -16,7 +16,7 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
-from faceml.config.sections import LoggingConfig, StorageConfig
+from faceml.config.sections import LoggingConfig, QueriesConfig, StorageConfig
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",
@@ -145,6 +145,7 @@ class ExtractConfig(Config):
     logging: LoggingConfig = LoggingConfig()
     run: ExtractRunConfig = ExtractRunConfig()
     quality: QualityConfig = QualityConfig()
+    queries: QueriesConfig = QueriesConfig()
     min_detection_rate: Fraction = 0.8
     """Detection rate of a folder below which faceml warns."""
     report_faces: Count = 48

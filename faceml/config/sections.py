@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from faceml.config.backbones import BackboneName
-from faceml.config.base import Config, Count, MustExist, StorageUri
+from faceml.config.base import AbsolutePath, Config, Count, MustExist, Positive, StorageUri
 
 WeightsFile = Annotated[StorageUri, MustExist("file", or_else="none or imagenet")]
 
@@ -31,6 +31,16 @@ class StorageConfig(Config):
 
     shared: bool = False
     """Whether local paths are the same folders on every node, as on a shared file system."""
+
+
+class QueriesConfig(Config):
+    """Memory of the job's queries over tables, which may be larger than memory."""
+
+    memory_gib: Positive = 1.0
+    """Largest size of the buffers of a query, GiB. What exceeds it is moved to temporary files."""
+    spill_folder: AbsolutePath | None = None
+    """Local folder of the temporary files, which need up to 250 bytes a row; they are removed afterwards.
+    null: the temporary folder of the operating system, which `TMPDIR` sets."""
 
 
 class LoggingConfig(Config):

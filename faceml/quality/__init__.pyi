@@ -1,4 +1,9 @@
 from .findings import (
+    ExtractionQuality as ExtractionQuality,
+    assess_quality as assess_quality,
+    read_quality as read_quality,
+)
+from .landmarks import (
     ANGLES as ANGLES,
     BIN_DEG as BIN_DEG,
     MOST_DEG as MOST_DEG,
@@ -6,9 +11,6 @@ from .findings import (
     PERCENTILES as PERCENTILES,
     TURNED_DEG as TURNED_DEG,
     AngleSpread as AngleSpread,
-    ExtractionQuality as ExtractionQuality,
     Implausible as Implausible,
-    assess_quality as assess_quality,
-    read_quality as read_quality,
 )
 from .overlap import NearPair as NearPair, Overlap as Overlap, audit_leakage as audit_leakage

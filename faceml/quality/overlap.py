@@ -1,17 +1,26 @@
 """Near-duplicates between two landmark tables, and the audit for leakage between splits."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
 from faceml.errors import catch_errors
-from faceml.page import first_names
-from faceml.quality.duplicates import near_duplicates
-from faceml.tables import TableSelection, build_selection, first_rows, folder_columns, qualified_folders
+from faceml.quality.duplicates import SIGNED_HASH, near_duplicates
+from faceml.tables import (
+    Connection,
+    TableScan,
+    TableSelection,
+    build_selection,
+    first_row,
+    folder_columns,
+    key_columns,
+    load_table,
+    open_database,
+    table_columns,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,36 +63,64 @@ class Overlap:
         return self.table.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
-def overlap_of(images: pa.Table, others: TableSelection, max_hash_distance: int, most_pairs: int) -> Overlap:
+def overlap_of(
+    database: Connection, images: str, others: TableSelection, max_hash_distance: int, most_pairs: int
+) -> Overlap:
     """Compare images with those of another table, by perceptual hash and by content.
 
     Args:
-        images: Table with `image_id`, `content_sha256` and `dhash`, from `decoded_images`.
+        database: Database of `open_database`.
+        images: Name of a table of the database, as from `load_images`.
         others: Rows of another landmark table.
         max_hash_distance: Maximum Hamming distance of near-duplicates, bits of 64.
         most_pairs: Maximum number of pairs returned.
     """
-    other_images = decoded_images(others.read(["content_sha256", "dhash"]).rows)
-    found = near_duplicates(
-        images["dhash"].to_numpy(), other_images["dhash"].to_numpy(), max_hash_distance, most_pairs
-    )
-    image_ids = images["image_id"].take(pa.array(found.first)).to_pylist()
-    other_ids = other_images["image_id"].take(pa.array(found.second)).to_pylist()
-    shared = pc.is_in(images["content_sha256"], value_set=other_images["content_sha256"])
+    load_images(database, "theirs", others, [])
+    found = near_duplicates(database, images, "theirs", max_hash_distance, most_pairs)
+    ((num_ours, num_theirs, identical),) = database.execute(
+        f"select (select count(*) from {images}), (select count(*) from theirs), "
+        f"(select count(*) from {images} where content_sha256 in (select content_sha256 from theirs))"
+    ).fetchall()
     return Overlap(
         table=others.table,
-        images=(images.num_rows, other_images.num_rows),
-        near=(int(found.in_first.sum()), int(found.in_second.sum())),
-        identical=pc.sum(shared).as_py() or 0,
+        images=(num_ours, num_theirs),
+        near=(found.in_first, found.in_second),
+        identical=identical,
         num_pairs=found.total,
-        pairs=tuple(map(NearPair, image_ids, other_ids, found.distance.tolist())),
+        pairs=tuple(NearPair(*pair) for pair in found.pairs),
     )
 
 
-def decoded_images(rows: pa.Table) -> pa.Table:
-    """Return one row for each image that could be decoded; empty files, for instance, are all identical."""
-    images = first_rows(rows)
-    return images.filter(pc.is_valid(images["dhash"]))
+def load_images(database: Connection, name: str, images: TableSelection, columns: Sequence[str]) -> None:
+    """Load the decoded images of a landmark table as a table of a database.
+
+    Images that could not be decoded are left out; empty files, for instance, are all identical.
+
+    Args:
+        database: Database of `open_database`.
+        name: Name of the new table. It has `image_id`, `content_sha256`, and `dhash` as `SIGNED_HASH`.
+        images: Rows of the landmark table.
+        columns: Further columns.
+    """
+    rows = _rows(images, [*columns, "content_sha256", "dhash"])
+    wanted = is_decoded_image(rows.schema.names)
+    load_table(database, name, rows, f"select * replace ({SIGNED_HASH} as dhash) from rows where {wanted}")
+
+
+def is_decoded_image(columns: Iterable[str]) -> str:
+    """Return the SQL condition of the first row of each image that could be decoded.
+
+    Args:
+        columns: Columns of the rows.
+    """
+    return f"dhash is not null and {first_row(columns)}"
+
+
+def _rows(selection: TableSelection, columns: Sequence[str]) -> TableScan | pa.Table:
+    """Return `image_id` and other columns of the rows of a selection, of a whole table as a scan."""
+    if selection.where:
+        return selection.read(columns).rows
+    return TableScan(selection.table, [*key_columns(table_columns(selection.table)), *columns])
 
 
 def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[str] = ()) -> list[str]:
@@ -107,11 +144,7 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
     leakage = config.leakage
     if leakage.on_found == "ignore":
         return []
-    val = (
-        build_selection(config.val).read([*folder_columns(config.val.table), "content_sha256", "dhash"]).rows
-    )
-    images, splits = decoded_images(val), [(build_selection(config.train), "the training split")]
-    findings = list[str]()
+    splits, findings = [(build_selection(config.train), "the training split", False)], list[str]()
     ancestors = {ancestor.place: ancestor for each in weights for ancestor in find_ancestors(each)}
     for ancestor in ancestors.values():
         split, whose = ancestor.training_split, f"the training split of the starting weights {ancestor.place}"
@@ -123,20 +156,24 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
                 "are unknown" if split is None else f"cannot be read from {split}",
             )
             continue
-        splits.append((split, whose))
-        if ancestor.is_recognition:
-            findings += _shared_people(val, split, whose)
-    for split, whose in splits:
-        found = overlap_of(images, split, leakage.max_hash_distance, MOST_NAMED)
-        if not found.num_pairs:
-            logger.info("No validation image has a near-duplicate in %s.", whose)
-            continue
-        pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
-        findings.append(
-            f"{found.near[0]} of {found.images[0]} validation images have a near-duplicate in {whose} "
-            f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): validation metrics are "
-            "optimistic."
-        )
+        splits.append((split, whose, ancestor.is_recognition))
+    with open_database() as database:
+        val = build_selection(config.val)
+        load_images(database, "ours", val, folder_columns(val.table))
+        for split, whose, has_people in splits:
+            if has_people:
+                findings += _shared_people(database, val, split, whose)
+        for split, whose, _ in splits:
+            found = overlap_of(database, "ours", split, leakage.max_hash_distance, MOST_NAMED)
+            if not found.num_pairs:
+                logger.info("No validation image has a near-duplicate in %s.", whose)
+                continue
+            pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
+            findings.append(
+                f"{found.near[0]} of {found.images[0]} validation images have a near-duplicate in {whose} "
+                f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): validation metrics are "
+                "optimistic."
+            )
     if findings and leakage.on_found == "strict":
         raise ConfigError(
             f"data.leakage.on_found: strict: {' '.join(findings)} Remove them from one split, start from "
@@ -147,23 +184,26 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
     return findings
 
 
-def _shared_people(val: pa.Table, split: TableSelection, whose: str) -> list[str]:
+def _shared_people(database: Connection, val: TableSelection, split: TableSelection, whose: str) -> list[str]:
     """Return a sentence on the people of a split who have the name of one in another split, if any."""
-    rows = split.read(folder_columns(split.table)).rows
-    have_sources = all("source" in each.column_names for each in (val, rows))
-    names = [qualified_folders(each) if have_sources else each["folder"] for each in (val, rows)]
-    people, others = (set(pc.unique(folders).to_pylist()) for folders in names)
-    shared = sorted(people & others)
+    columns = [folder_columns(each.table) for each in (val, split)]
+    person = "source || '/' || folder" if all("source" in names for names in columns) else "folder"
+    for table, selection, names in zip(("people", "others"), (val, split), columns, strict=True):
+        load_table(database, table, _rows(selection, names), f"select distinct {person} as name from rows")
+    ((number, shared, first),) = database.execute(
+        f"select count(*), count(others.name), min(others.name, {MOST_NAMED}) "
+        "from people left join others using (name)"
+    ).fetchall()
     if not shared:
         return []
     return [
-        f"{len(shared)} of {len(people)} validation people have the name of a person in {whose} "
-        f"({first_names(shared, MOST_NAMED)}): they are not unseen."
+        f"{shared} of {number} validation people have the name of a person in {whose} "
+        f"({', '.join(first)}{', …' if shared > len(first) else ''}): they are not unseen."
     ]
 
 
 def _is_readable(split: TableSelection) -> bool:
     with catch_errors(ConfigError, OSError):
-        split.read([])
+        _rows(split, [])
         return True
     return False

@@ -22,6 +22,7 @@ from .extraction.quality_tables import quality_tables as quality_tables
 from .extraction.report import extraction_chapter as extraction_chapter
 from .extraction.speed import ExtractionSpeed as ExtractionSpeed
 from .extraction.summary import (
+    COUNTED_COLUMNS as COUNTED_COLUMNS,
     ExtractionSummary as ExtractionSummary,
     folder_table as folder_table,
     look_tables as look_tables,

@@ -12,6 +12,7 @@ from .face_rows import (
     image_of as image_of,
     is_further_face as is_further_face,
     key_columns as key_columns,
+    sorted_by_face as sorted_by_face,
 )
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import image_table as image_table, list_images as list_images
@@ -45,6 +46,15 @@ from .plan import (
     split_into_shards as split_into_shards,
     write_plan as write_plan,
 )
+from .queries import (
+    DEFAULT_LIMITS as DEFAULT_LIMITS,
+    Connection as Connection,
+    QueryLimits as QueryLimits,
+    build_limits as build_limits,
+    first_row as first_row,
+    load_table as load_table,
+    open_database as open_database,
+)
 from .row_extractor import (
     Row as Row,
     RowExtractor as RowExtractor,
@@ -68,3 +78,4 @@ from .selection import (
     build_selection as build_selection,
 )
 from .shard_writer import MAX_NAMES as MAX_NAMES, ShardChanges as ShardChanges, ShardWriter as ShardWriter
+from .table_scan import TableScan as TableScan

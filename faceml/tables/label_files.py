@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
@@ -15,6 +14,7 @@ import pyarrow.fs as pafs
 from faceml.config import ConfigError
 from faceml.errors import translate_errors
 from faceml.storage import StorageFolder, split_place
+from faceml.tables.queries import Connection
 
 PARQUET_SUFFIX = ".parquet"
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -42,7 +42,7 @@ NUMBER = r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?([nN][aA][nN]|[
 
 
 def load_labels(
-    connection: duckdb.DuckDBPyConnection, place: str, columns: Sequence[str], key: str, scratch: Path
+    connection: Connection, place: str, columns: Sequence[str], key: str, scratch: Path
 ) -> list[pa.DataType]:
     """Load a label table as the view `labels`, with the column `key` of strings and the values `c0`, `c1`, ….
 
@@ -60,7 +60,7 @@ def load_labels(
 
     Raises:
         ConfigError: There is no such table, it is no Parquet file, or it misses a column.
-        duckdb.Error: The table cannot be read.
+        QueryError: The table cannot be read.
     """
     folder, names = find_label_files(place)
     if _is_parquet(names):
@@ -155,7 +155,7 @@ def _require_columns(place: str, found: Sequence[str], columns: Sequence[str], k
 
 
 def _load_parquet(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     folder: StorageFolder,
     names: Sequence[str],
     place: str,
@@ -230,7 +230,7 @@ def _local_copy(folder: StorageFolder, name: str, scratch: Path) -> Path:
 
 
 def _load_csv(
-    connection: duckdb.DuckDBPyConnection, file: Path, place: str, columns: Sequence[str], key: str
+    connection: Connection, file: Path, place: str, columns: Sequence[str], key: str
 ) -> list[pa.DataType]:
     header, delimiter = _read_header(file, place)
     _require_columns(place, header, columns, key)
@@ -269,7 +269,7 @@ def _read_header(file: Path, place: str) -> tuple[list[str], str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
 
 
-def _narrowest_type(connection: duckdb.DuckDBPyConnection, name: str) -> pa.DataType:
+def _narrowest_type(connection: Connection, name: str) -> pa.DataType:
     """Return the narrowest type of all values of a column of text."""
     found = connection.execute(
         f"select bool_and(regexp_full_match({name}, ?)), bool_and(regexp_full_match({name}, ?)),"
@@ -284,6 +284,6 @@ def _narrowest_type(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Data
     return pa.bool_() if is_boolean else pa.string()
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, values: Sequence[str]) -> None:
+def _create_view(connection: Connection, values: Sequence[str]) -> None:
     named = [f"{value} as c{index}" for index, value in enumerate(values)]
     connection.execute(f"create temp view labels as select {', '.join(['key', *named])} from loaded")

@@ -1,26 +1,30 @@
 """Label tables: targets of images, joined to the rows of a landmark table by the images' names."""
 
 import logging
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceml.config import ConfigError
-from faceml.errors import StoppedError, translate_errors
+from faceml.errors import translate_errors
 from faceml.tables.face_rows import FACE, SEPARATOR, face_names, is_further_face
 from faceml.tables.label_files import NORMALISED, label_columns, load_labels
+from faceml.tables.queries import (
+    DEFAULT_LIMITS,
+    Connection,
+    OutOfMemory,
+    QueryError,
+    QueryLimits,
+    open_database,
+    reason_of,
+)
 
-MEMORY_LIMIT = "1GiB"
-"""Memory of a join; beyond it, DuckDB moves data to a temporary folder."""
-THREADS = 4  # each takes a share of the memory
 MOST_NAMED = 3
 """Number of images named in each count."""
 
@@ -101,6 +105,7 @@ def join_labels(
     columns: Sequence[str],
     key: str = "image_id",
     others: pa.ChunkedArray | None = None,
+    limits: QueryLimits = DEFAULT_LIMITS,
 ) -> JoinedLabels:
     r"""Append columns of a label table to the rows of images; values that are not known are null.
 
@@ -122,6 +127,7 @@ def join_labels(
         key: Column of the label table with the images' names, text or integers.
         others: Names of other images, or of faces as `face_names` has them, which the label table may have
             too.
+        limits: Limits of memory.
 
     Returns:
         The N rows in their order with the columns appended, and the differences.
@@ -137,7 +143,11 @@ def join_labels(
             raise ConfigError(
                 f"{place}: column '{column}' is in the landmark table too. Rename it in the label table."
             )
-    with TemporaryDirectory() as scratch, _connect(scratch) as connection, _translate_duckdb(place):
+    with (
+        TemporaryDirectory() as scratch,
+        open_database(limits=limits) as connection,
+        _translate_errors(place),
+    ):
         by_face = FACE in rows.column_names and FACE in label_columns(place)
         types = load_labels(connection, place, [*columns, *([FACE] if by_face else [])], key, Path(scratch))
         if by_face:
@@ -158,35 +168,18 @@ def join_labels(
     return JoinedLabels(rows, counts)
 
 
-def _connect(scratch: str) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
-        config={
-            "memory_limit": MEMORY_LIMIT,
-            "temp_directory": f"{scratch}/duckdb",
-            "threads": THREADS,
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,  # nothing is downloaded
-        }
-    )
+def _translate_errors(place: str) -> translate_errors[QueryError]:
+    """Raise an error of one line that names the label table in place of an error of a query."""
+
+    def translate(error: QueryError) -> Exception | None:
+        if isinstance(error, OutOfMemory):
+            return None
+        return ConfigError(f"{place}: the label table cannot be read ({reason_of(error)}).")
+
+    return translate_errors(QueryError, translate)
 
 
-def _translate_duckdb(place: str) -> translate_errors[duckdb.Error]:
-    """Raise an error of one line that names the label table in place of an error of DuckDB."""
-
-    def translate(error: duckdb.Error) -> Exception:
-        # After the reason, DuckDB lists options of its own.
-        reason = textwrap.shorten(str(error).partition("\nPossible ")[0], 300)
-        if isinstance(error, duckdb.OutOfMemoryException):
-            return StoppedError(
-                f"{place}: no space left in the temporary folder to join the label table ({reason}). Set "
-                "TMPDIR to a folder with more space."
-            )
-        return ConfigError(f"{place}: the label table cannot be read ({reason}).")
-
-    return translate_errors(duckdb.Error, translate)
-
-
-def _name_faces(connection: duckdb.DuckDBPyConnection, place: str, column: int, kind: pa.DataType) -> None:
+def _name_faces(connection: Connection, place: str, column: int, kind: pa.DataType) -> None:
     """Make the keys of the view `labels` names of faces, given the column with their numbers and its type.
 
     Raises:
@@ -205,7 +198,7 @@ def _name_faces(connection: duckdb.DuckDBPyConnection, place: str, column: int, 
 
 
 def _match_images(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     rows: pa.Table,
     others: pa.ChunkedArray | None,
     num_columns: int,
@@ -239,7 +232,7 @@ def _match_images(
     )
 
 
-def _count(connection: duckdb.DuckDBPyConnection, names: str) -> NamedCount:
+def _count(connection: Connection, names: str) -> NamedCount:
     counted = f"select count(*), min(name, {MOST_NAMED}) from ({names})"
     number, first = connection.execute(counted).fetchall()[0]
     return NamedCount(number, tuple(first or ()))

@@ -59,7 +59,7 @@ def table_metadata_of(place: str | Path) -> dict[str, str]:
     Raises:
         ConfigError: The folder has no table, or a table of an incompatible version.
     """
-    folder, names = _open_table(place)
+    folder, names = open_table(place)
     return read_metadata(read_shard_schema(folder, names[0]), folder.uri)
 
 
@@ -69,7 +69,7 @@ def table_columns(place: str | Path) -> list[str]:
     Raises:
         ConfigError: The folder has no table, or a table of an incompatible version.
     """
-    folder, names = _open_table(place)
+    folder, names = open_table(place)
     columns: list[str] = read_shard_schema(folder, names[0]).names
     return columns
 
@@ -102,7 +102,7 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     Raises:
         ConfigError: The folder has no table, the version is incompatible, or a column is missing.
     """
-    folder, names = _open_table(place)
+    folder, names = open_table(place)
     for name in names:
         schema = read_shard_schema(folder, name)
     wanted = schema.names if columns is None else [*key_columns(schema.names), *columns]
@@ -177,7 +177,12 @@ def require_columns(columns: Sequence[str], schema: pa.Schema, folder: StorageFo
         )
 
 
-def _open_table(place: str | Path) -> tuple[StorageFolder, list[str]]:
+def open_table(place: str | Path) -> tuple[StorageFolder, list[str]]:
+    """Return the folder of a table and the names of its shards, at least one.
+
+    Raises:
+        ConfigError: The folder has no table.
+    """
     folder = StorageFolder(place)
     names = shard_names(folder)
     if not names:

@@ -13,6 +13,7 @@ from faceml.landmarks import find_model_bundle
 from faceml.page import first_names
 from faceml.quality import ExtractionQuality, assess_quality, read_quality
 from faceml.reporting import (
+    COUNTED_COLUMNS,
     ExtractionSpeed,
     ExtractionSummary,
     folder_table,
@@ -25,7 +26,7 @@ from faceml.reporting import (
 )
 from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import write_text
-from faceml.tables import folder_columns, read_table, table_columns, table_metadata_of
+from faceml.tables import TableScan, build_limits, table_columns, table_metadata_of
 from ray_jobs.tables.extraction_job import build_extraction_job
 from ray_jobs.tables.table_job import compute_diff, log_deleted, log_import_commands
 
@@ -82,13 +83,12 @@ def _write_results(
     from faceml.page import Report
     from faceml.reporting import extraction_chapter
 
-    table = config.output.table
-    look = [name for name in table_columns(table) if name == "look"]
-    counts = read_table(table, [*folder_columns(table), "status", *look])
-    summary = summarize_table(counts, speed.images, speed.span_s, wall_s)
+    table, limits = config.output.table, build_limits(config.queries)
+    counted = [name for name in table_columns(table) if name in COUNTED_COLUMNS]
+    summary = summarize_table(TableScan(table, counted), speed.images, speed.span_s, wall_s, limits)
     wanted = config.quality
     quality = assess_quality(
-        config.output.table, wanted.other_tables, wanted.max_hash_distance, wanted.least_plausible
+        table, wanted.other_tables, wanted.max_hash_distance, wanted.least_plausible, limits
     )
     files = run_folder.path
     write_text(files / QUALITY_FILE, json.dumps(quality.as_json(), indent=2) + "\n")

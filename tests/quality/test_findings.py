@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
-from faceml.quality.findings import BIN_DEG, MOST_DEG, assess_quality, read_quality
+from faceml.quality.findings import assess_quality, read_quality
+from faceml.quality.landmarks import BIN_DEG, MOST_DEG
 from faceml.reporting.extraction.quality_tables import quality_tables
 from faceml.runs.files import QUALITY_FILE
 from faceml.tables.landmark_table import write_shard

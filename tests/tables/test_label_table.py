@@ -16,8 +16,9 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.errors import StoppedError
-from faceml.tables import label_table
+from faceml.tables import queries
 from faceml.tables.label_table import JoinedLabels, NamedCount, join_labels
+from faceml.tables.queries import QueryLimits
 
 NONE = NamedCount(0, ())
 
@@ -355,8 +356,7 @@ def test_join_labels__needs_less_memory_than_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table's 150,000 keys and values take more than the join may hold."""
-    monkeypatch.setattr(label_table, "MEMORY_LIMIT", "32MiB")
-    monkeypatch.setattr(label_table, "THREADS", 1)
+    monkeypatch.setattr(queries, "MOST_THREADS", 1)
     numbers = np.random.default_rng(0).permutation(150_000)
     votes = np.random.default_rng(1).random((150_000, 64), dtype=np.float32)
     place = parquet(
@@ -364,20 +364,20 @@ def test_join_labels__needs_less_memory_than_the_table(
         image_id=[f"folder/{number:06}.jpg" for number in numbers],
         votes=pa.FixedSizeListArray.from_arrays(votes.reshape(-1), 64),
     )
-    wanted = numbers[:2000]
-    joined = join_labels(images(*(f"folder/{number:06}.jpg" for number in wanted)), place, ["votes"])
+    wanted, limits = numbers[:2000], QueryLimits(memory_gib=1 / 32)
+    joined = join_labels(
+        images(*(f"folder/{number:06}.jpg" for number in wanted)), place, ["votes"], limits=limits
+    )
     found = joined.rows["votes"].combine_chunks().flatten().to_numpy().reshape(-1, 64)
     np.testing.assert_array_equal(found, votes[:2000])
     assert joined.counts.labels_without_images.number == 148_000
 
 
-def test_join_labels__that_needs_more_memory_than_there_is_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(label_table, "MEMORY_LIMIT", "1MiB")
+def test_join_labels__that_needs_more_memory_than_there_is_stops(tmp_path: Path) -> None:
     place = parquet(tmp_path, image_id=[f"{number:06}" for number in range(50_000)])
-    with pytest.raises(StoppedError, match=r"labels\.parquet: no space left in the temp") as raised:
-        join_labels(images("000001"), place, [])
+    limits = QueryLimits(memory_gib=1 / 1024, spill_folder=tmp_path / "spill")
+    with pytest.raises(StoppedError, match=r"spill: no space left for temporary files") as raised:
+        join_labels(images("000001"), place, [], limits=limits)
     assert "\n" not in str(raised.value)
 
 

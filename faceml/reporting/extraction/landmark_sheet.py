@@ -5,24 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
 from faceml.datasets import ImageFiles
 from faceml.images import Box
 from faceml.landmarks import draw_box, draw_landmarks
 from faceml.page import Tile, fit
-from faceml.reporting.extraction.table_images import TableImage, read_images, read_rows
+from faceml.reporting.extraction.table_images import TableImage, column_names, read_images, read_rows
 from faceml.tables import (
+    DEFAULT_LIMITS,
     FACE,
+    QueryLimits,
     Status,
+    TableScan,
     face_names,
-    first_rows,
+    first_row,
     key_columns,
     landmark_column,
-    read_table,
+    load_table,
+    open_database,
+    sorted_by_face,
 )
 from faceml.tasks import AFFECTNET8
 
@@ -45,6 +48,7 @@ def landmark_tiles(
     num_landmarks: int,
     tile_px: int,
     seed: int = 0,
+    limits: QueryLimits = DEFAULT_LIMITS,
 ) -> list[Tile]:
     """Draw a random sample of a table's images with their landmarks.
 
@@ -59,22 +63,16 @@ def landmark_tiles(
         num_landmarks: 5 or 10.
         tile_px: Longer side of the returned images in px.
         seed: Seed of the sample.
+        limits: Limits of memory.
 
     Raises:
         ConfigError: The table cannot be read, or there is neither a folder nor copies of the images.
     """
-    every = read_table(table, ["folder", "status"])
-    rows = first_rows(every) if images else every
-    folders = rows["folder"].combine_chunks().dictionary_encode()
-    found = pc.equal(rows["status"], "ok").to_numpy()
-    chosen = _sample(folders.indices.to_numpy(), found, most, seed)
-    by_folder = [(name, "ascending") for name in ("folder", *key_columns(rows.column_names))]
-    ordered = [rows.take(group).sort_by(by_folder) for group in chosen]
-    if images and FACE in every.column_names:
-        image_ids = [image for part in ordered for image in part["image_id"].to_pylist()]
-        return _image_tiles(table, images, image_ids, every, num_landmarks, tile_px)
-    names = [name for part in ordered for name in face_names(part).to_pylist()]
-    return chosen_tiles(table, images, names, num_landmarks, tile_px)
+    has_all = FACE in column_names(table)
+    rows = _sample(table, most, seed, limits, whole_images=images is not None)
+    if images and has_all:
+        return _image_tiles(table, images, rows["image_id"].to_pylist(), num_landmarks, tile_px)
+    return chosen_tiles(table, images, face_names(rows).to_pylist(), num_landmarks, tile_px)
 
 
 def chosen_tiles(
@@ -110,7 +108,6 @@ def _image_tiles(
     table: str | Path,
     images: ImageFiles,
     image_ids: Sequence[str],
-    every: pa.Table,
     num_landmarks: int,
     tile_px: int,
 ) -> list[Tile]:
@@ -120,11 +117,11 @@ def _image_tiles(
         table: Landmark table, a path or URI.
         images: The folder that was extracted.
         image_ids: Images to draw, in order.
-        every: Rows of the table.
         num_landmarks: 5 or 10.
         tile_px: Longer side of the returned images in px.
     """
-    names = face_names(every.filter(pc.is_in(every["image_id"], pa.array(image_ids)))).to_pylist()
+    every = pa.table(TableScan(table, key_columns(column_names(table)), image_ids=image_ids))
+    names = face_names(sorted_by_face(every)).to_pylist()
     points = landmark_column(num_landmarks)
     faces: dict[str, list[dict[str, Any]]] = {}
     for row in read_rows(table, names, ["folder", "status", "box", points]):
@@ -152,25 +149,32 @@ def folder_name(folder: str) -> str:
     return FOLDER_NAMES.get(folder.lower(), folder or ".")
 
 
-def _sample(
-    folders: npt.NDArray[np.integer], found: npt.NDArray[np.bool_], most: int, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Sample rows with and rows without landmarks, balanced over the folders."""
-    order = np.random.default_rng(seed).permutation(len(folders))
-    ok, missed = order[found[order]], order[~found[order]]
-    room = max(round(MISSED_SHARE * most), most - len(ok))
-    return _balanced(ok, folders, most - min(room, len(missed))), _balanced(missed, folders, room)
+def _sample(table: str | Path, most: int, seed: int, limits: QueryLimits, *, whole_images: bool) -> pa.Table:
+    """Sample rows with and then rows without landmarks, balanced over the folders.
 
-
-def _balanced(
-    rows: npt.NDArray[np.int64], folders: npt.NDArray[np.integer], most: int
-) -> npt.NDArray[np.int64]:
-    """Take the first row of every folder, then the second of every folder, up to `most` rows."""
-    by_folder = np.argsort(folders[rows], kind="stable")
-    _, first, counts = np.unique(folders[rows][by_folder], return_index=True, return_counts=True)
-    turn = np.empty(len(rows), dtype=np.int64)
-    turn[by_folder] = np.arange(len(rows)) - np.repeat(first, counts)
-    return rows[np.argsort(turn, kind="stable")[:most]]
+    Returns:
+        Keys of the rows, those with landmarks and those without each sorted by folder and key.
+    """
+    keys = key_columns(column_names(table))
+    order, wanted = ", ".join(keys), first_row(keys) if whole_images else "true"
+    scan = TableScan(table, [*keys, "folder", "status"])
+    with open_database(limits=limits) as database:
+        query = f"select {order}, folder, status = 'ok' as ok, hash({order}, {seed}) as draw from rows"
+        load_table(database, "sampled", scan, f"{query} where {wanted}")
+        counted = "select count(*) filter (ok), count(*) filter (not ok) from sampled"
+        ((num_ok, num_missed),) = database.execute(counted).fetchall()
+        room = max(round(MISSED_SHARE * most), most - num_ok)
+        parts = []
+        for is_ok, number in (("ok", most - min(room, num_missed)), ("not ok", room)):
+            # The first row of every folder, then the second of every folder, and so on.
+            turn = f"row_number() over (partition by folder order by draw, {order}) as turn"
+            chosen = (
+                f"select * from (select *, {turn} from sampled where {is_ok}) "
+                f"order by turn, draw, {order} limit {number}"
+            )
+            found = f"select {order} from ({chosen}) order by folder, {order}"
+            parts.append(database.sql(found).to_arrow_table())
+    return pa.concat_tables(parts)
 
 
 def _tile(

@@ -31,7 +31,7 @@ from faceml.reporting.extraction.summary import (
 from faceml.reporting.provenance import data_fact
 from faceml.runs import CONFIG_FILE
 from faceml.statistics import wilson_interval
-from faceml.tables import TableSelection, table_metadata_of
+from faceml.tables import TableSelection, build_limits, table_metadata_of
 
 NUM_LANDMARKS = 5
 MOST_FOLDERS = 24
@@ -59,7 +59,10 @@ def extraction_chapter(
     is_copied = embed is not None and not embed.align
     images = None if is_copied else ImageFiles(data.root, follow_links=data.follow_links)
     is_of_all = config.landmarker.max_faces == 0
-    tiles = landmark_tiles(config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX)
+    limits = build_limits(config.queries)
+    tiles = landmark_tiles(
+        config.output.table, images, config.report_faces, NUM_LANDMARKS, TILE_PX, limits=limits
+    )
     detector = json.loads(table_metadata_of(config.output.table)["faceml.detector"])
     quality = quality or read_quality(run_folder)
     findings = quality_sections(quality, config.output.table, images) if quality else []

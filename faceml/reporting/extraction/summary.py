@@ -1,18 +1,29 @@
 """Summary of an extraction and its tables."""
 
 import json
-from collections import Counter
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from faceml.page import INTERVAL, DataTable, percent, percent_range
 from faceml.runs import SUMMARY_FILE
 from faceml.statistics import wilson_interval
-from faceml.tables import STATUSES, first_rows, qualified_folders
+from faceml.tables import (
+    DEFAULT_LIMITS,
+    STATUSES,
+    QueryLimits,
+    TableScan,
+    first_row,
+    load_table,
+    open_database,
+)
+
+COUNTED_COLUMNS = ("source", "folder", "status", "look", "face")
+"""Columns of a landmark table that its summary counts, as far as it has them."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +69,8 @@ class ExtractionSummary:
 
     def lowest_folders(self, most: int) -> list[tuple[str, int, int]]:
         """Return name, images and images with landmarks of the folders with the lowest detection rates."""
-        counts = [(name, images, ok) for name, (images, ok) in self.by_folder.items()]
-        return sorted(counts, key=lambda folder: folder[2] / folder[1])[:most]
+        counts = ((name, images, ok) for name, (images, ok) in self.by_folder.items())
+        return nsmallest(most, counts, key=lambda folder: folder[2] / folder[1])
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of `summary.json`."""
@@ -80,40 +91,54 @@ class ExtractionSummary:
         }
 
 
-def summarize_table(table: pa.Table, new_images: int, busy_s: float, wall_s: float) -> ExtractionSummary:
+def summarize_table(
+    rows: TableScan | pa.Table,
+    new_images: int,
+    busy_s: float,
+    wall_s: float,
+    limits: QueryLimits = DEFAULT_LIMITS,
+) -> ExtractionSummary:
     """Summarize a landmark table.
 
     Args:
-        table: Table with the columns `folder` and `status`, with `source` if it has several, `look` if it has
-            a second look, and `image_id` and `face` if it has all faces.
+        rows: The table's columns of `COUNTED_COLUMNS`.
         new_images: Number of images processed by this run.
         busy_s: Seconds from the start of the first image to the end of the last one.
         wall_s: Wall time of the run in seconds.
+        limits: Limits of memory.
     """
-    named = first_rows(table)
-    named = named.set_column(named.schema.get_field_index("folder"), "folder", qualified_folders(named))
-    keys = [name for name in ("source", "folder", "status") if name in table.column_names]
-    counts = named.group_by(keys).aggregate([([], "count_all")]).to_pylist()
-    by_status, images, ok, sources = Counter[str](), Counter[str](), Counter[str](), dict[str, Counter[str]]()
-    for count in counts:
-        by_status[count["status"]] += count["count_all"]
-        if "source" in count:
-            sources.setdefault(count["source"], Counter())[count["status"]] += count["count_all"]
-        images[count["folder"]] += count["count_all"]
-        ok[count["folder"]] += count["count_all"] if count["status"] == "ok" else 0
-    looks = Counter[str]()
-    if "look" in table.column_names:
-        found = table["look"].drop_null().value_counts().to_pylist()
-        looks.update({count["values"]: count["counts"] for count in found})
+    source, look = (name if name in rows.schema.names else "null" for name in ("source", "look"))
+    folder = "folder" if source == "null" else "source || '/' || folder"
+    first = first_row(rows.schema.names)
+    with open_database(limits=limits) as database:
+        columns = f"{source} as source, {folder} as folder, status, {look} as look"
+        counted = f"select {columns}, count(*) as faces, count(*) filter ({first}) as images from rows"
+        load_table(database, "counts", rows, f"{counted} group by all")
+
+        def count(keys: str, number: str = "images") -> list[Any]:
+            return database.execute(
+                f"select {keys}, sum({number})::bigint as number from counts group by {keys} "
+                f"order by number desc, {keys}"
+            ).fetchall()
+
+        statuses, looks, sources = count("status"), count("look", "faces"), count("source, status")
+        faces = dict(count("status", "faces")).get("ok", 0)
+        folders = database.execute(
+            "select folder, sum(images)::bigint, coalesce(sum(images) filter (status = 'ok'), 0)::bigint "
+            "from counts group by folder order by folder"
+        ).fetchall()
+    by_source = dict[str, dict[str, int]]()
+    for name, status, images in sorted((each for each in sources if each[0] is not None), key=itemgetter(0)):
+        by_source.setdefault(name, {})[status] = images
     return ExtractionSummary(
-        by_status=dict(by_status.most_common()),
-        by_look=dict(looks.most_common()),
-        by_folder={name: (images[name], ok[name]) for name in sorted(images)},
+        by_status=dict(statuses),
+        by_look={name: images for name, images in looks if name is not None},
+        by_folder={name: (images, found) for name, images, found in folders},
         new_images=new_images,
         images_per_second=new_images / busy_s if busy_s > 0 else 0.0,
         wall_s=wall_s,
-        by_source={name: dict(sources[name].most_common()) for name in sorted(sources)},
-        faces=pc.sum(pc.equal(table["status"], "ok")).as_py() or 0,
+        by_source=by_source,
+        faces=faces,
     )
 
 

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from faceml.config import ConfigError
 from faceml.datasets import ImageFiles
 from faceml.images import RgbImage, crop_landmarks, decode_reduced
 from faceml.storage import StorageFolder
-from faceml.tables import FACE, face_names, image_of, key_columns, read_shard_schema, shard_names
+from faceml.tables import FACE, TableScan, face_names, image_of, key_columns, read_shard_schema, shard_names
 
 LONG_SIDE_PX = 1024
 """Longer side from which photos are decoded at a reduced size."""
@@ -99,17 +96,9 @@ def read_rows(table: str | Path, names: Sequence[str], columns: Sequence[str]) -
     Raises:
         ConfigError: The table lacks a column.
     """
-    folder, found = StorageFolder(table), column_names(table)
-    missing = [name for name in columns if name not in found]
-    if missing:
-        raise ConfigError(f"{folder.uri}: the table has no column {', '.join(missing)}.")
-    wanted = pa.array(map(image_of, names) if FACE in found else names, pa.string())
-    rows = pq.read_table(
-        [f"{folder.path}/{name}" for name in shard_names(folder)],
-        columns=[*key_columns(found), *columns],
-        filters=pc.field("image_id").isin(wanted),  # skips shards by their statistics
-        filesystem=folder.filesystem,
-    )
+    found = column_names(table)
+    wanted = set(map(image_of, names)) if FACE in found else set(names)
+    rows = pa.table(TableScan(table, list(dict.fromkeys([*key_columns(found), *columns])), image_ids=wanted))
     by_name = dict(zip(face_names(rows).to_pylist(), rows.to_pylist(), strict=True))
     return [by_name[name] for name in names]
 
