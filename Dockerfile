@@ -16,4 +16,4 @@ COPY --chown=ray:users constraints.txt pyproject.toml README.md LICENSE ./
 COPY --chown=ray:users faceml faceml
 COPY --chown=ray:users ray_jobs ray_jobs
 COPY --chown=ray:users configs configs
-RUN pip install --no-cache-dir --constraint constraints.txt '.[cluster,export,landmark-model,mlflow,search,timm]'
+RUN pip install --no-cache-dir --constraint constraints.txt '.[cluster,export,landmark-model,litert,mlflow,search,timm]'

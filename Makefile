@@ -11,7 +11,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-		--constraint constraints.txt --editable '.[dev,docs,export,landmark-model,mlflow,search,timm]'
+		--constraint constraints.txt --editable '.[dev,docs,export,landmark-model,litert,mlflow,search,timm]'
 	touch $@
 
 demo: install
@@ -53,6 +53,7 @@ bench: install
 	$(BIN)/python benchmarks/synthetic.py
 	$(BIN)/python benchmarks/extraction.py --seed-way
 	$(BIN)/python benchmarks/extraction_memory.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/scaling.py --rounds 1
 	$(BIN)/python benchmarks/large_photos.py
 	$(BIN)/python benchmarks/training.py

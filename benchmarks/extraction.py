@@ -3,7 +3,8 @@
 All sides run alternately on the same synthetic faces; the last line is one JSON object. The ideal is one
 process for each CPU that runs MediaPipe on its share of the images, without Ray, and writes one Parquet file.
 The start and stop time of Ray is measured with an empty Ray Data job; `ratio_whole_job_at_best` is the upper
-bound of an extraction on Ray, with the speed of the ideal and this overhead.
+bound of an extraction on Ray, with the speed of the ideal and this overhead. `ratio_litert` compares the CPU
+time of MediaPipe's own `detect` with that of `landmarker.engine: litert`, in one process.
 
     python benchmarks/extraction.py --images 5000 --rounds 3
 """
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from measuring import run_job  # type: ignore[import-not-found]  # beside this file
 
@@ -131,6 +133,38 @@ def ray_data_job(actors: int) -> None:
         list(ray.data.from_items(items).map(Nothing, compute=pool, num_cpus=1).iter_rows())
 
 
+def compare_engines(root: Path, turns: int) -> Rates:
+    """Return the CPU time of MediaPipe and of both engines for an image, in ms, alternately on 50 images."""
+    import cv2
+    import mediapipe as mp
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    from faceml.landmarks import LiteRtDetector, MediaPipeDetector, find_model_bundle
+
+    cv2.setNumThreads(1)
+    bundle = find_model_bundle()
+    images = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in sorted(root.rglob("*.jpg"))[:50]]
+    options = vision.FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(bundle)))
+    with (
+        vision.FaceLandmarker.create_from_options(options) as landmarker,
+        MediaPipeDetector(bundle) as mediapipe,
+        LiteRtDetector(bundle) as litert,
+    ):
+        engines: dict[str, Callable[[Any], Any]] = {
+            "bare": lambda image: landmarker.detect(mp.Image(mp.ImageFormat.SRGB, image)),
+            "mediapipe": mediapipe.detect,
+            "litert": litert.detect,
+        }
+        times: dict[str, list[float]] = {engine: [] for engine in engines}
+        for _ in range(turns):
+            for engine, detect in engines.items():
+                started_s = time.process_time()
+                for image in images:
+                    detect(image)
+                times[engine].append((time.process_time() - started_s) / len(images) * 1000)
+    return {engine: statistics.median(values) for engine, values in times.items()}
+
+
 def measure(sides: dict[str, Callable[[Path], Rates]], rounds: int) -> dict[str, dict[str, list[float]]]:
     """Run each side once in every round, each time in an empty folder."""
     rates: dict[str, dict[str, list[float]]] = {side: {} for side in sides}
@@ -172,6 +206,7 @@ def main() -> None:
     }
     if arguments.seed_way:
         sides["one_process"] = lambda work: bare(root, work, 1, ".json")
+    engine_ms = compare_engines(root, turns=12)
     rates = measure(sides, arguments.rounds)
     medians = {
         side: {name: statistics.median(values) for name, values in by_name.items()}
@@ -184,6 +219,8 @@ def main() -> None:
         "ratio": round(ours["steady"] / medians["ideal"]["steady"], 3),
         "ratio_whole_job": round(ours["whole"] / medians["ideal"]["whole"], 3),
         "ratio_whole_job_at_best": round(ideal_s["whole"] / (ideal_s["steady"] + ray_s), 3),
+        "ratio_litert": round(engine_ms["bare"] / engine_ms["litert"], 3),
+        "cpu_ms_per_image": engine_ms,
         "images_per_second": medians,
         "ray_alone_s": round(ray_s, 2),
         "cpus": cpus,

@@ -59,7 +59,12 @@ from .search_space import (
     in_order as in_order,
     random_variants as random_variants,
 )
-from .sections import ModelConfig as ModelConfig, QueriesConfig as QueriesConfig
+from .sections import (
+    Engine as Engine,
+    ModelConfig as ModelConfig,
+    QueriesConfig as QueriesConfig,
+    require_engine as require_engine,
+)
 from .shipped import find_config as find_config, shipped_configs as shipped_configs
 from .split import SplitConfig as SplitConfig
 from .study import (

@@ -16,7 +16,7 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
-from faceml.config.sections import LoggingConfig, QueriesConfig, StorageConfig
+from faceml.config.sections import Engine, LoggingConfig, QueriesConfig, StorageConfig
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",
@@ -43,6 +43,9 @@ class ExtractDataConfig(Config):
 class LandmarkerConfig(Config):
     """Face landmark detector and its processes."""
 
+    engine: Engine = "mediapipe"
+    """`litert` runs the networks of the same model without MediaPipe's graph, in less time; it needs
+    `pip install 'faceml[litert]'`."""
     model_path: InputFile | None = None
     """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
     max_faces: Annotated[int, Field(strict=True, ge=0, le=20)] = 5

@@ -20,7 +20,7 @@ from faceml.config.base import (
     StorageUri,
 )
 from faceml.config.extract import IMAGE_EXTENSIONS, folder_beside, refuse_table_as_run_folder
-from faceml.config.sections import LoggingConfig, StorageConfig
+from faceml.config.sections import Engine, LoggingConfig, StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
 
@@ -29,6 +29,9 @@ class DetectedFaces(Config):
     """Detection of faces, each preprocessed as in training."""
 
     kind: Literal["detected"]
+    engine: Engine = "mediapipe"
+    """`litert` runs the networks of the same model without MediaPipe's graph, in less time; it needs
+    `pip install 'faceml[litert]'`."""
     max_faces: Annotated[int, Field(strict=True, ge=0, le=100)] = 10
     """Largest number of faces in one image; the largest faces are kept. 0: all."""
     min_detection_confidence: Fraction = 0.5

@@ -1,6 +1,9 @@
-"""Configuration sections that several jobs share: network, storage and logging."""
+"""Configuration sections that several jobs share: network, detector, storage and logging."""
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from faceml.config.backbones import BackboneName
 from faceml.config.base import AbsolutePath, Config, Count, MustExist, Positive, StorageUri
@@ -24,6 +27,20 @@ class ModelConfig(Config):
     """2 leaves the backbone's first convolution as it is published. 1 halves its stride of 2, which doubles
     the resolution in every stage, for small images such as 112 px, at four times the computation. The
     weights have the same shapes."""
+
+
+def require_engine(engine: str) -> str:
+    """Return the name of a program that runs the detector's networks, if it is installed.
+
+    Raises:
+        ValueError: Its package is missing.
+    """
+    if engine == "litert" and find_spec("ai_edge_litert") is None:
+        raise ValueError("litert needs the package ai-edge-litert: pip install 'faceml[litert]'")
+    return engine
+
+
+Engine = Annotated[Literal["mediapipe", "litert"], AfterValidator(require_engine)]
 
 
 class StorageConfig(Config):

@@ -6,6 +6,7 @@ from .detector import (
 )
 from .draw import draw_box as draw_box, draw_landmarks as draw_landmarks, point_colors as point_colors
 from .extractor import DETECTION_SIDE_PX as DETECTION_SIDE_PX, LandmarkExtractor as LandmarkExtractor
+from .litert_detector import LiteRtDetector as LiteRtDetector
 from .mediapipe_detector import MediaPipeDetector as MediaPipeDetector
 from .model_bundle import find_model_bundle as find_model_bundle
 from .options import (

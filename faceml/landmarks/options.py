@@ -4,13 +4,21 @@ Heavy libraries are imported only where a detector is opened.
 """
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceml.config import DetectedFaces, EmbedConfig, ExtractConfig, LandmarkerConfig, WholeFaces
+from faceml.config import (
+    DetectedFaces,
+    EmbedConfig,
+    Engine,
+    ExtractConfig,
+    LandmarkerConfig,
+    WholeFaces,
+    require_engine,
+)
 from faceml.images import DecodeLimits
 from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
 from faceml.landmarks.training_copy import EmbedOptions
@@ -18,13 +26,15 @@ from faceml.storage import Places
 from faceml.tables import RowExtractor
 
 if TYPE_CHECKING:
+    from faceml.landmarks.detector import LandmarkDetector
     from faceml.landmarks.tiled_detector import TiledDetector
 
+PACKAGES: dict[Engine, str] = {"mediapipe": "mediapipe", "litert": "ai-edge-litert"}
 LEAST_SEARCHED = 5
-"""Least number of faces that MediaPipe searches for; further ones cost nothing where there is one face."""
+"""Least number of faces that the detector searches for; further ones cost nothing where there is one face."""
 
 MOST_SEARCHED = 100
-"""Number of faces that MediaPipe searches for where all are wanted; its detector sees 128×128 px."""
+"""Number of faces that the detector searches for where all are wanted; its network sees 128×128 px."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class DetectorOptions:
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
         second_look: Search again, in other ways, where no face is found.
+        engine: Program that runs the model's networks.
     """
 
     model_path: Path | None = None
@@ -44,6 +55,7 @@ class DetectorOptions:
     min_detection_confidence: float = 0.5
     zoom_levels: int = 1
     second_look: bool = False
+    engine: Engine = "mediapipe"
 
     def create_detector(self) -> "TiledDetector":
         """Create a detector that is not open yet.
@@ -51,14 +63,22 @@ class DetectorOptions:
         Raises:
             ConfigError: The landmark model is missing or is another file.
         """
-        from faceml.landmarks.mediapipe_detector import MediaPipeDetector
         from faceml.landmarks.tiled_detector import TiledDetector
 
         bundle = find_model_bundle(self.model_path)
-        # MediaPipe returns the faces with the highest scores, the largest of which is kept.
+        # The faces with the highest scores are found, the largest of which is kept.
         searched = max(self.max_faces, LEAST_SEARCHED) if self.max_faces else MOST_SEARCHED
-        detector = MediaPipeDetector(bundle, searched, self.min_detection_confidence)
+        detector = self._engine()(bundle, searched, self.min_detection_confidence)
         return TiledDetector(detector, self.zoom_levels, self.max_faces)
+
+    def _engine(self) -> Callable[[Path, int, float], "LandmarkDetector"]:
+        if require_engine(self.engine) == "litert":
+            from faceml.landmarks.litert_detector import LiteRtDetector
+
+            return LiteRtDetector
+        from faceml.landmarks.mediapipe_detector import MediaPipeDetector
+
+        return MediaPipeDetector
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,7 @@ def build_detector_options(config: LandmarkerConfig | DetectedFaces) -> Detector
         min_detection_confidence=config.min_detection_confidence,
         zoom_levels=config.zoom_levels,
         second_look=config.second_look,
+        engine=config.engine,
     )
 
 
@@ -150,7 +171,7 @@ def _build_embed_options(config: EmbedConfig) -> EmbedOptions:
     return EmbedOptions(config.size, config.quality, margin, config.align)
 
 
-def detector_metadata() -> dict[str, str]:
+def detector_metadata(engine: Engine) -> dict[str, str]:
     """Return name, version and model of the detector for a table's metadata."""
-    version = importlib.metadata.version("mediapipe")
-    return {"name": "mediapipe", "version": version, "model_sha256": BUNDLE_SHA256}
+    version = importlib.metadata.version(PACKAGES[engine])
+    return {"name": engine, "version": version, "model_sha256": BUNDLE_SHA256}

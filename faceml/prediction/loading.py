@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from faceml.config import ConfigError, PredictConfig
+from faceml.config import ConfigError, Engine, PredictConfig
 from faceml.landmarks import DetectorOptions, SecondLook, build_face_detection
 from faceml.prediction.predictor import FacePredictor
 from faceml.runs import BEST_MODEL_FILE
@@ -23,6 +23,7 @@ def load(
     min_detection_confidence: float = 0.5,
     zoom_levels: int = 2,
     second_look: bool = True,
+    engine: Engine = "mediapipe",
     landmarker: Path | None = None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
@@ -37,6 +38,7 @@ def load(
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
         second_look: Search again, with a margin around the image and in its parts, where no face is found.
+        engine: Program that runs the face detector's networks; `litert` takes less time than `mediapipe`.
         landmarker: MediaPipe's `face_landmarker.task`; by default it is searched for.
         batch_size: Faces in a batch of the network.
         device: Device of the network.
@@ -44,7 +46,9 @@ def load(
     Raises:
         ConfigError: The model does not exist or cannot be used.
     """
-    options = DetectorOptions(landmarker, max_faces, min_detection_confidence, zoom_levels, second_look)
+    options = DetectorOptions(
+        landmarker, max_faces, min_detection_confidence, zoom_levels, second_look, engine
+    )
     return open_predictor(model, options if finds_faces else None, batch_size, device)
 
 

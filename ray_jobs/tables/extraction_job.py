@@ -71,7 +71,7 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
         "output": config.output.model_dump(mode="json", include={"store_mesh", "embed"}),
     }
     return landmark_schema(
-        table_metadata(detector_metadata(), settings, faceml.__version__),
+        table_metadata(detector_metadata(config.landmarker.engine), settings, faceml.__version__),
         with_source=has_sources,
         with_faces=config.landmarker.max_faces == 0,
         with_look=config.landmarker.second_look,

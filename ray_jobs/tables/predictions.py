@@ -72,9 +72,9 @@ def build_prediction_job(config: PredictConfig) -> TableJob:
     affecting = {
         "model": {"sha256": settings.model_sha256},
         "data": {"follow_links": data.follow_links},
-        "faces": config.faces.model_dump(mode="json", exclude={"model_path"}),
+        "faces": config.faces.model_dump(mode="json", exclude={"model_path", "engine"}),
     }
-    detector = detector_metadata() if settings.detector else {"name": "none"}
+    detector = detector_metadata(settings.detector.engine) if settings.detector else {"name": "none"}
     return TableJob(
         name="predict",
         config=config,

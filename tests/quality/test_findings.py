@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
+from faceml.quality import landmarks
 from faceml.quality.findings import assess_quality, read_quality
 from faceml.quality.landmarks import BIN_DEG, MOST_DEG
+from faceml.quality.plausibility import ShapeModel
 from faceml.reporting.extraction.quality_tables import quality_tables
 from faceml.runs.files import QUALITY_FILE
 from faceml.tables.landmark_table import write_shard
@@ -94,6 +96,25 @@ def test_assess_quality__the_wrong_landmarks_are_named(tmp_path: Path) -> None:
     assert distances == sorted(distances, reverse=True)
     assert len(distances) == 4
     assert distances[0] > 2 * quality.median_distance > 0
+
+
+def test_assess_quality__fits_to_every_so_many_faces_by_name_and_measures_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landmarks, "MOST_FITTED", 60)
+    monkeypatch.setattr(landmarks, "FACES_AT_ONCE", 64)
+    rows = [*faces(299), face("1/wrong.jpg", FLIPPED)]
+    for number, part in enumerate((rows[200:], rows[:90], rows[90:200])):
+        write_shard(part, SCHEMA, tmp_path / f"part-{number}.parquet")
+    quality = assess_quality(tmp_path, [], 2, 20)
+    rows.sort(key=lambda row: row["image_id"])
+    points = np.array([row["landmarks_10"] for row in rows], dtype=np.float32).reshape(-1, 10, 2) * [200, 100]
+    pose_deg = np.array([[row["yaw_deg"], row["pitch_deg"]] for row in rows], dtype=np.float32)
+    distances = ShapeModel.fit(points[::5], pose_deg[::5]).distances(points, pose_deg)
+    assert quality.median_distance == pytest.approx(np.median(distances), abs=6e-4)
+    farthest = np.argsort(-distances, kind="stable")[:20]
+    assert [each.image_id for each in quality.least_plausible] == [rows[i]["image_id"] for i in farthest]
+    assert [each.distance for each in quality.least_plausible] == pytest.approx(distances[farthest], abs=6e-4)
 
 
 def test_assess_quality__shape_is_judged_in_pixels_not_in_fractions_of_the_sides(tmp_path: Path) -> None:

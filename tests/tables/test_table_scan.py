@@ -27,6 +27,25 @@ def test_table_scan__has_all_rows_in_the_order_of_the_shards(tmp_path: Path) -> 
     )
 
 
+def test_table_scan__of_some_images_reads_only_the_shards_that_may_have_them(tmp_path: Path) -> None:
+    rows = write_table(tmp_path / "table").sort_by("image_id")
+    (tmp_path / "sorted").mkdir()
+    for number in range(NUM_SHARDS):
+        file = tmp_path / f"sorted/part-{number:03}.parquet"
+        pq.write_table(rows.slice(number * ROWS_OF_SHARD, ROWS_OF_SHARD), file)
+        if number not in (3, 20):  # the footers stay, the rows do not
+            content = bytearray(file.read_bytes())
+            start = pq.read_metadata(file).row_group(0).column(0).dictionary_page_offset
+            content[start : start + 1000] = bytes(1000)
+            file.write_bytes(content)
+    wanted = [3 * ROWS_OF_SHARD, 3 * ROWS_OF_SHARD + 7, 21 * ROWS_OF_SHARD - 1]
+    names = [rows["image_id"][place].as_py() for place in wanted]
+    scan = TableScan(tmp_path / "sorted", ["image_id", "dhash"], image_ids=[*reversed(names), "nothing"])
+    assert pa.table(scan) == rows.select(["image_id", "dhash"]).take(wanted).replace_schema_metadata()
+    with pytest.raises(OSError, match=r"page|thrift|deserialize|Dictionary"):
+        list(TableScan(tmp_path / "sorted", ["image_id"]).batches())
+
+
 def test_table_scan__reads_from_a_store(tmp_path: Path, in_s3: Callable[[Path], str]) -> None:
     rows = write_table(tmp_path / "table")
     assert pa.table(TableScan(in_s3(tmp_path / "table"), rows.column_names)) == rows.replace_schema_metadata()
