@@ -23,13 +23,10 @@ OF_SHARED_CLUSTER = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    # Ray's log monitor lists the logs of all workers that there have been twice a second, not ten times.
-    "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
 }
 """Environment variables of Ray for the cluster of all tests, and for jobs on it."""
 
-# PyTorch's threads sleep while they wait for each other, in jobs and workers too. By default they spin, which
-# on cores that processes share takes several times the time of the computation.
+# As in jobs, here before a test imports PyTorch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The duration of an example depends on the load of the machine.
@@ -103,10 +100,12 @@ def ray_cluster(s3_keys: None) -> Iterator[None]:
     """
     import ray
 
+    from ray_jobs.cluster.ray_internals import start_local_cluster
+
     with pytest.MonkeyPatch.context() as environment:
         for name, value in OF_SHARED_CLUSTER.items():
             environment.setenv(name, value)
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        start_local_cluster(num_cpus=2, log_to_driver=False)
         yield
         ray.shutdown()
 

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from faceml.config import ConfigError
+from faceml.config import FOLDER, ConfigError
 from faceml.datasets.face_columns import FaceKeys, ImageNames, has_landmarks, seen_landmarks, seen_sizes
 from faceml.datasets.image_source import ImageSource
 from faceml.datasets.preprocessing import Preprocessing
@@ -24,7 +25,14 @@ from faceml.datasets.targets import TargetReader, Targets, targets_of
 from faceml.images import Box, Framing, RgbImage
 from faceml.page import first_names
 from faceml.storage import Places
-from faceml.tables import FACE, TableSelection, face_names, face_numbers, landmark_column
+from faceml.tables import (
+    FACE,
+    TableSelection,
+    face_names,
+    face_numbers,
+    is_further_face,
+    landmark_column,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -226,10 +234,19 @@ class FaceDataset(LabelledFaces):
         self.label_counts = found.label_counts
         self.has_landmarks = has_landmarks(rows)
         self._num_landmarks = num_landmarks
+        self._has_folder_labels = any(FOLDER in task.columns for task in tasks)
 
     def log_left_out(self) -> None:
-        """Log the names of the images that do not belong to the data set, or differ from the label table."""
+        """Log the names of the images that do not belong to the data set, or have no labels."""
         super().log_left_out()
+        further = face_names(self.rows).filter(pa.array(is_further_face(self.rows))).to_pylist()
+        if further and self._has_folder_labels:
+            logger.warning(
+                "%d further faces of images in %s have no label: the folder labels face 0. %s",
+                len(further),
+                self.table,
+                first_names(further),
+            )
         if self.selection.labels is not None and self.label_counts is not None:
             self.label_counts.log(str(self.selection.labels))
 

@@ -1,8 +1,9 @@
 from .calibration import Calibration as Calibration, measure_calibration as measure_calibration
 from .confusion import ConfusionMatrix as ConfusionMatrix
 from .label_counts import LabelCounts as LabelCounts
-from .landmarks import LandmarkAgreement as LandmarkAgreement, normalized_errors as normalized_errors
+from .landmarks import LandmarkAgreement as LandmarkAgreement
 from .localisation import FAILURE_NME as FAILURE_NME, LocalisationErrors as LocalisationErrors
+from .normalized_errors import normalized_errors as normalized_errors
 from .numbers import NumberAgreement as NumberAgreement
 from .paired import (
     PairedMetric as PairedMetric,

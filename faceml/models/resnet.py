@@ -1,18 +1,16 @@
-"""ResNets of torchvision."""
+"""ResNets of torchvision, which is imported when one is built: the import takes seconds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from faceml.models.architecture import Architecture, residual_stages
 
-_CONSTRUCTORS: dict[str, Callable[..., Any]] = {"resnet18": resnet18, "resnet50": resnet50}
 # Pinned by name instead of `DEFAULT`, which changes with torchvision's versions.
-_IMAGENET: dict[str, Any] = {
-    "resnet18": ResNet18_Weights.IMAGENET1K_V1,
-    "resnet50": ResNet50_Weights.IMAGENET1K_V2,
+_IMAGENET = {
+    "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
+    "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
 }
 
 
@@ -22,13 +20,17 @@ class ResNet(Architecture):
     classifier = ("fc.",)
 
     def __init__(self, name: str) -> None:
+        from torchvision.models import get_weight
+
         super().__init__(name)
-        self._imagenet = _IMAGENET[name]
+        self._imagenet: Any = get_weight(_IMAGENET[name])
         self.imagenet_source = self._imagenet.url
 
     def build(self, image_size: int) -> nn.Module:
         """Build the network, which works with images of any size."""
-        backbone: nn.Module = _CONSTRUCTORS[self.name](weights=None)
+        from torchvision.models import get_model
+
+        backbone: nn.Module = get_model(self.name, weights=None)
         backbone.fc = nn.Identity()
         return backbone
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from faceml.metrics import Floats, ScoredPairs, verification_accuracy, weights_of_resampled_people
 from faceml.statistics import Estimate
@@ -108,6 +107,8 @@ def student_interval(
         parts: Independent components v of its variance, each with its degrees of freedom d.
         confidence: In (0, 1).
     """
+    from scipy.special import stdtrit
+
     total = sum(variance for variance, _ in parts)
     if total == 0:
         return value, value

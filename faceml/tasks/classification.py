@@ -10,8 +10,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from faceml.config import FOLDER, ClassificationConfig, ConfigError
 from faceml.datasets import Target
@@ -263,6 +261,14 @@ class _ClassMetrics(TaskMetric):
     """
 
     def __init__(self, num_classes: int) -> None:
+        # Imported here, because importing torchmetrics takes seconds.
+        from torchmetrics import MeanMetric, MetricCollection
+        from torchmetrics.classification import (
+            MulticlassAccuracy,
+            MulticlassConfusionMatrix,
+            MulticlassF1Score,
+        )
+
         super().__init__()
         self.classes = MetricCollection(
             {

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from faceml.config import LandmarksConfig
 from faceml.datasets import Moves, Target, move_landmarks, seen_landmarks
 from faceml.losses import build_error_penalty
-from faceml.metrics import LandmarkAgreement, PairedMetric, Score, compare_means, normalized_errors
+from faceml.metrics import PairedMetric, Score, compare_means, normalized_errors
 from faceml.models import LandmarkHead
 from faceml.tables import LANDMARK_SETS, LandmarkSet, mesh_landmark_set, with_eyes
 from faceml.tasks.masked_errors import MaskedErrors
@@ -138,6 +138,8 @@ def _on(device: torch.device, indices: tuple[int, ...]) -> Tensor:
 
 class _LandmarkMetrics(TaskMetric):
     def __init__(self, target_set: LandmarkSet, num_landmarks: int) -> None:
+        from faceml.metrics import LandmarkAgreement  # slow to import: torchmetrics
+
         super().__init__()
         self.agreement = LandmarkAgreement(target_set, num_landmarks)
 

@@ -12,8 +12,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MultilabelConfusionMatrix
 
 from faceml.config import ConfigError, MultilabelConfig
 from faceml.datasets import Moves, Target, number_columns
@@ -233,6 +231,10 @@ class _LabelMetrics(TaskMetric):
     """
 
     def __init__(self, task: MultilabelTask) -> None:
+        # Imported here, because importing torchmetrics takes seconds.
+        from torchmetrics import MeanMetric
+        from torchmetrics.classification import MultilabelConfusionMatrix
+
         super().__init__()
         self._task = task
         self.counts = MultilabelConfusionMatrix(

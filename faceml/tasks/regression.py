@@ -12,12 +12,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
-from torchmetrics import MeanMetric
 
 from faceml.config import ConfigError, RegressionConfig
 from faceml.datasets import Moves, Target, number_columns
 from faceml.losses import build_error_penalty, concordance
-from faceml.metrics import NumberAgreement, PairedMetric, Score, compare_means
+from faceml.metrics import PairedMetric, Score, compare_means
 from faceml.models import NumberHead
 from faceml.statistics import Interval, student_interval
 from faceml.tasks.columns import list_column
@@ -227,6 +226,11 @@ class _RegressionMetrics(TaskMetric):
     """
 
     def __init__(self, task: RegressionTask) -> None:
+        # Imported here, because importing torchmetrics takes seconds.
+        from torchmetrics import MeanMetric
+
+        from faceml.metrics import NumberAgreement
+
         super().__init__()
         self._task = task
         self.agreement = NumberAgreement(len(task.numbers))

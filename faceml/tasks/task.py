@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 
 from faceml.config import TaskConfig
 from faceml.datasets import Moves, Target
@@ -69,6 +68,8 @@ class TaskMetric(nn.Module, ABC):
 
     def reset(self) -> None:
         """Discard all batches."""
+        from torchmetrics import Metric  # slow to import; only who evaluates needs it
+
         for metric in self.modules():
             if isinstance(metric, Metric):
                 metric.reset()

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics import MeanMetric
 
 from faceml.datasets import IDENTITY, FaceSample, Preprocessing
 from faceml.losses import AngularMargin, FixedWeighting
@@ -51,6 +50,8 @@ class RecognitionObjective(Objective[FaceResNet]):
         preprocessing: Preprocessing,
         margin_warmup_epochs: int = 0,
     ) -> None:
+        from torchmetrics import MeanMetric  # slow to import; only workers need it
+
         super().__init__(model, FixedWeighting({IDENTITY: 1.0}))
         self.head = head
         self.margin = margin

@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import ray
 import ray.data  # the import configures loggers whose level is set below
@@ -15,7 +15,7 @@ from faceml.errors import StoppedError, catch_errors, flatten_message, translate
 from ray_jobs.cluster.exit_status import SignalExit, keep_signal_handlers
 from ray_jobs.cluster.log import include_loggers
 from ray_jobs.cluster.placement import cluster_nodes
-from ray_jobs.cluster.ray_internals import is_start_timeout, quieten_start
+from ray_jobs.cluster.ray_internals import is_start_timeout, quieten_start, start_local_cluster
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +78,11 @@ def _connect(address: str) -> None:
         keep_signal_handlers(),
     ):
         # Workers return results and raise exceptions; their other output is in Ray's logs.
-        ray.init(
-            address,
-            include_dashboard=False if address == "local" else None,
-            logging_level=logging.WARNING,
-            log_to_driver=False,
-        )
+        options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+        if address == "local":
+            start_local_cluster(**options)
+        else:
+            ray.init(address, **options)
 
 
 def _translate_timeout(error: Exception) -> StoppedError | None:

@@ -14,6 +14,9 @@ def prepare_environment() -> None:
     gc.set_threshold(GARBAGE_COLLECTION_THRESHOLD)
     # pyarrow's own allocators keep freed memory: with small tables, a fifth of all memory.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # PyTorch's threads sleep while they wait for each other. By default they spin, which on cores that
+    # processes share takes several times the time of the computation.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # OpenCV's own limit, beside that of faceml, which reads the size in the header.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(DecodeLimits.max_pixels))
     if os.environ.get("RAY_ADDRESS", "local") == "local":

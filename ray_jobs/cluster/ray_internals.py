@@ -3,12 +3,17 @@
 Only this module uses them, so that an upgrade of Ray has to be checked only here. They are those of Ray 2.60.
 """
 
+import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
+import ray._private.node
+from ray._private.node import Node
 from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
 from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 from ray._raylet import PlacementGroupID
@@ -42,6 +47,34 @@ def quieten_upload() -> None:
     logging.getLogger(LOGGER_OF_UPLOAD).setLevel(logging.WARNING)
 
 
+class _LocalNode(Node):
+    """Node of a cluster that lasts as long as a job, without processes that such a job has no use for.
+
+    They are the autoscaler, the monitor that sends the output of workers to the driver, and the dashboard.
+    """
+
+    def start_monitor(self) -> None:
+        pass
+
+    def start_log_monitor(self) -> None:
+        pass
+
+    def start_api_server(self, **options: Any) -> None:
+        pass
+
+
+def start_local_cluster(**options: Any) -> None:
+    """Start a cluster on this machine with no more processes than a job needs, and connect to it.
+
+    Args:
+        **options: Further arguments of `ray.init`.
+    """
+    with ExitStack() as stack:
+        stack.callback(setattr, ray._private.node, "Node", Node)
+        setattr(ray._private.node, "Node", _LocalNode)  # noqa: B010 - mypy refuses to assign to a class
+        ray.init("local", include_dashboard=False, **options)
+
+
 def placement_group(hex_id: str) -> PlacementGroup:
     """Return the placement group with the given ID, in the format of `PlacementGroup.id.hex()`."""
     return PlacementGroup(PlacementGroupID(bytes.fromhex(hex_id)))
@@ -64,22 +97,59 @@ def is_start_timeout(error: BaseException) -> bool:
 def build_torch_trainer(train_loop: Callable[[dict[str, Any]], None], **options: Any) -> "TorchTrainer":
     """Build a trainer that leaves Ctrl-C to the job; Ray's own handler exits with status 0.
 
-    It starts none of the processes that a job has no use for: one that releases the workers' resources if
-    the controller dies, at which the job ends and Ray releases them anyway; and one that serves data sets,
-    unless there are any.
+    It starts none of the processes that a job has no use for. Ray Train's controller runs in the driver.
+    There is no process that releases the workers' resources if the controller dies, at which the job ends and
+    Ray releases them anyway. Without data sets there is none that serves them, and none that divides the
+    cluster between them and the workers.
 
     Args:
         train_loop: Function that each worker runs.
         **options: Further arguments of `TorchTrainer`.
     """
-    from ray.train.torch import TorchTrainer  # late: it imports PyTorch
+    # Late, because they import PyTorch and pandas.
+    from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+    from ray.train.v2._internal.constants import ENABLE_CONTROLLER_STRUCTURED_LOGGING_ENV_VAR
+    from ray.train.v2._internal.execution.controller import TrainController
+    from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
+    from ray.train.v2._internal.execution.worker_group import WorkerGroup
 
-    class _Trainer(TorchTrainer):
-        def _register_sigint_handler(self, controller: Any) -> None:
+    class _WorkerGroup(WorkerGroup):
+        def _init_train_context_on_workers(
+            self, workers: list[Any], sync_actor: Any, train_context_args: dict[str, list[Any]]
+        ) -> None:
+            """Send each worker its context, without an actor that it could ask for earlier checkpoints."""
+            context = {
+                "train_run_context": self._train_run_context,
+                "synchronization_actor": sync_actor,
+                "storage_context": self._storage_context,
+                "worker_callbacks": self._worker_callbacks_to_propagate,
+                "controller_actor": None,
+            }
+            ray.get(
+                [
+                    worker.actor.init_train_context.remote(
+                        distributed_context=worker.distributed_context,
+                        **context,
+                        **{name: of_workers[number] for name, of_workers in train_context_args.items()},
+                    )
+                    for number, worker in enumerate(workers)
+                ]
+            )
+            self._decorate_worker_log_file_paths(workers)
+
+    class _Controller(TrainController):
+        worker_group_cls = _WorkerGroup
+
+    class _WorkersAlone(FixedScalingPolicy):
+        def after_controller_start(self, train_run_context: Any) -> None:
             pass
 
+        def _maybe_send_resource_request(self) -> None:
+            pass
+
+    class _Trainer(TorchTrainer):
         def _create_default_callbacks(self) -> list[Any]:
             unused = (
                 PlacementGroupCleanerCallback
@@ -89,7 +159,35 @@ def build_torch_trainer(train_loop: Callable[[dict[str, Any]], None], **options:
             callbacks = super()._create_default_callbacks()  # type: ignore[misc] # it sees the old trainer
             return [callback for callback in callbacks if not isinstance(callback, unused)]
 
+        def _initialize_and_run_controller(self, **of_controller: Any) -> Any:
+            if not self.datasets:
+                of_controller["scaling_policy"] = _WorkersAlone(
+                    self.scaling_config  # type: ignore[arg-type] # it sees the old trainer
+                )
+            os.environ.setdefault(ENABLE_CONTROLLER_STRUCTURED_LOGGING_ENV_VAR, "0")
+            with _in_log_file("ray.train"):
+                controller = _Controller(**of_controller)
+                asyncio.run(controller.run())  # type: ignore[no-untyped-call]
+            return controller.get_result()
+
     return _Trainer(train_loop, **options)
+
+
+@contextmanager
+def _in_log_file(name: str) -> Iterator[None]:
+    """Write the lines of a logger of Ray only to a file in the log folder of Ray's session."""
+    from ray.train.v2._internal.logging.logging import SessionFileHandler
+
+    log, handler = logging.getLogger(name), SessionFileHandler(f"{name}-{os.getpid()}.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    with ExitStack() as stack:
+        stack.callback(setattr, log, "propagate", log.propagate)
+        stack.callback(log.setLevel, log.level)
+        stack.callback(log.removeHandler, handler)
+        log.propagate = False
+        log.setLevel(logging.INFO)
+        log.addHandler(handler)
+        yield
 
 
 def connect_job_client(

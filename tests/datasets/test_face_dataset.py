@@ -267,7 +267,9 @@ def test_face_dataset__landmarks_of_copies_cut_to_the_face_are_those_of_the_copi
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_face_dataset__of_all_faces_shows_each_face_and_its_landmarks(copies: bool, tmp_path: Path) -> None:
+def test_face_dataset__of_all_faces_shows_each_face_and_its_landmarks(
+    copies: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     faces = dataset(write_crowd_table(tmp_path), copies=copies)
     assert list(faces.names) == NAMES
     assert list(faces.image_ids) == [name.partition("#")[0] for name in NAMES]
@@ -286,6 +288,8 @@ def test_face_dataset__of_all_faces_shows_each_face_and_its_landmarks(copies: bo
     assert (nobody.float() - 128).abs().mean() < 3, "the whole image"
     assert not landmarks.known[-1]
     assert expression.values[expression.known].tolist() == [0, 1, 1, 2]
+    faces.log_left_out()
+    assert "have no label: the folder labels face 0. 0/pair.jpg#1, 1/three.jpg#1" in caplog.text
     framing = faces.framing()
     assert framing is not None
     np.testing.assert_allclose(framing.landmarks, SEEN, atol=0.01)

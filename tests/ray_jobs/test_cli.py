@@ -159,6 +159,21 @@ def test_jobs__extraction_starts_without_pytorch() -> None:
     assert _run("-c", code, program=(sys.executable,)).stdout == "False\n"
 
 
+def test_jobs__drivers_of_trainings_start_without_what_only_workers_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of these packages takes a second or more to import. PyTorch's threads sleep while they wait."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "true")
+    drivers = ("training.multitask", "training.recognition", "search.tuning", "search.study")
+    heavy = {"matplotlib.pyplot", "mlflow", "scipy.special", "timm", "torchmetrics", "torchvision"}
+    imports = ", ".join(f"ray_jobs.{driver}" for driver in drivers)
+    code = f"import sys, {imports}; print({heavy} & sys.modules.keys())"
+    done = _run("-c", code, program=(sys.executable,))
+    assert done.stdout == "set()\n"
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr, "as OpenMP reads it when PyTorch is imported"
+
+
 def test_jobs__each_names_its_configuration_and_its_module() -> None:
     for job in (*JOBS.values(), STUDY):
         assert issubclass(job.model, Config)

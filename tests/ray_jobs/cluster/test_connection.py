@@ -30,6 +30,9 @@ def test_train__alone_on_a_machine_listens_to_nobody_else_and_ends_at_ctrl_c(
         assert job.process.poll() is None, job.finish()
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
+    commands = [command for _, command in job.processes()]
+    for unused in ("dashboard/dashboard.py", "monitor.py", "TrainController", "_AutoscalingCoordinator"):
+        assert not [command for command in commands if unused in command]
     addresses = [address for pid, _ in job.processes() for address in listening_addresses(pid)]
     assert len(addresses) > 3
     assert set(addresses) <= set(LOOPBACK)
