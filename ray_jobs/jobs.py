@@ -52,6 +52,17 @@ STUDY = Job(
 )
 """`faceml transfer` with `arms`."""
 
+RECOGNITION_EVALUATION = Job(
+    "evaluate",
+    "evaluate_recognition.yaml",
+    "EvaluateRecognitionConfig",
+    "ray_jobs.local.recognition_evaluation",
+)
+"""`faceml evaluate` with `sets`."""
+
+VARIANTS = {("transfer", "arms"): STUDY, ("evaluate", "sets"): RECOGNITION_EVALUATION}
+"""Jobs of a command with other settings, by the key that only these have."""
+
 JOBS = {
     job.command: job
     for job in (
@@ -104,4 +115,5 @@ JOBS = {
 
 def find_job(command: str, raw: Mapping[str, Any]) -> Job:
     """Return the job of a command, given the plain values of its configuration."""
-    return STUDY if command == "transfer" and "arms" in raw else JOBS[command]
+    found = (job for (name, key), job in VARIANTS.items() if name == command and key in raw)
+    return next(found, JOBS[command])

@@ -4,6 +4,10 @@ from .config_error import ConfigError as ConfigError
 from .demo import DemoConfig as DemoConfig, build_stages as build_stages
 from .evaluate import EvaluateConfig as EvaluateConfig
 from .evaluate_landmarks import EvaluateLandmarksConfig as EvaluateLandmarksConfig
+from .evaluate_recognition import (
+    EvaluateRecognitionConfig as EvaluateRecognitionConfig,
+    VerificationSetConfig as VerificationSetConfig,
+)
 from .export import ExportConfig as ExportConfig, QuantizeConfig as QuantizeConfig
 from .extract import (
     CROP_MARGIN as CROP_MARGIN,
@@ -42,6 +46,7 @@ from .predict import (
     WholeFaces as WholeFaces,
 )
 from .recognition import (
+    PairsConfig as PairsConfig,
     RecognitionConfig as RecognitionConfig,
     RecognitionDataConfig as RecognitionDataConfig,
 )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from faceml.config import ConfigError
 from faceml.datasets.verification_pairs import FOLDS, VerificationPairs
+from faceml.errors import translate_errors
 
 KINDS = {True: "one person", False: "two people"}
 NAMED_KINDS = {True: "one person ('name i j')", False: "two people ('name i other j')"}
@@ -34,6 +35,7 @@ def read_pairs(
     *,
     folders: Sequence[str] | None = None,
     count_as_wrong: bool = False,
+    setting: str = "data.pairs.file",
 ) -> VerificationPairs:
     """Read pairs in the format of LFW's `pairs.txt` (view 2), or of lines `image other 1`.
 
@@ -52,17 +54,19 @@ def read_pairs(
         undetected: Whether an image has no landmarks, bool of shape (N,); by default all have them.
         folders: Folder of each image, which is the person; by default the first part of its name.
         count_as_wrong: Count pairs with such an image as misclassified, whatever their score.
+        setting: Setting that names the file, for errors.
 
     Raises:
         ConfigError: The file has another format, or names an image that the data set lacks; gives the line.
     """
     text = file.read_text(encoding="utf-8-sig", errors="replace").rstrip()
     lines = re.split(r"\r\n|\r|\n", text)
-    if _read_pair_of_images(lines[0]) is not None:
-        images, same, in_folds = _pairs_of_images(lines, image_ids, file)
-    else:
-        people = [name.partition("/")[0] for name in image_ids] if folders is None else folders
-        images, same, in_folds = _pairs_of_people(lines, image_ids, people, file)
+    with translate_errors(ConfigError, lambda error: ConfigError(f"{setting}: {error}"), keep_cause=False):
+        if _read_pair_of_images(lines[0]) is not None:
+            images, same, in_folds = _pairs_of_images(lines, image_ids, file)
+        else:
+            people = [name.partition("/")[0] for name in image_ids] if folders is None else folders
+            images, same, in_folds = _pairs_of_people(lines, image_ids, people, file)
     is_undetected = np.zeros(len(image_ids), bool) if undetected is None else undetected
     return VerificationPairs(
         images=images,
@@ -88,7 +92,7 @@ def _pairs_of_images(lines: Sequence[str], image_ids: Sequence[str], file: Path)
                 raise _mistake(
                     file,
                     number,
-                    f"data.val has no image {name} that could be decoded. Extract it, or remove the pair",
+                    f"the split has no image {name} that could be decoded. Extract it, or remove the pair",
                 )
         if first == second:
             raise _mistake(file, number, f"compares {first} with itself")
@@ -192,7 +196,7 @@ def _find(
         raise _mistake(
             file,
             number,
-            f"data.val has no image {image} of {name} that could be decoded. Extract the folder of this file",
+            f"the split has no image {image} of {name} that could be decoded. Extract the file's folder",
         )
     if len(found) > 1:
         both = " and ".join(image_ids[position] for position in found[:2])
@@ -201,7 +205,7 @@ def _find(
 
 
 def _mistake(file: Path, number: int, text: str) -> ConfigError:
-    return ConfigError(f"data.pairs.file: {file}, line {number}: {text}.")
+    return ConfigError(f"{file}, line {number}: {text}.")
 
 
 def _is_number(word: str) -> bool:

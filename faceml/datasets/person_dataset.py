@@ -47,6 +47,16 @@ class AlignedPreprocessing(Preprocessing):
         decoded = decode_reduced(data, trusted=True)
         return decoded if isinstance(decoded, str) else decoded.pixels
 
+    def align(self, image: RgbImage, points: npt.NDArray[np.float64]) -> Tensor:
+        """Return the pixels of an aligned face, uint8 of shape (3, S, S).
+
+        Args:
+            image: uint8 of shape (H, W, 3).
+            points: Landmarks of shape (5, 2), fractions of width and height.
+        """
+        aligned = align_face(image, points, self.image_size)
+        return torch.from_numpy(np.ascontiguousarray(aligned.transpose(2, 0, 1)))
+
     def fingerprint(self) -> dict[str, Any]:
         """Return the preprocessing as plain values, for a checkpoint."""
         moved = {"resize": "similarity_to_template", "template": ARCFACE_TEMPLATE.tolist()}
@@ -80,6 +90,8 @@ class PersonDataset(LabelledFaces):
     Raises:
         ConfigError: There is no usable table, images are missing, or no image at all has landmarks.
     """
+
+    preprocessing: AlignedPreprocessing
 
     def __init__(
         self,
@@ -118,8 +130,7 @@ class PersonDataset(LabelledFaces):
         points = self._points[index]
         if np.isnan(points).any():  # a copy that is aligned already
             return self.preprocessing.resize(image)
-        aligned = align_face(image, points, self.preprocessing.image_size)
-        return torch.from_numpy(np.ascontiguousarray(aligned.transpose(2, 0, 1)))
+        return self.preprocessing.align(image, points)
 
 
 def _without_others(found: TableRows) -> TableRows:

@@ -12,12 +12,16 @@ from .paired import (
 )
 from .score import Score as Score
 from .verification import (
+    Curve as Curve,
     Floats as Floats,
+    FoldResults as FoldResults,
     ScoredPairs as ScoredPairs,
     agree_with_people as agree_with_people,
+    area_under_curve as area_under_curve,
     bootstrap_interval as bootstrap_interval,
     equal_error_rate as equal_error_rate,
     identification_rates as identification_rates,
+    judge_folds as judge_folds,
     roc_curve as roc_curve,
     true_accepts_at as true_accepts_at,
     verification_accuracy as verification_accuracy,

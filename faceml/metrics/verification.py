@@ -1,6 +1,6 @@
 """Verification and identification metrics of face recognition.
 
-Shape letters: N pairs, C thresholds.
+Shape letters: N pairs, C thresholds, F folds.
 """
 
 from statistics import NormalDist
@@ -78,6 +78,20 @@ def roc_curve(pairs: ScoredPairs, weights: Floats | None = None) -> Curve:
     return Curve(thresholds, different_above / different_above[-1], same_above / same_above[-1])
 
 
+class FoldResults(NamedTuple):
+    """Cross-validated decisions on pairs: each fold at the best threshold of the others.
+
+    Attributes:
+        accuracies: Accuracy of each of F folds, float64 of shape (F,).
+        thresholds: Score from which each fold accepts a pair, float64 of shape (F,).
+        accepted: Whether a pair is accepted as one of the same person, bool of shape (N,).
+    """
+
+    accuracies: Floats
+    thresholds: Floats
+    accepted: npt.NDArray[np.bool_]
+
+
 def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> float:
     """Compute the verification accuracy by cross-validation: each fold at the best threshold of the others.
 
@@ -89,15 +103,55 @@ def verification_accuracy(pairs: ScoredPairs, weights: Floats | None = None) -> 
         weights: Weights of the pairs, of shape (N,); equal by default.
     """
     weights = _weights(pairs, weights)
+    of_fold, _ = _gains(pairs, weights)
+    gained = np.take_along_axis(of_fold, _best_of_others(of_fold)[:, None], axis=1).sum()
+    return float((gained + weights[~pairs.same].sum()) / weights.sum())
+
+
+def judge_folds(pairs: ScoredPairs) -> FoldResults:
+    """Decide on the pairs of each fold at the best threshold of the others, as `verification_accuracy` does.
+
+    Args:
+        pairs: Pairs in at least two folds.
+    """
+    of_fold, cuts = _gains(pairs, np.ones(len(pairs.scores)))
+    falling = -np.sort(-pairs.scores)
+    # Between the last accepted and the first rejected score; accepting no pair or all has no such middle.
+    bounds = np.concatenate([[np.inf], falling, [-np.inf]])
+    chosen = cuts[_best_of_others(of_fold)]
+    thresholds = (bounds[chosen] + bounds[chosen + 1]) / 2
+    folds, fold = np.unique(pairs.folds, return_inverse=True)
+    accepted = pairs.scores >= bounds[chosen][fold]  # a middle may be rounded to the rejected score
+    right = accepted == pairs.same
+    accuracies = np.array([right[fold == number].mean() for number in range(len(folds))])
+    return FoldResults(accuracies, thresholds, accepted)
+
+
+def _gains(pairs: ScoredPairs, weights: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Return what each fold gains by accepting the pairs above each cut, of shape (F, C), and the cuts.
+
+    Accepting a pair of the same person gains its weight, accepting a pair of different people loses it. A
+    cut is the number of accepted pairs; there is none between pairs with the same score.
+    """
     order = np.argsort(-pairs.scores, kind="stable")
     cuts = np.append(0, np.append(np.flatnonzero(np.diff(pairs.scores[order])), len(order) - 1) + 1)
-    # Accepting a pair of the same person gains its weight, accepting a pair of different people loses it.
     gains = np.where(pairs.same, weights, -weights)[order]
     inside = pairs.folds[order] == np.unique(pairs.folds)[:, None]
-    of_fold = np.column_stack([np.zeros(len(inside)), np.cumsum(gains * inside, axis=1)])[:, cuts]
-    chosen = np.argmax(of_fold.sum(axis=0) - of_fold, axis=1)
-    gained = np.take_along_axis(of_fold, chosen[:, None], axis=1).sum()
-    return float((gained + weights[~pairs.same].sum()) / weights.sum())
+    return np.column_stack([np.zeros(len(inside)), np.cumsum(gains * inside, axis=1)])[:, cuts], cuts
+
+
+def _best_of_others(of_fold: Floats) -> npt.NDArray[np.int64]:
+    """Return the position of the best cut of the other folds for each fold, of shape (F,)."""
+    best: npt.NDArray[np.int64] = np.argmax(of_fold.sum(axis=0) - of_fold, axis=1)
+    return best
+
+
+def area_under_curve(curve: Curve) -> float:
+    """Return the area under a ROC curve (AUC).
+
+    It is the probability that a genuine pair scores higher than an impostor pair; ties count half.
+    """
+    return float(np.trapezoid(curve.true_accepts, curve.false_accepts))
 
 
 def true_accepts_at(curve: Curve, false_accept_rate: float, different_pairs: int) -> float | None:

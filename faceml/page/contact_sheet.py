@@ -17,6 +17,7 @@ COLUMNS, ROWS = 4, 6
 """Tiles of one sheet of a report: readable with four tiles across a phone."""
 TILE_PX = 160
 SHEET_QUALITY = 88
+NOT_IN_THE_FONT = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def contact_sheet(tiles: Sequence[RgbImage], captions: Sequence[str], columns: i
         x, y = tile_origin(number, columns, tile_px)
         image = Image.fromarray(fit(tile, tile_px))
         sheet.paste(image, (x + (tile_px - image.width) // 2, y + (tile_px - image.height) // 2))
-        drawn = printable(caption).replace("\N{NO-BREAK SPACE}", " ")  # which the font does not have
+        drawn = printable(caption).translate(NOT_IN_THE_FONT)
         line = _shorten(drawn, lambda text: font.getlength(text) <= tile_px)
         pen.text((x + tile_px / 2, y + tile_px + GAP_PX / 2), line, INK_RGB, font, anchor="ma")
     return np.asarray(sheet)

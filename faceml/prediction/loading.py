@@ -81,8 +81,12 @@ def open_predictor(
     return predictor
 
 
-def model_file(model: str | Path) -> str:
+def model_file(model: str | Path, setting: str = "model") -> str:
     """Return the location of a model's file, given the file or its run folder.
+
+    Args:
+        model: The file or the run folder, a path or URI.
+        setting: Setting that names it, for the error.
 
     Raises:
         ConfigError: The file does not exist.
@@ -92,7 +96,7 @@ def model_file(model: str | Path) -> str:
         return place
     file = place if split_place(place)[1].endswith(MODEL_SUFFIX) else place_below(place, BEST_MODEL_FILE)
     if not is_tensor_file(file):
-        raise ConfigError(f"model: there is no {file}. Give the run folder of a completed training.")
+        raise ConfigError(f"{setting}: there is no {file}. Give the run folder of a completed training.")
     return file
 
 

@@ -13,4 +13,9 @@ from .landmarks import (
     AngleSpread as AngleSpread,
     Implausible as Implausible,
 )
-from .overlap import NearPair as NearPair, Overlap as Overlap, audit_leakage as audit_leakage
+from .overlap import (
+    LeakageAudit as LeakageAudit,
+    NearPair as NearPair,
+    Overlap as Overlap,
+    audit_leakage as audit_leakage,
+)

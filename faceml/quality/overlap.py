@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from faceml.config import ConfigError, DataConfig, RecognitionDataConfig
+from faceml.config import ConfigError, DataConfig, LeakageConfig, RecognitionDataConfig
 from faceml.errors import catch_errors
 from faceml.quality.duplicates import SIGNED_HASH, near_duplicates
 from faceml.tables import (
@@ -21,6 +22,9 @@ from faceml.tables import (
     open_database,
     table_columns,
 )
+
+if TYPE_CHECKING:
+    from faceml.runs import Ancestor
 
 logger = logging.getLogger(__name__)
 
@@ -139,67 +143,125 @@ def audit_leakage(config: DataConfig | RecognitionDataConfig, weights: Iterable[
     Raises:
         ConfigError: Something was found, and `leakage.on_found` is `strict`.
     """
-    from faceml.runs import find_ancestors  # late: it imports PyTorch, which extraction does not need
+    audit = LeakageAudit("validation", "the starting weights ", config.leakage, "data.leakage.on_found")
+    trained_on = [(build_selection(config.train), "the training split")]
+    return audit(build_selection(config.val), weights, trained_on).found
 
-    leakage = config.leakage
-    if leakage.on_found == "ignore":
-        return []
-    splits, findings = [(build_selection(config.train), "the training split", False)], list[str]()
-    ancestors = {ancestor.place: ancestor for each in weights for ancestor in find_ancestors(each)}
-    for ancestor in ancestors.values():
-        split, whose = ancestor.training_split, f"the training split of the starting weights {ancestor.place}"
-        if split is None or not _is_readable(split):
-            logger.warning(
-                "%s: the images that these starting weights were trained on %s: they may contain validation "
-                "images.",
-                ancestor.place,
-                "are unknown" if split is None else f"cannot be read from {split}",
-            )
-            continue
-        splits.append((split, whose, ancestor.is_recognition))
-    with open_database() as database:
-        val = build_selection(config.val)
-        load_images(database, "ours", val, folder_columns(val.table))
-        for split, whose, has_people in splits:
-            if has_people:
-                findings += _shared_people(database, val, split, whose)
-        for split, whose, _ in splits:
-            found = overlap_of(database, "ours", split, leakage.max_hash_distance, MOST_NAMED)
-            if not found.num_pairs:
-                logger.info("No validation image has a near-duplicate in %s.", whose)
+
+class LeakageFindings(NamedTuple):
+    """Result of a search for leakage.
+
+    Attributes:
+        found: What was found, a sentence for each split.
+        unknown: Models whose training images could not be searched, a sentence each.
+    """
+
+    found: list[str]
+    unknown: list[str]
+
+
+@dataclass(frozen=True)
+class LeakageAudit:
+    """Search for images in the splits that models were trained on.
+
+    Attributes:
+        noun: What the images are, such as `validation`.
+        models: What precedes the names of models, such as `the starting weights `.
+        leakage: Settings of the search.
+        setting: Key of `on_found`, for the error.
+    """
+
+    noun: str
+    models: str
+    leakage: LeakageConfig
+    setting: str
+
+    def __call__(
+        self,
+        images: TableSelection,
+        weights: Iterable[str],
+        trained_on: Iterable[tuple[TableSelection, str]] = (),
+    ) -> LeakageFindings:
+        """Return what was found and what is unknown; both are also logged.
+
+        Args:
+            images: The images to search for.
+            weights: Files of models; everything behind them is searched.
+            trained_on: Further splits to search, with descriptions.
+
+        Raises:
+            ConfigError: Something was found, and `leakage.on_found` is `strict`.
+        """
+        from faceml.runs import find_ancestors  # late: it imports PyTorch, which extraction does not need
+
+        if self.leakage.on_found == "ignore":
+            return LeakageFindings([], [])
+        splits, findings, unknown = list(trained_on), list[str](), list[str]()
+        ancestors = {ancestor.place: ancestor for each in weights for ancestor in find_ancestors(each)}
+        trained: dict[str, tuple[TableSelection, list[Ancestor]]] = {}
+        for ancestor in ancestors.values():
+            split = ancestor.training_split
+            if split is None or not _is_readable(split):
+                reason = "are unknown" if split is None else f"cannot be read from {split}"
+                unknown.append(
+                    f"{ancestor.place}: the images that these weights were trained on {reason}: they may "
+                    f"contain {self.noun} images."
+                )
                 continue
-            pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
-            findings.append(
-                f"{found.near[0]} of {found.images[0]} validation images have a near-duplicate in {whose} "
-                f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): validation metrics are "
-                "optimistic."
+            trained.setdefault(str(split), (split, []))[1].append(ancestor)
+        with open_database() as database:
+            load_images(database, "ours", images, folder_columns(images.table))
+            for split, of_it in trained.values():
+                whose = f"the training split of {self.models}{' and '.join(each.place for each in of_it)}"
+                splits.append((split, whose))
+                if any(each.is_recognition for each in of_it):
+                    findings += self._shared_people(database, images, split, whose)
+            for split, whose in splits:
+                findings += self._near_images(database, split, whose)
+        for sentence in unknown:
+            logger.warning("%s", sentence)
+        if findings and self.leakage.on_found == "strict":
+            raise ConfigError(
+                f"{self.setting}: strict: {' '.join(findings)} Remove them from one split, use other "
+                "weights, or set it to warn."
             )
-    if findings and leakage.on_found == "strict":
-        raise ConfigError(
-            f"data.leakage.on_found: strict: {' '.join(findings)} Remove them from one split, start from "
-            "other weights, or set it to warn."
-        )
-    for finding in findings:
-        logger.warning("%s", finding)
-    return findings
+        for finding in findings:
+            logger.warning("%s", finding)
+        return LeakageFindings(findings, unknown)
 
+    def _near_images(self, database: Connection, split: TableSelection, whose: str) -> list[str]:
+        """Return a sentence on the images that have near-duplicates in a split, if any."""
+        found = overlap_of(database, "ours", split, self.leakage.max_hash_distance, MOST_NAMED)
+        if not found.num_pairs:
+            logger.info("No %s image has a near-duplicate in %s.", self.noun, whose)
+            return []
+        pairs = ", ".join(f"{pair.image_id} = {pair.other_id}" for pair in found.pairs)
+        return [
+            f"{found.near[0]} of {found.images[0]} {self.noun} images have a near-duplicate in {whose} "
+            f"({pairs}{', …' if found.num_pairs > len(found.pairs) else ''}): {self.noun} metrics are "
+            "optimistic."
+        ]
 
-def _shared_people(database: Connection, val: TableSelection, split: TableSelection, whose: str) -> list[str]:
-    """Return a sentence on the people of a split who have the name of one in another split, if any."""
-    columns = [folder_columns(each.table) for each in (val, split)]
-    person = "source || '/' || folder" if all("source" in names for names in columns) else "folder"
-    for table, selection, names in zip(("people", "others"), (val, split), columns, strict=True):
-        load_table(database, table, _rows(selection, names), f"select distinct {person} as name from rows")
-    ((number, shared, first),) = database.execute(
-        f"select count(*), count(others.name), min(others.name, {MOST_NAMED}) "
-        "from people left join others using (name)"
-    ).fetchall()
-    if not shared:
-        return []
-    return [
-        f"{shared} of {number} validation people have the name of a person in {whose} "
-        f"({', '.join(first)}{', …' if shared > len(first) else ''}): they are not unseen."
-    ]
+    def _shared_people(
+        self, database: Connection, images: TableSelection, split: TableSelection, whose: str
+    ) -> list[str]:
+        """Return a sentence on the people who have the name of one in a split, if any."""
+        columns = [folder_columns(each.table) for each in (images, split)]
+        person = "source || '/' || folder" if all("source" in names for names in columns) else "folder"
+        for table, selection, names in zip(("people", "others"), (images, split), columns, strict=True):
+            load_table(
+                database, table, _rows(selection, names), f"select distinct {person} as name from rows"
+            )
+        ((number, shared, first),) = database.execute(
+            f"select count(*), count(others.name), min(others.name, {MOST_NAMED}) "
+            "from people left join others using (name)"
+        ).fetchall()
+        if not shared:
+            return []
+        return [
+            f"{shared} of {number} {self.noun} people have the name of a person in {whose} "
+            f"({', '.join(first)}{', …' if shared > len(first) else ''}): they are not unseen."
+        ]
 
 
 def _is_readable(split: TableSelection) -> bool:

@@ -43,7 +43,11 @@ from .localisation.tables import (
     points_table as points_table,
     result_table as result_table,
 )
-from .provenance import provenance as provenance
+from .provenance import (
+    data_fact as data_fact,
+    model_facts as model_facts,
+    provenance as provenance,
+)
 from .recognition.diagnosis import diagnose_recognition as diagnose_recognition
 from .recognition.report import (
     WATCHED as WATCHED,
@@ -82,4 +86,20 @@ from .training.summary import (
     training_summary as training_summary,
     watched_figures as watched_figures,
     watched_metrics as watched_metrics,
+)
+from .verification.attributes import (
+    extreme_pairs as extreme_pairs,
+    pair_groups as pair_groups,
+)
+from .verification.findings import (
+    ModelScores as ModelScores,
+    SetFindings as SetFindings,
+    VerificationFindings as VerificationFindings,
+    comparison_sentence as comparison_sentence,
+    verification_summary as verification_summary,
+)
+from .verification.report import verification_chapter as verification_chapter
+from .verification.tables import (
+    true_accepts_table as true_accepts_table,
+    verification_table as verification_table,
 )

@@ -76,13 +76,19 @@ def provenance(config: EvaluateConfig, trained_with: Mapping[str, Any]) -> Prove
     selection = build_selection(config.data)
     return Provenance(
         name=split_place(folder)[1],
-        facts=[*_model_facts(config.model, trained_with), *_split_facts(selection)],
+        facts=[*model_facts(config.model, trained_with), *_split_facts(selection)],
         split=str(selection),
         was_chosen_on_it=str(find_split(trained_with, "data.val")) == str(selection),
     )
 
 
-def _model_facts(place: str, config: Mapping[str, Any]) -> Facts:
+def model_facts(place: str, config: Mapping[str, Any]) -> Facts:
+    """Return the place of a model, the digest of its file, and main settings of its training.
+
+    Args:
+        place: Path or URI of the file.
+        config: Configuration of the training.
+    """
     folder, name = split_place(place)
     content = StorageFolder(folder).read(name, follow_links=True)
     digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else "unknown"

@@ -17,6 +17,7 @@ from .files import (
     write_nonfinite_step as write_nonfinite_step,
 )
 from .lineage import (
+    Ancestor as Ancestor,
     find_ancestors as find_ancestors,
     find_setting as find_setting,
     find_split as find_split,

@@ -27,11 +27,13 @@ IMPERSONAL = (
 )
 """Files of a run that hold no images, names or embeddings of people."""
 TRAININGS = ("multitask training", "recognition training", "search", "study")
+COMPARED_MODELS = "compare"
+"""Section of models by their names."""
 IMAGE_KEYS = ("images", "root", "paths")
 """Last parts of the keys of folders of images; names of sources may follow."""
 MODEL_KEYS = ("weights", "model")
 """Last parts of the keys of models."""
-COMPARISON_KEYS = ("other_tables", "compare_with")
+COMPARISON_KEYS = ("other_tables", "compare_with", COMPARED_MODELS)
 PREDICTION_KEYS = ("output.table", "output.file", "output.drawn")
 
 
@@ -145,7 +147,7 @@ def _find_runs(folders: Sequence[str]) -> tuple[list[_Run], list[str]]:
         value
         for run in runs
         for key, value in run.leaves
-        if key.rpartition(".")[2] in MODEL_KEYS
+        if _last_part(key) in (*MODEL_KEYS, COMPARED_MODELS)
         and not any(is_below(canonical_place(value), k) for k in known)
     ]
     configs = {model: read_model_config(_model_file(model)) for model in dict.fromkeys(models)}
@@ -207,12 +209,17 @@ def _places(settings: Mapping[str, str], setting: str) -> set[str]:
 
 def _telling(hits: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """Return the key and value that say most about the origin of a run."""
-    return min(hits, key=lambda hit: [last != hit[0].rpartition(".")[2] for last in ("table", *MODEL_KEYS)])
+    return min(hits, key=lambda hit: [last != _last_part(hit[0]) for last in ("table", *MODEL_KEYS)])
+
+
+def _last_part(key: str) -> str:
+    """Return the last part of a dotted key, without the name of a compared model."""
+    return COMPARED_MODELS if _is_at(key, COMPARED_MODELS) else key.rpartition(".")[2]
 
 
 def _derived_run(run: _Run, key: str, value: str) -> DerivedRun:
     is_training = run.kind in (*TRAININGS, None)
-    last = key.rpartition(".")[2]
+    last = _last_part(key)
     by_key = {"weights": "started from"} | dict.fromkeys(COMPARISON_KEYS, "compared with")
     verb = by_key.get(last, "trained on" if is_training else f"{run.kind} of")
     models = run.models

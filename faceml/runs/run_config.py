@@ -19,6 +19,7 @@ SECTIONS = {
     "formats": "export",
     "compare_with": "evaluation",
     "annotations": "landmark evaluation",
+    "sets": "recognition evaluation",
     "faces": "prediction",
     "margin": "recognition training",
     "weighting": "multitask training",

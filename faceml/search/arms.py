@@ -44,7 +44,11 @@ class ArmStudy(NamedTuple):
 
 
 def compare_arms(
-    arms: Mapping[str, Sequence[ScoredPairs]], rounds: int = ROUNDS, confidence: float = 0.95, seed: int = 0
+    arms: Mapping[str, Sequence[ScoredPairs]],
+    rounds: int = ROUNDS,
+    confidence: float = 0.95,
+    seed: int = 0,
+    reference: str | None = None,
 ) -> ArmStudy:
     """Compare verification accuracies, means over seeds.
 
@@ -59,6 +63,7 @@ def compare_arms(
         rounds: Number of bootstrap rounds R.
         confidence: Confidence c of each accuracy, and of all differences together.
         seed: Seed of the bootstrap.
+        reference: The arm that all others are compared with; by default each two arms are compared.
     """
     rng = np.random.default_rng(seed)
     some_pairs = next(iter(arms.values()))[0]
@@ -71,7 +76,12 @@ def compare_arms(
             drawn[name].append(float(np.mean([verification_accuracy(pairs, weights) for pairs in runs])))
     samples = {name: np.array(values) for name, values in drawn.items()}
     names = list(arms)
-    couples = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
+    couples = [
+        (a, b)
+        for place, a in enumerate(names)
+        for b in names[place + 1 :]
+        if reference is None or reference in (a, b)
+    ]
     together = 1 - (1 - confidence) / max(1, len(couples))
 
     def estimate(value: float, of_people: Floats, arms_of_it: Sequence[str], level: float) -> Estimate:

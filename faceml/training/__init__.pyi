@@ -37,12 +37,30 @@ from .trained_model import (
     load_trained_model as load_trained_model,
     load_trained_recognition as load_trained_recognition,
 )
-from .verification import (
-    Verification as Verification,
+from .verification.embedding_network import (
+    EmbeddingNetwork as EmbeddingNetwork,
+    load_embedding_network as load_embedding_network,
+)
+from .verification.measures import (
+    EVALUATED_RATES as EVALUATED_RATES,
+    evaluation_metrics as evaluation_metrics,
+    group_accuracies as group_accuracies,
+    true_accept_name as true_accept_name,
+    verification_intervals as verification_intervals,
+)
+from .verification.pairs_table import (
+    read_facts as read_facts,
     read_pairs_table as read_pairs_table,
+    write_pairs as write_pairs,
+)
+from .verification.scoring import (
+    Verification as Verification,
     score_pairs as score_pairs,
     score_split as score_split,
-    verification_intervals as verification_intervals,
-    write_pairs as write_pairs,
+)
+from .verification.verification_set import (
+    VerificationSet as VerificationSet,
+    open_pairs as open_pairs,
+    open_people as open_people,
 )
 from .workers import epoch_seed as epoch_seed

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,18 +14,16 @@ from faceml.datasets import (
     PKSampler,
     ShuffledSampler,
     VerificationPairs,
-    draw_pairs,
-    read_pairs,
 )
 from faceml.losses import build_angular_margin
 from faceml.models import FOR_TRAINING, FaceResNet, IdentityHead, build_face_resnet, translate_full_memory
 from faceml.page import first_names
-from faceml.tables import build_selection
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.loop import Trainer
 from faceml.training.observer import Metrics
 from faceml.training.recognition_objective import RecognitionObjective
-from faceml.training.verification import Verification
+from faceml.training.verification.scoring import Verification
+from faceml.training.verification.verification_set import VerificationSet, open_pairs, open_people
 
 METRIC_PREFIX = "verification"
 """Prefix of the names of metrics on people outside the training split."""
@@ -42,13 +39,8 @@ class People:
 
     @property
     def without_landmarks(self) -> dict[str, Any]:
-        """Number of `images` of pairs without landmarks, of `pairs` with one, and the `rule` for them."""
-        is_without = self.val.undetected[self.pairs.images]
-        return {
-            "images": len(np.unique(self.pairs.images[is_without])),
-            "pairs": int(is_without.any(axis=1).sum()),
-            "rule": "wrong" if self.pairs.counted_wrong.any() else "average_face",
-        }
+        """See `VerificationSet.without_landmarks`."""
+        return VerificationSet(self.val, self.pairs).without_landmarks
 
 
 def build_people(config: RecognitionDataConfig) -> People:
@@ -57,18 +49,10 @@ def build_people(config: RecognitionDataConfig) -> People:
     Raises:
         ConfigError: A table, its images or the pairs cannot be used, or a person is in both splits.
     """
-    preprocessing, pairs = AlignedPreprocessing(config.image_size), config.pairs
-    train, val = (
-        PersonDataset(
-            build_selection(split),
-            split.images,
-            preprocessing,
-            config.cache,
-            with_undetected=with_undetected,
-            follow_links=split.follow_links,
-        )
-        for split, with_undetected in ((config.train, False), (config.val, pairs.file is not None))
-    )
+    preprocessing = AlignedPreprocessing(config.image_size)
+    train = open_people(config.train, preprocessing, config.cache)
+    of_file = config.pairs.file is not None
+    val = open_people(config.val, preprocessing, config.cache, with_undetected=of_file)
     both = sorted(set(train.people) & set(val.people))
     if both:
         raise ConfigError(
@@ -76,18 +60,7 @@ def build_people(config: RecognitionDataConfig) -> People:
             f"({first_names(both, 3)}). Validation needs people outside the training split: remove them from "
             "one split."
         )
-    found = (
-        read_pairs(
-            pairs.file,
-            val.names,
-            val.undetected,
-            folders=val.folders,
-            count_as_wrong=pairs.without_landmarks == "wrong",
-        )
-        if pairs.file
-        else draw_pairs(val.labels.tolist(), pairs.number, pairs.seed)
-    )
-    return People(train, val, found)
+    return People(train, val, open_pairs(config.pairs, val))
 
 
 def build_recognition_sampler(config: RecognitionConfig, faces: PersonDataset, rank: int = 0) -> EpochSampler:

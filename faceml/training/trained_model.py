@@ -67,6 +67,11 @@ def load_trained_model(place: str | Path) -> TrainedModel:
             labels than this version of faceml, or weights are not finite; names each difference.
     """
     checkpoint = read_state(place)
+    if is_recognition(checkpoint):
+        raise ConfigError(
+            f"{place}: is a face recognition model of `faceml transfer`; a model of `faceml train` is "
+            "needed. `faceml evaluate --config configs/evaluate_recognition.yaml` evaluates it."
+        )
     missing = [key for key in MULTITASK_KEYS if key not in checkpoint]
     if missing:
         raise ConfigError(f"{place}: is no model of `faceml train`; it lacks {', '.join(missing)}.")

@@ -12,10 +12,16 @@ from ray_jobs.cli.running import Overrides, config_option, load_job, run_job
 def evaluate(
     config: Annotated[Path | None, config_option("evaluate")] = None, overrides: Overrides = None
 ) -> None:
-    """Evaluate a trained model on a split.
+    """Evaluate a trained model on a split, or face recognition on pairs of people.
 
     Example: faceml evaluate --config configs/evaluate.yaml --set model=runs/affectnet/best_model.pt
         --set run.folder=runs/affectnet_on_val
+
+    Example: faceml evaluate --config configs/evaluate_recognition.yaml --set model=runs/arcface
+        --set compare.on_lfw=runs/arcface_lfw --set 'sets={lfw: {table: data/verification/table,
+        images: data/verification/images, where: {folder: lfw},
+        pairs: {file: data/verification/pairs/lfw.txt}}}'
+        --set use_gpu=false --set run.folder=runs/arcface_evaluated
     """
     run_job(*load_job("evaluate", config, overrides))
 

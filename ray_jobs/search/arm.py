@@ -35,5 +35,5 @@ def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any
         opened.write_config(dump_config(arm))
         every_s = config.trial.checkpoint_every_s
         trainer.fit(arm.training.epochs, TuneObserver(folder, opened, 0, ray.tune.report, every_s))
-        pairs = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
+        pairs, _ = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
         write_pairs(pairs, people.pairs, people.val.names, opened.path / PAIRS_FILE)

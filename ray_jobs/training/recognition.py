@@ -129,7 +129,8 @@ def verify(config: RecognitionConfig, people: People, best_model: Path) -> Score
     device = torch.device("cuda" if config.scaling.use_gpu and torch.cuda.is_available() else "cpu")
     model = FaceResNet(config.model, config.data.image_size)
     model.load_state_dict(read_state(best_model)["model_state_dict"])
-    return score_split(model.to(device), people.val, people.pairs, config.batch_size_per_worker, device)
+    batch_size = config.batch_size_per_worker
+    return score_split(model.to(device), people.val, people.pairs, batch_size, device)[0]
 
 
 def show(config: RecognitionConfig, console: Console) -> None:

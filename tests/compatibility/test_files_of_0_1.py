@@ -17,8 +17,9 @@ import torch
 import faceml
 from faceml.config.base import Config
 from faceml.config.evaluate import EvaluateConfig
+from faceml.config.evaluate_recognition import EvaluateRecognitionConfig
 from faceml.config.extract import ExtractConfig
-from faceml.config.loading import dotted_keys, load_config, load_yaml
+from faceml.config.loading import dotted_keys, load_config, load_yaml, parse_config
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.sections import ModelConfig
@@ -35,9 +36,9 @@ from faceml.tables.landmark_table import export_json, read_table, table_metadata
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import build_people
 from faceml.training.trained_model import is_recognition, load_trained_recognition
-from faceml.training.verification import read_pairs_table
+from faceml.training.verification.pairs_table import read_pairs_table
 from ray_jobs.cluster.connection import RayCluster
-from ray_jobs.local import evaluation, forgetting
+from ray_jobs.local import evaluation, forgetting, recognition_evaluation
 from ray_jobs.search import study, tuning
 from ray_jobs.tables.extraction_job import build_extraction_job
 from ray_jobs.tables.predictions import build_prediction_job, count_predictions
@@ -250,6 +251,11 @@ def test_recognition__embeds_and_verifies_as_it_did(files: Path) -> None:
     np.testing.assert_allclose(pairs.scores, written.scores, atol=1e-3)
     np.testing.assert_array_equal(pairs.same, written.same)
     np.testing.assert_array_equal(pairs.folds, written.folds)
+
+    val = config.data.val.model_dump(mode="json") | {"pairs": config.data.pairs.model_dump(mode="json")}
+    evaluated = {"model": str(run), "sets": {"val": val}, "run": {"folder": str(files / "runs/verified")}}
+    (found,) = recognition_evaluation.run(parse_config(EvaluateRecognitionConfig, evaluated)).sets
+    np.testing.assert_allclose(found.pairs.scores, written.scores, atol=1e-3)
 
 
 def test_build_face_resnet__starts_from_the_backbone_of_a_model(files: Path) -> None:

@@ -10,6 +10,7 @@ from faceml.config.base import Config
 from faceml.config.demo import DemoConfig, build_stages
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.evaluate_landmarks import EvaluateLandmarksConfig
+from faceml.config.evaluate_recognition import EvaluateRecognitionConfig
 from faceml.config.export import ExportConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import load_yaml, parse_config
@@ -38,6 +39,7 @@ MODELS: dict[str, type[Config]] = {
     "demo.yaml": DemoConfig,
     "evaluate.yaml": EvaluateConfig,
     "evaluate_landmarks.yaml": EvaluateLandmarksConfig,
+    "evaluate_recognition.yaml": EvaluateRecognitionConfig,
     "export.yaml": ExportConfig,
     "extract_landmarks.yaml": ExtractConfig,
     "multitask_affectnet.yaml": TrainConfig,
@@ -97,6 +99,7 @@ def test_configs__the_first_lines_say_what_for_and_the_exact_command(name: str) 
         "arcface_casia.yaml",
         "evaluate.yaml",
         "evaluate_landmarks.yaml",
+        "evaluate_recognition.yaml",
         "export.yaml",
         "extract_landmarks.yaml",
         "multitask_affectnet.yaml",

@@ -90,7 +90,7 @@ ONE_KIND = "2\t1\n" + "Ann_Lee\t1\t3\n" * 4
         (LFW.replace("Bo\t1\t2", "Bo\tx\t2"), 3, "is neither"),
         (LFW.replace("Bo\t1\t2", "Bo,1,2"), 3, "is neither"),
         (LFW.replace("Bo\t1\t2", ""), 3, "'' is neither"),
-        (LFW.replace("Bo\t1\t2", "Bo\t1\t9"), 3, "data.val has no image 9 of Bo that could be decoded"),
+        (LFW.replace("Bo\t1\t2", "Bo\t1\t9"), 3, "the split has no image 9 of Bo that could be decoded"),
         (LFW.replace("Bo\t1\t2", "Bo\t1\t1"), 3, "compares image 1 of Bo with itself"),
         (LFW.replace("Bo\t1\t2", "Bo\t1\tBo\t2"), 3, "names Bo twice. Write .* as 'name i j'"),
         (swapped(2, 3), 3, "of two people .* where one of one person .* is expected"),
@@ -153,8 +153,12 @@ def test_read_pairs__of_images_with_spaces_and_undetected_faces(file: Path) -> N
         (3, "lfw/000004.jpg lfw/000005.jpg 1 1", "is neither 'image other 1'"),
         (3, "", "'' is neither"),
         (1, "lfw/000004.jpg lfw/000005.jpg", "nor 'image other 1' or 'image other 0'"),
-        (23, "lfw/000004.jpg lfw/999999.jpg 1", "data.val has no image lfw/999999.jpg that could be decoded"),
-        (1, "lfw/000004.png lfw/000005.jpg 1", "data.val has no image lfw/000004.png"),
+        (
+            23,
+            "lfw/000004.jpg lfw/999999.jpg 1",
+            "the split has no image lfw/999999.jpg that could be decoded",
+        ),
+        (1, "lfw/000004.png lfw/000005.jpg 1", "the split has no image lfw/000004.png"),
         (9, "lfw/000004.jpg lfw/000004.jpg 1", "compares lfw/000004.jpg with itself"),
     ],
 )

@@ -76,6 +76,7 @@ SMALL = {
     },
     "export": {"quantize.calibration_images": "8"},
     "evaluate": {"use_gpu": "false", "loader_processes": "0", "report.embeddings": "0"},
+    "evaluate_recognition": {"use_gpu": "false", "loader_processes": "0"},
 }
 """What each job gets beside what the page says."""
 
@@ -93,6 +94,7 @@ faceml() {{
     case "$*" in
         *tune_weighting.yaml*) small=tune_weighting;;
         *transfer_study.yaml*) small=transfer_study;;
+        *evaluate_recognition.yaml*) small=evaluate_recognition;;
     esac
     case "$small" in
 {cases}

@@ -26,7 +26,7 @@ from faceml.metrics.verification import verification_accuracy
 from faceml.statistics.proportions import paired_shares_interval
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tasks.build import Tasks, build_tasks
-from faceml.training.verification import score_pairs
+from faceml.training.verification.scoring import score_pairs
 from tests.random_model import OTHERS, PAIR, WITH_POSE
 
 MEASURED = [1, 2, 3, 5, 8, 9, 10, 11, 13, 17, 19, 20]

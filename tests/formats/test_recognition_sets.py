@@ -10,10 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.model_selection import KFold
 
-from faceml.config import ExtractConfig, RecognitionConfig, load_config
+from faceml.config import (
+    EvaluateRecognitionConfig,
+    ExtractConfig,
+    RecognitionConfig,
+    load_config,
+    parse_config,
+)
 from faceml.formats import import_data_set, open_format, write_next_jobs
 from faceml.synthetic.generate import generate_faces
 from faceml.training import build_people
+from ray_jobs.local import recognition_evaluation
 from ray_jobs.tables import extraction
 from ray_jobs.training import recognition
 from tests.formats.random_landmarks import write_random_landmarks
@@ -97,3 +104,15 @@ def test_recognition_sets__train_and_verify_a_network(
     (record,) = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
     assert record["verification/accuracy"] == pytest.approx(summary["accuracy"])
     assert record.get("verification/top_1") is None
+
+    split = load_config(RecognitionConfig, training, own).data
+    evaluated = {
+        "model": str(folder),
+        "sets": {"lfw": split.val.model_dump(mode="json") | {"pairs": {"file": str(split.pairs.file)}}},
+        "run": {"folder": str(tmp_path / "evaluation")},
+    }
+    (found,) = recognition_evaluation.run(parse_config(EvaluateRecognitionConfig, evaluated)).sets
+    assert found.first.metrics["accuracy"] == summary["accuracy"]
+    assert found.resampled == "pairs"
+    page = (tmp_path / "evaluation/report.html").read_text(encoding="utf-8")
+    assert "The people of the pairs are not known: nobody is identified" in page

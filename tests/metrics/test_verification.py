@@ -6,13 +6,15 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from sklearn.metrics import roc_curve as roc_of_sklearn
+from sklearn.metrics import roc_auc_score, roc_curve as roc_of_sklearn
 
 from faceml.metrics.verification import (
     ScoredPairs,
+    area_under_curve,
     bootstrap_interval,
     equal_error_rate,
     identification_rates,
+    judge_folds,
     roc_curve,
     true_accepts_at,
     verification_accuracy,
@@ -89,6 +91,39 @@ def test_verification_accuracy__judges_each_fold_at_the_best_threshold_of_the_ot
         threshold = best_threshold(pairs, np.where(inside, 0.0, weights + 1.0))
         right += (weights + 1)[inside & ((scores >= threshold) == same)].sum()
     assert verification_accuracy(pairs, weights + 1.0) == pytest.approx(right / (weights + 1).sum())
+
+
+@given(SCORED, st.integers(0, 10**6))
+def test_judge_folds__are_the_decisions_that_the_accuracy_counts(
+    rows: list[tuple[int, bool, int]], seed: int
+) -> None:
+    scores, same, _ = (np.array(column) for column in zip(*rows, strict=True))
+    folds = np.random.default_rng(seed).integers(0, 3, len(rows))
+    pairs = make_pairs(scores.tolist(), same.tolist(), folds.tolist())
+    found = judge_folds(pairs)
+    assert (found.accepted == same).mean() == pytest.approx(verification_accuracy(pairs))
+    for place, fold in enumerate(np.unique(folds)):
+        inside = folds == fold
+        threshold = best_threshold(pairs, np.where(inside, 0.0, 1.0))
+        np.testing.assert_array_equal(found.accepted[inside], scores[inside] >= threshold)
+        np.testing.assert_array_equal(found.accepted[inside], scores[inside] >= found.thresholds[place])
+        assert found.accuracies[place] == (found.accepted == same)[inside].mean()
+
+
+def test_judge_folds__neighbouring_scores_are_told_apart() -> None:
+    """The middle of two neighbouring numbers is one of them."""
+    low = 1.0
+    high = np.nextafter(low, 2)
+    pairs = make_pairs([high, low, high, low], [True, False, True, False], [0, 0, 1, 1])
+    assert judge_folds(pairs).accepted.tolist() == [True, False, True, False]
+
+
+@given(SCORED)
+def test_area_under_curve__is_that_of_scikit_learn(rows: list[tuple[int, bool, int]]) -> None:
+    scores, same, weights = (list(column) for column in zip(*rows, strict=True))
+    weights = [weight + 1 for weight in weights]
+    curve = roc_curve(make_pairs(scores, same), np.array(weights, dtype=float))
+    assert area_under_curve(curve) == pytest.approx(roc_auc_score(same, scores, sample_weight=weights))
 
 
 def test_verification_accuracy__of_two_normal_distributions_is_known() -> None:

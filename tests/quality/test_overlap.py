@@ -124,7 +124,7 @@ def test_audit_leakage__of_what_the_starting_weights_were_trained_on(
     )
     assert findings == caplog.messages == [expected]
     strict = data(tmp_path, max_hash_distance=0, on_found="strict")
-    with pytest.raises(ConfigError, match=r"strict: 4 of 4 .* start from other weights, or set it to warn"):
+    with pytest.raises(ConfigError, match=r"strict: 4 of 4 .* use other weights, or set it to warn"):
         audit_leakage(strict, [second])
     assert audit_leakage(strict, [save_model(tmp_path / "third.pt", tmp_path / "train")]) == []
 
@@ -150,8 +150,5 @@ def test_audit_leakage__warns_of_weights_of_unknown_origin(
     with caplog.at_level(logging.WARNING):
         assert audit_leakage(settings, [gone, str(tmp_path / "plain.pt")]) == []
     cannot, unknown = caplog.messages
-    assert (
-        f"gone.pt: the images that these starting weights were trained on cannot be read from {tmp_path}"
-        in cannot
-    )
-    assert "plain.pt: the images that these starting weights were trained on are unknown" in unknown
+    assert f"gone.pt: the images that these weights were trained on cannot be read from {tmp_path}" in cannot
+    assert "plain.pt: the images that these weights were trained on are unknown" in unknown

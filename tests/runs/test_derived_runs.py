@@ -59,6 +59,26 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs")
 
 
+def recognition_evaluation(model: str, compare: dict[str, str], table: str) -> dict[str, Any]:
+    sets = {"lfw": {"table": table, "images": f"/images{table}"}}
+    return {"model": model, "compare": compare, "sets": sets}
+
+
+def test_find_derived__evaluations_of_recognition_by_their_models_and_tables(runs: Runs) -> None:
+    a = runs.add("a", training("/tables/a"), "best_model.pt")
+    b = runs.add("b", training("/tables/b"), "best_model.pt")
+    files = "lfw.a.parquet", "report.html"
+    runs.add("of_model", recognition_evaluation(a, {"other": b}, "/tables/lfw"), *files)
+    runs.add("compared", recognition_evaluation(b, {"other": a}, "/tables/lfw"), *files)
+    runs.add("of_table", recognition_evaluation(b, {}, "/tables/a"), *files)
+    runs.add("of_others", recognition_evaluation(b, {}, "/tables/lfw"), *files)
+    found = runs.find("/tables/a")
+    assert set(found) == {"a", "of_model", "compared", "of_table"}
+    assert found["of_model"] == (f"recognition evaluation of {a}", [], list(files))
+    assert found["compared"][0] == f"compared with {a}"
+    assert found["of_table"][0] == "recognition evaluation of /tables/a"
+
+
 def test_find_derived__trainings_and_all_that_started_from_them(runs: Runs) -> None:
     a = runs.add("a", training("/tables/a"), "best_model.pt", "checkpoints/checkpoint_epoch_000001/model.pt")
     runs.add("b", training("/tables/b"), "best_model.pt")

@@ -36,6 +36,13 @@ def test_compare_arms__a_difference_is_found_and_its_absence_too() -> None:
         for name, distance in (("weak", 1.0), ("also weak", 1.0), ("strong", 2.5))
     }
     study = compare_arms(arms, rounds=200)
+    (first, second) = compare_arms(arms, rounds=200, reference="weak").comparisons
+    assert (first.other, second.other) == ("also weak", "strong")
+    widths = [
+        (of.difference.high - of.difference.low) / (wide.difference.high - wide.difference.low)
+        for of, wide in ((first, study.comparisons[0]), (second, study.comparisons[1]))
+    ]
+    assert max(widths) < 1, "corrected for two comparisons instead of three"
     for name, runs in arms.items():
         assert study.accuracies[name].value == pytest.approx(
             np.mean([verification_accuracy(r) for r in runs])

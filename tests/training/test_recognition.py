@@ -17,7 +17,8 @@ from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
-from faceml.training.verification import read_pairs_table, score_pairs, write_pairs
+from faceml.training.verification.pairs_table import read_pairs_table, write_pairs
+from faceml.training.verification.scoring import score_pairs
 
 pytestmark = pytest.mark.usefixtures("narrow_backbone")
 

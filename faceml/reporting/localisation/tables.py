@@ -68,18 +68,18 @@ def group_tables(findings: LandmarkFindings, source: str) -> list[DataTable]:
     sides = np.array([box.long_side for box in findings.faces.boxes])
     shares = sides / findings.sizes_px.max(axis=1)
     tables = [
-        _group_table(f"{title} by size of the face", "longer side", errors, _bins(sides, PX_EDGES, " px")),
+        _group_table(f"{title} by size of the face", "longer side", errors, bins(sides, PX_EDGES, " px")),
         _group_table(
             f"{title} by size of the face in the image",
             "share of the image's longer side",
             errors,
-            _bins(100 * shares, SHARE_EDGES_PERCENT, PERCENT),
+            bins(100 * shares, SHARE_EDGES_PERCENT, PERCENT),
         ),
     ]
     if findings.yaw is not None:
         yaw = np.abs(findings.yaw.yaw_deg)
         tables.append(
-            _group_table(f"{title} by yaw", "estimated absolute yaw", errors, _bins(yaw, YAW_EDGES_DEG, "°"))
+            _group_table(f"{title} by yaw", "estimated absolute yaw", errors, bins(yaw, YAW_EDGES_DEG, "°"))
         )
     return tables
 
@@ -103,10 +103,19 @@ def _group_table(
     return DataTable(title, [noun, "faces", "no face found", INTERVAL, "another face found", "NME"], rows)
 
 
-def _bins(
+def bins(
     values: npt.NDArray[np.floating], edges: Sequence[float], unit: str
 ) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return the groups of values between neighbouring edges, without empty ones."""
+    """Return the groups of values between neighbouring edges, without empty ones.
+
+    Args:
+        values: Of shape (N,); NaN is in no group.
+        edges: Increasing; the last one may be infinite.
+        unit: Follows the numbers in the names of the groups.
+
+    Returns:
+        Mask of each group by its name, bool of shape (N,).
+    """
     groups = {}
     for low, high in pairwise(edges):
         name = f"{low:g} to {high:g}{unit}" if np.isfinite(high) else f"{low:g}{unit} or more"

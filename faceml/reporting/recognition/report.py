@@ -3,32 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from faceml.config import RecognitionConfig, dump_config
-from faceml.metrics import ScoredPairs, roc_curve
+from faceml.metrics import ScoredPairs
 from faceml.page import (
-    BLUE,
     INTERVAL,
-    QUIET,
-    VERMILLION,
     Chapter,
     DataTable,
     Headline,
     Section,
     change,
-    chart,
     chart_picture,
     epochs_picture,
-    legend_above,
     percent,
-    percent_axis,
     percent_range,
-    styled,
 )
 from faceml.reporting.provenance import training_data_facts
 from faceml.reporting.recognition.diagnosis import diagnose_recognition
+from faceml.reporting.recognition.figures import roc_figure, scores_figure
 from faceml.reporting.training.summary import best_record, epochs_table
 from faceml.search import VERIFICATION
 
@@ -166,7 +157,7 @@ def _verification(
             ),
             chart_picture(
                 "ROC curve",
-                roc_figure(pairs),
+                roc_figure({"": pairs}),
                 "Receiver operating characteristic: true accept rate over false accept rate.",
                 "Rates left of the dashed line rest on less than ten falsely accepted pairs.",
             ),
@@ -213,29 +204,3 @@ def _learning(config: RecognitionConfig, records: list[dict[str, Any]], num_peop
             ),
         ],
     )
-
-
-@styled
-def roc_figure(pairs: ScoredPairs) -> Figure:
-    """Plot the true accept rate over the false accept rate, the latter on a logarithmic axis."""
-    curve, different = roc_curve(pairs), int((~pairs.same).sum())
-    figure, axes = chart("false accept rate", "true accept rate")
-    axes.plot(np.maximum(curve.false_accepts, 1 / (2 * different)), curve.true_accepts, color=BLUE)
-    axes.set_xscale("log")
-    axes.axvline(min(1.0, 10 / different), color=QUIET, linestyle="--", linewidth=1.1)
-    axes.set_ylim(0, 1.02)
-    percent_axis(axes)
-    return figure
-
-
-@styled
-def scores_figure(pairs: ScoredPairs) -> Figure:
-    """Plot histograms of the scores of pairs of the same person and of different people."""
-    figure, axes = chart("cosine", "share of pairs")
-    bins = np.linspace(min(-0.2, pairs.scores.min()), 1.0, 41).tolist()
-    for which, label, color in ((pairs.same, "same person", BLUE), (~pairs.same, "different", VERMILLION)):
-        weights = np.full(int(which.sum()), 1 / max(1, which.sum()))
-        axes.hist(pairs.scores[which], bins, weights=weights, color=color, alpha=0.6, label=label)
-    percent_axis(axes)
-    legend_above(figure, axes)
-    return figure

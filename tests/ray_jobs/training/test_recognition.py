@@ -11,12 +11,14 @@ import torch
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
+from faceml.config.evaluate_recognition import EvaluateRecognitionConfig
 from faceml.config.loading import load_config, parse_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.models.recognition import FaceResNet
 from faceml.runs.files import read_metrics, read_summary
 from faceml.runs.run_folder import RunFolder
+from ray_jobs.local import recognition_evaluation
 from ray_jobs.training import recognition
 from tests.browser.page import faults_of
 
@@ -79,6 +81,20 @@ def test_run__leaves_a_run_that_says_how_well_unseen_people_are_told_apart(
     assert "unseen people" in (folder / "report.html").read_text(encoding="utf-8")
     console = Console(width=120, record=True, quiet=True)
     recognition.show(config, console)
+    evaluated = {
+        "model": str(folder),
+        "sets": {"val": config.data.val.model_dump(mode="json") | {"pairs": {"number": 100}}},
+        "leakage": {"on_found": "ignore"},
+        "batch_size": config.batch_size_per_worker,
+        "run": {"folder": str(tmp_path / "evaluation")},
+    }
+    findings = recognition_evaluation.run(parse_config(EvaluateRecognitionConfig, evaluated))
+    (found,) = findings.sets
+    assert found.first.metrics["accuracy"] == summary["accuracy"]
+    assert found.first.intervals["accuracy"] == tuple(summary["accuracy_interval"])
+    for name in ("equal_error_rate", "top_1", "top_5"):
+        assert found.first.metrics[name] == pytest.approx(summary["best"][f"verification/{name}"], abs=0.02)
+    assert found.leaks == ["The best epoch of run was selected on val: its figures are optimistic."]
     with pytest.raises(ConfigError, match="holds a finished run"):
         recognition.run(config)
     # Nor does a run go on with other people than it began with.

@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import KFold
 
 from faceml.datasets import VerificationPairs
 from faceml.metrics import ScoredPairs, weights_of_resampled_people
-from faceml.training.verification import (
+from faceml.training.verification.measures import (
+    evaluation_metrics,
+    group_accuracies,
     identification,
-    score_pairs,
     verification_intervals,
     verification_metrics,
 )
+from faceml.training.verification.scoring import score_pairs
 
 ROUNDS = 200
 
@@ -48,6 +51,32 @@ def test_verification_intervals__of_each_metric_that_has_a_value() -> None:
     margin = 1.96 * np.std(drawn, ddof=1)
     low, high = found["tar_at_far_1e-2"]
     assert (high - low) / 2 == pytest.approx(margin, rel=1e-3)
+
+
+def test_evaluation_metrics__are_those_of_a_training_and_more() -> None:
+    pairs = drawn_pairs(100, np.random.default_rng(0))
+    found, values = evaluation_metrics(pairs), verification_metrics(pairs)
+    np.testing.assert_equal({name: found[name] for name in values}, values)
+    false, true, _ = roc_curve(pairs.same, pairs.scores)
+    assert found["tar_at_far_1e-1"] == pytest.approx(true[false <= 0.1].max())
+    assert found["area_under_curve"] == pytest.approx(roc_auc_score(pairs.same, pairs.scores))
+    intervals = verification_intervals(pairs, ROUNDS, measure=evaluation_metrics)
+    assert intervals.keys() >= {"accuracy", "tar_at_far_1e-1", "area_under_curve"}
+    assert intervals["accuracy"] == verification_intervals(pairs, ROUNDS)["accuracy"]
+
+
+def test_group_accuracies__are_shares_with_intervals_over_people() -> None:
+    """Half the people are always right: the interval is that of a share of 50 people, not of their pairs."""
+    pairs = drawn_pairs(50, np.random.default_rng(0))
+    right = pairs.people[:, 0] % 2 == 0
+    groups = {"genuine": pairs.same, "of the first people": pairs.same & (pairs.people[:, 0] < 10)}
+    found = group_accuracies(pairs, right, groups, rounds=1000)
+    assert found["genuine"].value == 0.5
+    assert (found["genuine"].high - found["genuine"].low) / 2 == pytest.approx(
+        1.96 * np.sqrt(0.25 / 50), rel=0.1
+    )
+    few = found["of the first people"]
+    assert few.high - few.low > 2 * (found["genuine"].high - found["genuine"].low) - 0.05
 
 
 def test_verification_intervals__of_few_people_leave_out_resamples_of_one_person() -> None:

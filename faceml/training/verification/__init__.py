@@ -1,0 +1,1 @@
+"""Verification of pairs of faces: sets of pairs, embeddings, scores and metrics."""
