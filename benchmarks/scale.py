@@ -58,9 +58,10 @@ def listing(rows: int) -> Iterator[pa.RecordBatch]:
 def compare(table: Path, rows: int, scratch: Path) -> None:
     """Compare a listing with the table."""
     from faceml.storage import StorageFolder
-    from faceml.tables import compare_with_table
+    from faceml.tables import compare_with_table, read_table_state
 
-    diff = compare_with_table(listing(rows), StorageFolder(table), scratch, follow_changes=False)
+    state = read_table_state(StorageFolder(table), scratch)
+    diff = compare_with_table(listing(rows), state, scratch, follow_changes=False)
     assert diff.num_to_extract == rows // 20
 
 
@@ -70,13 +71,15 @@ def plan(table: Path, rows: int, scratch: Path) -> None:
     from faceml.tables import (
         compare_with_table,
         read_shard_schema,
+        read_table_state,
         shard_names,
         split_into_shards,
         write_plan,
     )
 
     empty, written = StorageFolder(scratch / "empty"), StorageFolder(table)
-    diff = compare_with_table(listing(rows), empty, scratch, follow_changes=False)
+    state = read_table_state(empty, scratch)
+    diff = compare_with_table(listing(rows), state, scratch, follow_changes=False)
     shards = split_into_shards(diff.new, ROWS_OF_SHARD, 64)
     write_plan([("new", shards)], empty, read_shard_schema(written, shard_names(written)[0]), scratch)
 
@@ -131,7 +134,7 @@ def measure(name: str, table: Path, rows: int) -> dict[str, float]:
             lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
             peak_kib.append(next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory(dir=table.parent) as scratch:

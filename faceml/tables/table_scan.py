@@ -13,11 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.errors import catch_errors
-from faceml.tables.landmark_table import open_table, read_shard_schema, require_columns
+from faceml.tables.landmark_table import READERS, open_table, read_shard_schema, require_columns
 from faceml.tables.schema import read_metadata
-
-READERS = {True: 2, False: 16}
-"""Shards read at the same time from a local folder, and from a store, whose answers take time."""
 
 
 class TableScan:
