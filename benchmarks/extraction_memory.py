@@ -76,7 +76,13 @@ def plan_paths(paths: int) -> None:
     """List, compare and plan simulated paths; print seconds and peak memory in MiB."""
     from faceml.config import ExtractConfig, parse_config
     from faceml.storage import StorageFolder, StoredFile
-    from faceml.tables import compare_with_table, image_table, split_into_shards, write_plan
+    from faceml.tables import (
+        compare_with_table,
+        image_batches,
+        read_table_state,
+        split_into_shards,
+        write_plan,
+    )
     from ray_jobs.tables import build_table_schema
 
     def simulated() -> Iterator[StoredFile]:
@@ -89,14 +95,25 @@ def plan_paths(paths: int) -> None:
         started_s = time.monotonic()
         table = StorageFolder(f"{work}/table")
         config = parse_config(ExtractConfig, {"data": {"root": work}, "output": {"table": table.uri}})
-        diff = compare_with_table(
-            image_table(simulated(), config.data.extensions), table, follow_changes=False
-        )
-        shards = split_into_shards(diff.new, config.output.images_per_shard, 64)
-        write_plan(shards, table, build_table_schema(config))
-        seconds = time.monotonic() - started_s
+        scratch = Path(work, "scratch")
+        scratch.mkdir()
+        listing = image_batches(simulated(), config.data.extensions)
+        state = read_table_state(table, scratch)
+        diff = compare_with_table(listing, state, scratch, follow_changes=False)
+        new = split_into_shards(diff.new, config.output.images_per_shard, 64)
+        shards = write_plan([("new", new)], table, build_table_schema(config), scratch)
+        seconds, cpu_s = time.monotonic() - started_s, time.process_time()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak_mib), "shards": len(shards)}))
+    print(
+        json.dumps(
+            {
+                "seconds": round(seconds, 1),
+                "cpu_s": round(cpu_s, 1),
+                "peak_mib": round(peak_mib),
+                "shards": shards.num_shards,
+            }
+        )
+    )
 
 
 def main() -> None:

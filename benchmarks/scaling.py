@@ -36,7 +36,7 @@ START_S = 4.0
 """Start time of each further detector on a busy core; images are added for detectors that wait."""
 FEEDS = {"few": (8, 1000), "long": (8, 4000), "wide": (32, 1000)}
 """Numbers of actors and shards of the runs whose actors do nothing, on one node with a CPU per actor."""
-SERIAL = (("look_up", 2000), ("look_up", 20_000), ("end", 100_000), ("end", 500_000))
+SERIAL = (100_000, 500_000)
 
 # Measured by extraction.py on two cores and by extraction_memory.py, see docs/benchmarks.md.
 MEDIAPIPE_IMAGES_PER_S = 134.3 / 2
@@ -165,9 +165,9 @@ def feed(cluster: LocalNodes, actors: int, shards: int, work: Path) -> Figures:
     }
 
 
-def serial(what: str, number: int) -> Figures:
+def serial(rows: int) -> Figures:
     """Run `scaling_serial.py`."""
-    words = [sys.executable, str(HERE / "scaling_serial.py"), what, str(number)]
+    words = [sys.executable, str(HERE / "scaling_serial.py"), str(rows)]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
@@ -219,11 +219,10 @@ def costs_of(measured: dict[str, Any], alone: list[Figures], nodes: list[int]) -
         start_per_shard_s=slope([few, long], "shards", "start_cpu_s"),
         driver_s=few["driver_cpu_s_per_shard"] - few["actors"] * driver_per_actor_s,
         driver_per_detector_s=driver_per_actor_s,
-        look_up_s=slope(alone[:2], "shards", "seconds"),
-        end_s=slope(alone[2:], "rows", "cpu_s"),
+        end_s=slope(alone, "rows", "cpu_s"),
         listing_bytes=LISTING_BYTES,
-        report_bytes=alone[3]["bytes_per_row"],
-        table_bytes=alone[3]["table_bytes_per_row"],
+        report_bytes=alone[1]["bytes_per_row"],
+        table_bytes=alone[1]["table_bytes_per_row"],
     )
 
 
@@ -248,7 +247,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faceml_") as folder:
         measured = measure(options, Path(folder))
-    alone = [serial(what, number) for what, number in SERIAL]
+    alone = [serial(rows) for rows in SERIAL]
     costs = costs_of(measured, alone, options.nodes)
     result = {
         "name": "scaling",

@@ -14,6 +14,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -21,7 +22,7 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 
 from faceml.config import ExtractConfig, load_config
 from faceml.storage import StorageFolder, StoredFile
-from faceml.tables import SMALLEST_SHARD, compare_with_table, image_table
+from faceml.tables import SMALLEST_SHARD, compare_with_table, image_batches, read_table_state
 from ray_jobs.cluster import RayCluster
 from ray_jobs.tables import (
     ShardResult,
@@ -104,9 +105,12 @@ def feed(config: ExtractConfig, num_shards: int, recorder: Recorder) -> None:
     """Plan so many shards and have them done by actors that do nothing."""
     actor_pool.ShardActor = Instant  # type: ignore[misc,assignment]
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
-    listing = image_table(files, config.data.extensions)
-    diff = compare_with_table(listing, StorageFolder(config.output.table), follow_changes=False)
-    recorder.timed("make", actor_pool.extract_shards)(build_extraction_job(config), diff)
+    listing = image_batches(files, config.data.extensions)
+    table = StorageFolder(config.output.table)
+    with TemporaryDirectory() as scratch:
+        state = read_table_state(table, Path(scratch))
+        diff = compare_with_table(listing, state, Path(scratch), follow_changes=False)
+        recorder.timed("make", actor_pool.extract_shards)(build_extraction_job(config), diff)
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """Estimate of the duration of an extraction from the measured costs of its parts.
 
     hours = (start + shards · start_per_shard + images / listed_per_s
-             + max((images · image + shards² · look_up) / (detectors · efficiency),
+             + max(images · image / (detectors · efficiency),
                    shards · (driver + detectors · driver_per_detector))
              + images · end) / 3600
 
-The detectors share the images. Each shard costs time of the single driver, and of a worker that looks it up
-in the plan of all shards. Before and after, only the driver is active.
+The detectors share the images. Each shard costs time of the single driver. Before and after, only the driver
+is active.
 """
 
 import math
@@ -26,7 +26,6 @@ class Costs:
         start_per_shard_s: CPU time of the driver per shard before the first shard starts.
         driver_s: CPU time of the driver per completed shard.
         driver_per_detector_s: CPU time of the driver per completed shard and detector.
-        look_up_s: CPU time of a worker that looks up its shard, per shard of the plan.
         end_s: Time of summary, quality and report per image.
         listing_bytes: Memory of the driver per path, before detection.
         report_bytes: Memory of the driver per row, after detection.
@@ -41,7 +40,6 @@ class Costs:
     start_per_shard_s: float
     driver_s: float
     driver_per_detector_s: float
-    look_up_s: float
     end_s: float
     listing_bytes: float
     report_bytes: float
@@ -74,7 +72,7 @@ class Estimate:
 def estimate(images: int, detectors: int, costs: Costs) -> Estimate:
     """Estimate an extraction of a number of images with a number of detectors."""
     shards = math.ceil(images / costs.images_per_shard)
-    by_detectors_s = (images * costs.image_s + shards**2 * costs.look_up_s) / (detectors * costs.efficiency)
+    by_detectors_s = images * costs.image_s / (detectors * costs.efficiency)
     by_driver_s = images / costs.images_per_s_of_driver(detectors)
     extract_s = max(by_detectors_s, by_driver_s)
     before_s = costs.start_s + shards * costs.start_per_shard_s + images / costs.listed_per_s

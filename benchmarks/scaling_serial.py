@@ -1,7 +1,6 @@
-"""Serial parts of an extraction, without Ray; the last line is one JSON object.
+"""Summary, quality and report at the end of an extraction, without Ray; the last line is one JSON object.
 
-python benchmarks/scaling_serial.py look_up 20000     # look-up of a shard in a plan of 20,000 shards
-python benchmarks/scaling_serial.py end 1000000       # summary, quality and report of 1,000,000 rows
+python benchmarks/scaling_serial.py 1000000
 """
 
 import argparse
@@ -19,25 +18,10 @@ import pyarrow.parquet as pq
 from faceml.config import ExtractConfig, dump_config, parse_config
 from faceml.reporting import ExtractionSpeed
 from faceml.runs import CONFIG_FILE
-from faceml.storage import StorageFolder, StoredFile, write_text
-from faceml.tables import SMALLEST_SHARD, image_table, read_planned_files, split_into_shards, write_plan
+from faceml.storage import StorageFolder, write_text
 from ray_jobs.tables import build_table_schema, extraction
 
-LOOK_UPS = 5
 ROWS_PER_SHARD = 500
-
-
-def look_up(config: ExtractConfig, shards: int) -> dict[str, float]:
-    """Return the CPU seconds in which a worker reads the plan of its shard."""
-    table = StorageFolder(config.output.table)
-    files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(shards * SMALLEST_SHARD))
-    plan = split_into_shards(image_table(files, (".jpg",)), SMALLEST_SHARD, 1)
-    write_plan(plan, table, build_table_schema(config))
-    names = list(plan)[:: len(plan) // LOOK_UPS][:LOOK_UPS]
-    started_s = time.process_time()
-    for name in names:
-        read_planned_files(table, name)
-    return {"shards": len(plan), "seconds": (time.process_time() - started_s) / LOOK_UPS}
 
 
 def end(config: ExtractConfig, rows: int) -> dict[str, float]:
@@ -90,15 +74,13 @@ def _peak_mib() -> float:
 
 
 def main() -> None:
-    """Measure one part and print the result."""
+    """Measure and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("look_up", "end"))
-    parser.add_argument("number", type=int)
+    parser.add_argument("rows", type=int)
     arguments = parser.parse_args()
-    measure = {"look_up": look_up, "end": end}[arguments.what]
     with tempfile.TemporaryDirectory() as work:
         config = parse_config(ExtractConfig, {"data": {"root": work}, "output": {"table": f"{work}/table"}})
-        print(json.dumps(measure(config, arguments.number)))
+        print(json.dumps(end(config, arguments.rows)))
 
 
 if __name__ == "__main__":

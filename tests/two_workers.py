@@ -7,7 +7,9 @@ from typing import Any
 from torch.multiprocessing.spawn import start_processes
 
 # Imported once, by the server that forks all workers of a test process, instead of by each worker.
-multiprocessing.set_forkserver_preload(["pytest", "faceml.models.multitask", "faceml.training.evaluation"])
+multiprocessing.set_forkserver_preload(
+    ["pytest", "torchmetrics", "torchvision", "faceml.models.multitask", "faceml.training.evaluation"]
+)
 
 
 def run_on_two_workers(work: Callable[..., None], *arguments: Any) -> None:

@@ -4,6 +4,7 @@ from .atomic import (
     atomic_folder as atomic_folder,
     write_text as write_text,
 )
+from .concurrency import map_concurrently as map_concurrently
 from .errors import REPORTABLE_ERRORS as REPORTABLE_ERRORS, translate_outage as translate_outage
 from .folder import ReadFailure as ReadFailure, StorageFolder as StorageFolder
 from .listing import StoredFile as StoredFile

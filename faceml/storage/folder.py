@@ -17,6 +17,7 @@ import pyarrow.fs as pafs
 
 from faceml.errors import catch_errors
 from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file
+from faceml.storage.concurrency import LOCAL_THREADS, STORE_THREADS
 from faceml.storage.listing import Entry, StoredFile, local_entries, store_entries, walk_files
 from faceml.storage.locations import leads_below
 from faceml.storage.stores import check_uri, is_refusal, open_store, translate_refusal
@@ -56,6 +57,11 @@ class StorageFolder:
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         return type(self), (self.uri,)
+
+    @property
+    def threads(self) -> int:
+        """Number of concurrent requests."""
+        return LOCAL_THREADS if self.is_local else STORE_THREADS
 
     @property
     def filesystem(self) -> pafs.FileSystem:
@@ -151,10 +157,16 @@ class StorageFolder:
 
         Hidden files are left out. A missing folder has no files.
         """
+        return [file.path for file in self.listed_files(suffix)]
+
+    def listed_files(self, suffix: str = "") -> list[StoredFile]:
+        """List the files directly in the folder that end in `suffix`, sorted by name; see `files`."""
         if not self.exists():
             return []
         return sorted(
-            entry.name for entry in self._entries("") if entry.kind == "file" and entry.name.endswith(suffix)
+            StoredFile(entry.name, entry.num_bytes, entry.modified_ns)
+            for entry in self._entries("")
+            if entry.kind == "file" and entry.name.endswith(suffix)
         )
 
     def folders(self) -> list[str]:
@@ -190,7 +202,7 @@ class StorageFolder:
         return self._type_of(self._place_of(path)) is pafs.FileType.File
 
     def walk(self, follow_links: bool = False, *, hidden: bool = False) -> Iterator[StoredFile]:
-        r"""List the files in the folder and its subfolders, folder by folder, in no particular order.
+        r"""List the files in the folder and its subfolders, several at the same time, in no particular order.
 
         Links to files are listed wherever they lead; `read` checks that. In a name that is not UTF-8,
         invalid bytes are listed as `\xNN`; `read` cannot open such a file.
@@ -205,7 +217,7 @@ class StorageFolder:
             OSError: The store cannot be reached, after all attempts.
         """
         entries = partial(self._entries, hidden=hidden)
-        return walk_files(entries, self.path if self.is_local else None, follow_links)
+        return walk_files(entries, self.path if self.is_local else None, follow_links, self.threads)
 
     def sweep_partial(self) -> list[str]:
         """Delete partial files of killed writers directly in the folder, and return their names.

@@ -7,6 +7,7 @@ import pyarrow.fs as pafs
 
 from faceml.config import ConfigError, find_uri_mistake, mask_credentials
 from faceml.errors import flatten_message, translate_errors
+from faceml.storage.concurrency import STORE_THREADS
 
 # Between attempts the AWS SDK waits up to 1, 2, 4, 8, 16, 20 and 20 s, half of it on average. S3 answers
 # "503 Slow Down" for about as long until it has scaled, and a store needs as long to restart.
@@ -79,6 +80,8 @@ def _open_s3(uri: str) -> tuple[pafs.FileSystem, str]:
     parameters = dict(parse_qsl(parts.query))
     if not {"region", "endpoint_override"} & parameters.keys():
         parameters["region"] = pafs.resolve_s3_region(parts.netloc)
+    # pyarrow opens as many connections as it has threads for reading when it opens the store.
+    pa.set_io_thread_count(max(pa.io_thread_count(), STORE_THREADS))
     filesystem = pafs.S3FileSystem(
         **parameters,
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=S3_MAX_ATTEMPTS),

@@ -1,3 +1,8 @@
+from .comparison import (
+    TableDiff as TableDiff,
+    compare_with_table as compare_with_table,
+    read_table_state as read_table_state,
+)
 from .digests import (
     content_digest as content_digest,
     label_digest as label_digest,
@@ -8,14 +13,23 @@ from .face_rows import (
     FACE as FACE,
     face_names as face_names,
     face_numbers as face_numbers,
-    first_rows as first_rows,
     image_of as image_of,
     is_further_face as is_further_face,
     key_columns as key_columns,
     sorted_by_face as sorted_by_face,
 )
+from .file_lists import (
+    ShardFileList as ShardFileList,
+    decode_files as decode_files,
+    encode_files as encode_files,
+)
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
-from .image_listing import image_table as image_table, list_images as list_images
+from .image_listing import (
+    image_batches as image_batches,
+    image_table as image_table,
+    list_image_batches as list_image_batches,
+    list_images as list_images,
+)
 from .label_table import LabelCounts as LabelCounts
 from .landmark_sets import (
     LANDMARK_SETS as LANDMARK_SETS,
@@ -35,14 +49,16 @@ from .landmark_table import (
     table_metadata_of as table_metadata_of,
     write_shard as write_shard,
 )
+from .manifest import (
+    Shard as Shard,
+    distinct_schemas as distinct_schemas,
+    open_shard as open_shard,
+    read_shards as read_shards,
+)
 from .person_removal import RemovedRows as RemovedRows, forget_person as forget_person
 from .plan import (
     PLAN_FILE as PLAN_FILE,
     SMALLEST_SHARD as SMALLEST_SHARD,
-    TableDiff as TableDiff,
-    compare_with_table as compare_with_table,
-    count_by_source as count_by_source,
-    read_planned_files as read_planned_files,
     split_into_shards as split_into_shards,
     write_plan as write_plan,
 )
@@ -78,4 +94,5 @@ from .selection import (
     build_selection as build_selection,
 )
 from .shard_writer import MAX_NAMES as MAX_NAMES, ShardChanges as ShardChanges, ShardWriter as ShardWriter
+from .table_images import store_manifest as store_manifest, update_manifest as update_manifest
 from .table_scan import TableScan as TableScan

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from faceml.storage import PARTIAL_SUFFIX, StorageFolder, atomic_file, user_cache
 from faceml.tables.face_rows import face_names, key_columns
-from faceml.tables.landmark_table import read_shard_schema, require_columns, shard_names
+from faceml.tables.landmark_table import require_columns, shard_names
+from faceml.tables.manifest import SHARD_SUFFIX, distinct_schemas, read_shards
 
 COLUMN = "image_jpeg"
 ROWS_AT_ONCE = 64
@@ -44,8 +45,8 @@ class ImageCopies:
 
     def __init__(self, table: str | Path, names: pa.ChunkedArray, cache: Path | None = None) -> None:
         self._table = StorageFolder(table)
-        for shard in shard_names(self._table):
-            require_columns([COLUMN], read_shard_schema(self._table, shard), self._table)
+        for shard in distinct_schemas(read_shards(self._table)):
+            require_columns([COLUMN], shard.schema, self._table)
         self._names = names
         self._file = _folder(cache) / f"{_prefix(self._table)}{_version(self._table)}.jpegs"
 
@@ -146,6 +147,5 @@ def _prefix(table: StorageFolder) -> str:
 
 def _version(table: StorageFolder) -> str:
     """Return a digest that changes with any shard."""
-    shards = table.filesystem.get_file_info([f"{table.path}/{name}" for name in shard_names(table)])
-    known = [(shard.base_name, shard.size, shard.mtime_ns) for shard in shards]
+    known = [tuple(file) for file in table.listed_files(SHARD_SUFFIX)]
     return hashlib.sha256(repr(known).encode()).hexdigest()[:12]

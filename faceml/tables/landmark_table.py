@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.storage import Places, StorageFolder, place_below, split_place
+from faceml.storage import Places, StorageFolder, map_concurrently, place_below, split_place
 from faceml.tables.face_rows import FACE, key_columns, sorted_by_face
 from faceml.tables.landmark_sets import MESH_COLUMNS
+from faceml.tables.manifest import SHARD_SUFFIX, Shard, read_shards, shard_fragment
 from faceml.tables.schema import landmark_column, read_metadata
 
-SHARD_SUFFIX = ".parquet"
 READERS = {True: 2, False: 16}
 """Shards read at the same time from a local folder, and from a store, whose answers take time."""
 
@@ -62,8 +61,8 @@ def table_metadata_of(place: str | Path) -> dict[str, str]:
     Raises:
         ConfigError: The folder has no table, or a table of an incompatible version.
     """
-    folder, names = open_table(place)
-    return read_metadata(read_shard_schema(folder, names[0]), folder.uri)
+    folder, shards = open_table(place)
+    return read_metadata(shards[0].schema, folder.uri)
 
 
 def table_columns(place: str | Path) -> list[str]:
@@ -72,8 +71,8 @@ def table_columns(place: str | Path) -> list[str]:
     Raises:
         ConfigError: The folder has no table, or a table of an incompatible version.
     """
-    folder, names = open_table(place)
-    columns: list[str] = read_shard_schema(folder, names[0]).names
+    _, shards = open_table(place)
+    columns: list[str] = shards[0].schema.names
     return columns
 
 
@@ -105,9 +104,8 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     Raises:
         ConfigError: The folder has no table, the version is incompatible, or a column is missing.
     """
-    folder, names = open_table(place)
-    for name in names:
-        schema = read_shard_schema(folder, name)
+    folder, shards = open_table(place)
+    schema = shards[-1].schema
     wanted = schema.names if columns is None else [*key_columns(schema.names), *columns]
     require_columns([name for name in wanted if name not in MESH_COLUMNS], schema, folder)
     vertices = [name for name in wanted if name in MESH_COLUMNS]
@@ -118,13 +116,12 @@ def read_table(place: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
         )
     values = {name: _values(name) for name in wanted}
 
-    def read(name: str) -> pa.Table:
+    def read(shard: Shard) -> pa.Table:
         # A data set of all shards would keep their footers, 100 KiB each, until the last one is read.
-        shard = pyarrow.dataset.ParquetFileFormat().make_fragment(f"{folder.path}/{name}", folder.filesystem)
-        return shard.to_table(schema=schema, columns=values, use_threads=False)
+        fragment = shard_fragment(folder, shard.file)
+        return fragment.to_table(schema=schema, columns=values, use_threads=False)
 
-    with ThreadPoolExecutor(READERS[folder.is_local]) as readers:
-        return sorted_by_face(pa.concat_tables(readers.map(read, names)))
+    return sorted_by_face(pa.concat_tables(map_concurrently(read, shards, READERS[folder.is_local])))
 
 
 def _values(column: str) -> pc.Expression:
@@ -186,14 +183,14 @@ def require_columns(columns: Sequence[str], schema: pa.Schema, folder: StorageFo
         )
 
 
-def open_table(place: str | Path) -> tuple[StorageFolder, list[str]]:
-    """Return the folder of a table and the names of its shards, at least one.
+def open_table(place: str | Path) -> tuple[StorageFolder, list[Shard]]:
+    """Return the folder of a table and its shards, at least one.
 
     Raises:
-        ConfigError: The folder has no table.
+        ConfigError: The folder has no table, or a table of an incompatible version.
     """
     folder = StorageFolder(place)
-    names = shard_names(folder)
-    if not names:
+    shards = read_shards(folder)
+    if not shards:
         raise ConfigError(f"{folder.uri}: no Parquet files. Create the table with `faceml extract`.")
-    return folder, names
+    return folder, shards

@@ -9,10 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
-from faceml.storage import StorageFolder, canonical_place
+from faceml.storage import StorageFolder, canonical_place, map_concurrently
 from faceml.tables.image_copies import remove_copies
-from faceml.tables.landmark_table import qualified_folders, read_shard_schema, shard_names
+from faceml.tables.landmark_table import qualified_folders
+from faceml.tables.manifest import SHARD_SUFFIX, Shard, open_shard, read_shards
 from faceml.tables.plan import PLAN_FILE
+from faceml.tables.table_images import delete_manifest, update_manifest
 
 COLUMNS = ["image_id", "source", "folder", "content_sha256"]
 
@@ -58,7 +60,7 @@ def forget_person(
     """
     folders = [StorageFolder(table) for table in tables]
     for folder in folders:
-        if not shard_names(folder):
+        if not folder.files(SHARD_SUFFIX):
             raise ConfigError(f"--table {folder.uri}: no Parquet files. Give a table of `faceml extract`.")
         if folder.has(PLAN_FILE):
             raise ConfigError(
@@ -96,9 +98,13 @@ def _remove(folder: StorageFolder, person: str, digests: pa.ChunkedArray, dry_ru
     for name, rows in _shards(folder):
         is_removed = pc.or_(_is_named(rows, person), pc.is_in(rows["content_sha256"], value_set=digests))
         found = pc.unique(rows["image_id"].filter(is_removed)).to_pylist()
+        if found and not images and not dry_run:
+            delete_manifest(folder)  # first, because it has the names of the images
         images += found
         if found and not dry_run:
             _rewrite(folder, name, pc.invert(is_removed))
+    if images and not dry_run:
+        update_manifest(folder)
     return RemovedRows(folder.uri, sorted(images), [])
 
 
@@ -114,9 +120,12 @@ def _rewrite(folder: StorageFolder, name: str, is_kept: pa.ChunkedArray) -> None
 
 
 def _shards(folder: StorageFolder) -> Iterator[tuple[str, pa.Table]]:
-    for name in shard_names(folder):
-        columns = [column for column in COLUMNS if column in read_shard_schema(folder, name).names]
-        yield name, pq.read_table(f"{folder.path}/{name}", columns=columns, filesystem=folder.filesystem)
+    def read(shard: Shard) -> tuple[str, pa.Table]:
+        columns = [column for column in COLUMNS if column in shard.schema.names]
+        with open_shard(folder, shard.file) as opened:
+            return shard.name, opened.read(columns)
+
+    yield from map_concurrently(read, read_shards(folder), folder.threads)
 
 
 def _is_named(rows: pa.Table, person: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Differences between a listing of images and a table, and the plan of the shards to write.
+"""Plan of the shards that an extraction writes.
 
 The plan is stored in the table's folder until the extraction is complete. A resumed extraction writes the
 same shards of the same images under the same names, so a worker that outlives its driver does no harm: it
@@ -7,21 +7,27 @@ writes the same files.
 
 import hashlib
 import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from faceml.storage import StorageFolder, StoredFile
-from faceml.tables.face_rows import first_rows, key_columns
+from faceml.storage import StorageFolder, put_file
+from faceml.tables.file_lists import FileList, ShardFileList, ShardFiles, iterate_shards
 from faceml.tables.image_listing import LISTING_SCHEMA
-from faceml.tables.landmark_table import read_shard_schema, shard_names
+from faceml.tables.row_groups import read_row_groups, write_row_groups
 
 PLAN_FILE = ".plan.parquet"
 SHARDS_KEY = b"faceml.shards"
+"""Names of the shards in the metadata of plans of earlier versions, which have a row group for each shard."""
+
+ShardState = Literal["new", "stale", "written"]
+"""Whether the plan creates a shard, rewrites it, or has it from an earlier plan that was interrupted."""
+PLAN_FIELDS = (pa.field("shard", pa.string()), pa.field("state", pa.string()))
 
 SHARDS_AHEAD = 2
 """A shard has at most 1/2 of one worker's share of the remaining images, so that all workers finish at nearly
@@ -30,180 +36,150 @@ SMALLEST_SHARD = 16
 """Images; the overhead of smaller shards exceeds their benefit."""
 
 
-@dataclass(frozen=True)
-class TableDiff:
-    """Differences between a listing of images and a table; file tables have the columns of a listing.
+class InterruptedPlan(NamedTuple):
+    """Plan of an interrupted extraction.
 
     Attributes:
-        new: Images that neither the table nor an interrupted plan has.
-        unfinished: Files of each shard of an interrupted plan that is not written yet.
-        stale: Files of each shard with images whose size or time of change differs.
-        empty: Shards of which all images are deleted.
-        num_modified: Number of images whose size or time of change differs.
-        deleted: Images of the table that are not listed, sorted.
-        num_rows: Number of images of the table.
-        by_source: Number of images of the table by source; by None if its images have no source.
+        unfinished: Files of the shards that are not written yet, in the order of the plan.
+        written: Files of the shards that it has created, which are in the table.
     """
 
-    new: pa.Table
-    unfinished: dict[str, pa.Table]
-    stale: dict[str, pa.Table]
-    empty: list[str]
-    num_modified: int
-    deleted: list[str]
-    num_rows: int
-    by_source: dict[str | None, int]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the table is up to date."""
-        return not (self.num_to_extract or self.stale or self.empty)
-
-    @property
-    def num_to_extract(self) -> int:
-        """Number of images without a row."""
-        return sum(int(files.num_rows) for files in (self.new, *self.unfinished.values()))
-
-    @property
-    def bytes_to_extract(self) -> int:
-        """Total file size of the images without a row."""
-        files = (self.new, *self.unfinished.values())
-        sizes = [size for part in files for size in part["file_bytes"].chunks]
-        total: int = pc.sum(pa.chunked_array(sizes, pa.int64())).as_py() or 0
-        return total
+    unfinished: ShardFileList
+    written: ShardFileList
 
 
-def compare_with_table(
-    listing: pa.Table, table: StorageFolder, *, follow_changes: bool, sources: Sequence[str] = ()
-) -> TableDiff:
-    """Compare a listing with a table and with the plan of an interrupted extraction.
-
-    Args:
-        listing: Listing of `list_images`.
-        table: Folder of the table.
-        follow_changes: Include shards with rows of deleted images in the stale ones.
-        sources: Names of the sources that are listed; none if the images have no sources. Planned images of
-            other sources are not extracted.
-    """
-    planned = {name: files for name, files in read_plan(table).items() if not table.has(name)}
-    listed = {name: _of_sources(files, sources) for name, files in planned.items()}
-    unfinished = {name: files for name, files in listed.items() if files.num_rows}
-    rows = _read_listing(table)
-    known = pa.concat_tables(
-        [rows.select(["image_id"]), *(files.select(["image_id"]) for files in unfinished.values())]
-    )
-    place = pc.index_in(rows["image_id"], value_set=listing["image_id"])
-    deleted = pc.is_null(place)
-    modified = pc.fill_null(
-        pc.or_(
-            pc.not_equal(listing["file_bytes"].take(place), rows["file_bytes"]),
-            pc.not_equal(listing["modified_ns"].take(place), rows["modified_ns"]),
-        ),
-        False,
-    )
-    stale = pc.unique(rows["shard"].filter(pc.or_(modified, deleted) if follow_changes else modified))
-    files_of = {
-        name: listing.take(place.filter(pc.equal(rows["shard"], name)).drop_null())
-        for name in stale.to_pylist()
-    }
-    return TableDiff(
-        new=listing.filter(pc.invert(pc.is_in(listing["image_id"], value_set=known["image_id"]))),
-        unfinished=unfinished,
-        stale={name: files for name, files in files_of.items() if files.num_rows},
-        empty=sorted(name for name, files in files_of.items() if not files.num_rows),
-        num_modified=pc.sum(modified).as_py() or 0,
-        deleted=sorted(rows["image_id"].filter(deleted).to_pylist()),
-        num_rows=rows.num_rows,
-        by_source=count_by_source(rows["image_id"], has_sources=bool(sources)),
-    )
-
-
-def count_by_source(image_ids: pa.ChunkedArray, *, has_sources: bool) -> dict[str | None, int]:
-    """Count images by the source that their names begin with; by None if they have no sources."""
-    if not has_sources:
-        return {None: len(image_ids)}
-    return {each["values"]: each["counts"] for each in pc.value_counts(_sources_of(image_ids)).to_pylist()}
-
-
-def _of_sources(files: pa.Table, sources: Sequence[str]) -> pa.Table:
-    """Return the files of the given sources; all if there are none."""
-    if not sources:
-        return files
-    return files.filter(pc.is_in(_sources_of(files["image_id"]), value_set=pa.array(sources, pa.string())))
-
-
-def _sources_of(image_ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.replace_substring_regex(image_ids, "(?s)/.*", "")
-
-
-def split_into_shards(listing: pa.Table, images_per_shard: int, workers: int) -> dict[str, pa.Table]:
-    """Split a listing into shards, the last ones smaller, so that no worker finishes late.
+def split_into_shards(files: FileList, images_per_shard: int, workers: int) -> Iterator[ShardFiles]:
+    """Split a list of files into shards, the last ones smaller, so that no worker finishes late.
 
     Deterministic guided self-scheduling (Polychronopoulos & Kuck 1987).
     """
-    shards, start = {}, 0
-    while start < listing.num_rows:
-        share = (listing.num_rows - start) // (workers * SHARDS_AHEAD)
-        part = listing.slice(start, max(SMALLEST_SHARD, min(images_per_shard, share)))
+    tables, left = files.tables(), files.num_rows
+    waiting = LISTING_SCHEMA.empty_table()
+    while left:
+        share = left // (workers * SHARDS_AHEAD)
+        size = min(left, max(SMALLEST_SHARD, min(images_per_shard, share)))
+        while waiting.num_rows < size:
+            waiting = pa.concat_tables([waiting, next(tables)])
+        part, waiting, left = waiting.slice(0, size), waiting.slice(size), left - size
         digest = hashlib.sha256("\n".join(part["image_id"].to_pylist()).encode()).hexdigest()[:16]
-        shards[f"part-{digest}.parquet"] = part
-        start += part.num_rows
-    return shards
+        yield ShardFiles(f"part-{digest}.parquet", part)
 
 
-def write_plan(shards: dict[str, pa.Table], table: StorageFolder, schema: pa.Schema) -> None:
-    """Write the plan, one row group for each shard.
+def write_plan(
+    shards: Iterable[tuple[ShardState, Iterable[ShardFiles]]],
+    table: StorageFolder,
+    schema: pa.Schema,
+    scratch: Path,
+) -> ShardFileList:
+    """Write the plan to the table's folder.
 
     Args:
-        shards: Files of each shard.
+        shards: Shards by their state, in the order in which they are to be extracted.
         table: Folder of the table.
         schema: Schema of the table, whose settings a resumed extraction must have too.
+        scratch: Local folder for files of the plan.
+
+    Returns:
+        The shards to extract, without those that are written.
     """
-    schema = LISTING_SCHEMA.with_metadata({**schema.metadata, SHARDS_KEY: json.dumps(list(shards))})
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for files in shards.values():
-            writer.write_table(files.cast(schema), row_group_size=files.num_rows)
-    table.write(PLAN_FILE, sink.getvalue())
+    counts = _Counts()
+    plan_schema = pa.schema([*LISTING_SCHEMA, *PLAN_FIELDS], metadata=schema.metadata)
+    rows = (
+        _with_shard(shard, state)
+        for state, each in shards
+        for shard in counts.counted(each, state != "written")
+    )
+    plan, work = scratch / "plan.parquet", scratch / "work.parquet"
+    write_row_groups(plan, plan_schema, rows)
+    put_file(plan, table, PLAN_FILE)
+    unwritten = (part.filter(pc.not_equal(part["state"], "written")) for part in read_row_groups(plan))
+    write_row_groups(work, pa.schema([*LISTING_SCHEMA, PLAN_FIELDS[0]]), unwritten)
+    plan.unlink()
+    return ShardFileList(work, counts.images, counts.num_bytes, counts.shards)
 
 
-def read_plan(table: StorageFolder) -> dict[str, pa.Table]:
-    """Return the shards of a plan with their files, empty if there is no plan."""
-    if not table.has(PLAN_FILE):
-        return {}
-    plan = _open_plan(table)
-    return {name: plan.read_row_group(index) for index, name in enumerate(_planned_names(plan))}
+def read_plan(
+    table: StorageFolder, existing: Sequence[str], sources: Sequence[str], scratch: Path
+) -> InterruptedPlan:
+    """Read the plan of an interrupted extraction; both lists are empty if there is none.
+
+    Args:
+        table: Folder of the table.
+        existing: Names of the shards that are in the table.
+        sources: Names of the sources that are listed; none if the images have no sources. Planned images of
+            other sources are left out of what is unfinished.
+        scratch: Local folder for files of the plan.
+    """
+    plan, names = scratch / "interrupted.parquet", pa.array(existing, pa.string())
+    has_plan = table.has(PLAN_FILE)
+    if has_plan:
+        local = pafs.LocalFileSystem()
+        pafs.copy_files(f"{table.path}/{PLAN_FILE}", str(plan), table.filesystem, local)
+
+    def unfinished() -> Iterator[pa.Table]:
+        for rows in _planned_rows(plan) if has_plan else ():
+            yield _of_sources(rows.filter(pc.invert(pc.is_in(rows["shard"], value_set=names))), sources)
+
+    def written() -> Iterator[pa.Table]:
+        for rows in _planned_rows(plan) if has_plan else ():
+            is_written = pc.is_in(rows["state"], value_set=pa.array(["new", "written"]))
+            yield rows.filter(pc.and_(is_written, pc.is_in(rows["shard"], value_set=names)))
+
+    return InterruptedPlan(
+        _write_shards(scratch / "unfinished.parquet", unfinished()),
+        _write_shards(scratch / "written.parquet", written()),
+    )
 
 
-def read_planned_files(table: StorageFolder, shard: str) -> list[StoredFile]:
-    """Return the files of a planned shard."""
-    plan = _open_plan(table)
-    files = plan.read_row_group(_planned_names(plan).index(shard))
-    return [
-        StoredFile(*row)
-        for row in zip(*(files[name].to_pylist() for name in LISTING_SCHEMA.names), strict=True)
-    ]
+def source_of(image_ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the source that each name of an image begins with."""
+    return pc.replace_substring_regex(image_ids, "(?s)/.*", "")
 
 
-def _open_plan(table: StorageFolder) -> pq.ParquetFile:
-    return pq.ParquetFile(f"{table.path}/{PLAN_FILE}", filesystem=table.filesystem)
+class _Counts:
+    """Numbers of shards, and of the images in them."""
+
+    def __init__(self) -> None:
+        self.shards = self.images = self.num_bytes = 0
+
+    def counted(self, shards: Iterable[ShardFiles], counts: bool = True) -> Iterator[ShardFiles]:
+        for shard in shards:
+            if counts:
+                self.shards += 1
+                self.images += shard.files.num_rows
+                self.num_bytes += pc.sum(shard.files["file_bytes"]).as_py() or 0
+            yield shard
 
 
-def _planned_names(plan: pq.ParquetFile) -> list[str]:
-    names: list[str] = json.loads(plan.schema_arrow.metadata[SHARDS_KEY])
-    return names
+def _write_shards(file: Path, tables: Iterator[pa.Table]) -> ShardFileList:
+    """Write the files of shards, and count them."""
+    counts = _Counts()
+    schema = pa.schema([*LISTING_SCHEMA, PLAN_FIELDS[0]])
+    rows = (_with_shard(shard, "new") for shard in counts.counted(iterate_shards(tables)))
+    write_row_groups(file, schema, rows)
+    return ShardFileList(file, counts.images, counts.num_bytes, counts.shards)
 
 
-def _read_listing(table: StorageFolder) -> pa.Table:
-    """Return the listing from which the table was extracted, with the column `shard`."""
-    names = shard_names(table)
-    with ThreadPoolExecutor(8) as readers:
-        parts = list(readers.map(lambda name: _read_shard_listing(table, name), names))
-    return pa.concat_tables([LISTING_SCHEMA.append(pa.field("shard", pa.string())).empty_table(), *parts])
+def _with_shard(shard: ShardFiles, state: ShardState) -> pa.Table:
+    rows = shard.files
+    for field, value in zip(PLAN_FIELDS, (shard.name, state), strict=True):
+        rows = rows.append_column(field, pa.repeat(value, rows.num_rows))
+    return rows
 
 
-def _read_shard_listing(table: StorageFolder, name: str) -> pa.Table:
-    columns = [*key_columns(read_shard_schema(table, name).names), "file_bytes", "modified_ns"]
-    rows = pq.read_table(f"{table.path}/{name}", columns=columns, filesystem=table.filesystem)
-    rows = first_rows(rows).select(LISTING_SCHEMA.names).replace_schema_metadata(None).cast(LISTING_SCHEMA)
-    return rows.append_column("shard", pa.array([name] * rows.num_rows, pa.string()))
+def _planned_rows(plan: Path) -> Iterator[pa.Table]:
+    """Yield the rows of a plan with the columns of a listing, `shard` and `state`."""
+    with pq.ParquetFile(plan) as opened:
+        metadata = opened.schema_arrow.metadata or {}
+        if SHARDS_KEY not in metadata:
+            yield from read_row_groups(plan)
+            return
+        # Such a plan does not tell which shards were there before.
+        for index, name in enumerate(json.loads(metadata[SHARDS_KEY])):
+            yield _with_shard(ShardFiles(name, opened.read_row_group(index)), "stale")
+
+
+def _of_sources(rows: pa.Table, sources: Sequence[str]) -> pa.Table:
+    if not sources:
+        return rows
+    return rows.filter(pc.is_in(source_of(rows["image_id"]), value_set=pa.array(sources, pa.string())))

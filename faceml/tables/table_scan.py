@@ -1,10 +1,7 @@
 """Scans of landmark tables, shard by shard, in memory that does not grow with the table."""
 
 from bisect import bisect_left, bisect_right
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.errors import catch_errors
-from faceml.tables.landmark_table import READERS, open_table, read_shard_schema, require_columns
+from faceml.storage import map_concurrently
+from faceml.tables.landmark_table import READERS, open_table, require_columns
 from faceml.tables.schema import read_metadata
 
 
@@ -47,9 +45,9 @@ class TableScan:
         most_rows: int = 1 << 16,
         image_ids: Collection[str] | None = None,
     ) -> None:
-        self._folder, names = open_table(place)
-        self._shards = names if shards is None else shards
-        schema = read_shard_schema(self._folder, names[-1])
+        self._folder, found = open_table(place)
+        self._shards = [shard.name for shard in found] if shards is None else shards
+        schema = found[-1].schema
         require_columns(columns, schema, self._folder)
         self.schema = pa.schema([schema.field(name) for name in dict.fromkeys(columns)])
         self.error: BaseException | None = None
@@ -70,7 +68,7 @@ class TableScan:
             OSError: A shard cannot be read.
         """
         with catch_errors(Exception) as caught:
-            for rows in _ahead(self._read, self._shards, READERS[self._folder.is_local]):
+            for rows in map_concurrently(self._read, self._shards, READERS[self._folder.is_local]):
                 yield from rows.to_batches(self._most_rows)
         if caught.error is not None:
             self.error = self.error or caught.error
@@ -109,14 +107,3 @@ def _may_have(metadata: pq.FileMetaData, image_ids: Sequence[str]) -> bool:
         if bisect_left(image_ids, statistics.min) < bisect_right(image_ids, statistics.max):
             return True
     return False
-
-
-def _ahead(read: Callable[[str], pa.Table], names: Sequence[str], readers: int) -> Iterator[pa.Table]:
-    """Read shards in order, a few ahead of the one that is needed."""
-    remaining = iter(names)
-    with ThreadPoolExecutor(readers) as pool:
-        reading = deque[Future[pa.Table]](pool.submit(read, name) for name in islice(remaining, 2 * readers))
-        while reading:
-            rows = reading.popleft().result()
-            reading.extend(pool.submit(read, name) for name in islice(remaining, 1))
-            yield rows

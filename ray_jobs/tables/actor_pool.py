@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any, cast
 
@@ -15,7 +15,17 @@ from faceml.page import ProgressReport, first_names
 from faceml.reporting import ExtractionSpeed
 from faceml.stderr_filter import StderrFilter
 from faceml.storage import StorageFolder
-from faceml.tables import MAX_NAMES, PLAN_FILE, TableDiff, split_into_shards, write_plan
+from faceml.tables import (
+    MAX_NAMES,
+    PLAN_FILE,
+    ShardFileList,
+    TableDiff,
+    encode_files,
+    split_into_shards,
+    store_manifest,
+    update_manifest,
+    write_plan,
+)
 from ray_jobs.cluster import (
     RayCluster,
     ShardMetrics,
@@ -34,10 +44,14 @@ logger = logging.getLogger(__name__)
 def complete_table(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
     """Update a table, and measure the speed."""
     table, speed = StorageFolder(job.table), ExtractionSpeed()
+    if not diff.images.is_stored and diff.images.parts:
+        store_manifest(table, diff.images)  # what was read of the shards serves an interrupted extraction too
     for name in diff.empty:
         table.delete(name)
-    if diff.num_to_extract or diff.stale:
+    if diff.num_to_extract or diff.stale.num_shards:
         speed = extract_shards(job, diff)
+    if not (diff.is_empty and diff.images.is_stored):
+        update_manifest(table)
     table.delete(PLAN_FILE)
     table.sweep_partial()
     return speed
@@ -53,17 +67,25 @@ def extract_shards(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
         with_memory = each | {"memory": float(job.bytes_each)}
         actors = max(1, count_placed(cluster_nodes(), with_memory)) if job.actors == "auto" else job.actors
         may_grow = cluster.may_grow and job.actors == "auto" and _may_use_new_nodes(job)
-        new = split_into_shards(diff.new, job.images_per_shard, actors)
-        shards = diff.stale | diff.unfinished | new
-        write_plan(shards, StorageFolder(job.table), job.schema)
-        actors = min(actors, len(shards))
+        shards = write_plan(
+            [
+                ("written", diff.plan.written.shards()),
+                ("stale", diff.stale.shards()),
+                ("new", diff.plan.unfinished.shards()),
+                ("new", split_into_shards(diff.new, job.images_per_shard, actors)),
+            ],
+            StorageFolder(job.table),
+            job.schema,
+            diff.scratch,
+        )
+        actors = min(actors, shards.num_shards)
         logger.info("%d images to %s, by %d actors", diff.num_to_extract, job.name, actors)
-        pool = _pool(actors, len(shards) if may_grow else actors)
+        pool = _pool(actors, shards.num_shards if may_grow else actors)
         # Closed before Ray is: the threads of an unfinished iterator still request results.
         memory = job.bytes_each if may_grow else None
         with (
             ShardMetrics(job.name, job.run_folder, diff.num_to_extract) as metrics,
-            closing(_start_actors(job, list(shards), pool, memory)) as results,
+            closing(_start_actors(job, shards, pool, memory)) as results,
         ):
             return _collect(results, diff, job, metrics)
 
@@ -123,7 +145,7 @@ def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
 
 
 def _start_actors(
-    job: TableJob, shards: Sequence[str], pool: ray.data.ActorPoolStrategy, memory: int | None
+    job: TableJob, shards: ShardFileList, pool: ray.data.ActorPoolStrategy, memory: int | None
 ) -> Generator[ShardResult]:
     """Start the actors, and yield the results of shards in any order."""
     context = ray.data.DataContext.get_current()
@@ -131,8 +153,11 @@ def _start_actors(
     # Each actor has two shards in flight. By default a pool grows only when they have more.
     context.autoscaling_config.actor_pool_util_upscaling_threshold = 0.8
     context.autoscaling_config.actor_pool_util_downscaling_threshold = 0.0
-    items = [{"shard": name} for name in shards]
-    results = ray.data.from_items(items, override_num_blocks=len(items)).map(
+    items = ray.data.from_items(
+        [{"shard": shard.name, "files": encode_files(shard.files)} for shard in shards.shards()],
+        override_num_blocks=shards.num_shards,
+    )
+    results = items.map(
         ShardActor,  # type: ignore[arg-type]  # a class of callables is what an actor pool takes
         fn_constructor_kwargs={"job": job},
         compute=pool,

@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -45,13 +46,13 @@ def run(config: ExtractConfig) -> Findings:
     """
     started_s = time.monotonic()
     find_model_bundle(config.landmarker.model_path)  # a missing model is an error before anything starts
-    with RunFolder(config.run_folder) as run_folder:
+    with RunFolder(config.run_folder) as run_folder, TemporaryDirectory(prefix="faceml-") as scratch:
         run_folder.check_kind(dump_config(config))
         refuse_run_folder("output.table", config.output.table)
         job = build_extraction_job(config)
         for other in config.quality.other_tables:
             table_metadata_of(other)  # an unreadable table is an error before anything starts
-        diff = compute_diff(job)
+        diff = compute_diff(job, Path(scratch))
         log_import_commands(job)
         log_deleted(job, diff)
         files = run_folder.path

@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.table import Table
 import faceml
 from faceml.config import ExtractConfig
 from faceml.landmarks import build_extractor_settings, detector_metadata
-from faceml.storage import StorageRoots, StoredFile
+from faceml.storage import StorageRoots
 from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata
 from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted, log_import_commands
@@ -83,8 +85,12 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
 
 def dry_run(config: ExtractConfig, console: Console) -> None:
     """Print the number of images to extract, and the time estimated from a sample; write nothing."""
-    job = build_extraction_job(config)
-    diff = compute_diff(job)
+    with TemporaryDirectory(prefix="faceml-") as scratch:
+        _print_estimate(config, build_extraction_job(config), Path(scratch), console)
+
+
+def _print_estimate(config: ExtractConfig, job: TableJob, scratch: Path, console: Console) -> None:
+    diff = compute_diff(job, scratch)
     log_deleted(job, diff)
     log_import_commands(job)
     table = Table(title=f"Extraction of {StorageRoots(config.data.root)}", title_justify="left")
@@ -94,7 +100,7 @@ def dry_run(config: ExtractConfig, console: Console) -> None:
     table.add_row("images to extract", f"{diff.num_to_extract:,}")
     table.add_row("size of their files", f"{diff.bytes_to_extract / 1e6:,.1f} MB")
     table.add_row("images that may have changed", f"{diff.num_modified:,}")
-    table.add_row("images that no longer exist", f"{len(diff.deleted):,}")
+    table.add_row("images that no longer exist", f"{diff.num_deleted:,}")
     if diff.num_to_extract:
         seconds = _measure_seconds_per_image(config, diff)
         detectors = (os.cpu_count() or 1) if config.landmarker.actors == "auto" else config.landmarker.actors
@@ -106,12 +112,7 @@ def dry_run(config: ExtractConfig, console: Console) -> None:
 
 def _measure_seconds_per_image(config: ExtractConfig, diff: TableDiff) -> float:
     """Measure the extraction of a sample that is evenly spread over the listing."""
-    files = diff.new if diff.new.num_rows else next(iter(diff.unfinished.values()))
-    step = max(1, files.num_rows // SAMPLE_SIZE)
-    sample = [
-        StoredFile(*row.values())
-        for row in files.take(list(range(0, files.num_rows, step))[:SAMPLE_SIZE]).to_pylist()
-    ]
+    sample = (diff.new if diff.new.num_rows else diff.plan.unfinished).sample(SAMPLE_SIZE)
     with ExtractorProcess(build_extractor_settings(config)) as process:
         started_s = time.monotonic()
         for _ in process.extract_rows(sample):

@@ -1,8 +1,10 @@
 """`faceml predict` with `output.table`: prediction of a large folder to a table on Ray Data."""
 
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 import faceml
 from faceml.config import PredictConfig, dump_config
@@ -18,8 +20,8 @@ from faceml.prediction import (
 )
 from faceml.reporting import ExtractionSpeed
 from faceml.runs import SUMMARY_FILE, RunFolder, refuse_run_folder
-from faceml.storage import StorageFolder
-from faceml.tables import read_shard_schema, shard_names, table_metadata
+from faceml.storage import StorageFolder, map_concurrently
+from faceml.tables import Shard, open_shard, read_shards, table_metadata
 from faceml.tasks import counts_name
 from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
@@ -38,11 +40,11 @@ def run(config: PredictConfig) -> PredictionCounts:
         StoppedError: A store cannot be reached.
     """
     started_s = time.monotonic()
-    with RunFolder(config.run_folder) as run_folder:
+    with RunFolder(config.run_folder) as run_folder, TemporaryDirectory(prefix="faceml-") as scratch:
         run_folder.check_kind(dump_config(config))
         job = build_prediction_job(config)
         refuse_run_folder("output.table", job.table)
-        diff = compute_diff(job)
+        diff = compute_diff(job, Path(scratch))
         log_deleted(job, diff)
         run_folder.renew(dump_config(config), SUMMARY_FILE)
         from ray_jobs.tables.actor_pool import complete_table  # imports Ray
@@ -105,13 +107,17 @@ def build_prediction_job(config: PredictConfig) -> TableJob:
 def count_predictions(table: str) -> PredictionCounts:
     """Count the images of a table of predictions by status, and their faces by class."""
     folder = StorageFolder(table)
-    shards = shard_names(folder)
-    names = named_columns(read_shard_schema(folder, shards[0]))
+    shards = read_shards(folder)
+    names = named_columns(shards[0].schema)
     counts = PredictionCounts(names)
     # Without such a column, boxes tell the number of faces.
     columns = ["image_id", "status", *(f"faces.list.element.{name}" for name in names or ["box"])]
-    for shard in shards:
-        rows = pq.ParquetFile(f"{folder.path}/{shard}", filesystem=folder.filesystem).read(columns)
+
+    def read(shard: Shard) -> pa.Table:
+        with open_shard(folder, shard.file) as opened:
+            return opened.read(columns)
+
+    for rows in map_concurrently(read, shards, folder.threads):
         for row in rows.to_pylist():
             counts.add(row["image_id"], row["status"], row["faces"] or ())
     return counts

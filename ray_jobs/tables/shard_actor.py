@@ -13,7 +13,7 @@ from typing import Any
 
 from faceml.errors import catch_errors
 from faceml.storage import REPORTABLE_ERRORS, StorageFolder, StorageRoots, StoredFile
-from faceml.tables import ExtractorProcess, Row, ShardChanges, ShardWriter, read_planned_files
+from faceml.tables import ExtractorProcess, Row, ShardChanges, ShardWriter, decode_files
 from ray_jobs.cluster import set_up_log
 from ray_jobs.tables.table_job import TableJob
 
@@ -66,24 +66,23 @@ class ShardActor:
         self._process = ExtractorProcess(job.extractor, job.max_attempts, job.images_per_process).__enter__()
         self._name = uuid.uuid4().hex
         self._lock = Lock()
-        self._table = StorageFolder(job.table)
         self._writer = ShardWriter(
             StorageRoots(job.extractor.root),
-            self._table,
+            StorageFolder(job.table),
             job.schema,
             follow_changes=job.follows_changes,
             follow_links=job.extractor.follow_links,
         )
 
     def __call__(self, item: dict[str, Any]) -> dict[str, str]:
-        """Extract and write the shard named by `item`; return a `ShardResult` as JSON.
+        """Extract and write the shard `item`, its name and its files; return a `ShardResult` as JSON.
 
         A dict would not do: Ray Data merges the dicts of many results to one column with the keys of all.
         """
         times = dict.fromkeys(("started_s", "extracted_s", "decode_s", "detect_s"), 0.0)
         changes = ShardChanges()
         with catch_errors(*REPORTABLE_ERRORS) as stop:
-            files = read_planned_files(self._table, item["shard"])
+            files = decode_files(item["files"])
             changes = self._writer.update(item["shard"], files, partial(self._extract_rows, times=times))
         extract_s = times["extracted_s"] - times["started_s"]
         logger.info("%s: %d images in %.1f s", item["shard"], changes.extracted.total(), extract_s)

@@ -2,9 +2,9 @@
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -16,13 +16,14 @@ from faceml.storage import StorageFolder, StorageRoots
 from faceml.tables import (
     PLAN_FILE,
     RowExtractorSettings,
+    Shard,
     TableDiff,
     compare_with_table,
-    count_by_source,
-    list_images,
+    distinct_schemas,
+    list_image_batches,
     read_metadata,
     read_shard_schema,
-    shard_names,
+    read_table_state,
 )
 from ray_jobs.tables.earlier_tables import before_second_look
 
@@ -79,27 +80,36 @@ class TableJob:
     log_format: Literal["text", "json"]
 
 
-def compute_diff(job: TableJob) -> TableDiff:
+def compute_diff(job: TableJob, scratch: Path) -> TableDiff:
     """List the images and compare them with the table.
+
+    Args:
+        job: The job.
+        scratch: Local folder for lists of files, needed as long as the result.
 
     Raises:
         ConfigError: No images, or a table of other settings or of another folder.
     """
     table, roots = StorageFolder(job.table), StorageRoots(job.extractor.root)
-    require_same_settings(table, job.schema)
-    listing = list_images(roots, job.extensions, job.extractor.follow_links)
-    listed = count_by_source(listing["image_id"], has_sources=bool(roots.sources))
+    state = read_table_state(table, scratch, roots.sources)
+    require_same_settings(table, state.images.shards, job.schema)
+    diff = compare_with_table(
+        list_image_batches(roots, job.extensions, job.extractor.follow_links),
+        state,
+        scratch,
+        follow_changes=job.follows_changes,
+        has_sources=bool(roots.sources),
+    )
     for source, folder in roots.folders.items():
-        if not listed.get(source):
+        if not diff.listed.get(source):
             raise _no_images(job, source, folder)
-    diff = compare_with_table(listing, table, follow_changes=job.follows_changes, sources=roots.sources)
-    deleted = Counter(roots.split(image_id)[0] for image_id in diff.deleted)
     for source, folder in roots.folders.items():
-        if deleted[source] > MAX_DELETED * diff.by_source.get(source, 0):
-            first = next(image_id for image_id in diff.deleted if roots.split(image_id)[0] == source)
+        deleted = diff.deleted.get(source)
+        if deleted and deleted.number > MAX_DELETED * diff.by_source[source]:
             raise ConfigError(
-                f"output.table: {job.table} has {deleted[source]} images that are not below "
-                f"{_root_key(job, source)} {folder.uri}, such as {first}. Choose another output.table."
+                f"output.table: {job.table} has {deleted.number} images that are not below "
+                f"{_root_key(job, source)} {folder.uri}, such as {deleted.names[0]}. Choose another "
+                "output.table."
             )
     return diff
 
@@ -124,13 +134,13 @@ def log_import_commands(job: TableJob) -> None:
 def log_deleted(job: TableJob, diff: TableDiff) -> None:
     """Log the names of images of the table that are deleted."""
     roots, effect = StorageRoots(job.extractor.root), "dropped" if job.follows_changes else "kept"
-    deleted = [image_id for image_id in diff.deleted if roots.split(image_id)[0] in roots.folders]
+    deleted = [count for source, count in diff.deleted.items() if source in roots.folders]
     if deleted:
         logger.warning(
             "%d images of the table no longer exist; their rows are %s: %s",
-            len(deleted),
+            sum(count.number for count in deleted),
             effect,
-            first_names(deleted),
+            first_names(sorted(name for count in deleted for name in count.names)),
         )
     for source in sorted(name or "" for name in diff.by_source.keys() - roots.folders.keys()):
         logger.warning(
@@ -142,16 +152,23 @@ def log_deleted(job: TableJob, diff: TableDiff) -> None:
         )
 
 
-def require_same_settings(table: StorageFolder, schema: pa.Schema) -> None:
-    """Check that a table, or its plan, was made with the same settings and model.
+def require_same_settings(table: StorageFolder, shards: Sequence[Shard], schema: pa.Schema) -> None:
+    """Check that a table and its plan were made with the same settings and model.
+
+    Args:
+        table: Folder of the table.
+        shards: Its shards; those that the plan has written have the plan's settings.
+        schema: Schema with the settings of this job.
 
     Raises:
         ConfigError: A setting differs.
     """
     wanted = _settings(read_metadata(schema, "the configuration"))
-    plan = [PLAN_FILE] if table.has(PLAN_FILE) else []
-    for name in [*shard_names(table), *plan]:
-        stored = _settings(read_metadata(read_shard_schema(table, name), f"{table.uri}/{name}"))
+    schemas = {shard.name: shard.schema for shard in distinct_schemas(shards)}
+    if table.has(PLAN_FILE):
+        schemas[PLAN_FILE] = read_shard_schema(table, PLAN_FILE)
+    for name, made_with in schemas.items():
+        stored = _settings(read_metadata(made_with, f"{table.uri}/{name}"))
         differing = [
             f"{key} is {stored.get(key)!r} there and {wanted.get(key)!r} here"
             for key in sorted(stored.keys() | wanted.keys())

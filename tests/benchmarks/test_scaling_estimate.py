@@ -13,7 +13,6 @@ FREE = Costs(
     start_per_shard_s=0.0,
     driver_s=0.01,
     driver_per_detector_s=0.0,
-    look_up_s=0.0,
     end_s=0.0,
     listing_bytes=200.0,
     report_bytes=800.0,
@@ -51,14 +50,6 @@ def test_estimate__what_is_before_and_after_the_detectors_is_added() -> None:
     # 10 minutes of start, 30 for the shards, 30 to list, 60 for the report; an hour of work.
     found = estimate(18_000_000, 100, costs)
     assert (found.hours, found.extract_hours) == (pytest.approx(1 + 130 / 60), pytest.approx(1.0))
-
-
-def test_estimate__looking_up_grows_with_the_square_of_the_shards() -> None:
-    costs = replace(FREE, efficiency=0.5, look_up_s=1e-5)
-    # 2,000 shards look into a plan of 2,000, 10 µs a shard: 40 s beside 20,000 of detecting, at half speed.
-    assert estimate(1_000_000, 10, costs).extract_hours == pytest.approx((20_000 + 40) / 5 / 3600)
-    # A last shard that is not full is one too.
-    assert estimate(1_000_001, 10, costs).extract_hours == pytest.approx((20_000.02 + 40.04001) / 5 / 3600)
 
 
 def test_estimate__memory_is_that_of_the_larger_part() -> None:

@@ -143,30 +143,27 @@ def test_read_table__has_all_columns_and_the_points(files: Path) -> None:
 
 
 @pytest.mark.usefixtures("their_mediapipe")
-def test_compute_diff__nothing_is_left_to_extract(files: Path) -> None:
+def test_compute_diff__nothing_is_left_to_extract(files: Path, tmp_path: Path) -> None:
     job = build_extraction_job(load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml"))
-    diff = compute_diff(job)
-    assert (diff.is_empty, diff.num_rows, diff.deleted) == (True, 16, [])
+    diff = compute_diff(job, tmp_path)
+    assert (diff.is_empty, diff.num_rows, diff.num_deleted) == (True, 16, 0)
 
 
 @pytest.mark.usefixtures("their_mediapipe")
-def test_compute_diff__an_interrupted_extraction_goes_on_with_its_plan(files: Path) -> None:
+def test_compute_diff__an_interrupted_extraction_goes_on_with_its_plan(files: Path, tmp_path: Path) -> None:
     overrides = [f"output.table={files / 'tables/interrupted'}"]
-    diff = compute_diff(
-        build_extraction_job(
-            load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml", overrides)
-        )
-    )
+    config = load_config(ExtractConfig, files / "tables/faces/val_run/config.yaml", overrides)
+    diff = compute_diff(build_extraction_job(config), tmp_path)
     (name,) = (file.name for file in (files / "tables/faces/val").iterdir())
-    assert {shard: listed.num_rows for shard, listed in diff.unfinished.items()} == {name: 16}
+    assert {shard: listed.num_rows for shard, listed in diff.plan.unfinished.shards()} == {name: 16}
     assert diff.new.num_rows == 0
 
 
 @pytest.mark.usefixtures("their_mediapipe")
-def test_compute_diff__nothing_is_left_to_predict_with_the_same_model(files: Path) -> None:
+def test_compute_diff__nothing_is_left_to_predict_with_the_same_model(files: Path, tmp_path: Path) -> None:
     config = load_config(PredictConfig, files / "tables/predictions_run/config.yaml")
-    diff = compute_diff(build_prediction_job(config))
-    assert (diff.is_empty, diff.num_rows, diff.deleted) == (True, 16, [])
+    diff = compute_diff(build_prediction_job(config), tmp_path)
+    assert (diff.is_empty, diff.num_rows, diff.num_deleted) == (True, 16, 0)
     summary = read_summary(files / "tables/predictions_run")
     counts = count_predictions(str(config.output.table))
     assert (dict(counts.statuses), counts.names) == ({"ok": 16}, {"expression": summary["expressions"]})

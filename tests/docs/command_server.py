@@ -25,6 +25,7 @@ MOST_BYTES = 2**20
 MODULES = (
     "ray.data",
     "ray.tune",
+    "torchmetrics",
     "torchvision",
     "ray_jobs.local.demo",
     "ray_jobs.local.evaluation",

@@ -7,17 +7,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.images.decoding import encode_jpeg
 from faceml.prediction.prediction_files import prediction_table_schema
+from faceml.storage.folder import StorageFolder
 from faceml.tables.face_rows import face_names
 from faceml.tables.image_copies import ImageCopies
 from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.manifest import read_manifest
 from faceml.tables.person_removal import forget_person
 from faceml.tables.plan import PLAN_FILE
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.table_images import IMAGES_FILE, update_manifest
 from tests.crowd_table import write_crowd_table
 from tests.default_tasks import default_pair
 
@@ -76,6 +80,18 @@ def test_forget_person__takes_them_out_of_a_gallery_of_embeddings_too(
     *_, found = forget_person("Ann", [*tables, str(gallery)], [tmp_path / "cache"])
     assert found.images == ["Ann/9.jpg", "misc/z.jpg"]
     assert read_table(str(gallery)).equals(before.slice(1, 1))
+
+
+def test_forget_person__leaves_no_name_in_the_manifest(tables: list[str], tmp_path: Path) -> None:
+    folder = StorageFolder(tables[0])
+    update_manifest(folder)
+    forget_person("Ann", tables, [tmp_path / "cache"])
+    assert pq.read_table(tmp_path / "people" / IMAGES_FILE)["image_id"].to_pylist() == [
+        "Bob/1.jpg",
+        "Cid/1.jpg",
+    ]
+    files = folder.listed_files(".parquet")
+    assert list(read_manifest(folder, files)) == ["a.parquet", "c.parquet"]
 
 
 def test_forget_person__removes_the_copies_of_those_tables_alone(tables: list[str], tmp_path: Path) -> None:

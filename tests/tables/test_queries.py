@@ -75,8 +75,8 @@ def test_open_database__without_space_names_the_folder_and_the_settings(tmp_path
 def test_open_database__passes_on_the_error_of_a_shard(tmp_path: Path) -> None:
     write_table(tmp_path / "table")
     broken = pq.read_table(tmp_path / "table/part-020.parquet").replace_schema_metadata(None)
-    pq.write_table(broken, tmp_path / "table/part-020.parquet")
     scan = TableScan(tmp_path / "table", ["folder"])
+    pq.write_table(broken, tmp_path / "table/part-020.parquet")
     refused = pytest.raises(ConfigError, match=r"part-020\.parquet: not a landmark table of faceml")
     with refused, open_database({"faces": scan}) as database:
         database.execute("select max(folder) from faces")

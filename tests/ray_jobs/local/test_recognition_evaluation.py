@@ -254,7 +254,7 @@ def test_score_set__other_pairs_or_another_model_are_scored_again(
 def test_find_leaks__states_what_a_model_has_seen(
     settings: dict[str, Any], people: Path, tmp_path: Path
 ) -> None:
-    seen = {"model": write_model(tmp_path / "seen", 0, people / "tables" / "val")}
+    seen = {"model": write_model(tmp_path / "seen", 0, people / "tables" / "val"), "compare": {}}
     config = parse_config(EvaluateRecognitionConfig, settings | seen)
     models = recognition_evaluation.load_models(config)
     (selected, named, near) = recognition_evaluation.find_leaks("drawn", config, models)

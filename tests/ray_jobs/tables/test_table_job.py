@@ -11,8 +11,10 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.storage.folder import StorageFolder
 from faceml.storage.roots import StorageRoots
+from faceml.tables.comparison import TableDiff
+from faceml.tables.file_lists import ShardFiles
 from faceml.tables.landmark_table import write_shard
-from faceml.tables.plan import TableDiff, write_plan
+from faceml.tables.plan import write_plan
 from ray_jobs.tables.extraction_job import build_extraction_job, build_table_schema
 from ray_jobs.tables.table_job import compute_diff, log_deleted
 
@@ -46,7 +48,9 @@ def write_table(config: ExtractConfig) -> None:
 
 def diff_of(config: ExtractConfig) -> TableDiff:
     job = build_extraction_job(config)
-    diff = compute_diff(job)
+    scratch = Path(config.output.table).with_name("scratch")
+    scratch.mkdir(exist_ok=True)
+    diff = compute_diff(job, scratch)
     log_deleted(job, diff)
     return diff
 
@@ -54,8 +58,8 @@ def diff_of(config: ExtractConfig) -> TableDiff:
 def test_compute_diff__of_a_source_that_is_added(places: dict[str, str], tmp_path: Path) -> None:
     write_table(config({name: places[name] for name in ("two", "three")}, tmp_path))
     diff = diff_of(config(places, tmp_path))
-    assert diff.new["image_id"].to_pylist() == [f"one/0/{image:02}.jpg" for image in range(10)]
-    assert (diff.deleted, diff.stale, diff.empty) == ([], {}, [])
+    assert diff.new.read()["image_id"].to_pylist() == [f"one/0/{image:02}.jpg" for image in range(10)]
+    assert (diff.num_deleted, diff.stale.num_shards, diff.empty) == (0, 0, [])
 
 
 @pytest.mark.parametrize("on_change", ["report", "re-extract"])
@@ -65,8 +69,8 @@ def test_compute_diff__of_a_source_that_is_left_out(
     write_table(config(places, tmp_path))
     fewer = {name: places[name] for name in ("two", "three")}
     diff = diff_of(config(fewer, tmp_path, on_change=on_change))
-    assert len(diff.deleted) == 10  # of 18, but those of the other sources are all there
-    assert bool(diff.stale) == (on_change == "re-extract")
+    assert diff.num_deleted == 10  # of 18, but those of the other sources are all there
+    assert bool(diff.stale.num_shards) == (on_change == "re-extract")
     effect = "dropped" if on_change == "re-extract" else "kept"
     assert caplog.messages == [
         f"data.root.one is not set, but the table has 10 images of this source; their rows are {effect}."
@@ -77,12 +81,15 @@ def test_compute_diff__of_a_source_that_is_left_out_of_an_interrupted_extraction
     places: dict[str, str], tmp_path: Path
 ) -> None:
     both = config(places, tmp_path)
-    listing = diff_of(both).new
-    shards = {"a.parquet": listing.slice(0, 12), "b.parquet": listing.slice(12)}  # b has files of two alone
-    write_plan(shards, StorageFolder(both.output.table), build_table_schema(both))
+    listing = diff_of(both).new.read()
+    # b has files of two alone
+    shards = [ShardFiles("a.parquet", listing.slice(0, 12)), ShardFiles("b.parquet", listing.slice(12))]
+    table = StorageFolder(both.output.table)
+    write_plan([("new", shards)], table, build_table_schema(both), tmp_path)
     assert diff_of(both).num_to_extract == 18
     fewer = diff_of(config({"one": places["one"]}, tmp_path))
-    assert {name: files.num_rows for name, files in fewer.unfinished.items()} == {"a.parquet": 10}
+    unfinished = {name: files.num_rows for name, files in fewer.plan.unfinished.shards()}
+    assert unfinished == {"a.parquet": 10}
     assert fewer.num_to_extract == 10
 
 
