@@ -40,8 +40,8 @@ SERIAL = (100_000, 500_000)
 
 # Measured by extraction.py on two cores and by extraction_memory.py, see docs/benchmarks.md.
 MEDIAPIPE_IMAGES_PER_S = 134.3 / 2
-LISTED_PER_S = 5_000_000 / 24
-LISTING_BYTES = 968 * 2**20 / 5_000_000
+LISTED_PER_S = 5_000_000 / 27
+LISTING_BYTES = 732 * 2**20 / 5_000_000
 IMAGES = (287_651, 494_414, 100_000_000)  # AffectNet, CASIA-WebFace, and a large data set
 CORES_PER_NODE = 16  # as in cluster.yaml
 Figures = dict[str, float]

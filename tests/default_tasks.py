@@ -8,7 +8,7 @@ from torch import Tensor
 from faceml.config.losses import LossConfig
 from faceml.config.sections import ModelConfig
 from faceml.config.tasks import default_tasks
-from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.targets import Target
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.tasks.build import Tasks, build_tasks

@@ -18,20 +18,20 @@ from .face_columns import (
     number_lists as number_lists,
     seen_landmarks as seen_landmarks,
 )
-from .face_dataset import (
-    FaceDataset as FaceDataset,
-    FaceSample as FaceSample,
-    LabelledFaces as LabelledFaces,
+from .face_dataset import FaceDataset as FaceDataset
+from .identity_sampling import (
+    PKSampler as PKSampler,
+    ShuffledSampler as ShuffledSampler,
+    pk_draws as pk_draws,
 )
-from .identity_sampling import PKSampler as PKSampler, ShuffledSampler as ShuffledSampler
 from .image_source import ImageFiles as ImageFiles
+from .labelled_faces import FaceSample as FaceSample, LabelledFaces as LabelledFaces
 from .pairs_file import read_pairs as read_pairs
 from .person_dataset import (
-    ALIGNED_BY as ALIGNED_BY,
-    IDENTITY as IDENTITY,
     AlignedPreprocessing as AlignedPreprocessing,
     PersonDataset as PersonDataset,
 )
+from .person_rows import ALIGNED_BY as ALIGNED_BY, IDENTITY as IDENTITY
 from .preprocessing import (
     IMAGENET_MEAN as IMAGENET_MEAN,
     IMAGENET_STD as IMAGENET_STD,
@@ -44,7 +44,7 @@ from .streamed_faces import (
     decode_rows as decode_rows,
     streamed_columns as streamed_columns,
 )
-from .table_rows import crop_margin as crop_margin, has_all_faces as has_all_faces, read_yaw as read_yaw
+from .table_rows import crop_margin as crop_margin, has_all_faces as has_all_faces
 from .targets import (
     Target as Target,
     TargetReader as TargetReader,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from faceml.datasets.face_dataset import FaceSample, LabelledFaces
+from faceml.datasets.labelled_faces import FaceSample, LabelledFaces
 from faceml.datasets.targets import Target, targets_of
 
 

@@ -1,4 +1,4 @@
-"""Columns of a landmark table as arrays: names, people, landmarks, numbers.
+"""Columns of a landmark table as arrays: people, landmarks, numbers.
 
 Shape letters: N rows, L landmarks.
 """
@@ -13,49 +13,25 @@ import pyarrow.compute as pc
 
 from faceml.config import ConfigError
 from faceml.images import Box, crop_landmarks
-from faceml.tables import face_numbers, qualified_folders
-
-
-class ImageNames(Sequence[str]):
-    """Sequence of image names stored in Arrow memory, a third of what Python strings need.
-
-    Args:
-        names: `image_id` of N rows.
-    """
-
-    def __init__(self, names: pa.ChunkedArray) -> None:
-        self._names = pa.concat_arrays(names.chunks) if names.num_chunks else pa.array([], pa.string())
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        found: str | list[str] = (
-            self._names[index].to_pylist() if isinstance(index, slice) else self._names[index].as_py()
-        )
-        return found
-
+from faceml.tables import qualified_folders
 
 FaceKey = tuple[str, int]
 """`image_id` of a face, and its number in the image."""
 
 
 class FaceKeys(Sequence[FaceKey]):
-    """Sequence of the keys of faces, sorted as the rows of a table are; with one row per image, of face 0.
+    """Sequence of the keys of faces, sorted as the rows of a table are.
 
     Args:
-        rows: N rows.
+        image_ids: `image_id` of N faces.
+        numbers: Number of each face in its image, int64 of shape (N,); None if all are face 0.
     """
 
-    def __init__(self, rows: pa.Table) -> None:
-        self._names, self._numbers = ImageNames(rows["image_id"]), face_numbers(rows)
+    def __init__(self, image_ids: Sequence[str], numbers: npt.NDArray[np.int64] | None) -> None:
+        self._image_ids, self._numbers = image_ids, numbers
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._image_ids)
 
     @overload
     def __getitem__(self, index: int) -> FaceKey: ...
@@ -63,8 +39,8 @@ class FaceKeys(Sequence[FaceKey]):
     def __getitem__(self, index: slice) -> Sequence[FaceKey]: ...
     def __getitem__(self, index: int | slice) -> FaceKey | Sequence[FaceKey]:
         if isinstance(index, slice):
-            return list(zip(self._names[index], self._numbers[index].tolist(), strict=True))
-        return self._names[index], int(self._numbers[index])
+            return [self[place] for place in range(*index.indices(len(self)))]
+        return self._image_ids[index], 0 if self._numbers is None else int(self._numbers[index])
 
 
 def person_labels(rows: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Sampler
 
+from faceml.datasets.sampling import integers, narrowed
+
 
 class ShuffledSampler(Sampler[int]):
     """Draw images in shuffled order regardless of the person: the naive sampling.
@@ -47,12 +49,15 @@ class ShuffledSampler(Sampler[int]):
         of_all = self.draws * self.num_replicas
         start = (self.epoch - 1) * of_all
         first, last = start // self.num_images, (start + of_all - 1) // self.num_images
-        orders = [
-            np.random.default_rng([self.seed, number]).permutation(self.num_images)
-            for number in range(first, last + 1)
-        ]
-        begin = start - first * self.num_images
-        return iter(np.concatenate(orders)[begin : begin + of_all][self.rank :: self.num_replicas].tolist())
+        parts = [self._part(number, start, start + of_all) for number in range(first, last + 1)]
+        drawn = np.concatenate(parts)
+        return integers(drawn[self.rank :: self.num_replicas])
+
+    def _part(self, number: int, start: int, end: int) -> npt.NDArray[np.int64]:
+        """Return the draws from `start` to `end` that are in the order of this number."""
+        order = np.random.default_rng([self.seed, number]).permutation(self.num_images)
+        first = number * self.num_images
+        return order[max(0, start - first) : end - first]
 
 
 class PKSampler(Sampler[int]):
@@ -79,15 +84,15 @@ class PKSampler(Sampler[int]):
 
     def __init__(
         self,
-        labels: Sequence[int],
+        labels: Sequence[int] | npt.NDArray[np.integer],
         people_per_batch: int,
         images_per_person: int,
         num_replicas: int = 1,
         rank: int = 0,
         seed: int = 0,
     ) -> None:
-        self.labels = np.asarray(labels, dtype=np.int64)
-        _, self._person, self._images = np.unique(self.labels, return_inverse=True, return_counts=True)
+        _, person, self._images = np.unique(narrowed(labels), return_inverse=True, return_counts=True)
+        self._person = narrowed(person)
         self._first = np.cumsum(self._images) - self._images
         self.people_per_step = people_per_batch * num_replicas
         if len(self._images) < self.people_per_step:
@@ -100,7 +105,7 @@ class PKSampler(Sampler[int]):
         self.rank = rank
         self.seed = seed
         self.epoch = 0
-        self.passes = max(1, round(len(self.labels) / (len(self._images) * images_per_person)))
+        self.passes = _passes(len(labels), len(self._images), images_per_person)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next draws."""
@@ -108,16 +113,26 @@ class PKSampler(Sampler[int]):
 
     def __len__(self) -> int:
         """Return the number of draws of one worker."""
-        steps = -(-len(self._images) // self.people_per_step)
-        return self.passes * steps * self.people_per_batch * self.images_per_person
+        return pk_draws(
+            len(self._person),
+            len(self._images),
+            self.people_per_batch,
+            self.images_per_person,
+            self.people_per_step // self.people_per_batch,
+        )
 
     def __iter__(self) -> Iterator[int]:
         """Yield this worker's draws of the epoch, batch after batch."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        shuffled = rng.permutation(len(self.labels))
-        by_person = shuffled[np.argsort(self._person[shuffled], kind="stable")]
+        by_person = self._by_person(rng)
         for number in range(self.passes):
-            yield from by_person[self._places(number, self._own_people(rng))].ravel().tolist()
+            yield from integers(by_person[self._places(number, self._own_people(rng))].ravel())
+
+    def _by_person(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Return all images sorted by person, those of a person in shuffled order."""
+        shuffled = rng.permutation(len(self._person))
+        by_person: npt.NDArray[np.int64] = shuffled[np.argsort(self._person[shuffled], kind="stable")]
+        return by_person
 
     def _own_people(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Return this worker's people of a pass."""
@@ -130,4 +145,17 @@ class PKSampler(Sampler[int]):
     def _places(self, number: int, people: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return positions of a pass's images among all images sorted by person, of shape (people, K)."""
         turns = number * self.images_per_person + np.arange(self.images_per_person)
-        return self._first[people, None] + turns % self._images[people, None]
+        places: npt.NDArray[np.int64] = self._first[people, None] + turns % self._images[people, None]
+        return places
+
+
+def pk_draws(
+    num_images: int, num_people: int, people_per_batch: int, images_per_person: int, num_replicas: int
+) -> int:
+    """Return the number of draws of one worker per epoch, see `PKSampler`."""
+    steps = -(-num_people // (people_per_batch * num_replicas))
+    return _passes(num_images, num_people, images_per_person) * steps * people_per_batch * images_per_person
+
+
+def _passes(num_images: int, num_people: int, images_per_person: int) -> int:
+    return max(1, round(num_images / (num_people * images_per_person)))

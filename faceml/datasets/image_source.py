@@ -4,12 +4,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from faceml.config import ConfigError
-from faceml.datasets.face_columns import ImageNames
 from faceml.storage import Places, StorageRoots
-from faceml.tables import ImageCopies, face_names
+from faceml.tables import ImageCopies
 
 
 class ImageFiles:
@@ -69,7 +66,8 @@ class ImageSource:
         table: The landmark table, a path or URI.
         images: The folder that was extracted, a path or URI, or the folders by the names of their sources;
             None reads the table's column `image_jpeg`.
-        rows: The rows with their keys, `image_id` and `face`, sorted.
+        image_ids: `image_id` of the rows, sorted.
+        names: Names of the rows, see `face_names`.
         cache: Folder of the unpacked copies; the user's cache by default.
         follow_links: Read also files outside of `images` that symbolic links lead to.
 
@@ -84,14 +82,15 @@ class ImageSource:
         self,
         table: str | Path,
         images: Places | None,
-        rows: pa.Table,
+        image_ids: Sequence[str],
+        names: Sequence[str],
         cache: Path | None = None,
         *,
         follow_links: bool = False,
     ) -> None:
-        self.image_ids: Sequence[str] = ImageNames(rows["image_id"])
+        self.image_ids = image_ids
         self._files = ImageFiles(images, follow_links=follow_links) if images else None
-        self._copies = None if images else ImageCopies(table, face_names(rows), cache)
+        self._copies = None if images else ImageCopies(table, names, cache)
         missing = self._files.find_missing(self.image_ids) if self._files else None
         if missing is not None:
             raise ConfigError(

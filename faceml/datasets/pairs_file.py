@@ -80,10 +80,11 @@ def _pairs_of_images(lines: Sequence[str], image_ids: Sequence[str], file: Path)
     """Return the pairs of a file with two names of images in each line."""
     if len(lines) < FOLDS:
         raise _mistake(file, len(lines), f"the file has {len(lines)} pairs, and {FOLDS} folds need {FOLDS}")
-    positions = {image_id: position for position, image_id in enumerate(image_ids)}
+    read = [_read_pair_of_images(line) for line in lines]
+    named = {name for pair in read if pair for name in pair[:2]}
+    positions = {image: position for position, image in enumerate(image_ids) if image in named}
     images, same = list[tuple[int, int]](), list[bool]()
-    for number, line in enumerate(lines, start=1):
-        pair = _read_pair_of_images(line)
+    for number, (line, pair) in enumerate(zip(lines, read, strict=True), start=1):
         if pair is None:
             raise _mistake(file, number, f"{line!r} is neither 'image other 1' nor 'image other 0'")
         first, second, is_same = pair
@@ -128,8 +129,11 @@ def _pairs_of_people(
             "the pairs",
         )
     positions: dict[tuple[str, int], list[int]] = {}
+    named = {key for line in read for key in line.images}
     for position, (image_id, person) in enumerate(zip(image_ids, people, strict=True)):
-        positions.setdefault((person, _number(image_id)), []).append(position)
+        key = (person, _number(image_id))
+        if key in named:
+            positions.setdefault(key, []).append(position)
     images = list[list[int]]()
     for place, line in enumerate(read):
         number, wanted = place + 2, place % (2 * of_each) < of_each

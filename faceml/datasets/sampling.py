@@ -35,9 +35,15 @@ class ClassSampler(Sampler[int]):
     """
 
     def __init__(
-        self, labels: Sequence[int], sampling: Sampling, num_replicas: int = 1, rank: int = 0, seed: int = 0
+        self,
+        labels: Sequence[int] | npt.NDArray[np.integer],
+        sampling: Sampling,
+        num_replicas: int = 1,
+        rank: int = 0,
+        seed: int = 0,
     ) -> None:
-        self.labels = np.asarray(labels, dtype=np.int64)
+        self.num_faces = len(labels)
+        self.labels = np.empty(0, np.int16) if sampling == "natural" else narrowed(labels)
         self.sampling = sampling
         self.num_replicas = num_replicas
         self.rank = rank
@@ -50,30 +56,51 @@ class ClassSampler(Sampler[int]):
 
     def __len__(self) -> int:
         """Return the number of draws of one worker."""
-        return len(self.labels) // self.num_replicas
+        return self.num_faces // self.num_replicas
 
     def __iter__(self) -> Iterator[int]:
         """Yield this worker's draws of the epoch."""
         end = len(self) * self.num_replicas
-        return iter(self._draws()[self.rank : end : self.num_replicas].tolist())
+        return integers(self._draws()[self.rank : end : self.num_replicas])
 
     def _draws(self) -> npt.NDArray[np.int64]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        if self.sampling == "natural" or not len(self.labels):
-            return rng.permutation(len(self.labels))
+        if self.sampling == "natural" or not self.num_faces:
+            return rng.permutation(self.num_faces)
         classes, counts = np.unique(self.labels, return_counts=True)
         share = np.sqrt(counts) if self.sampling == "sqrt" else np.ones(len(classes))
-        exact = len(self.labels) * share / share.sum()
+        exact = self.num_faces * share / share.sum()
         draws = np.floor(exact).astype(np.int64)
-        left = len(self.labels) - int(draws.sum())
+        left = self.num_faces - int(draws.sum())
         if left:
             fractions = (exact - draws) + 1e-12
             draws[rng.choice(len(classes), left, replace=False, p=fractions / fractions.sum())] += 1
-        chosen: list[int] = []
-        for label, number in zip(classes, draws, strict=True):
-            faces = np.flatnonzero(self.labels == label)
-            rounds = -(-int(number) // len(faces))
-            passes = [rng.permutation(faces) for _ in range(rounds)]
-            in_turn = np.concatenate([*passes, faces[:0]])  # a class without draws has no passes
-            chosen.extend(in_turn[:number].tolist())
-        return rng.permutation(np.asarray(chosen, dtype=np.int64))
+        by_class = np.argsort(self.labels, kind="stable")
+        chosen, first, filled = np.empty(self.num_faces, dtype=np.int64), 0, 0
+        for count, number in zip(counts.tolist(), draws.tolist(), strict=True):
+            for drawn in range(0, number, count):  # each pass in another order; the last may be incomplete
+                part = rng.permutation(by_class[first : first + count])[: number - drawn]
+                chosen[filled : filled + len(part)] = part
+                filled += len(part)
+            first += count
+        rng.shuffle(chosen)
+        return chosen
+
+
+def integers(draws: npt.NDArray[np.int64]) -> Iterator[int]:
+    """Yield draws as integers of Python, a few at a time: all of an epoch would take 40 bytes each."""
+    for start in range(0, len(draws), INTEGERS_AT_ONCE):
+        yield from draws[start : start + INTEGERS_AT_ONCE].tolist()
+
+
+def narrowed(labels: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Return labels in 2 or 4 bytes each, where they fit; the narrower, the faster they are sorted."""
+    found = np.asarray(labels, dtype=np.int64)
+    low, high = (int(found.min()), int(found.max())) if len(found) else (0, 0)
+    for kind in (np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return found.astype(kind)
+    return found
+
+
+INTEGERS_AT_ONCE = 4096

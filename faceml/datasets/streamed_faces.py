@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import torch
 
 from faceml.datasets.face_columns import FaceKey, FaceKeys, face_crops
-from faceml.datasets.face_dataset import FaceSample
 from faceml.datasets.image_source import ImageFiles
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.table_rows import DECODED
 from faceml.datasets.targets import Targets, targets_of
@@ -51,7 +51,8 @@ def decode_rows(
     """
     rows = rows.filter(pc.is_in(rows["status"], pa.array(DECODED)))
     if keys is not None:
-        found = [_has(keys, key) for key in FaceKeys(rows)]
+        of_rows = FaceKeys(rows["image_id"].to_pylist(), face_numbers(rows))
+        found = [_has(keys, key) for key in of_rows]
         rows = rows.filter(pa.array(found, pa.bool_()))
     names = rows["image_id"].to_pylist()
     encoded = rows[COLUMN].to_pylist() if images is None else map(images, names)

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,18 +17,20 @@ from faceml.datasets.targets import TargetReader
 from faceml.tables import (
     FACE,
     LabelCounts,
+    NamedCount,
     TableSelection,
     face_names,
     folder_columns,
     is_further_face,
     landmark_column,
-    read_table,
     table_columns,
     table_metadata_of,
 )
 
 DECODED = ("ok", "no_face")
 """Statuses of images that could be decoded."""
+MOST_NAMED = 5
+"""Number of images named in each count of those that are left out."""
 
 
 class TableRows(NamedTuple):
@@ -41,16 +41,17 @@ class TableRows(NamedTuple):
         table_rows: Number of all rows of the table.
         rows: N rows with `image_id`, also `face` if the table has one row per face, and the columns of
             `training_columns`.
-        left_out: Names of the other selected rows, by status or by the task that excludes them.
-        excluded: Names of those that a task excludes.
+        left_out: Numbers and first names of the other selected rows, by status or by the task that excludes
+            them.
+        num_excluded: Number of those that a task excludes.
         label_counts: Differences between the rows and the label table; None without one.
     """
 
     selection: TableSelection
     table_rows: int
     rows: pa.Table
-    left_out: dict[str, list[str]]
-    excluded: tuple[str, ...] = ()
+    left_out: dict[str, NamedCount]
+    num_excluded: int = 0
     label_counts: LabelCounts | None = None
 
 
@@ -79,9 +80,10 @@ def read_rows(
     rows = found.rows
     taken = pc.is_in(rows["status"], pa.array(statuses))
     other = rows.filter(pc.invert(taken))
-    left_out: dict[str, list[str]] = {}
-    for status, name in zip(other["status"].to_pylist(), face_names(other).to_pylist(), strict=True):
-        left_out.setdefault(status, []).append(name)
+    left_out = {
+        status: count_faces(other.filter(pc.equal(other["status"], status)))
+        for status in pc.unique(other["status"]).to_pylist()
+    }
     return TableRows(
         selection, found.table_rows, rows.filter(taken), left_out, label_counts=found.label_counts
     )
@@ -94,6 +96,7 @@ def read_targets(
     *,
     from_copies: bool,
     is_training: bool,
+    columns: Sequence[str] = (),
 ) -> TableRows:
     """Read the rows of decoded images with the columns of some tasks, without the rows that a task excludes.
 
@@ -106,15 +109,15 @@ def read_targets(
         tasks: The tasks.
         from_copies: If True, the images are the table's copies.
         is_training: If True, tasks take the classes that they find from these rows.
+        columns: Further columns.
 
     Raises:
         ConfigError: There is no usable table, or it lacks a column.
     """
-    wanted = [column for task in tasks for column in task.columns]
     is_cut = not from_copies and has_all_faces(selection.table)
-    boxes = ["box"] if is_cut else []
-    found = read_rows(selection, num_landmarks, DECODED, from_copies=from_copies, columns=[*wanted, *boxes])
-    rows, left_out, excluded = found.rows, dict(found.left_out), list[str]()
+    wanted = [*(column for task in tasks for column in task.columns), *columns, *(["box"] if is_cut else [])]
+    found = read_rows(selection, num_landmarks, DECODED, from_copies=from_copies, columns=wanted)
+    rows, left_out, num_excluded = found.rows, dict(found.left_out), 0
     if is_cut:
         rows = rows.append_column("crop_box", face_crops(rows, crop_margin(selection.table)))
     further = pa.array(is_further_face(rows))
@@ -124,30 +127,20 @@ def read_targets(
         task.learn(rows, selection.table)
     for task in tasks:
         for reason, mask in task.excluded(rows, selection.table).items():
-            left_out[reason] = face_names(rows).filter(mask).to_pylist()
+            left_out[reason] = count_faces(rows.filter(mask))
             rows = rows.filter(pc.invert(mask))
-            excluded += left_out[reason]
-    return found._replace(rows=rows, left_out=left_out, excluded=tuple(excluded))
+            num_excluded += left_out[reason].number
+    return found._replace(rows=rows, left_out=left_out, num_excluded=num_excluded)
+
+
+def count_faces(rows: pa.Table) -> NamedCount:
+    """Return the number of rows, and the first names of `face_names`."""
+    return NamedCount(rows.num_rows, tuple(face_names(rows[:MOST_NAMED]).to_pylist()))
 
 
 def as_selection(table: str | Path | TableSelection) -> TableSelection:
     """Return a selection as it is, and a table as the selection of all its rows."""
     return table if isinstance(table, TableSelection) else TableSelection(str(table))
-
-
-def read_yaw(table: str | Path, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return the yaw of the head in rows of a landmark table, NaN where no face was found.
-
-    Args:
-        table: The table, a path or URI.
-        names: Names of N rows of the table, see `face_names`.
-
-    Returns:
-        float32 of shape (N,), degrees.
-    """
-    rows = read_table(table, ["yaw_deg"])
-    places = pc.index_in(pa.array(names, pa.string()), value_set=face_names(rows))
-    return np.asarray(rows["yaw_deg"].take(places).to_numpy(), dtype=np.float32)
 
 
 def training_columns(table: str | Path, num_landmarks: int, *, from_copies: bool) -> list[str]:

@@ -3,8 +3,8 @@
 Shape letters: N rows, B faces of a batch.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import torch
@@ -48,6 +48,18 @@ class TargetReader(Protocol):
 
     def learn(self, rows: pa.Table, source: str) -> None:
         """Take from the training split what the configuration leaves open, such as the classes `found`."""
+        ...
+
+    def learned(self) -> dict[str, Any]:
+        """Return what `learn` has found as plain values."""
+        ...
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Set what `learned` has returned, when the training split was opened before."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return plain values that differ between tasks with different targets of the same rows."""
         ...
 
     def excluded(self, rows: pa.Table, source: str) -> dict[str, pa.Array]:

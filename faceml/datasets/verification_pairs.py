@@ -31,7 +31,10 @@ class VerificationPairs(NamedTuple):
 
 
 def draw_pairs(
-    people: Sequence[int], num_pairs: int, seed: int = 0, table_key: str = "data.val.table"
+    people: Sequence[int] | npt.NDArray[np.integer],
+    num_pairs: int,
+    seed: int = 0,
+    table_key: str = "data.val.table",
 ) -> VerificationPairs:
     """Draw as many genuine as impostor pairs, in folds without people in common.
 
@@ -50,9 +53,9 @@ def draw_pairs(
     """
     rng = np.random.default_rng(seed)
     labels = np.asarray(people, dtype=np.int64)
-    several = [
-        person for person, count in zip(*np.unique(labels, return_counts=True), strict=True) if count > 1
-    ]
+    persons, counts = np.unique(labels, return_counts=True)
+    by_person, ends = np.argsort(labels, kind="stable"), np.cumsum(counts)
+    several = persons[counts > 1]
     num_folds = min(FOLDS, len(several) // 2)
     if num_folds < 2:
         raise ConfigError(
@@ -63,7 +66,8 @@ def draw_pairs(
     wanted = max(1, num_pairs // (2 * num_folds))
     images, same, folds = list[npt.NDArray[np.int64]](), list[bool](), list[int]()
     for fold, members in enumerate(dealt):
-        of_person = [rng.permutation(np.flatnonzero(labels == person)) for person in members]
+        places = np.searchsorted(persons, members)
+        of_person = [rng.permutation(by_person[ends[at] - counts[at] : ends[at]]) for at in places]
         of_one, of_two = _pairs_of_one(of_person, wanted, rng), _pairs_of_two(of_person, wanted, rng)
         number = min(len(of_one), len(of_two))
         images += [*of_one[:number], *of_two[:number]]
@@ -78,12 +82,16 @@ def _pairs_of_one(
     of_person: list[npt.NDArray[np.int64]], wanted: int, rng: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
     """Draw genuine pairs from one person after another, until there are enough or none is left."""
+    of_each = np.array([len(images) * (len(images) - 1) // 2 for images in of_person])
+    rounds = next(
+        (number for number in range(1, wanted) if np.minimum(of_each, number).sum() >= wanted), wanted
+    )
     left = []
     for images in of_person:
         first, second = np.triu_indices(len(images), k=1)
-        left.append(rng.permutation(np.column_stack([images[first], images[second]])))
-    rounds = range(max(len(pairs) for pairs in left))
-    return [pairs[number] for number in rounds for pairs in left if number < len(pairs)][:wanted]
+        order = rng.permutation(np.column_stack([images[first], images[second]]))
+        left.append(order[:rounds].copy())  # the others would take memory quadratic in the images
+    return [pairs[number] for number in range(rounds) for pairs in left if number < len(pairs)][:wanted]
 
 
 def _pairs_of_two(

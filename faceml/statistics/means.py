@@ -50,7 +50,9 @@ class MeanDifference:
         return replace(self, mean=-self.mean, interval=interval)
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
+def mean_interval(
+    values: Sequence[float] | npt.NDArray[np.floating], confidence: float = 0.95
+) -> Interval | None:
     """Compute Student's interval of a mean, mean ± t·s/√n with n - 1 degrees of freedom (Student 1908).
 
     Args:
@@ -62,7 +64,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     """
     if len(values) < 2:
         return None
-    return student_interval(float(np.mean(values)), float(np.std(values, ddof=1)), len(values), confidence)
+    found = np.asarray(values, dtype=np.float64)
+    return student_interval(float(found.mean()), float(found.std(ddof=1)), len(found), confidence)
 
 
 def student_interval(mean: float, deviation: float, count: int, confidence: float = 0.95) -> Interval:

@@ -17,6 +17,14 @@ from .locations import (
     split_place as split_place,
     user_cache as user_cache,
 )
+from .mapped_rows import (
+    Column as Column,
+    MappedRows as MappedRows,
+    MappedText as MappedText,
+    RowsToMap as RowsToMap,
+    find_sorted as find_sorted,
+)
+from .private_files import hold_lock as hold_lock, private_file as private_file
 from .roots import Places as Places, StorageRoots as StorageRoots
 from .tensors import is_tensor_file as is_tensor_file, read_tensors as read_tensors
 from .upload import put_file as put_file

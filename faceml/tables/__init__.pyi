@@ -6,6 +6,7 @@ from .comparison import (
 from .digests import (
     content_digest as content_digest,
     label_digest as label_digest,
+    label_version as label_version,
     table_digests as table_digests,
 )
 from .extractor_process import ExtractorProcess as ExtractorProcess
@@ -30,7 +31,7 @@ from .image_listing import (
     list_image_batches as list_image_batches,
     list_images as list_images,
 )
-from .label_table import LabelCounts as LabelCounts
+from .label_table import LabelCounts as LabelCounts, NamedCount as NamedCount
 from .landmark_sets import (
     LANDMARK_SETS as LANDMARK_SETS,
     LandmarkSet as LandmarkSet,
@@ -94,5 +95,9 @@ from .selection import (
     build_selection as build_selection,
 )
 from .shard_writer import MAX_NAMES as MAX_NAMES, ShardChanges as ShardChanges, ShardWriter as ShardWriter
+from .table_cache import (
+    cached_file as cached_file,
+    remove_earlier_versions as remove_earlier_versions,
+)
 from .table_images import store_manifest as store_manifest, update_manifest as update_manifest
 from .table_scan import TableScan as TableScan

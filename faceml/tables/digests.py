@@ -1,18 +1,50 @@
 """Digests of the images of a table, to recognise changed data."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs as pafs
 
-from faceml.storage import Places
+from faceml.storage import Places, StorageFolder
 from faceml.tables.face_rows import face_names, first_rows
 from faceml.tables.label_files import find_label_files
+from faceml.tables.landmark_table import shard_names
 from faceml.tables.selection import TableSelection
 from faceml.tables.source_labels import label_tables
 
 BLOCK_BYTES = 16 * 2**20
+VERSION_DIGITS = 12
+FEW_FILES = 8
+"""Number of files from which their folder is listed."""
+
+
+def table_version(table: StorageFolder) -> str:
+    """Return a digest that changes with any shard of a table, from their names, sizes and times of change."""
+    return _version_of(table, shard_names(table))
+
+
+def label_version(places: Places) -> str:
+    """Return a digest that changes with any file of a label table, or of those of sources.
+
+    Raises:
+        ConfigError: There is no such label table.
+    """
+    return repr([(place, _version_of(*find_label_files(place))) for place in label_tables(places).values()])
+
+
+def _version_of(folder: StorageFolder, names: Iterable[str]) -> str:
+    """Return a digest of names, sizes and times of change of some or all files in a folder."""
+    wanted = set(names)
+    # Of many files, a listing takes far fewer requests to a store.
+    places = [f"{folder.path}/{name}" for name in wanted]
+    found = folder.filesystem.get_file_info(
+        places if len(places) < FEW_FILES else pafs.FileSelector(folder.path)
+    )
+    known = sorted((file.base_name, file.size, file.mtime_ns) for file in found if file.base_name in wanted)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:VERSION_DIGITS]
 
 
 def content_digest(selection: TableSelection) -> str:

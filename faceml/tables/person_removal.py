@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from faceml.config import ConfigError
 from faceml.storage import StorageFolder, canonical_place, map_concurrently
-from faceml.tables.image_copies import remove_copies
 from faceml.tables.landmark_table import qualified_folders
 from faceml.tables.manifest import SHARD_SUFFIX, Shard, open_shard, read_shards
 from faceml.tables.plan import PLAN_FILE
+from faceml.tables.table_cache import remove_cached_files
 from faceml.tables.table_images import delete_manifest, update_manifest
 
 COLUMNS = ["image_id", "source", "folder", "content_sha256"]
@@ -25,7 +25,7 @@ class RemovedRows(NamedTuple):
     Attributes:
         table: Location of the table.
         images: `image_id` of each image whose rows were removed, sorted.
-        copies: Removed files of the cache.
+        copies: Removed files of the caches, see `remove_cached_files`.
     """
 
     table: str
@@ -41,7 +41,7 @@ def forget_person(
     *,
     dry_run: bool = False,
 ) -> list[RemovedRows]:
-    """Remove a person's rows from tables, and the cached image copies of those tables.
+    """Remove a person's rows from tables, and what caches have of those tables.
 
     The person's images are those of their folder, and every image in any of the tables whose content equals
     one of them: the same photo under another name.
@@ -50,7 +50,7 @@ def forget_person(
         person: Name of the person's folder, the column `folder`; `source/folder` if several sources have a
             folder of this name.
         tables: Tables of landmarks or of predictions, paths or URIs.
-        caches: Caches of the image copies; None is the user's cache.
+        caches: Caches of files made of the tables; None is the user's cache.
         spellings: Other paths and URIs by which the tables were opened, and their copies cached.
         dry_run: Return the rows that would be removed, and remove nothing.
 
@@ -81,7 +81,7 @@ def forget_person(
     if not any(each.images for each in removed):
         raise ConfigError(f"{person}: no image in {', '.join(tables)} is in a folder of this name.")
     return [
-        each._replace(copies=remove_copies(_same_place(each.table, spellings), caches, dry_run=dry_run))
+        each._replace(copies=remove_cached_files(_same_place(each.table, spellings), caches, dry_run=dry_run))
         if each.images
         else each
         for each in removed

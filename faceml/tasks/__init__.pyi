@@ -20,13 +20,12 @@ from .names import (
     own_metrics as own_metrics,
     split_metric as split_metric,
 )
+from .plain_numbers import DIGITS as DIGITS, rounded as rounded
 from .selection import select_score as select_score
 from .task import (
-    DIGITS as DIGITS,
     Task as Task,
     TaskLoss as TaskLoss,
     TaskMetric as TaskMetric,
     Values as Values,
-    rounded as rounded,
     sum_over_count as sum_over_count,
 )

@@ -20,7 +20,8 @@ from faceml.statistics import Interval
 from faceml.tasks.classes import LEFT_OUT, UNKNOWN, Classes, build_classes
 from faceml.tasks.columns import class_column, list_column
 from faceml.tasks.names import output_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, rounded_by_name, sum_over_count
+from faceml.tasks.plain_numbers import rounded_by_name
+from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, sum_over_count
 from faceml.tasks.votes import are_votes, read_votes
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class ClassificationTask(Task[ClassificationConfig]):
     def restore(self, learned: Mapping[str, Any]) -> None:
         """Set the classes of a model."""
         self._classes = Classes.from_plain(learned)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return plain values that differ between tasks with different targets, with the listed classes."""
+        listed = None if self._spec == "found" else self._build_classes(None).as_plain()
+        return super().fingerprint() | {"classes": listed}
 
     def excluded(self, rows: pa.Table, source: str) -> dict[str, pa.Array]:
         """Return the rows of classes that are left out."""

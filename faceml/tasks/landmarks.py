@@ -19,7 +19,8 @@ from faceml.metrics import PairedMetric, Score, compare_means, normalized_errors
 from faceml.models import LandmarkHead
 from faceml.tables import LANDMARK_SETS, LandmarkSet, mesh_landmark_set, with_eyes
 from faceml.tasks.masked_errors import MaskedErrors
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, rounded_by_name
+from faceml.tasks.plain_numbers import rounded_by_name
+from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.landmarks import LandmarksChapter

@@ -20,7 +20,8 @@ from faceml.models import ClassHead
 from faceml.statistics import Interval
 from faceml.tasks.columns import list_column
 from faceml.tasks.names import output_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, rounded_by_name, sum_over_count
+from faceml.tasks.plain_numbers import rounded_by_name
+from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, sum_over_count
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.multilabel import MultilabelChapter

@@ -23,7 +23,8 @@ from faceml.tasks.columns import list_column
 from faceml.tasks.head_pose import POSE_COLUMNS, move_pose
 from faceml.tasks.masked_errors import MaskedErrors
 from faceml.tasks.names import output_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, rounded_by_name
+from faceml.tasks.plain_numbers import rounded_by_name
+from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.regression import RegressionChapter

@@ -20,7 +20,9 @@ from faceml.datasets import Moves, Target
 from faceml.metrics import PairedMetric, Score
 from faceml.statistics import Interval
 from faceml.tables import LandmarkSet
+from faceml.tasks.code_digest import code_digest
 from faceml.tasks.columns import list_column
+from faceml.tasks.plain_numbers import rounded
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.base import TaskChapter
@@ -30,8 +32,8 @@ ConfigT = TypeVar("ConfigT", bound=TaskConfig)
 Values = Mapping[str, npt.NDArray[np.float32]]
 """Values of `Task.outputs` by name: of one face, or of N images, of shape (N, …)."""
 
-DIGITS = 6
-"""Decimal places of numbers in JSON; float32 has about seven digits."""
+ROWS_AT_ONCE = 2**18
+"""Rows that are counted at once, to bound the memory of their classes."""
 EXAMPLE_DIM = 16
 """Embedding dimension of the head that gives the shapes of the outputs."""
 
@@ -127,6 +129,14 @@ class Task(ABC, Generic[ConfigT]):
     def restore(self, learned: Mapping[str, Any]) -> None:
         """Set what `learned` has returned for the training split of a model."""
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Return plain values that differ between tasks with different targets of the same rows.
+
+        They are the settings and the code of the class. A subclass adds what else its targets depend on, such
+        as the content of a file that a setting names.
+        """
+        return {"settings": self.config.model_dump(mode="json"), "code": code_digest(type(self))}
+
     def excluded(self, rows: pa.Table, source: str) -> dict[str, pa.Array]:
         """Return the rows that do not belong to the data set, by reason, as bool arrays of shape (N,)."""
         return {}
@@ -153,8 +163,11 @@ class Task(ABC, Generic[ConfigT]):
 
     def group_counts(self, target: Target) -> list[int]:
         """Return the number of rows of each class."""
-        groups = self.groups(target)
-        return torch.bincount(groups[groups >= 0], minlength=len(self.group_names)).tolist()
+        counts = torch.zeros(len(self.group_names), dtype=torch.int64)
+        for start in range(0, len(target.known), ROWS_AT_ONCE):
+            groups = self.groups(Target(*(part[start : start + ROWS_AT_ONCE] for part in target)))
+            counts += torch.bincount(groups[groups >= 0], minlength=len(counts))
+        return counts.tolist()
 
     def move(self, values: Tensor, moves: Moves) -> Tensor:
         """Return target values as seen in augmented images: flipped, rotated, scaled, translated."""
@@ -284,13 +297,3 @@ class Task(ABC, Generic[ConfigT]):
         from faceml.tasks.chapters.base import TaskChapter  # slow to import: charts
 
         return TaskChapter(self)
-
-
-def rounded(values: npt.NDArray[np.floating[Any]]) -> Any:
-    """Return numbers for JSON: a float, or lists of them."""
-    return values.astype(np.float64).round(DIGITS).tolist()
-
-
-def rounded_by_name(names: Sequence[str], values: npt.NDArray[np.floating[Any]]) -> dict[str, Any]:
-    """Return the numbers of each name, for JSON."""
-    return dict(zip(names, rounded(values), strict=True))

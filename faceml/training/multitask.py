@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from faceml.config import ConfigError, LearnedWeighting, TrainConfig
@@ -94,8 +95,8 @@ def build_sampler(config: TrainConfig, faces: Faces, rank: int) -> EpochSampler:
             + (f", which {task} has not." if task else ", and there is none. Use natural.")
         )
     groups = (
-        [0] * len(faces.train)
+        np.zeros(len(faces.train), dtype=np.int8)
         if data.sampling == "natural" or task is None
-        else faces.tasks[task].groups(faces.train.targets[task]).tolist()
+        else faces.tasks[task].groups(faces.train.targets[task]).numpy()
     )
     return ClassSampler(groups, data.sampling, workers, rank, config.seed)

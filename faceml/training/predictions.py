@@ -1,7 +1,9 @@
 """Predictions of all images as a Parquet table, and embeddings of a random sample."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,12 @@ from faceml.storage import atomic_file
 from faceml.tables import FACE
 from faceml.tasks import Tasks
 
+ROWS_AT_ONCE = 8192
+"""Rows that are written to the temporary file at once."""
+
 
 class Predictions:
-    """Collect predictions batch by batch.
+    """Collect predictions batch by batch in a temporary file, which is mapped into memory at the end.
 
     Args:
         faces: The data set.
@@ -28,7 +33,9 @@ class Predictions:
     def __init__(self, faces: FaceDataset, tasks: Tasks) -> None:
         self._faces = faces
         self._tasks = tasks
-        self._batches: list[pa.RecordBatch] = []
+        self._file = TemporaryFile()  # noqa: SIM115 - removed with this object, or the process
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._waiting: list[pa.RecordBatch] = []
 
     def add(self, batch: FaceSample, outputs: FaceOutputs) -> None:
         """Add the predictions of a batch.
@@ -47,17 +54,30 @@ class Predictions:
         }
         for name, task in self._tasks.items():
             columns |= task.prediction_columns(outputs.tasks[name], batch.targets[name])
-        self._batches.append(pa.record_batch(columns))
+        self._waiting.append(pa.record_batch(columns))
+        if sum(map(len, self._waiting)) >= ROWS_AT_ONCE:
+            self._flush()
 
-    @property
+    def _flush(self) -> None:
+        """Append the waiting batches to the file as one."""
+        rows = pa.Table.from_batches(self._waiting).combine_chunks()
+        self._waiting = []
+        if self._writer is None:
+            self._writer = pa.ipc.new_file(self._file, rows.schema)
+        self._writer.write_table(rows)
+
+    @cached_property
     def table(self) -> pa.Table:
-        """Table with a row for each image, or for each face of a table of all faces.
+        """Table with a row for each image, or for each face of a table of all faces, after the last batch.
 
         Its columns are `image_id`, the number `face` if the table has all faces, `has_landmarks`,
         `brightness` from 0 to 1, and those of the tasks, such as `label`, `predicted` and `probabilities`;
         see `Task.prediction_columns`.
         """
-        return pa.Table.from_batches(self._batches)
+        self._flush()
+        assert self._writer is not None, "the waiting batches have been written"
+        self._writer.close()
+        return pa.ipc.open_file(pa.py_buffer(np.memmap(self._file, mode="r"))).read_all()
 
     def write(self, file: Path) -> None:
         """Write the table as a Parquet file."""

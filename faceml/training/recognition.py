@@ -14,6 +14,7 @@ from faceml.datasets import (
     PKSampler,
     ShuffledSampler,
     VerificationPairs,
+    pk_draws,
 )
 from faceml.losses import build_angular_margin
 from faceml.models import FOR_TRAINING, FaceResNet, IdentityHead, build_face_resnet, translate_full_memory
@@ -69,18 +70,29 @@ def build_recognition_sampler(config: RecognitionConfig, faces: PersonDataset, r
     Raises:
         ConfigError: There are fewer people than a step has.
     """
+    _refuse_few_people(config, faces)
     data, workers = config.data, config.scaling.num_train_workers
-    if len(faces.people) < data.people_per_batch * workers:
+    if data.sampling == "pk":
+        return PKSampler(
+            faces.labels.numpy(), data.people_per_batch, data.images_per_person, workers, rank, config.seed
+        )
+    return ShuffledSampler(len(faces), _draws(config, faces), workers, rank, config.seed)
+
+
+def _refuse_few_people(config: RecognitionConfig, faces: PersonDataset) -> None:
+    people_per_batch, workers = config.data.people_per_batch, config.scaling.num_train_workers
+    if len(faces.people) < people_per_batch * workers:
         raise ConfigError(
-            f"data.people_per_batch = {data.people_per_batch}: a step of {workers} workers has that many "
+            f"data.people_per_batch = {people_per_batch}: a step of {workers} workers has that many "
             f"people each, data.train.table has {len(faces.people)}. Choose a smaller one."
         )
-    sampler = PKSampler(
-        faces.labels.tolist(), data.people_per_batch, data.images_per_person, workers, rank, config.seed
-    )
-    if data.sampling == "pk":
-        return sampler
-    return ShuffledSampler(len(faces), len(sampler), workers, rank, config.seed)
+
+
+def _draws(config: RecognitionConfig, faces: PersonDataset) -> int:
+    """Return the number of draws of each worker per epoch, the same for both kinds of samplers."""
+    data = config.data
+    people, workers = len(faces.people), config.scaling.num_train_workers
+    return pk_draws(len(faces), people, data.people_per_batch, data.images_per_person, workers)
 
 
 def recognition_steps(config: RecognitionConfig, faces: PersonDataset) -> int:
@@ -89,7 +101,8 @@ def recognition_steps(config: RecognitionConfig, faces: PersonDataset) -> int:
     Raises:
         ConfigError: An epoch has fewer batches than a step, or there are fewer people than a step has.
     """
-    batches = len(build_recognition_sampler(config, faces)) // config.batch_size_per_worker
+    _refuse_few_people(config, faces)
+    batches = _draws(config, faces) // config.batch_size_per_worker
     accumulate = config.training.accumulate_batches
     if batches < accumulate:
         raise ConfigError(

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from faceml.config import ConfigError, EvaluateConfig, dump_config
-from faceml.datasets import FaceLoader, FaceSample, read_yaw
+from faceml.datasets import FaceLoader, FaceSample
 from faceml.models import FaceOutputs
 from faceml.page import ProgressReport, Report
 from faceml.prediction import model_file
@@ -94,9 +94,9 @@ def run(config: EvaluateConfig) -> EvaluationFindings:
         run_folder.write_summary(summary | {"wall_s": round(time.monotonic() - started_s, 2)})
         card = model_card(
             findings,
-            read_yaw(config.data.table, faces.names),
+            faces.yaw_deg,
             provenance(config, trained.config),
-            sum(map(len, faces.left_out.values())),
+            sum(count.number for count in faces.left_out.values()),
         )
         write_text(run_folder.path / MODEL_CARD_FILE, card)
         run_folder.finish(

@@ -89,8 +89,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
 def _streams(config: TrainConfig, faces: Faces) -> dict[str, Any]:
     if config.data.ingest != "stream":
         return {}
-    keys = None if faces.train.is_whole_table else faces.train.keys
-    return {STREAM: face_stream(config.data, keys, config.seed)}
+    return {STREAM: face_stream(config, is_whole_table=faces.train.is_whole_table)}
 
 
 def _report(summary: dict[str, Any], tasks: Tasks, run_folder: RunFolder) -> Report:

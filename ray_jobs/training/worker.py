@@ -84,7 +84,6 @@ def _build_trainer(
             batches_per_epoch(config, faces),
             config.data.shuffle_buffer,
             config.seed,
-            device,
         )
     return build_multitask_trainer(config, device, rank, faces, streamed)
 

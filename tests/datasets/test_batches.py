@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from faceml.datasets.batches import FaceLoader, WatchedBatches, pack, unpack
-from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target
 from faceml.images.decoding import encode_jpeg

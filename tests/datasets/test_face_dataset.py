@@ -12,12 +12,14 @@ from PIL import Image
 
 from faceml.config.config_error import ConfigError
 from faceml.datasets.batches import FaceLoader
-from faceml.datasets.face_dataset import FaceDataset, FaceSample
+from faceml.datasets.face_dataset import FaceDataset
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.images.decoding import RgbImage, decode_image, encode_jpeg, shrink
 from faceml.storage.folder import StorageFolder
+from faceml.tables.label_table import NamedCount
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from tests.crowd_table import COLORS, NAMES, SEEN, write_crowd_table
@@ -92,7 +94,10 @@ def test_face_dataset__joins_labels_landmarks_and_pixels(
     expression, landmarks = faces.targets["expression"], faces.targets["landmarks"]
     assert expression.values.tolist() == [0, 3, 3, 5, 7, 1]
     assert expression.known.all()
-    assert faces.left_out == {"undecodable": ["1/text.jpg"], "empty_file": ["1/empty.jpg", "2/empty.jpg"]}
+    assert faces.left_out == {
+        "undecodable": NamedCount(1, ("1/text.jpg",)),
+        "empty_file": NamedCount(2, ("1/empty.jpg", "2/empty.jpg")),
+    }
     assert default_pair()["expression"].group_counts(expression) == [1, 1, 0, 2, 0, 1, 0, 1]
     assert faces.has_landmarks.tolist() == landmarks.known.tolist()
     for index, image_id in enumerate(SORTED):
@@ -224,7 +229,7 @@ def test_face_dataset__of_a_table_without_a_readable_image_is_empty(tmp_path: Pa
     write_shard(rows, landmark_schema(METADATA), tmp_path / "table" / "a.parquet")
     faces = dataset(tmp_path)
     assert len(faces) == 0
-    assert faces.left_out == {"undecodable": ["0/a.jpg"]}
+    assert faces.left_out == {"undecodable": NamedCount(1, ("0/a.jpg",))}
     assert faces.targets["landmarks"].values.shape == (0, 5, 2)
     assert default_pair()["expression"].group_counts(faces.targets["expression"]) == [0] * 8
 
@@ -274,7 +279,7 @@ def test_face_dataset__of_all_faces_shows_each_face_and_its_landmarks(
     assert list(faces.names) == NAMES
     assert list(faces.image_ids) == [name.partition("#")[0] for name in NAMES]
     assert list(faces.keys)[:2] == [("0/pair.jpg", 0), ("0/pair.jpg", 1)]
-    assert faces.left_out == {"undecodable": ["0/text.jpg"]}
+    assert faces.left_out == {"undecodable": NamedCount(1, ("0/text.jpg",))}
     expression, landmarks = faces.targets["expression"], faces.targets["landmarks"]
     for index, name in enumerate(NAMES[:-1]):
         number = int(name.partition("#")[2] or 0)
@@ -323,7 +328,8 @@ def test_person_dataset__of_all_faces_has_nobody_but_the_person_of_the_folder(
     assert people.labels.tolist() == [0, 1, 1]
     (reason,) = people.left_out.keys() - {"undecodable", "no_face"}
     assert reason == "further faces, whose person no folder names"
-    assert people.left_out[reason] == ["0/pair.jpg#1", "1/three.jpg#1", "1/three.jpg#2"]
+    others = ("0/pair.jpg#1", "1/three.jpg#1", "1/three.jpg#2")
+    assert people.left_out[reason] == NamedCount(3, others)
     for index in range(3):
         middle = people.square(index)[:, 16:40, 16:32].permute(1, 2, 0).reshape(-1, 3).float()
         assert (middle - torch.tensor(COLORS[0])).abs().mean() < 3

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from faceml.config.config_error import ConfigError
@@ -38,9 +37,9 @@ def test_image_files__read_nothing_outside_of_their_folder(images: Path, image_i
 
 
 def test_image_source__reads_the_images_of_sources(images: Path) -> None:
-    rows = pa.table({"image_id": ["a/7/a.jpg", "b/7/a.jpg"]})
+    names = ["a/7/a.jpg", "b/7/a.jpg"]
     places = {"a": str(images), "b": str(images)}
-    source = ImageSource(images.parent / "t", places, rows)
+    source = ImageSource(images.parent / "t", places, names, names)
     assert [source.read(0), source.read(1)] == [b"a", b"a"]
     for wrong in (
         {"a": str(images)},
@@ -48,7 +47,7 @@ def test_image_source__reads_the_images_of_sources(images: Path) -> None:
         {**places, "b": f"{images}/nowhere"},
     ):
         with pytest.raises(ConfigError, match=r"^a: .*: has no b/7/a\.jpg, an image of the table"):
-            ImageSource(images.parent / "t", {"a": str(images), **wrong}, rows)
+            ImageSource(images.parent / "t", {"a": str(images), **wrong}, names, names)
 
 
 def test_image_files__follow_links_only_if_they_are_asked_to(images: Path) -> None:

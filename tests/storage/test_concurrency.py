@@ -17,13 +17,13 @@ def test_map_concurrently__keeps_the_order_and_is_as_fast_as_its_threads() -> No
 
 
 def test_map_concurrently__is_only_a_few_ahead() -> None:
-    called = list[int]()
+    called, before = list[int](), set(threading.enumerate())
     results = map_concurrently(called.append, range(1000), 4)
     next(results)
     assert len(called) <= 8
     results.close()  # type: ignore[attr-defined]  # a generator
     assert len(called) <= 8
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    assert set(threading.enumerate()) <= before
 
 
 def test_map_concurrently__raises_the_first_error() -> None:

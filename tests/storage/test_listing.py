@@ -42,11 +42,12 @@ def test_walk_files__lists_several_folders_at_the_same_time() -> None:
 
 
 def test_walk_files__ends_its_threads_with_its_consumer() -> None:
+    before = set(threading.enumerate())
     files = walk_files(SimulatedStore(8), None, False, threads=4)
     next(files)
     del files
     deadline_s = time.monotonic() + 5
-    while [each for each in threading.enumerate() if each.name.startswith("ThreadPoolExecutor")]:
+    while not set(threading.enumerate()) <= before:
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
 

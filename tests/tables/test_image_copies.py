@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from faceml.config.config_error import ConfigError
@@ -36,7 +35,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def copies(table: Path, names: Sequence[str]) -> ImageCopies:
-    return ImageCopies(table, pa.chunked_array([list(names)]), table.parent / "cache")
+    return ImageCopies(table, list(names), table.parent / "cache")
 
 
 def test_image_copies__gives_each_row_its_bytes_whatever_the_order(table: Path) -> None:
@@ -72,13 +71,13 @@ def test_image_copies__are_laid_out_once_and_again_when_the_table_changes(
 def test_image_copies__of_a_table_in_a_store_are_laid_out_here_and_again_when_it_changes(
     table: Path, in_s3: Callable[[Path], str]
 ) -> None:
-    names, ids = ["1/1.jpg", "5/149.jpg"], pa.chunked_array([["1/1.jpg", "5/149.jpg"]])
+    names = ["1/1.jpg", "5/149.jpg"]
     uri, cache = in_s3(table), table.parent / "cache"
-    read = ImageCopies(uri, ids, cache)
+    read = ImageCopies(uri, names, cache)
     assert [read(index) for index in (0, 1)] == [COPIES[name] for name in names]
     write(table, "a.parquet", {"5/149.jpg": b"changed"})
     assert in_s3(table) == uri
-    assert ImageCopies(uri, ids, cache)(1) == b"changed"
+    assert ImageCopies(uri, names, cache)(1) == b"changed"
     assert len(list((cache / "copies").glob("*.jpegs"))) == 1
 
 
@@ -125,13 +124,13 @@ def test_image_copies__are_for_their_user_only(table: Path) -> None:
     folder.mkdir(parents=True, mode=0o755)  # as an earlier version made it
     copies(table, ["1/1.jpg"])(0)
     assert folder.stat().st_mode & 0o777 == 0o700
-    files = [file for file in folder.iterdir() if file.suffix in (".jpegs", ".index")]
+    files = [file for file in folder.iterdir() if file.suffix in (".jpegs", ".places")]
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
 
 
 def test_image_copies__of_all_faces_gives_each_face_its_own(tmp_path: Path) -> None:
     root = write_crowd_table(tmp_path)
     rows = read_table(root / "table", ["image_jpeg"])
-    read = ImageCopies(root / "table", face_names(rows), tmp_path / "cache")
+    read = ImageCopies(root / "table", face_names(rows).to_pylist(), tmp_path / "cache")
     assert [read(index) for index in range(rows.num_rows)] == [copy or b"" for copy in rows[2].to_pylist()]
     assert len(set(rows[2].to_pylist())) == 5, "three colours, an image without faces, and none"

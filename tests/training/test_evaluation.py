@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from faceml.config.tasks import parse_tasks
-from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target
 from faceml.models.multitask import FaceOutputs

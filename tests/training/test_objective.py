@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from faceml.config.losses import LossConfig
 from faceml.datasets.augmentation import Moves
-from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.weighting.base import FixedWeighting, TaskWeighting
 from faceml.losses.weighting.uncertainty import KendallWeighting, UncertaintyWeighting

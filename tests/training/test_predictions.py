@@ -7,7 +7,6 @@ import torch
 
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.table_rows import read_yaw
 from faceml.models.multitask import FaceOutputs
 from faceml.tables.face_rows import face_names
 from faceml.training.predictions import Predictions
@@ -32,5 +31,5 @@ def test_predictions__of_all_faces_name_the_face(tmp_path: Path) -> None:
     assert table["face"].to_pylist() == [2, 0, 0, 1]
     assert face_names(table).to_pylist() == [NAMES[index] for index in (5, 0, 6, 1)]
     assert table["label"].to_pylist() == [None, 0, 2, None]
-    yaw = read_yaw(root / "table", faces.names)
+    yaw = faces.yaw_deg
     np.testing.assert_array_equal(yaw, [0, 10, 0, 0, 10, 20, np.nan])

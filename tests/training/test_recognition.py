@@ -13,6 +13,7 @@ from faceml.config.recognition import RecognitionConfig
 from faceml.images.alignment import align_face, template
 from faceml.images.decoding import decode_image, encode_jpeg
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
+from faceml.tables.label_table import NamedCount
 from faceml.tables.landmark_table import read_table, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
@@ -198,7 +199,7 @@ def test_build_people__of_sources_are_different_people(people: Path, tmp_path: P
 def test_build_people__faces_that_cannot_be_aligned_are_left_out(people: Path, tmp_path: Path) -> None:
     opened = build_people(config_of(people, tmp_path).data)
     assert len(opened.train) == 12 * 6 - 1
-    assert opened.train.left_out == {"no_face": ["person00/0003.jpg"]}
+    assert opened.train.left_out == {"no_face": NamedCount(1, ("person00/0003.jpg",))}
     assert opened.train.people == [f"person{number:02d}" for number in range(12)]
     names = [opened.val.image_ids[position].split("/")[0] for position in range(len(opened.val))]
     assert [opened.val.people[label] for label in opened.val.labels.tolist()] == names

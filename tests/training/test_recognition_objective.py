@@ -9,7 +9,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from faceml.config.sections import ModelConfig
-from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.person_dataset import IDENTITY, AlignedPreprocessing
 from faceml.datasets.targets import Target
 from faceml.losses.angular_margin import ArcFace

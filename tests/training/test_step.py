@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW
 
 from faceml.config.train import OptimizerConfig
-from faceml.datasets.face_dataset import FaceSample
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.losses.weighting.adaptive import (
     FastAdaptiveWeighting,

@@ -100,7 +100,7 @@ def _by_group(groups_name: str, values: ImageValues, groups: Mapping[str, Mask])
             if not len(found)
             else wilson_interval(int(found.sum()), len(found))
             if values.is_binary
-            else mean_interval(found.tolist())
+            else mean_interval(found)
         )
         mean = score.format(float(found.mean()) if len(found) else None)
         rows.append([name, f"{len(found):,}", mean, score.format_range(interval)])

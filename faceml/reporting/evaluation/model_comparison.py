@@ -80,7 +80,7 @@ def compare_models(
     compared = []
     confidence = 1 - FAMILY_ERROR / max(1, len(others))
     for place, other in others:
-        if face_names(other).to_pylist() != face_names(predictions).to_pylist():
+        if not face_names(other).equals(face_names(predictions)):
             raise _of_other_images(place)
         found = [
             (name, task, first, second)

@@ -15,7 +15,7 @@ from faceml.reporting.evaluation.model_comparison import (
     comparison_summary,
 )
 from faceml.storage import split_place
-from faceml.tables import build_selection
+from faceml.tables import NamedCount, build_selection
 from faceml.tasks import Task, TaskEvaluation, Tasks, metric_name, own_metrics
 from faceml.training import Embeddings, EvaluationResult
 
@@ -104,7 +104,7 @@ def evaluation_chapter(config: EvaluateConfig, findings: EvaluationFindings) -> 
     )
 
 
-def evaluation_summary(findings: EvaluationFindings, left_out: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def evaluation_summary(findings: EvaluationFindings, left_out: Mapping[str, NamedCount]) -> dict[str, Any]:
     """Return the content of `summary.json`, except `wall_s`.
 
     Args:
@@ -120,7 +120,7 @@ def evaluation_summary(findings: EvaluationFindings, left_out: Mapping[str, Sequ
         others |= {metric_name(name, entry): value for entry, value in evaluation.summary().items()}
     return {
         "images": findings.predictions.num_rows,
-        "left_out": {reason: len(images) for reason, images in left_out.items()},
+        "left_out": {reason: count.number for reason, count in left_out.items()},
         **findings.result.metrics,
         **intervals,
         **findings.result.arrays,

@@ -97,19 +97,21 @@ def _task(name: str, faces: Faces) -> str:
 
 def _split(faces: FaceDataset) -> str:
     text = f"{len(faces):,} in {faces.selection}"
-    reasons = ", ".join(f"{len(images):,} {status}" for status, images in faces.left_out.items())
+    reasons = ", ".join(f"{count.number:,} {status}" for status, count in faces.left_out.items())
     return f"{text}; excluded images: {reasons}" if reasons else text
 
 
 def _sources(faces: FaceDataset, tasks: Tasks) -> Iterator[tuple[str, str]]:
     """Yield the name of each source with its faces, and those with a target of each task, by class if any."""
-    if "source" not in faces.rows.column_names:
+    sources = faces.sources
+    if sources is None:
         return
-    names = faces.rows["source"].to_numpy(zero_copy_only=False)
-    for source in sorted(set(names)):
-        targets = targets_of(faces.targets, torch.from_numpy(names == source))
+    codes = sources.indices.to_numpy()
+    for source, code in sorted((name, code) for code, name in enumerate(sources.dictionary.to_pylist())):
+        is_own = torch.from_numpy(codes == code)
+        targets = targets_of(faces.targets, is_own)
         parts = [_counted_targets(tasks[name], target) for name, target in targets.items()]
-        yield source, f"{int((names == source).sum()):,}; targets: {'; '.join(parts)}"
+        yield source, f"{int(is_own.sum()):,}; targets: {'; '.join(parts)}"
 
 
 def _counted_targets(task: Task[Any], target: Target) -> str:

@@ -6,7 +6,7 @@ Shape letters: N pairs.
 import numpy as np
 import numpy.typing as npt
 
-from faceml.datasets import PersonDataset, read_yaw
+from faceml.datasets import PersonDataset
 from faceml.reporting.localisation.tables import YAW_EDGES_DEG, bins
 from faceml.reporting.verification.findings import ExtremePair, ModelScores
 from faceml.training import VerificationSet
@@ -19,7 +19,7 @@ IMPOSTORS, GENUINE = "most similar pairs of two people", "least similar pairs of
 def pair_groups(opened: VerificationSet) -> dict[str, dict[str, Mask]]:
     """Return groups of pairs by the larger yaw of both images, and by their sources if there are several."""
     faces, images = opened.faces, opened.pairs.images
-    yaw_deg = np.abs(read_yaw(faces.table, faces.names))[images]
+    yaw_deg = np.abs(faces.yaw_deg)[images]
     largest = np.where(np.isnan(yaw_deg).any(axis=1), np.nan, yaw_deg.max(axis=1))
     by_yaw = bins(largest, YAW_EDGES_DEG, "°")
     if by_yaw and np.isnan(largest).any():

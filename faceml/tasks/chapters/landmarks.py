@@ -198,7 +198,7 @@ class LandmarksEvaluation(TaskEvaluation):
         columns |= {
             NME + name: values for name, values in zip(self.chapter.landmark_set.names, known.T, strict=True)
         }
-        found = {name: mean_interval(values.tolist()) for name, values in columns.items()}
+        found = {name: mean_interval(values) for name, values in columns.items()}
         return {name: limits for name, limits in found.items() if limits is not None}
 
     def headlines(self) -> list[Headline]:

@@ -130,7 +130,7 @@ class RegressionEvaluation(TaskEvaluation):
         """Return Student's interval of the MAE, and that of the RMSE and the CCC of a single column."""
         errors = (self.predicted - self.truth)[self.known]
         found = {
-            "mae": mean_interval(np.abs(errors).mean(axis=1).tolist()),
+            "mae": mean_interval(np.abs(errors).mean(axis=1)),
             "rmse": root_mean_square_interval(np.sqrt(np.square(errors).mean(axis=1))),
             "ccc": concordance_interval(self.predicted[self.known, 0], self.truth[self.known, 0])
             if len(self.chapter.numbers) == 1
@@ -189,7 +189,7 @@ class RegressionEvaluation(TaskEvaluation):
                 [
                     number,
                     significant(float(np.abs(errors).mean())),
-                    mae.format_range(mean_interval(np.abs(errors).tolist())),
+                    mae.format_range(mean_interval(np.abs(errors))),
                     significant(float(np.sqrt(np.square(errors).mean()))),
                     mae.format_range(root_mean_square_interval(errors)),
                     _ccc(concordance(found, true)),

@@ -90,7 +90,7 @@ def open_pairs(
         ConfigError: The file cannot be used, or there are too few people.
     """
     if config.file is None:
-        return draw_pairs(faces.labels.tolist(), config.number, config.seed, table_key)
+        return draw_pairs(faces.labels.numpy(), config.number, config.seed, table_key)
     return read_pairs(
         config.file,
         faces.names,

@@ -59,8 +59,8 @@ def test_streamed_batches__are_those_of_the_data_set_in_another_order(
 ) -> None:
     settings = config(faces, tables, tmp_path)
     drawn = build_faces(settings).train
-    stream = face_stream(settings.data, None, 0).iterator()
-    streamed = StreamedBatches(stream, drawn, BATCH, BATCHES, 40, seed=0, device=torch.device("cpu"))
+    stream = face_stream(settings, is_whole_table=True).iterator()
+    streamed = StreamedBatches(stream, drawn, BATCH, BATCHES, 40, seed=0)
     assert len(streamed) == BATCHES
     orders = []
     for epoch in (1, 2):
