@@ -71,6 +71,7 @@ from .queries import (
     first_row as first_row,
     load_table as load_table,
     open_database as open_database,
+    temporary_folder as temporary_folder,
 )
 from .row_extractor import (
     Row as Row,

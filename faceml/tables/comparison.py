@@ -147,16 +147,16 @@ def compare_with_table(
             table.
         follow_changes: Include shards with rows of deleted images in the stale ones.
         has_sources: Whether the names of images begin with their sources.
-        limits: Limits of memory.
+        limits: Limits of memory; temporary files are in `scratch`.
 
     Raises:
         ConfigError: A folder cannot be listed.
-        StoppedError: Neither memory nor the temporary folder has space left.
+        StoppedError: Neither memory nor `scratch` has space left.
     """
     plan, images = state
     listed = scratch / "listed.parquet"
     write_row_groups(listed, LISTING_SCHEMA, (pa.Table.from_batches([batch]) for batch in listing))
-    with open_database(limits=limits) as connection:
+    with open_database(limits=limits._replace(spill_folder=scratch)) as connection:
         _join(connection, listed, plan, images, has_sources=has_sources)
         return _diff(connection, scratch, plan, images, follow_changes)
 

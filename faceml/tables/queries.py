@@ -46,6 +46,19 @@ def build_limits(config: QueriesConfig) -> QueryLimits:
 
 
 @contextmanager
+def temporary_folder(place: Path | None) -> Iterator[Path]:
+    """Make a folder for temporary files and remove it afterwards.
+
+    Args:
+        place: Folder in which it lies; None is the one of the operating system.
+    """
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="faceml-", dir=place) as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def open_database(
     scans: Mapping[str, TableScan] = MappingProxyType({}), limits: QueryLimits = DEFAULT_LIMITS
 ) -> Iterator[Connection]:
@@ -63,11 +76,9 @@ def open_database(
         ConfigError: A shard cannot be used; see `TableScan`.
         QueryError: A query is wrong.
     """
-    if limits.spill_folder is not None:
-        limits.spill_folder.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(prefix="faceml-queries-", dir=limits.spill_folder) as folder,
-        translate_errors(duckdb.Error, lambda error: _translate(error, scans, Path(folder).parent)),
+        temporary_folder(limits.spill_folder) as folder,
+        translate_errors(duckdb.Error, lambda error: _translate(error, scans, folder.parent)),
         duckdb.connect(
             config={
                 "memory_limit": f"{round(limits.memory_gib * 1024)}MiB",

@@ -5,7 +5,6 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -27,7 +26,7 @@ from faceml.reporting import (
 )
 from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, RunFolder, refuse_run_folder
 from faceml.storage import write_text
-from faceml.tables import TableScan, build_limits, table_columns, table_metadata_of
+from faceml.tables import TableScan, build_limits, table_columns, table_metadata_of, temporary_folder
 from ray_jobs.tables.extraction_job import build_extraction_job
 from ray_jobs.tables.table_job import compute_diff, log_deleted, log_import_commands
 
@@ -46,13 +45,16 @@ def run(config: ExtractConfig) -> Findings:
     """
     started_s = time.monotonic()
     find_model_bundle(config.landmarker.model_path)  # a missing model is an error before anything starts
-    with RunFolder(config.run_folder) as run_folder, TemporaryDirectory(prefix="faceml-") as scratch:
+    with (
+        RunFolder(config.run_folder) as run_folder,
+        temporary_folder(config.queries.spill_folder) as scratch,
+    ):
         run_folder.check_kind(dump_config(config))
         refuse_run_folder("output.table", config.output.table)
         job = build_extraction_job(config)
         for other in config.quality.other_tables:
             table_metadata_of(other)  # an unreadable table is an error before anything starts
-        diff = compute_diff(job, Path(scratch))
+        diff = compute_diff(job, scratch)
         log_import_commands(job)
         log_deleted(job, diff)
         files = run_folder.path

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 from rich.console import Console
@@ -14,7 +13,7 @@ import faceml
 from faceml.config import ExtractConfig
 from faceml.landmarks import build_extractor_settings, detector_metadata
 from faceml.storage import StorageRoots
-from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata
+from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata, temporary_folder
 from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted, log_import_commands
 
@@ -85,8 +84,8 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
 
 def dry_run(config: ExtractConfig, console: Console) -> None:
     """Print the number of images to extract, and the time estimated from a sample; write nothing."""
-    with TemporaryDirectory(prefix="faceml-") as scratch:
-        _print_estimate(config, build_extraction_job(config), Path(scratch), console)
+    with temporary_folder(config.queries.spill_folder) as scratch:
+        _print_estimate(config, build_extraction_job(config), scratch, console)
 
 
 def _print_estimate(config: ExtractConfig, job: TableJob, scratch: Path, console: Console) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from faceml.errors import StoppedError
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.tables import comparison
@@ -14,6 +15,7 @@ from faceml.tables.label_table import NamedCount
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.manifest import MANIFEST_FILE, Shard, encode_manifest, shards_digest
 from faceml.tables.plan import write_plan
+from faceml.tables.queries import QueryLimits
 from faceml.tables.row_groups import write_row_groups
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.table_images import DIGEST_KEY, IMAGES_FILE, IMAGES_SCHEMA
@@ -163,3 +165,14 @@ def test_compare_with_table__takes_no_longer_for_each_image_if_there_are_many_sh
     seconds_of(2, 100, tmp_path)  # imports
     few_s, many_s = seconds_of(100, 1000, tmp_path), seconds_of(1000, 10_000, tmp_path)
     assert many_s < 3 * 10 * few_s
+
+
+def test_compare_with_table__has_its_temporary_files_in_the_scratch_folder(table: StorageFolder) -> None:
+    scratch = Path(table.uri).with_name("scratch")
+    scratch.mkdir()
+    state = comparison.read_table_state(table, scratch)
+    batches = listing((f"0/{number:07d}.jpg", 10, 1) for number in range(100_000)).to_batches()
+    with pytest.raises(StoppedError, match=r"scratch: no space left for temporary files"):
+        comparison.compare_with_table(
+            batches, state, scratch, follow_changes=False, limits=QueryLimits(memory_gib=1 / 1024)
+        )
