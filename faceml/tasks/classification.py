@@ -22,7 +22,7 @@ from faceml.tasks.columns import class_column, list_column
 from faceml.tasks.names import output_name
 from faceml.tasks.plain_numbers import rounded_by_name
 from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, sum_over_count
-from faceml.tasks.votes import are_votes, read_votes
+from faceml.tasks.votes import are_votes, labels_of, read_votes
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.classification import ClassificationChapter
@@ -222,11 +222,6 @@ class ClassificationTask(Task[ClassificationConfig]):
     def _where(self, source: str) -> str:
         columns = f"column{'s' if len(self.columns) > 1 else ''} {', '.join(self.columns)}"
         return f"{source}: {FOLDER if self.config.target == FOLDER else columns}"
-
-
-def labels_of(values: Tensor) -> Tensor:
-    """Return classes, int64 of shape (B,), from classes or from distributions of shape (B, E)."""
-    return values if values.ndim == 1 else values.argmax(dim=1)
 
 
 class _CrossEntropy(TaskLoss):

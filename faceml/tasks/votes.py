@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from faceml.config import ConfigError
 from faceml.datasets import Target, is_list, number_columns, number_lists
@@ -58,3 +59,8 @@ def read_votes(rows: pa.Table, columns: Sequence[str], classes: Classes, where: 
     known = np.isfinite(sums) & (sums > 0)
     shares = np.where(known, votes / np.where(known, sums, 1.0), 0.0).astype(np.float32)
     return Target(torch.from_numpy(shares), torch.from_numpy(known[:, 0]))
+
+
+def labels_of(values: Tensor) -> Tensor:
+    """Return classes, int64 of shape (B,), from classes or from distributions of shape (B, E)."""
+    return values if values.ndim == 1 else values.argmax(dim=1)
