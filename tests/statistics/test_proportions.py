@@ -46,7 +46,7 @@ def test_wilson_interval__without_trials_nothing_is_known() -> None:
 
 @pytest.mark.parametrize(("successes", "trials"), [(3, 2), (-1, 2)])
 def test_wilson_interval__impossible_counts_are_an_error(successes: int, trials: int) -> None:
-    with pytest.raises(ValueError, match="successes in 2 trials"):
+    with pytest.raises(ValueError, match=r"^k "):
         wilson_interval(successes, trials)
 
 
