@@ -8,6 +8,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from faceml.config.config_error import ConfigError
+from faceml.config.loading import dump_yaml, load_yaml
 from faceml.errors import StoppedError
 from faceml.page.html import Report
 from faceml.runs.files import METRICS_FILE, epoch_record, read_metrics, write_metrics
@@ -216,7 +217,7 @@ def test_begin__a_setting_that_an_earlier_version_did_not_have_is_no_change(
     before: str, changed: str, key: str, unchanged: str, tmp_path: Path
 ) -> None:
     def config(section: str) -> str:
-        return f"{{weighting: {{}}, {section}}}\n"  # the last of two equal keys counts
+        return dump_yaml({"weighting": {}} | load_yaml(section))
 
     (tmp_path / "config.yaml").write_text(config(before))
     with RunFolder(tmp_path) as run:

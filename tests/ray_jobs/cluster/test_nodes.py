@@ -101,7 +101,7 @@ def test_extract__uses_a_node_that_joins(
     table = tmp_path / "table"
     job = start("extract", *extraction_settings(crowd, table), environment=nodes.environment)
     wait_for(lambda: poison.holds, job)
-    planned = len(read_plan(StorageFolder(table)))
+    planned = read_plan(StorageFolder(table), [], [], tmp_path).unfinished.num_shards
     assert planned - shards_of(table) > IN_HAND
     nodes.add()
     wait_for(lambda: shards_of(table) == planned - IN_HAND, job)
