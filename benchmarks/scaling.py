@@ -38,10 +38,13 @@ FEEDS = {"few": (8, 1000), "long": (8, 4000), "wide": (32, 1000)}
 """Numbers of actors and shards of the runs whose actors do nothing, on one node with a CPU per actor."""
 SERIAL = (100_000, 500_000)
 
-# Measured by extraction.py on two cores and by extraction_memory.py, see docs/benchmarks.md.
+# Measured by extraction.py on two cores, extraction_memory.py and scale.py, see docs/benchmarks.md.
 MEDIAPIPE_IMAGES_PER_S = 134.3 / 2
 LISTED_PER_S = 5_000_000 / 27
-LISTING_BYTES = 732 * 2**20 / 5_000_000
+QUERY_BYTES = (584 - 200) * 2**20 / 800_000  # from 200,000 to 1 million rows
+ROW_BYTES = (1302 - 1173) * 2**20 / 15_000_000  # from 5 to 20 million rows
+QUERY_GIB = 1302 / 1024 - 20_000_000 * ROW_BYTES / 2**30
+TASK_BYTES = 453 * 2**20 / 20_000_000
 IMAGES = (287_651, 494_414, 100_000_000)  # AffectNet, CASIA-WebFace, and a large data set
 CORES_PER_NODE = 16  # as in cluster.yaml
 Figures = dict[str, float]
@@ -220,8 +223,9 @@ def costs_of(measured: dict[str, Any], alone: list[Figures], nodes: list[int]) -
         driver_s=few["driver_cpu_s_per_shard"] - few["actors"] * driver_per_actor_s,
         driver_per_detector_s=driver_per_actor_s,
         end_s=slope(alone, "rows", "cpu_s"),
-        listing_bytes=LISTING_BYTES,
-        report_bytes=alone[1]["bytes_per_row"],
+        query_bytes=QUERY_BYTES,
+        query_gib=QUERY_GIB,
+        driver_bytes=ROW_BYTES + TASK_BYTES,
         table_bytes=alone[1]["table_bytes_per_row"],
     )
 

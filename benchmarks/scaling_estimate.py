@@ -27,8 +27,9 @@ class Costs:
         driver_s: CPU time of the driver per completed shard.
         driver_per_detector_s: CPU time of the driver per completed shard and detector.
         end_s: Time of summary, quality and report per image.
-        listing_bytes: Memory of the driver per path, before detection.
-        report_bytes: Memory of the driver per row, after detection.
+        query_bytes: Memory of the report's queries per row of a small table.
+        query_gib: Largest memory of these queries, which move the rest to temporary files.
+        driver_bytes: Further memory of the driver per image, most of it for the tasks of Ray Data.
         table_bytes: Size of a row on disk.
     """
 
@@ -41,8 +42,9 @@ class Costs:
     driver_s: float
     driver_per_detector_s: float
     end_s: float
-    listing_bytes: float
-    report_bytes: float
+    query_bytes: float
+    query_gib: float
+    driver_bytes: float
     table_bytes: float
 
     def images_per_s_of_driver(self, detectors: int) -> float:
@@ -80,6 +82,7 @@ def estimate(images: int, detectors: int, costs: Costs) -> Estimate:
         hours=(before_s + extract_s + images * costs.end_s) / 3600,
         extract_hours=extract_s / 3600,
         limit="driver" if by_driver_s > by_detectors_s else "detectors",
-        driver_gib=images * max(costs.listing_bytes, costs.report_bytes) / 2**30,
+        driver_gib=min(images * costs.query_bytes / 2**30, costs.query_gib)
+        + images * costs.driver_bytes / 2**30,
         table_gib=images * costs.table_bytes / 2**30,
     )

@@ -14,8 +14,9 @@ FREE = Costs(
     driver_s=0.01,
     driver_per_detector_s=0.0,
     end_s=0.0,
-    listing_bytes=200.0,
-    report_bytes=800.0,
+    query_bytes=800.0,
+    query_gib=100.0,
+    driver_bytes=30.0,
     table_bytes=250.0,
 )
 
@@ -52,6 +53,8 @@ def test_estimate__what_is_before_and_after_the_detectors_is_added() -> None:
     assert (found.hours, found.extract_hours) == (pytest.approx(1 + 130 / 60), pytest.approx(1.0))
 
 
-def test_estimate__memory_is_that_of_the_larger_part() -> None:
-    found = estimate(2**30, 1, FREE)
-    assert (found.driver_gib, found.table_gib) == (800.0, 250.0)
+def test_estimate__the_memory_of_queries_is_bounded() -> None:
+    small, large = estimate(2**27, 1, FREE), estimate(2**30, 1, FREE)
+    assert (small.driver_gib, small.table_gib) == (100 + 30 / 8, 250 / 8)
+    assert (large.driver_gib, large.table_gib) == (100 + 30, 250)
+    assert estimate(2**24, 1, FREE).driver_gib == pytest.approx((800 + 30) / 64)
