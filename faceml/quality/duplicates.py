@@ -4,6 +4,7 @@ Both are queries over tables of a database, which need not fit into memory. Shap
 values, T pairs of images.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -201,8 +202,9 @@ def _ragged(counts: Rows) -> tuple[Rows, Rows]:
 
 
 def _even_share(sizes: Rows, most: int) -> int:
-    """Return a bound on sizes such that their sum is at most `most`; 1 if there is none."""
-    share = most
-    while share > 1 and np.minimum(sizes, share).sum() > most:
-        share //= 2
-    return share
+    """Return the largest bound on sizes such that their sum is at most `most`; 0 if there is none.
+
+    One more for each of the sizes that it bounds would be too many. With at most `most` sizes, their sum with
+    the bound is thus more than half of `most`, or the sum of all.
+    """
+    return bisect_right(range(1, most + 1), most, key=lambda bound: int(np.minimum(sizes, bound).sum()))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from faceml.quality import duplicates
 from faceml.quality.duplicates import (
@@ -88,6 +88,7 @@ def test_near_duplicates__of_larger_distances_are_those_of_comparing_every_pair(
 
 
 @given(st.lists(HASH, max_size=20), st.lists(HASH, max_size=20), st.integers(1, 40))
+@example(first=[0, 0, 0, 145], second=[0, 1, 2, 4], most_pairs=13)
 @settings(max_examples=15)
 def test_near_duplicates__a_bound_on_the_list_bounds_nothing_else(
     database: Connection, first: list[int], second: list[int], most_pairs: int
