@@ -48,7 +48,7 @@ def peak_memory(root: Path) -> dict[str, float]:
 
 KINDS = {
     "driver": "ray_jobs.tables.extraction",
-    "detector": "faceml.tables.extraction_server",
+    "detector": "faceml.extraction.extraction_server",
     "actor": "ShardActor",
 }
 
@@ -75,14 +75,9 @@ def _read(file: Path) -> bytes:
 def plan_paths(paths: int) -> None:
     """List, compare and plan simulated paths; print seconds and peak memory in MiB."""
     from faceml.config import ExtractConfig, parse_config
+    from faceml.extraction import compare_with_table, read_table_state, split_into_shards, write_plan
     from faceml.storage import StorageFolder, StoredFile
-    from faceml.tables import (
-        compare_with_table,
-        image_batches,
-        read_table_state,
-        split_into_shards,
-        write_plan,
-    )
+    from faceml.tables import image_batches
     from ray_jobs.tables import build_table_schema
 
     def simulated() -> Iterator[StoredFile]:

@@ -57,8 +57,8 @@ def listing(rows: int) -> Iterator[pa.RecordBatch]:
 
 def compare(table: Path, rows: int, scratch: Path) -> None:
     """Compare a listing with the table."""
+    from faceml.extraction import compare_with_table, read_table_state
     from faceml.storage import StorageFolder
-    from faceml.tables import compare_with_table, read_table_state
 
     state = read_table_state(StorageFolder(table), scratch)
     diff = compare_with_table(listing(rows), state, scratch, follow_changes=False)
@@ -67,15 +67,9 @@ def compare(table: Path, rows: int, scratch: Path) -> None:
 
 def plan(table: Path, rows: int, scratch: Path) -> None:
     """Plan the extraction of all images."""
+    from faceml.extraction import compare_with_table, read_table_state, split_into_shards, write_plan
     from faceml.storage import StorageFolder
-    from faceml.tables import (
-        compare_with_table,
-        read_shard_schema,
-        read_table_state,
-        shard_names,
-        split_into_shards,
-        write_plan,
-    )
+    from faceml.tables import read_shard_schema, shard_names
 
     empty, written = StorageFolder(scratch / "empty"), StorageFolder(table)
     state = read_table_state(empty, scratch)

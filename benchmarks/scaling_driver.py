@@ -21,8 +21,9 @@ import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
 from faceml.config import ExtractConfig, load_config
+from faceml.extraction import SMALLEST_SHARD, compare_with_table, read_table_state
 from faceml.storage import StorageFolder, StoredFile
-from faceml.tables import SMALLEST_SHARD, compare_with_table, image_batches, read_table_state
+from faceml.tables import image_batches
 from ray_jobs.cluster import RayCluster
 from ray_jobs.tables import (
     ShardResult,

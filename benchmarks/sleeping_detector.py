@@ -21,7 +21,7 @@ SLEEP_S = "FACEML_BENCHMARK_SLEEP_S"
 SITE = """
 import sys
 
-if "faceml.tables.extraction_server" in sys.orig_argv:
+if "faceml.extraction.extraction_server" in sys.orig_argv:
     import os
 
     os.environ["{variable}"] = "{sleep_s}"

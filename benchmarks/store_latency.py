@@ -21,10 +21,11 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from faceml.config import ExtractConfig, parse_config
+from faceml.extraction import TableDiff, write_plan
+from faceml.extraction.file_lists import ShardFiles
 from faceml.storage import StorageFolder, StorageRoots
 from faceml.synthetic.generate import generate_faces
-from faceml.tables import TableDiff, list_images, update_manifest, write_plan, write_shard
-from faceml.tables.file_lists import ShardFiles
+from faceml.tables import list_images, update_manifest, write_shard
 from ray_jobs.tables import (
     ShardResult,
     TableJob,

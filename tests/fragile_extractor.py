@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from faceml.config.config_error import ConfigError
+from faceml.extraction.row_extractor import Row, row_without_image
 from faceml.storage.listing import StoredFile
-from faceml.tables.row_extractor import Row, row_without_image
 from faceml.tables.schema import Status
 
 
 @dataclass(frozen=True)
 class FragileSettings:
-    """Settings of a `FragileExtractor`; see `faceml.tables.row_extractor.RowExtractorSettings`.
+    """Settings of a `FragileExtractor`; see `faceml.extraction.row_extractor.RowExtractorSettings`.
 
     Attributes:
         fault: Kind of failure: `open`, `die`, `raise` or `hang`.

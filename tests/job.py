@@ -19,7 +19,7 @@ MARK = "FACEML_TEST_MARK"
 # Processes of Ray itself.
 CLUSTER = re.compile(r"gcs_server|raylet|ray::|dashboard|monitor")
 
-DETECTOR = r"-m faceml\.tables\.extraction_server "
+DETECTOR = r"-m faceml\.extraction\.extraction_server "
 """Pattern of the command line of a detector process."""
 
 VICTIMS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 SITE = """
 import sys
 
-if "faceml.tables.extraction_server" in sys.orig_argv:
+if "faceml.extraction.extraction_server" in sys.orig_argv:
     import ctypes
     import os
     import signal

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from faceml.extraction import Row, row_without_image
 from faceml.images import DecodedImage, DecodeFailure, DecodeLimits, decode_reduced, difference_hash
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector, select_points
 from faceml.landmarks.second_look import SecondLook
 from faceml.landmarks.training_copy import EmbedOptions, training_copy
 from faceml.storage import StoredFile
-from faceml.tables import FACE, LANDMARK_SETS, Row, Status, landmark_column, row_without_image
+from faceml.tables import FACE, LANDMARK_SETS, Status, landmark_column
 
 # The face detector scales every image to 128×128 px; the landmark network sees 256×256 px of a box 1.5 times
 # as long as the face (MediaPipe's model cards of BlazeFace short-range and Face Mesh V2). More pixels only

@@ -19,11 +19,11 @@ from faceml.config import (
     WholeFaces,
     require_engine,
 )
+from faceml.extraction import RowExtractor
 from faceml.images import DecodeLimits
 from faceml.landmarks.model_bundle import BUNDLE_SHA256, find_model_bundle
 from faceml.landmarks.training_copy import EmbedOptions
 from faceml.storage import Places
-from faceml.tables import RowExtractor
 
 if TYPE_CHECKING:
     from faceml.landmarks.detector import LandmarkDetector

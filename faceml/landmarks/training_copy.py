@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from faceml.extraction import Row
 from faceml.images import RgbImage, align_face, encode_jpeg, shrink
 from faceml.landmarks.detector import FaceObservation, select_points
-from faceml.tables import LANDMARK_SETS, Row
+from faceml.tables import LANDMARK_SETS
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faceml.config import ConfigError, PredictConfig
+from faceml.extraction import Row, RowExtractor, row_without_image
 from faceml.images import DecodeLimits
 from faceml.landmarks import DetectorOptions, build_face_detection
 from faceml.storage import StorageFolder, StoredFile, split_place
-from faceml.tables import Row, RowExtractor, Status, row_without_image
+from faceml.tables import Status
 
 if TYPE_CHECKING:
     from faceml.prediction.predictor import FacePredictor, PreparedImage
@@ -23,7 +24,7 @@ GPU_MEMORY_REMEDY = "Lower batch_size, or raise workers.gpus_each, so that fewer
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """Settings of one prediction process, see `faceml.tables.row_extractor.RowExtractorSettings`.
+    """Settings of one prediction process, see `faceml.extraction.row_extractor.RowExtractorSettings`.
 
     Attributes:
         root: Folder of the images, a path or URI.

@@ -1,4 +1,4 @@
-"""Landmark tables: schema, reading and writing, the plan of shards, and extraction processes."""
+"""Landmark tables: schema, manifest, reading and writing, queries, labels, and listings of images."""
 
 import lazy_loader as lazy
 

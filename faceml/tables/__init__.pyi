@@ -1,15 +1,9 @@
-from .comparison import (
-    TableDiff as TableDiff,
-    compare_with_table as compare_with_table,
-    read_table_state as read_table_state,
-)
 from .digests import (
     content_digest as content_digest,
     label_digest as label_digest,
     label_version as label_version,
     table_digests as table_digests,
 )
-from .extractor_process import ExtractorProcess as ExtractorProcess
 from .face_rows import (
     FACE as FACE,
     face_names as face_names,
@@ -19,13 +13,9 @@ from .face_rows import (
     key_columns as key_columns,
     sorted_by_face as sorted_by_face,
 )
-from .file_lists import (
-    ShardFileList as ShardFileList,
-    decode_files as decode_files,
-    encode_files as encode_files,
-)
 from .image_copies import COLUMN as COLUMN, ImageCopies as ImageCopies
 from .image_listing import (
+    LISTING_SCHEMA as LISTING_SCHEMA,
     image_batches as image_batches,
     image_table as image_table,
     list_image_batches as list_image_batches,
@@ -42,6 +32,7 @@ from .landmark_sets import (
 from .landmark_table import (
     export_json as export_json,
     folder_columns as folder_columns,
+    put_shard as put_shard,
     qualified_folders as qualified_folders,
     read_shard_schema as read_shard_schema,
     read_table as read_table,
@@ -51,18 +42,14 @@ from .landmark_table import (
     write_shard as write_shard,
 )
 from .manifest import (
+    PLAN_FILE as PLAN_FILE,
+    SHARD_SUFFIX as SHARD_SUFFIX,
     Shard as Shard,
     distinct_schemas as distinct_schemas,
     open_shard as open_shard,
     read_shards as read_shards,
 )
 from .person_removal import RemovedRows as RemovedRows, forget_person as forget_person
-from .plan import (
-    PLAN_FILE as PLAN_FILE,
-    SMALLEST_SHARD as SMALLEST_SHARD,
-    split_into_shards as split_into_shards,
-    write_plan as write_plan,
-)
 from .queries import (
     DEFAULT_LIMITS as DEFAULT_LIMITS,
     Connection as Connection,
@@ -73,11 +60,10 @@ from .queries import (
     open_database as open_database,
     temporary_folder as temporary_folder,
 )
-from .row_extractor import (
-    Row as Row,
-    RowExtractor as RowExtractor,
-    RowExtractorSettings as RowExtractorSettings,
-    row_without_image as row_without_image,
+from .row_groups import (
+    ROWS_PER_GROUP as ROWS_PER_GROUP,
+    read_row_groups as read_row_groups,
+    write_row_groups as write_row_groups,
 )
 from .schema import (
     FILE_FIELDS as FILE_FIELDS,
@@ -95,10 +81,15 @@ from .selection import (
     TableSelection as TableSelection,
     build_selection as build_selection,
 )
-from .shard_writer import MAX_NAMES as MAX_NAMES, ShardChanges as ShardChanges, ShardWriter as ShardWriter
 from .table_cache import (
     cached_file as cached_file,
     remove_earlier_versions as remove_earlier_versions,
 )
-from .table_images import store_manifest as store_manifest, update_manifest as update_manifest
+from .table_images import (
+    SHARD_FIELD as SHARD_FIELD,
+    TableImages as TableImages,
+    collect_images as collect_images,
+    store_manifest as store_manifest,
+    update_manifest as update_manifest,
+)
 from .table_scan import TableScan as TableScan

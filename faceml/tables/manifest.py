@@ -22,6 +22,8 @@ from faceml.tables.schema import read_metadata
 SHARD_SUFFIX = ".parquet"
 MANIFEST_FILE = ".manifest.pq"
 """Name of the manifest. `*.parquet` would match it in DuckDB and pathlib, hidden or not."""
+PLAN_FILE = ".plan.parquet"
+"""Name of the plan of an extraction, which is in the table's folder until the extraction is complete."""
 MANIFEST_SCHEMA = pa.schema(
     [
         ("shard", pa.string()),

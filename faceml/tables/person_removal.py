@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 from faceml.config import ConfigError
 from faceml.storage import StorageFolder, canonical_place, map_concurrently
 from faceml.tables.landmark_table import qualified_folders
-from faceml.tables.manifest import SHARD_SUFFIX, Shard, open_shard, read_shards
-from faceml.tables.plan import PLAN_FILE
+from faceml.tables.manifest import PLAN_FILE, SHARD_SUFFIX, Shard, open_shard, read_shards
 from faceml.tables.table_cache import remove_cached_files
 from faceml.tables.table_images import delete_manifest, update_manifest
 

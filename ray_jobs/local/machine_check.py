@@ -17,9 +17,9 @@ from rich.text import Text
 
 import faceml
 from faceml.errors import catch_errors
+from faceml.extraction import ExtractorProcess
 from faceml.landmarks import DetectorOptions, ExtractorSettings, find_model_bundle
 from faceml.storage import REPORTABLE_ERRORS, StorageFolder, user_cache
-from faceml.tables import ExtractorProcess
 
 PACKAGES = ("torch", "torchvision", "ray", "mediapipe", "opencv-python", "pyarrow", "pydantic")
 EXTRAS = {"search": "optuna", "mlflow": "mlflow", "cluster": "aiohttp"}

@@ -11,21 +11,12 @@ import ray.data
 
 from faceml.config import OnEveryNode, local_paths
 from faceml.errors import StoppedError
+from faceml.extraction import MAX_NAMES, ShardFileList, TableDiff, encode_files, split_into_shards, write_plan
 from faceml.page import ProgressReport, first_names
 from faceml.reporting import ExtractionSpeed
 from faceml.stderr_filter import StderrFilter
 from faceml.storage import StorageFolder
-from faceml.tables import (
-    MAX_NAMES,
-    PLAN_FILE,
-    ShardFileList,
-    TableDiff,
-    encode_files,
-    split_into_shards,
-    store_manifest,
-    update_manifest,
-    write_plan,
-)
+from faceml.tables import PLAN_FILE, store_manifest, update_manifest
 from ray_jobs.cluster import (
     RayCluster,
     ShardMetrics,

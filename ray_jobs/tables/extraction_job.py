@@ -11,9 +11,10 @@ from rich.table import Table
 
 import faceml
 from faceml.config import ExtractConfig
+from faceml.extraction import ExtractorProcess, TableDiff
 from faceml.landmarks import build_extractor_settings, detector_metadata
 from faceml.storage import StorageRoots
-from faceml.tables import ExtractorProcess, TableDiff, landmark_schema, table_metadata, temporary_folder
+from faceml.tables import landmark_schema, table_metadata, temporary_folder
 from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted, log_import_commands
 

@@ -12,8 +12,8 @@ from threading import Lock
 from typing import Any
 
 from faceml.errors import catch_errors
+from faceml.extraction import ExtractorProcess, Row, ShardChanges, ShardWriter, decode_files
 from faceml.storage import REPORTABLE_ERRORS, StorageFolder, StorageRoots, StoredFile
-from faceml.tables import ExtractorProcess, Row, ShardChanges, ShardWriter, decode_files
 from ray_jobs.cluster import set_up_log
 from ray_jobs.tables.table_job import TableJob
 

@@ -10,20 +10,17 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from faceml.config import Config, ConfigError, dotted_keys
+from faceml.extraction import RowExtractorSettings, TableDiff, compare_with_table, read_table_state
 from faceml.formats import find_import_commands
 from faceml.page import first_names
 from faceml.storage import StorageFolder, StorageRoots
 from faceml.tables import (
     PLAN_FILE,
-    RowExtractorSettings,
     Shard,
-    TableDiff,
-    compare_with_table,
     distinct_schemas,
     list_image_batches,
     read_metadata,
     read_shard_schema,
-    read_table_state,
 )
 from ray_jobs.tables.earlier_tables import before_second_look
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from faceml.extraction.row_extractor import Row
 from faceml.images.alignment import align_face
 from faceml.images.box import crop_landmarks
 from faceml.images.decoding import RgbImage, decode_image, difference_hash
@@ -23,7 +24,6 @@ from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.landmark_table import read_table, write_shard
-from faceml.tables.row_extractor import Row
 from faceml.tables.schema import landmark_schema, table_metadata
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]

@@ -17,7 +17,7 @@ from faceml.tables.landmark_table import put_shard, read_table, table_columns, t
 from faceml.tables.manifest import MANIFEST_FILE, Shard, encode_manifest, read_manifest, read_shards
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.table_images import update_manifest
-from tests.tables.listings import of
+from tests.extraction.listings import of
 
 METADATA = table_metadata({"name": "none"}, {}, "0")
 SCHEMA = landmark_schema(METADATA)

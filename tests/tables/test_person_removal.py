@@ -17,9 +17,8 @@ from faceml.storage.folder import StorageFolder
 from faceml.tables.face_rows import face_names
 from faceml.tables.image_copies import ImageCopies
 from faceml.tables.landmark_table import read_table, write_shard
-from faceml.tables.manifest import read_manifest
+from faceml.tables.manifest import PLAN_FILE, read_manifest
 from faceml.tables.person_removal import forget_person
-from faceml.tables.plan import PLAN_FILE
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.table_images import IMAGES_FILE, update_manifest
 from tests.crowd_table import write_crowd_table

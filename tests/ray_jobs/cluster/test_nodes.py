@@ -14,11 +14,11 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, dump_config, load_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
+from faceml.extraction.plan import read_plan
 from faceml.runs.files import read_metrics
 from faceml.storage.folder import StorageFolder
 from faceml.synthetic.generate import generate_faces
 from faceml.tables.landmark_table import read_table
-from faceml.tables.plan import read_plan
 from ray_jobs.search import tuning
 from ray_jobs.search.searcher import trial_folders
 from ray_jobs.tables import extraction

@@ -9,12 +9,12 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
+from faceml.extraction.comparison import TableDiff
+from faceml.extraction.file_lists import ShardFiles
+from faceml.extraction.plan import write_plan
 from faceml.storage.folder import StorageFolder
 from faceml.storage.roots import StorageRoots
-from faceml.tables.comparison import TableDiff
-from faceml.tables.file_lists import ShardFiles
 from faceml.tables.landmark_table import write_shard
-from faceml.tables.plan import write_plan
 from ray_jobs.tables.extraction_job import build_extraction_job, build_table_schema
 from ray_jobs.tables.table_job import compute_diff, log_deleted
 

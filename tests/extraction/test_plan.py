@@ -4,20 +4,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from faceml.storage.folder import StorageFolder
-from faceml.tables.file_lists import ShardFiles
-from faceml.tables.image_listing import LISTING_SCHEMA
-from faceml.tables.plan import (
-    PLAN_FILE,
+from faceml.extraction.file_lists import ShardFiles
+from faceml.extraction.plan import (
     SHARDS_KEY,
     SMALLEST_SHARD,
     read_plan,
     split_into_shards,
     write_plan,
 )
+from faceml.storage.folder import StorageFolder
+from faceml.tables.image_listing import LISTING_SCHEMA
+from faceml.tables.manifest import PLAN_FILE
 from faceml.tables.row_groups import ROWS_PER_GROUP
 from faceml.tables.schema import landmark_schema, table_metadata
-from tests.tables.listings import ids, listing, names_of, of, stored
+from tests.extraction.listings import ids, listing, names_of, of, stored
 
 SCHEMA = landmark_schema(table_metadata({"name": "none"}, {}, "0"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from faceml.tables.file_lists import FileList, ShardFileList
+from faceml.extraction.file_lists import FileList, ShardFileList
 from faceml.tables.image_listing import LISTING_SCHEMA
 from faceml.tables.row_groups import write_row_groups
 

@@ -6,20 +6,20 @@ import pyarrow as pa
 import pytest
 
 from faceml.errors import StoppedError
+from faceml.extraction.comparison import TableDiff
+from faceml.extraction.file_lists import ShardFiles, decode_files, encode_files
+from faceml.extraction.plan import write_plan
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.tables import comparison
-from faceml.tables.comparison import TableDiff
-from faceml.tables.file_lists import ShardFiles, decode_files, encode_files
 from faceml.tables.label_table import NamedCount
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.manifest import MANIFEST_FILE, Shard, encode_manifest, shards_digest
-from faceml.tables.plan import write_plan
 from faceml.tables.queries import QueryLimits
 from faceml.tables.row_groups import write_row_groups
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.table_images import DIGEST_KEY, IMAGES_FILE, IMAGES_SCHEMA
-from tests.tables.listings import ids, listing, of
+from tests.extraction.listings import ids, listing, of
 
 SCHEMA = landmark_schema(table_metadata({"name": "none"}, {}, "0"))
 

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from faceml.storage import StoredFile
-from faceml.tables.image_listing import LISTING_SCHEMA
-from faceml.tables.row_groups import ROWS_PER_GROUP, read_row_groups
+from faceml.tables import LISTING_SCHEMA, ROWS_PER_GROUP, read_row_groups
 
 
 class ShardFiles(NamedTuple):

@@ -1,6 +1,6 @@
-"""Child process that runs a row extractor: `python -m faceml.tables.extraction_server FD`.
+"""Child process that runs a row extractor: `python -m faceml.extraction.extraction_server FD`.
 
-Its parent is `faceml.tables.extractor_process`, which restarts it after a crash of native code.
+Its parent is `faceml.extraction.extractor_process`, which restarts it after a crash of native code.
 """
 
 import os
@@ -19,14 +19,14 @@ from typing import Any
 import cv2
 
 from faceml.errors import flatten_message, translate_errors
-from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageRoots, StoredFile
-from faceml.tables.row_extractor import (
+from faceml.extraction.row_extractor import (
     ExtractedRows,
     ExtractionFailure,
     ExtractionRequest,
     RowExtractor,
     RowExtractorSettings,
 )
+from faceml.storage import REPORTABLE_ERRORS, ReadFailure, StorageRoots, StoredFile
 
 REMOTE_READERS = 8
 """Concurrent reads from an object store; at 50 ms each they keep up with a detector that takes 10 ms."""

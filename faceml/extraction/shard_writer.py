@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from faceml.extraction.row_extractor import Row
 from faceml.storage import StorageFolder, StorageRoots, StoredFile
-from faceml.tables.landmark_table import put_shard
-from faceml.tables.row_extractor import Row
+from faceml.tables import put_shard
 
 ExtractRows = Callable[[Sequence[StoredFile]], Iterable[list[Row]]]
 """Extracts the rows of each file."""

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from faceml.tables.extractor_process import ExtractorProcess
+from faceml.extraction.extractor_process import ExtractorProcess
 from tests.fragile_extractor import FragileSettings
 from tests.job import REPOSITORY
 
@@ -12,7 +12,7 @@ LIMITED = """
 import resource
 import numpy as np
 import pytest
-from faceml.tables.extraction_server import _MemoryLimit
+from faceml.extraction.extraction_server import _MemoryLimit
 
 before = resource.getrlimit(resource.RLIMIT_DATA)
 with pytest.raises(MemoryError), _MemoryLimit(64 * 2**20):

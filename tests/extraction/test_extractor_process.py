@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from faceml.errors import StoppedError
+from faceml.extraction.extractor_process import ExtractorProcess
+from faceml.extraction.row_extractor import Row
 from faceml.landmarks.extractor import LandmarkExtractor
 from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.options import DetectorOptions, ExtractorSettings
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.extractor_process import ExtractorProcess
-from faceml.tables.row_extractor import Row
 from tests.fragile_extractor import FragileSettings
 from tests.poison import write_poison
 
@@ -105,7 +105,7 @@ def test_extract_rows__a_store_that_gives_no_answer_is_no_images_fault(
 def test_extract_rows__crashes_without_end_are_not_the_images_fault(
     lay_out: Callable[..., Listing], settings: ExtractorSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faceml.tables.extractor_process.MAX_CONSECUTIVE_CRASHES", 2)
+    monkeypatch.setattr("faceml.extraction.extractor_process.MAX_CONSECUTIVE_CRASHES", 2)
     (file,) = lay_out("crash")
     with (
         ExtractorProcess(settings, max_attempts=1) as process,
@@ -144,7 +144,7 @@ KILLED_AT_ITS_START = """
 import os, signal, sys
 from pathlib import Path
 
-if "faceml.tables.extraction_server" in sys.orig_argv:
+if "faceml.extraction.extraction_server" in sys.orig_argv:
     mark = Path(__file__).with_name("killed")
     if not mark.exists():
         mark.touch()

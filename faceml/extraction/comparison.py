@@ -7,15 +7,22 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from faceml.extraction.file_lists import FileList, ShardFileList
+from faceml.extraction.plan import InterruptedPlan, read_plan
 from faceml.storage import StorageFolder
-from faceml.tables.file_lists import FileList, ShardFileList
-from faceml.tables.image_listing import LISTING_SCHEMA
-from faceml.tables.label_table import NamedCount
-from faceml.tables.manifest import SHARD_SUFFIX
-from faceml.tables.plan import InterruptedPlan, read_plan
-from faceml.tables.queries import Connection, QueryLimits, open_database
-from faceml.tables.row_groups import ROWS_PER_GROUP, write_row_groups
-from faceml.tables.table_images import SHARD_FIELD, TableImages, collect_images
+from faceml.tables import (
+    LISTING_SCHEMA,
+    ROWS_PER_GROUP,
+    SHARD_FIELD,
+    SHARD_SUFFIX,
+    Connection,
+    NamedCount,
+    QueryLimits,
+    TableImages,
+    collect_images,
+    open_database,
+    write_row_groups,
+)
 
 LIMITS = QueryLimits(memory_gib=0.5)
 NAMED = 20

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from faceml.storage import Places, StoredFile
-from faceml.tables.schema import Status
+from faceml.tables import Status
 
 Row = dict[str, Any]
 """Columns of a row of a table; columns without a value are left out."""

@@ -2,17 +2,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from faceml.storage.listing import StoredFile
-from faceml.tables.file_lists import (
+from faceml.extraction.file_lists import (
     ShardFileList,
     decode_files,
     encode_files,
     iterate_shards,
     to_stored_files,
 )
+from faceml.storage.listing import StoredFile
 from faceml.tables.image_listing import LISTING_SCHEMA
 from faceml.tables.row_groups import write_row_groups
-from tests.tables.listings import ids, listing, of, stored
+from tests.extraction.listings import ids, listing, of, stored
 
 
 def with_shard(names: str, shard: str) -> pa.Table:

@@ -17,8 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from faceml.errors import StoppedError
-from faceml.storage import StoredFile
-from faceml.tables.row_extractor import (
+from faceml.extraction.row_extractor import (
     ExtractedRows,
     ExtractionFailure,
     ExtractionRequest,
@@ -26,7 +25,8 @@ from faceml.tables.row_extractor import (
     RowExtractorSettings,
     row_without_image,
 )
-from faceml.tables.schema import Status
+from faceml.storage import StoredFile
+from faceml.tables import Status
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ CLOSE_TIMEOUT_S = 5.0
 
 
 class ExtractorProcess:
-    """Run `faceml.tables.extraction_server` in a child process, and restart it when needed.
+    """Run `faceml.extraction.extraction_server` in a child process, and restart it when needed.
 
     Args:
         settings: Settings of the row extractor.
@@ -149,7 +149,7 @@ class ExtractorProcess:
         self._connection, server_end = Pipe()
         with server_end:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "faceml.tables.extraction_server", str(server_end.fileno())],
+                [sys.executable, "-m", "faceml.extraction.extraction_server", str(server_end.fileno())],
                 pass_fds=[server_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=os.environ

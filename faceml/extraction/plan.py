@@ -16,12 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from faceml.extraction.file_lists import FileList, ShardFileList, ShardFiles, iterate_shards
 from faceml.storage import StorageFolder, put_file
-from faceml.tables.file_lists import FileList, ShardFileList, ShardFiles, iterate_shards
-from faceml.tables.image_listing import LISTING_SCHEMA
-from faceml.tables.row_groups import read_row_groups, write_row_groups
+from faceml.tables import LISTING_SCHEMA, PLAN_FILE, read_row_groups, write_row_groups
 
-PLAN_FILE = ".plan.parquet"
 SHARDS_KEY = b"faceml.shards"
 """Names of the shards in the metadata of plans of earlier versions, which have a row group for each shard."""
 
