@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from faceml.config.losses import LossConfig
-from faceml.config.sections import ModelConfig
-from faceml.config.tasks import default_tasks
+from faceml.config.sections.losses import LossConfig
+from faceml.config.sections.model import ModelConfig
+from faceml.config.sections.tasks import default_tasks
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.targets import Target
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from faceml.config.sections import ModelConfig
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.model import ModelConfig
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.images.framing import Framing
 from faceml.models.multitask import build_multitask_model

@@ -1,4 +1,4 @@
-"""Validated, frozen configuration, one file for each job."""
+"""Validated, frozen configuration: one file for each job, and one in `sections` for each shared section."""
 
 import lazy_loader as lazy
 

@@ -1,4 +1,3 @@
-from .backbones import TIMM as TIMM, load_architecture as load_architecture
 from .base import Config as Config, FrozenDict as FrozenDict, OnEveryNode as OnEveryNode
 from .config_error import ConfigError as ConfigError
 from .demo import DemoConfig as DemoConfig, build_stages as build_stages
@@ -29,12 +28,6 @@ from .loading import (
     parse_config as parse_config,
     read_mapping as read_mapping,
 )
-from .losses import (
-    CrossEntropyConfig as CrossEntropyConfig,
-    LandmarkLossConfig as LandmarkLossConfig,
-    LossConfig as LossConfig,
-    MarginConfig as MarginConfig,
-)
 from .paths import (
     local_paths as local_paths,
     refuse_outputs_below as refuse_outputs_below,
@@ -50,7 +43,20 @@ from .recognition import (
     RecognitionConfig as RecognitionConfig,
     RecognitionDataConfig as RecognitionDataConfig,
 )
-from .search_space import (
+from .sections.backbones import TIMM as TIMM, load_architecture as load_architecture
+from .sections.losses import (
+    CrossEntropyConfig as CrossEntropyConfig,
+    LandmarkLossConfig as LandmarkLossConfig,
+    LossConfig as LossConfig,
+    MarginConfig as MarginConfig,
+)
+from .sections.model import ModelConfig as ModelConfig
+from .sections.runtime import (
+    Engine as Engine,
+    QueriesConfig as QueriesConfig,
+    require_engine as require_engine,
+)
+from .sections.search_space import (
     Choice as Choice,
     Dimension as Dimension,
     Grid as Grid,
@@ -64,22 +70,8 @@ from .search_space import (
     in_order as in_order,
     random_variants as random_variants,
 )
-from .sections import (
-    Engine as Engine,
-    ModelConfig as ModelConfig,
-    QueriesConfig as QueriesConfig,
-    require_engine as require_engine,
-)
-from .shipped import find_config as find_config, shipped_configs as shipped_configs
-from .split import SplitConfig as SplitConfig
-from .study import (
-    StudyConfig as StudyConfig,
-    build_arm_config as build_arm_config,
-    refuse_unequal_arms as refuse_unequal_arms,
-    with_checked_arms as with_checked_arms,
-)
-from .synth import SynthConfig as SynthConfig
-from .tasks import (
+from .sections.split import SplitConfig as SplitConfig
+from .sections.tasks import (
     FOLDER as FOLDER,
     MESH_POINTS as MESH_POINTS,
     ClassificationConfig as ClassificationConfig,
@@ -91,7 +83,20 @@ from .tasks import (
     load_task_kind as load_task_kind,
     parse_tasks as parse_tasks,
 )
-from .tracking import SERVERS as SERVERS, SQLITE as SQLITE
+from .sections.tracking import SERVERS as SERVERS, SQLITE as SQLITE
+from .sections.weighting import (
+    ConstantWeighting as ConstantWeighting,
+    LearnedWeighting as LearnedWeighting,
+    WeightingConfig as WeightingConfig,
+)
+from .shipped import find_config as find_config, shipped_configs as shipped_configs
+from .study import (
+    StudyConfig as StudyConfig,
+    build_arm_config as build_arm_config,
+    refuse_unequal_arms as refuse_unequal_arms,
+    with_checked_arms as with_checked_arms,
+)
+from .synth import SynthConfig as SynthConfig
 from .train import (
     AugmentationConfig as AugmentationConfig,
     DataConfig as DataConfig,
@@ -110,8 +115,3 @@ from .tune import (
     retraining_seeds as retraining_seeds,
 )
 from .uris import find_uri_mistake as find_uri_mistake, mask_credentials as mask_credentials
-from .weighting import (
-    ConstantWeighting as ConstantWeighting,
-    LearnedWeighting as LearnedWeighting,
-    WeightingConfig as WeightingConfig,
-)

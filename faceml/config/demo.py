@@ -7,7 +7,7 @@ from pydantic import Field
 from faceml.config.base import Config, OutputFolder
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import assign_keys, dotted_keys, parse_config
-from faceml.config.sections import LoggingConfig
+from faceml.config.sections.runtime import LoggingConfig
 from faceml.config.synth import SynthConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig

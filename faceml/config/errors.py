@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from faceml.config.base import PLACE_TAG, SOURCES_TAG
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import TaskConfig, config_of_kind
+from faceml.config.sections.tasks import TaskConfig, config_of_kind
 from faceml.config.uris import mask_credentials
 
 Location = tuple[int | str, ...]

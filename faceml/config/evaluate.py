@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from faceml.config.base import Config, CountOrZero, RunOrModel, Seed, StorageUri
-from faceml.config.sections import LoggingConfig
-from faceml.config.split import SplitConfig
+from faceml.config.sections.runtime import LoggingConfig
+from faceml.config.sections.split import SplitConfig
 
 
 class EvaluateRunConfig(Config):

@@ -9,7 +9,7 @@ from faceml.config.base import (
     RunOrModel,
 )
 from faceml.config.extract import folder_beside
-from faceml.config.sections import LoggingConfig
+from faceml.config.sections.runtime import LoggingConfig
 
 
 class EvaluateLandmarksRunConfig(Config):

@@ -13,8 +13,8 @@ from faceml.config.base import (
 )
 from faceml.config.evaluate import EvaluateRunConfig
 from faceml.config.recognition import PairsConfig
-from faceml.config.sections import LoggingConfig
-from faceml.config.split import SplitConfig
+from faceml.config.sections.runtime import LoggingConfig
+from faceml.config.sections.split import SplitConfig
 from faceml.config.train import LeakageConfig
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

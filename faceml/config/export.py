@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import Config, Count, RunOrModel, Seed, StorageUri
-from faceml.config.sections import LoggingConfig
-from faceml.config.split import SplitConfig
+from faceml.config.sections.runtime import LoggingConfig
+from faceml.config.sections.split import SplitConfig
 
 ExportFormat = Literal["onnx", "exported_program"]
 

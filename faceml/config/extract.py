@@ -16,7 +16,7 @@ from faceml.config.base import (
     Positive,
     StorageUri,
 )
-from faceml.config.sections import Engine, LoggingConfig, QueriesConfig, StorageConfig
+from faceml.config.sections.runtime import Engine, LoggingConfig, QueriesConfig, StorageConfig
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",

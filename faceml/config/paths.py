@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from faceml.config.base import MustExist, OnEveryNode
 from faceml.config.config_error import ConfigError
-from faceml.config.sections import StorageConfig
+from faceml.config.sections.runtime import StorageConfig
 
 Mark = TypeVar("Mark")
 

@@ -20,7 +20,7 @@ from faceml.config.base import (
     StorageUri,
 )
 from faceml.config.extract import IMAGE_EXTENSIONS, folder_beside, refuse_table_as_run_folder
-from faceml.config.sections import Engine, LoggingConfig, StorageConfig
+from faceml.config.sections.runtime import Engine, LoggingConfig, StorageConfig
 
 FILE_ENDINGS = (".jsonl", ".parquet")
 

@@ -5,9 +5,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from faceml.config.base import AbsolutePath, Config, Count, CountOrZero, InputFile, Seed
-from faceml.config.losses import ArcFaceMargin, MarginConfig
-from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
-from faceml.config.split import SplitConfig
+from faceml.config.sections.losses import ArcFaceMargin, MarginConfig
+from faceml.config.sections.model import ModelConfig
+from faceml.config.sections.runtime import LoggingConfig, StorageConfig
+from faceml.config.sections.split import SplitConfig
 from faceml.config.train import (
     AdamWConfig,
     AugmentationConfig,

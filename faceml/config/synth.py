@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from faceml.config.base import Config, Count, OutputFolder, Seed
-from faceml.config.sections import LoggingConfig
+from faceml.config.sections.runtime import LoggingConfig
 
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 

@@ -15,12 +15,13 @@ from faceml.config.base import (
     Seed,
     StorageUri,
 )
-from faceml.config.losses import LossConfig
-from faceml.config.sections import LoggingConfig, ModelConfig, StorageConfig
-from faceml.config.split import SplitConfig
-from faceml.config.tasks import TaskConfig, TasksConfig, default_tasks
-from faceml.config.tracking import MlflowTracking
-from faceml.config.weighting import UncertaintyWeighting, WeightingConfig, refuse_unknown_tasks
+from faceml.config.sections.losses import LossConfig
+from faceml.config.sections.model import ModelConfig
+from faceml.config.sections.runtime import LoggingConfig, StorageConfig
+from faceml.config.sections.split import SplitConfig
+from faceml.config.sections.tasks import TaskConfig, TasksConfig, default_tasks
+from faceml.config.sections.tracking import MlflowTracking
+from faceml.config.sections.weighting import UncertaintyWeighting, WeightingConfig, refuse_unknown_tasks
 
 
 class AugmentationConfig(Config):

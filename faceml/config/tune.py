@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from faceml.config.base import Config, Count, CountOrZero, NonNegative, Seed, StorageUri
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, parse_config
-from faceml.config.search_space import Choice, Grid, SearchSpace, ends
+from faceml.config.sections.search_space import Choice, Grid, SearchSpace, ends
 from faceml.config.train import TrainConfig
 
 NUM_RETRAININGS = 3

@@ -85,8 +85,8 @@ def sum_over_count(losses: Tensor, count: Tensor) -> Tensor:
 class Task(ABC, Generic[ConfigT]):
     """One thing that is learned from a face.
 
-    A kind of task is a subclass. It is registered under the name of its kind, in `faceml.config.tasks` or by
-    the entry point group `faceml.tasks`.
+    A kind of task is a subclass. It is registered under the name of its kind, in
+    `faceml.config.sections.tasks` or by the entry point group `faceml.tasks`.
 
     Args:
         name: Name of the task in the configuration.

@@ -22,7 +22,7 @@ from faceml.config.extract import ExtractConfig
 from faceml.config.loading import dotted_keys, load_config, load_yaml, parse_config
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.config.study import StudyConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig

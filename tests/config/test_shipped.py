@@ -14,14 +14,15 @@ from faceml.config.evaluate_recognition import EvaluateRecognitionConfig
 from faceml.config.export import ExportConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import load_yaml, parse_config
-from faceml.config.losses import LandmarkLossConfig, MarginConfig
 from faceml.config.predict import PredictConfig
 from faceml.config.recognition import RecognitionConfig
-from faceml.config.search_space import Dimension, corners, random_variants
+from faceml.config.sections.losses import LandmarkLossConfig, MarginConfig
+from faceml.config.sections.search_space import Dimension, corners, random_variants
+from faceml.config.sections.tracking import MlflowTracking
+from faceml.config.sections.weighting import WeightingConfig
 from faceml.config.shipped import find_config, shipped_configs
 from faceml.config.study import StudyConfig, build_arm_config, refuse_unequal_arms
 from faceml.config.synth import SynthConfig
-from faceml.config.tracking import MlflowTracking
 from faceml.config.train import AdamWConfig, SGDConfig, TrainConfig
 from faceml.config.tune import (
     RetrainConfig,
@@ -31,7 +32,6 @@ from faceml.config.tune import (
     TuneConfig,
     build_running_trial,
 )
-from faceml.config.weighting import WeightingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MODELS: dict[str, type[Config]] = {

@@ -4,8 +4,8 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import apply_overrides, parse_config
-from faceml.config.split import SplitConfig
-from faceml.config.tracking import MlflowTracking
+from faceml.config.sections.split import SplitConfig
+from faceml.config.sections.tracking import MlflowTracking
 from faceml.config.uris import find_uri_mistake, mask_credentials
 from faceml.storage.folder import StorageFolder
 

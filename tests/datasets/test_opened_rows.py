@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets import opened_rows
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.image_source import ImageFiles
 from faceml.datasets.preprocessing import Preprocessing

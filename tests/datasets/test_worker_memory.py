@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets import opened_rows
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.identity_sampling import PKSampler

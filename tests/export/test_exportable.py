@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.export.exportable import load_exportable
 from faceml.images.alignment import ARCFACE_TEMPLATE

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.exportable import Exportable

@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 from torch.export import ExportedProgram
 
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.errors import StoppedError
 from faceml.export.comparison import largest_differences, random_batches, refuse_differences

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from faceml.config.loading import parse_config
-from faceml.config.split import SplitConfig
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.split import SplitConfig
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target

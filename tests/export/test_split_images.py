@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.split import SplitConfig
+from faceml.config.sections.split import SplitConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.export.split_images import open_split

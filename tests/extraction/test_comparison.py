@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 
 from faceml.errors import StoppedError
+from faceml.extraction import comparison
 from faceml.extraction.comparison import TableDiff
 from faceml.extraction.file_lists import ShardFiles, decode_files, encode_files
 from faceml.extraction.plan import write_plan
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
-from faceml.tables import comparison
 from faceml.tables.label_table import NamedCount
 from faceml.tables.landmark_table import put_shard
 from faceml.tables.manifest import MANIFEST_FILE, Shard, encode_manifest, shards_digest

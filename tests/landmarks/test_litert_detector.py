@@ -149,7 +149,7 @@ def test_detector_metadata__name_the_program() -> None:
 
 def test_engine__needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert LandmarkerConfig(engine="litert").engine == "litert"
-    monkeypatch.setattr("faceml.config.sections.find_spec", lambda name: None)
+    monkeypatch.setattr("faceml.config.sections.runtime.find_spec", lambda name: None)
     assert LandmarkerConfig().engine == "mediapipe"
     with pytest.raises(ValueError, match=r"litert needs .* pip install 'faceml\[litert\]'"):
         LandmarkerConfig(engine="litert")

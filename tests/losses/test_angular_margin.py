@@ -10,7 +10,7 @@ from pytorch_metric_learning.losses import ArcFaceLoss, CosFaceLoss
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from faceml.config.losses import MarginConfig
+from faceml.config.sections.losses import MarginConfig
 from faceml.losses.angular_margin import AdaFace, AngularMargin, ArcFace, CosFace, build_angular_margin
 
 ANGLES_DEG = [0.0, 1.0, 30.0, 89.0, 91.0, 150.0, 152.0, 179.0, 180.0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from faceml.config.losses import CrossEntropyConfig
+from faceml.config.sections.losses import CrossEntropyConfig
 from faceml.losses.cross_entropy import (
     build_class_weights,
     cross_entropies,

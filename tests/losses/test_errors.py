@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 
-from faceml.config.losses import LandmarkLossConfig
+from faceml.config.sections.losses import LandmarkLossConfig
 from faceml.losses.errors import Penalty, build_error_penalty, concordance
 
 KINDS: dict[str, dict[str, float]] = {

@@ -12,10 +12,10 @@ import timm
 import torch
 from torch import nn
 
-from faceml.config import backbones
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
-from faceml.config.sections import ModelConfig
+from faceml.config.sections import backbones
+from faceml.config.sections.model import ModelConfig
 from faceml.models.architecture import Architecture
 from faceml.models.backbone import BUILT_IN, backbone_stages, build_backbone, feature_dim
 from faceml.models.backbone_weights import build_backbone_from

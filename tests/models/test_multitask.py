@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.models.heads import ClassHead, LandmarkHead, NumberHead
 from faceml.models.multitask import HeadBuilder, MultitaskFaceModel, build_multitask_model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.models.heads import ClassHead, LandmarkHead
 from faceml.models.multitask import build_multitask_model
 from faceml.models.recognition import FaceResNet, IdentityHead, build_face_resnet

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.images.decoding import RgbImage
 from faceml.landmarks.draw import LEFT_RGB, RIGHT_RGB
 from faceml.prediction.drawing import BOX_RGB, PAPER_RGB, _caption, draw_predictions

@@ -18,7 +18,7 @@ import yaml
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import load_config, parse_config
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.models.recognition import FaceResNet

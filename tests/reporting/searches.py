@@ -4,8 +4,8 @@ from collections.abc import Callable
 from itertools import count, product
 from typing import Any
 
-from faceml.config.losses import LossConfig
-from faceml.config.tasks import default_tasks
+from faceml.config.sections.losses import LossConfig
+from faceml.config.sections.tasks import default_tasks
 from faceml.config.train import SelectionConfig
 from faceml.search.trial import Trial
 from faceml.tasks.selection import select_score

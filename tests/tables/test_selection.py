@@ -8,7 +8,7 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
-from faceml.config.split import SplitConfig
+from faceml.config.sections.split import SplitConfig
 from faceml.tables.face_rows import face_names
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata

@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import ClassificationConfig
+from faceml.config.sections.tasks import ClassificationConfig
 from faceml.datasets.targets import Target
 from faceml.tasks.classification import ClassificationTask
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.augmentation import Moves
 from faceml.datasets.targets import Target
 from faceml.tasks.build import build_tasks

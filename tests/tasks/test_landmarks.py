@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import LandmarksConfig
+from faceml.config.sections.tasks import LandmarksConfig
 from faceml.datasets.augmentation import Moves
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing

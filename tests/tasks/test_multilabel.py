@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import f1_score, log_loss
 
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import MultilabelConfig
+from faceml.config.sections.tasks import MultilabelConfig
 from faceml.datasets.augmentation import Moves
 from faceml.datasets.targets import Target
 from faceml.metrics.label_counts import LabelCounts

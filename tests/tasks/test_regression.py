@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import RegressionConfig
+from faceml.config.sections.tasks import RegressionConfig
 from faceml.datasets.augmentation import Moves
 from faceml.datasets.targets import Target
 from faceml.tasks.regression import RegressionTask

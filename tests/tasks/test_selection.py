@@ -5,8 +5,8 @@ from typing import Any, Literal
 import pytest
 
 from faceml.config.config_error import ConfigError
-from faceml.config.losses import LossConfig
-from faceml.config.tasks import default_tasks, parse_tasks
+from faceml.config.sections.losses import LossConfig
+from faceml.config.sections.tasks import default_tasks, parse_tasks
 from faceml.config.train import SelectionConfig
 from faceml.tasks.selection import select_score
 

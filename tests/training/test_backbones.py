@@ -9,7 +9,7 @@ import torch
 
 import faceml
 from faceml.config.loading import parse_config
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.export.comparison import CheckedImages
 from faceml.export.exportable import load_exportable

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target

@@ -10,8 +10,8 @@ import torch
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, parse_config
+from faceml.config.sections.weighting import WeightingConfig
 from faceml.config.train import DataConfig, TrainConfig
-from faceml.config.weighting import WeightingConfig
 from faceml.tasks.selection import select_score
 from faceml.training.faces import build_faces
 from faceml.training.multitask import build_multitask_trainer, build_sampler

@@ -8,7 +8,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from faceml.config.losses import LossConfig
+from faceml.config.sections.losses import LossConfig
 from faceml.datasets.augmentation import Moves
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing

@@ -8,7 +8,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.person_dataset import IDENTITY, AlignedPreprocessing
 from faceml.datasets.targets import Target

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from faceml.config.config_error import ConfigError
-from faceml.config.sections import ModelConfig
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.model import ModelConfig
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.models.multitask import MultitaskFaceModel, build_multitask_model
 from faceml.tables.landmark_sets import LANDMARK_SETS

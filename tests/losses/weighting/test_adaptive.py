@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
-from faceml.config.weighting import WeightingConfig
+from faceml.config.sections.weighting import WeightingConfig
 from faceml.losses.weighting.adaptive import GeometricWeighting, SoftOptimalWeighting
 from faceml.losses.weighting.base import TaskWeighting
 from faceml.losses.weighting.build import build_weighting

@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from faceml.config.weighting import WeightingConfig
+from faceml.config.sections.weighting import WeightingConfig
 from faceml.losses.weighting.base import FixedWeighting, TaskWeighting
 from faceml.losses.weighting.build import Likelihood, build_weighting
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from faceml.config.weighting import WeightingConfig
+from faceml.config.sections.weighting import WeightingConfig
 from faceml.losses.weighting.base import TaskWeighting
 from faceml.losses.weighting.build import Likelihood, build_weighting
 from faceml.losses.weighting.uncertainty import UncertaintyWeighting

@@ -17,8 +17,8 @@ from scipy.stats import ttest_1samp
 from faceml.config.config_error import ConfigError
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.loading import load_yaml, parse_config
-from faceml.config.sections import ModelConfig
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.model import ModelConfig
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.errors import StoppedError
 from faceml.models.multitask import build_multitask_model

@@ -16,7 +16,7 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.export import ExportConfig
 from faceml.config.loading import parse_config
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.person_dataset import AlignedPreprocessing
 from faceml.datasets.preprocessing import Preprocessing

@@ -18,7 +18,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.evaluate import EvaluateConfig
 from faceml.config.evaluate_recognition import EvaluateRecognitionConfig
 from faceml.config.loading import dump_config, parse_config
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.datasets.person_dataset import AlignedPreprocessing, PersonDataset
 from faceml.images.framing import Framing
 from faceml.models.recognition import FaceResNet

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from faceml.config.loading import parse_config
-from faceml.config.search_space import holds, random_variants
+from faceml.config.sections.search_space import holds, random_variants
 from faceml.config.tune import TuneConfig
 from ray_jobs.search.plan import build_plan
 from ray_jobs.search.searcher import Plan

@@ -16,7 +16,7 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
-from faceml.config.tasks import LandmarksConfig
+from faceml.config.sections.tasks import LandmarksConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.tables.landmark_table import read_table

@@ -13,7 +13,7 @@ from rich.console import Console
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import load_config
 from faceml.config.recognition import RecognitionConfig
-from faceml.config.sections import ModelConfig
+from faceml.config.sections.model import ModelConfig
 from faceml.config.train import TrainConfig
 from faceml.errors import StoppedError
 from faceml.models.recognition import FaceResNet

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import ttest_1samp
 
 from faceml.config.config_error import ConfigError
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.targets import Target, Targets
 from faceml.reporting.evaluation.model_comparison import (
     ComparedModel,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from faceml.config.weighting import WeightingConfig
+from faceml.config.sections.weighting import WeightingConfig
 from faceml.reporting.training.diagnosis import TrainingDiagnosis, diagnose_multitask, unsteady
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.metrics.score import Score
 from faceml.reporting.training.summary import (
     best_record,

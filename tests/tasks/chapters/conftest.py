@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from faceml.config.tasks import parse_tasks
+from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.targets import Target
 from faceml.tasks.build import build_tasks
 from faceml.tasks.chapters.evaluation import TaskEvaluation

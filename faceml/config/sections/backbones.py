@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from faceml.config.entry_points import load_entry_point, names_with_others
+from faceml.config.sections.entry_points import load_entry_point, names_with_others
 
 BUILT_IN = ("resnet18", "resnet50", "iresnet18", "iresnet50", "iresnet100")
 TIMM = "timm/"

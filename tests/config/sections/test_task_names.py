@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from faceml.config.tasks import TasksConfig, parse_tasks
+from faceml.config.sections.tasks import TasksConfig, parse_tasks
 from faceml.export.graph import INPUT
 from faceml.prediction.prediction_files import prediction_schema, prediction_table_schema
 from faceml.tasks.build import build_tasks

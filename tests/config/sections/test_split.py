@@ -9,7 +9,7 @@ from faceml.config.base import MustExist, OnEveryNode
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import check_inputs, dump_config, load_yaml, parse_config
 from faceml.config.paths import local_paths
-from faceml.config.split import SplitConfig
+from faceml.config.sections.split import SplitConfig
 
 
 @pytest.mark.parametrize("where", [{"fold": 3}, {"fold": "3"}, {"fold": [3.0]}])

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import apply_overrides, parse_config
-from faceml.config.search_space import (
+from faceml.config.sections.search_space import (
     Choice,
     Grid,
     LogUniform,

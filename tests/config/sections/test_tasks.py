@@ -6,7 +6,7 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dump_config, load_yaml, parse_config
-from faceml.config.tasks import (
+from faceml.config.sections.tasks import (
     ClassificationConfig,
     LandmarksConfig,
     RegressionConfig,

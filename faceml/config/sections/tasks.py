@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from faceml.config.base import Config, MustExist, Positive, StorageUri
-from faceml.config.entry_points import load_entry_point, names_with_others
-from faceml.config.losses import (
+from faceml.config.sections.entry_points import load_entry_point, names_with_others
+from faceml.config.sections.losses import (
     CrossEntropyConfig,
     LandmarkLossConfig,
     LossConfig,

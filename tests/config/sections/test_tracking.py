@@ -6,7 +6,7 @@ import pytest
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
-from faceml.config.tracking import MlflowTracking
+from faceml.config.sections.tracking import MlflowTracking
 
 
 def tracking(uri: str) -> MlflowTracking:

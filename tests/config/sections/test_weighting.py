@@ -7,9 +7,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dump_config, load_yaml, parse_config
+from faceml.config.sections.weighting import ConstantWeighting, WeightingConfig, refuse_unknown_tasks
 from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig, build_trial_config
-from faceml.config.weighting import ConstantWeighting, WeightingConfig, refuse_unknown_tasks
 
 TRAIN: dict[str, Any] = {
     "data": {"train": {"table": "/t"}, "val": {"table": "/v"}},
