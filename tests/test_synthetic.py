@@ -17,8 +17,8 @@ from faceml.synthetic.person import Person, sample_person
 from faceml.synthetic.render import five_of_ten, render_face
 from faceml.synthetic.scene import Scene, sample_scene
 from faceml.tables.landmark_sets import LANDMARK_SETS
-from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import read_metadata
+from faceml.tables.sorted_rows import read_table
 from faceml.tasks.classes import AFFECTNET8
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from faceml.config import CROP_MARGIN
 from faceml.datasets.face_columns import face_crops
 from faceml.datasets.targets import TargetReader
+from faceml.storage import filter_rows
 from faceml.tables import (
     FACE,
     LabelCounts,
@@ -85,7 +86,7 @@ def read_rows(
         for status in pc.unique(other["status"]).to_pylist()
     }
     return TableRows(
-        selection, found.table_rows, rows.filter(taken), left_out, label_counts=found.label_counts
+        selection, found.table_rows, filter_rows(rows, taken), left_out, label_counts=found.label_counts
     )
 
 
@@ -128,7 +129,7 @@ def read_targets(
     for task in tasks:
         for reason, mask in task.excluded(rows, selection.table).items():
             left_out[reason] = count_faces(rows.filter(mask))
-            rows = rows.filter(pc.invert(mask))
+            rows = filter_rows(rows, pc.invert(mask))
             num_excluded += left_out[reason].number
     return found._replace(rows=rows, left_out=left_out, num_excluded=num_excluded)
 

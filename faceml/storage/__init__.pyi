@@ -24,6 +24,7 @@ from .mapped_rows import (
     RowsToMap as RowsToMap,
     find_sorted as find_sorted,
 )
+from .mapped_tables import collect_batches as collect_batches, filter_rows as filter_rows
 from .private_files import hold_lock as hold_lock, private_file as private_file
 from .roots import Places as Places, StorageRoots as StorageRoots
 from .tensors import is_tensor_file as is_tensor_file, read_tensors as read_tensors

@@ -21,6 +21,7 @@ from .image_listing import (
     list_image_batches as list_image_batches,
     list_images as list_images,
 )
+from .json_export import export_json as export_json
 from .label_table import LabelCounts as LabelCounts, NamedCount as NamedCount
 from .landmark_sets import (
     LANDMARK_SETS as LANDMARK_SETS,
@@ -30,12 +31,10 @@ from .landmark_sets import (
     with_eyes as with_eyes,
 )
 from .landmark_table import (
-    export_json as export_json,
     folder_columns as folder_columns,
     put_shard as put_shard,
     qualified_folders as qualified_folders,
     read_shard_schema as read_shard_schema,
-    read_table as read_table,
     shard_names as shard_names,
     table_columns as table_columns,
     table_metadata_of as table_metadata_of,
@@ -81,6 +80,7 @@ from .selection import (
     TableSelection as TableSelection,
     build_selection as build_selection,
 )
+from .sorted_rows import read_table as read_table
 from .table_cache import (
     cached_file as cached_file,
     remove_earlier_versions as remove_earlier_versions,

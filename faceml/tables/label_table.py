@@ -1,7 +1,7 @@
 """Label tables: targets of images, joined to the rows of a landmark table by the images' names."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from faceml.config import ConfigError
 from faceml.errors import translate_errors
+from faceml.storage import collect_batches
 from faceml.tables.face_rows import FACE, SEPARATOR, face_names, is_further_face
 from faceml.tables.label_files import NORMALISED, label_columns, load_labels
 from faceml.tables.queries import (
     DEFAULT_LIMITS,
+    ROWS_OF_BATCH,
     Connection,
     OutOfMemory,
     QueryError,
@@ -126,7 +127,7 @@ def join_labels(
         columns: Columns to append: numbers, text, booleans, or lists of numbers.
         key: Column of the label table with the images' names, text or integers.
         others: Names of other images, or of faces as `face_names` has them, which the label table may have
-            too.
+            too. Those of the rows may be among them.
         limits: Limits of memory.
 
     Returns:
@@ -158,14 +159,22 @@ def join_labels(
         unlabelled = without_labels and without_labels + counts.unlabelled_faces.number == rows.num_rows
         if unlabelled and not _count(connection, MATCHES).number:
             raise _no_match(place, key, counts)
-        values = ", ".join(f"c{index}" for index in range(len(columns))) or "null"
-        found = connection.sql(
-            f"select {values} from (select position, key from images union all select position, null from "
-            "further) left join found using (key) order by position"
-        ).to_arrow_table()
-    for index, (name, kind) in enumerate(zip(columns, types, strict=True)):
-        rows = rows.append_column(name, found[index].cast(kind))
+        values = _values_in_order(connection, dict(zip(columns, types, strict=True)))
+    for name in columns:
+        rows = rows.append_column(name, values[name])
     return JoinedLabels(rows, counts)
+
+
+def _values_in_order(connection: Connection, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return the values of each row, given the types of the columns by their names."""
+    schema = pa.schema(list(types.items()))
+    values = ", ".join(f"c{index}" for index in range(len(types))) or "null"
+    found = connection.sql(
+        f"select {values} from (select position, key from images union all select position, null from "
+        "further) left join found using (key) order by position"
+    ).to_arrow_reader(ROWS_OF_BATCH)
+    named = (pa.RecordBatch.from_arrays(batch.columns[: len(types)], names=schema.names) for batch in found)
+    return collect_batches(schema, (batch.cast(schema) for batch in named))
 
 
 def _translate_errors(place: str) -> translate_errors[QueryError]:
@@ -205,18 +214,18 @@ def _match_images(
     *,
     by_face: bool,
 ) -> None:
-    """Create the tables `images`, `known`, which has the keys of the others too, `found` and `further`.
+    """Create the relations `images`, `known`, which has the keys of the others too, `found` and `further`.
 
     `found` has a row for each key that is an image's, `further` the faces that labels of images leave out.
     """
     names = face_names(rows)
-    numbered = pa.table({"position": pa.array(np.arange(len(names))), "name": names})
     is_further = pa.array(is_further_face(rows) & (not by_face))
-    connection.register("further", numbered.filter(is_further))
-    connection.register("image_rows", numbered.filter(pc.invert(is_further)))
+    connection.register("rows", _numbered(pa.table({"name": names, "is_further": is_further})))
     connection.execute(
-        f"create temp table images as select *, {NORMALISED.format('name')} as key from image_rows"
+        f"create temp table numbered as select *, {NORMALISED.format('name')} as key from rows"
     )
+    connection.execute("create temp view images as select * from numbered where not is_further")
+    connection.execute("create temp view further as select * from numbered where is_further")
     connection.register("others", pa.table({"image_id": others if others is not None else names[:0]}))
     connection.execute(
         "create temp view known as select key from images union all "
@@ -230,6 +239,20 @@ def _match_images(
         f"create temp table found as select {', '.join(selected)} from labels semi join images using (key) "
         "group by key"
     )
+
+
+def _numbered(rows: pa.Table) -> pa.RecordBatchReader:
+    """Return rows as a stream, with their position."""
+    schema = rows.schema.append(pa.field("position", pa.int64()))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        start = 0
+        for batch in rows.to_batches(ROWS_OF_BATCH):
+            position = np.arange(start, start + len(batch))
+            start += len(batch)
+            yield pa.record_batch([*batch.columns, position], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _count(connection: Connection, names: str) -> NamedCount:

@@ -22,6 +22,8 @@ QueryError = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
 
 MOST_THREADS = 4  # each takes a share of the memory
+ROWS_OF_BATCH = 1 << 16
+"""Number of rows of a batch of a result that is read in batches."""
 
 
 class QueryLimits(NamedTuple):

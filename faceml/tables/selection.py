@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from faceml.config import ConfigError, SplitConfig
-from faceml.storage import Places
+from faceml.storage import Places, filter_rows
 from faceml.tables.face_rows import face_names, key_columns
 from faceml.tables.label_table import LabelCounts
 from faceml.tables.landmark_sets import MESH_COLUMNS
-from faceml.tables.landmark_table import read_table, table_columns
+from faceml.tables.landmark_table import table_columns
+from faceml.tables.sorted_rows import read_table
 from faceml.tables.source_labels import columns_of_labels, join_source_labels, label_tables
 
 MOST_VALUES = 10
@@ -81,9 +82,8 @@ class TableSelection:
         own = {name: values for name, values in self.where.items() if name not in further}
         rows, counts = self._filter(found, {}, own), None
         if self.labels is not None and further:
-            names = face_names(found)
-            others = names.filter(pc.invert(pc.is_in(names, face_names(rows))))
-            joined = join_source_labels(rows, self.labels.place, further, self.labels.key, others)
+            names = face_names(found if own else found[:0])
+            joined = join_source_labels(rows, self.labels.place, further, self.labels.key, names)
             counts = joined.counts
             labelled = {name: values for name, values in self.where.items() if name in further}
             rows = self._filter(joined.rows, own, labelled)
@@ -121,7 +121,7 @@ class TableSelection:
                     f"where.{column}: no row of {self.table}{those} has the value '{unmatched[0]}'. "
                     f"The values are {_count_values(texts)}."
                 )
-            rows = rows.filter(pc.is_in(texts, value_set=wanted))
+            rows = filter_rows(rows, pc.is_in(texts, value_set=wanted))
             before = {**before, column: values}
         return rows
 

@@ -40,7 +40,8 @@ def join_source_labels(
         places: The label table, or those of sources.
         columns: Columns to append.
         key: Column of the label tables with the images' names.
-        others: Names of other images or faces, which the label tables may have too.
+        others: Names of other images or faces, which the label tables may have too. Those of the rows may be
+            among them.
 
     Raises:
         ConfigError: A label table cannot be used, no label table has a column, or several have it with values

@@ -32,7 +32,9 @@ from faceml.reporting.training.summary import training_summary
 from faceml.runs.files import read_metrics, read_summary
 from faceml.runs.run_folder import RunFolder
 from faceml.search.scores import ACCURACY
-from faceml.tables.landmark_table import export_json, read_table, table_metadata_of
+from faceml.tables.json_export import export_json
+from faceml.tables.landmark_table import table_metadata_of
+from faceml.tables.sorted_rows import read_table
 from faceml.training.checkpoint import read_state
 from faceml.training.recognition import build_people
 from faceml.training.trained_model import is_recognition, load_trained_recognition

@@ -14,9 +14,10 @@ from faceml.datasets.table_rows import crop_margin, training_columns
 from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.label_table import NamedCount
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.selection import TableSelection
+from faceml.tables.sorted_rows import read_table
 from faceml.tasks.build import build_tasks
 from tests.crowd_table import write_crowd_table
 from tests.default_tasks import assert_same_faces, default_pair

@@ -9,8 +9,8 @@ from faceml.extraction.shard_writer import ShardWriter
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.storage.roots import StorageRoots
-from faceml.tables.landmark_table import read_table
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 
 SCHEMA = landmark_schema(table_metadata({"name": "none"}, {}, "0"))
 NAME = "part.parquet"

@@ -13,7 +13,7 @@ import torch
 from faceml.config import load_config
 from faceml.formats import NextJob
 from faceml.formats.registry import FORMATS
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_recognition_trainer

@@ -23,8 +23,9 @@ from faceml.landmarks.training_copy import EmbedOptions
 from faceml.storage.folder import StorageFolder
 from faceml.storage.listing import StoredFile
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 METADATA = table_metadata({"name": "mediapipe"}, {}, "0")

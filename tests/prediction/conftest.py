@@ -9,7 +9,7 @@ from faceml.images.decoding import RgbImage, decode_image
 from faceml.images.framing import Framing
 from faceml.runs.files import BEST_MODEL_FILE
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from tests.random_model import PAIR, write_random_model
 
 SIDE_PX = 200

@@ -12,7 +12,7 @@ from faceml.images.decoding import RgbImage, encode_jpeg
 from faceml.prediction.annotated_images import predict_annotated_faces
 from faceml.prediction.loading import load
 from faceml.runs.files import BEST_MODEL_FILE
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from tests.prediction.conftest import CORNERS, SIDE_PX
 from tests.random_model import MESH, write_random_model
 

@@ -22,7 +22,7 @@ from faceml.config.base import Config
 from faceml.config.loading import dump_config, parse_config
 from faceml.config.train import TrainConfig
 from faceml.runs.files import read_metrics
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.cli import main
 from ray_jobs.jobs import JOBS, STUDY
 from tests.job import REPOSITORY

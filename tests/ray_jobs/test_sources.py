@@ -12,7 +12,7 @@ from faceml.config.evaluate import EvaluateConfig
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.local import evaluation
 from ray_jobs.tables import extraction
 from ray_jobs.training import multitask

@@ -23,7 +23,7 @@ from faceml.config.train import TrainConfig
 from faceml.config.tune import TuneConfig
 from faceml.models.recognition import FaceResNet
 from faceml.runs.files import read_metrics
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.cluster.log import JsonLines
 from ray_jobs.cluster.prometheus import TrainingMetrics
 from ray_jobs.search import tuning

@@ -17,8 +17,9 @@ from faceml.reporting.extraction.summary import summarize_table
 from faceml.runs.run_folder import RunFolder
 from faceml.search.trial import Trial
 from faceml.tables.landmark_sets import LANDMARK_SETS
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 
 STATUSES = {"0": ["ok"] * 6, "3": ["ok"] * 3 + ["no_face"], "7": ["ok", "no_face", "undecodable"]}
 """Status of every image, by folder."""

@@ -11,8 +11,9 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.tables.face_rows import face_names
 from faceml.tables.image_copies import ImageCopies
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from tests.crowd_table import write_crowd_table
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_image=True)

@@ -11,10 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from faceml.config.config_error import ConfigError
+from faceml.storage import mapped_tables
 from faceml.storage.folder import StorageFolder
+from faceml.tables import sorted_rows
 from faceml.tables.face_rows import face_names
-from faceml.tables.landmark_table import export_json, read_table, shard_names, write_shard
+from faceml.tables.json_export import export_json
+from faceml.tables.landmark_table import shard_names, write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from tests.crowd_table import CROWDS, HEIGHT, NAMES, SHAPE, WIDTH, write_crowd_table
 
 METADATA = table_metadata({"name": "test"}, {}, "0.0.1")
@@ -59,6 +63,34 @@ def test_read_table__is_sorted_over_all_shards(tmp_path: Path) -> None:
         "1/a.jpg",
         "1/x.jpg",
     ]
+
+
+@pytest.mark.parametrize("columns", [None, ["mesh_33", "status", "mesh_0"]])
+def test_read_table__a_large_table_is_the_same_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: list[str] | None
+) -> None:
+    draw = np.random.default_rng(0)
+    for shard in range(4):
+        rows = [
+            row(
+                f"{draw.integers(3)}/{shard}{number}é.jpg",
+                face=None if shard % 2 else number % 3,
+                status="ok",
+                mesh=draw.random(1434).astype(np.float16),
+                landmarks_5=draw.random(10),
+                content_sha256=draw.bytes(32),
+                dhash=int(draw.integers(2**64, dtype=np.uint64)),
+            )
+            if number % 4
+            else row(f"{number}/{shard}{number}.jpg")
+            for number in draw.permutation(30).tolist()
+        ]
+        schema = landmark_schema(METADATA, with_mesh=True, with_faces=True)
+        write_shard(rows, schema, tmp_path / f"{shard}.parquet")
+    in_memory = read_table(tmp_path, columns)
+    monkeypatch.setattr(sorted_rows, "SORTED_IN_MEMORY_ROWS", 0)
+    monkeypatch.setattr(mapped_tables, "MOST_IN_MEMORY", 0)
+    assert read_table(tmp_path, columns).equals(in_memory)
 
 
 def test_read_table__only_whole_shards_count(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from faceml.config.config_error import ConfigError
 from faceml.storage.folder import StorageFolder
 from faceml.tables import manifest
-from faceml.tables.landmark_table import put_shard, read_table, table_columns, table_metadata_of
+from faceml.tables.landmark_table import put_shard, table_columns, table_metadata_of
 from faceml.tables.manifest import MANIFEST_FILE, Shard, encode_manifest, read_manifest, read_shards
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from faceml.tables.table_images import update_manifest
 from tests.extraction.listings import of
 

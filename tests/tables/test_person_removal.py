@@ -16,10 +16,11 @@ from faceml.prediction.prediction_files import prediction_table_schema
 from faceml.storage.folder import StorageFolder
 from faceml.tables.face_rows import face_names
 from faceml.tables.image_copies import ImageCopies
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.manifest import PLAN_FILE, read_manifest
 from faceml.tables.person_removal import forget_person
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from faceml.tables.table_images import IMAGES_FILE, update_manifest
 from tests.crowd_table import write_crowd_table
 from tests.default_tasks import default_pair

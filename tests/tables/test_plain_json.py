@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from faceml.tables.landmark_table import export_json, write_shard
+from faceml.tables.json_export import export_json
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 
 

@@ -14,8 +14,9 @@ from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target
 from faceml.tables.landmark_sets import MESH_MIRROR
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from faceml.tasks.landmarks import LandmarksTask
 
 TABLE = Path(__file__).parents[1] / "compatibility/files/tables/faces/val"

@@ -6,7 +6,8 @@ import pytest
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.reporting.training.plan import build_training_plan
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
+from faceml.tables.sorted_rows import read_table
 from faceml.training.faces import build_cached_faces
 
 SPLITS = {"train": list("012345"), "val": list("67")}

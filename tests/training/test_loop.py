@@ -16,7 +16,7 @@ from faceml.config.train import TrainConfig
 from faceml.datasets.batches import SampledBatches
 from faceml.errors import StoppedError
 from faceml.tables.landmark_sets import LANDMARK_SETS
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from faceml.training.loop import Trainer
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord

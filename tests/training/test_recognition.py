@@ -14,8 +14,9 @@ from faceml.images.alignment import align_face, template
 from faceml.images.decoding import decode_image, encode_jpeg
 from faceml.metrics.verification import ScoredPairs, verification_accuracy
 from faceml.tables.label_table import NamedCount
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
 from faceml.training.recognition import build_people, build_recognition_trainer
 from faceml.training.verification.pairs_table import read_pairs_table, write_pairs

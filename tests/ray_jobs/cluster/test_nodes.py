@@ -18,7 +18,7 @@ from faceml.extraction.plan import read_plan
 from faceml.runs.files import read_metrics
 from faceml.storage.folder import StorageFolder
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.search import tuning
 from ray_jobs.search.searcher import trial_folders
 from ray_jobs.tables import extraction

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from tests.job import REPOSITORY
 from tests.observed import exported, worker_lines
 

@@ -25,7 +25,7 @@ from faceml.models.multitask import build_multitask_model
 from faceml.reporting.evaluation.estimated_yaw import LEAST_FACES
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from faceml.tasks.build import Tasks, build_tasks
 from faceml.tasks.classes import AFFECTNET8
 from faceml.training.checkpoint import model_checkpoint, write_state

@@ -25,7 +25,7 @@ from faceml.export import write
 from faceml.images.decoding import decode_image
 from faceml.models.recognition import FaceResNet
 from faceml.storage.folder import StorageFolder
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from faceml.training.checkpoint import write_state
 from ray_jobs.cli import main
 from ray_jobs.local import export

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from faceml.config.config_error import ConfigError
 from faceml.tables.image_copies import ImageCopies
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.local import forgetting
 
 SCHEMA = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_image=True)

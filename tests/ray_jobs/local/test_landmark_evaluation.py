@@ -16,7 +16,8 @@ from faceml.config.loading import load_yaml, parse_config
 from faceml.images.framing import Framing
 from faceml.storage.folder import StorageFolder
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.landmark_table import read_shard_schema, read_table, shard_names, write_shard
+from faceml.tables.landmark_table import read_shard_schema, shard_names, write_shard
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.local import landmark_evaluation
 from tests.annotations.annotated_files import mtfl_line, ten_px, wflw_line, write_pts
 from tests.browser.page import faults_of

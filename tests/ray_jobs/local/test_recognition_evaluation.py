@@ -25,7 +25,7 @@ from faceml.models.recognition import FaceResNet
 from faceml.runs.run_folder import RunFolder
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from faceml.training.checkpoint import write_state
 from ray_jobs.jobs import find_job
 from ray_jobs.local import evaluation, recognition_evaluation

@@ -13,7 +13,7 @@ import yaml
 from ray.job_submission import JobStatus
 
 from faceml.runs.files import read_metrics, read_summary
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from tests.head_node import HeadNode
 from tests.job import REPOSITORY
 from tests.ray_jobs.conftest import HEAD_TOKEN

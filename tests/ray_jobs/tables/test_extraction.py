@@ -19,7 +19,7 @@ from faceml.config.loading import parse_config
 from faceml.config.sections.tasks import LandmarksConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from faceml.tasks.landmarks import LandmarksTask
 from ray_jobs.tables import dry_run, extraction
 

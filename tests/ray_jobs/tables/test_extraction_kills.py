@@ -13,7 +13,7 @@ import pytest
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import parse_config
 from faceml.synthetic.generate import generate_faces
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.tables import extraction
 from tests.job import VICTIMS, Job
 from tests.poison import write_poison

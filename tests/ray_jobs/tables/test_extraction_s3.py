@@ -10,7 +10,7 @@ import pytest
 from faceml.config.extract import ExtractConfig
 from faceml.config.loading import load_config
 from faceml.storage.folder import StorageFolder
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from ray_jobs.tables import extraction
 from tests.flaky_store import Fault, FlakyStore
 from tests.job import Job

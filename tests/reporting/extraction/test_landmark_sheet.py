@@ -20,8 +20,9 @@ from faceml.reporting.extraction.landmark_sheet import (
     landmark_tiles,
 )
 from faceml.tables.landmark_sets import LANDMARK_SETS
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from tests.crowd_table import COLORS, CROWDS, HEIGHT, SHAPE, WIDTH, write_crowd_table
 
 GRAY_RGB = (128, 128, 128)

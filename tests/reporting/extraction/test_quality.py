@@ -21,8 +21,9 @@ from faceml.reporting.extraction.quality import quality_sections
 from faceml.reporting.extraction.report import extraction_chapter
 from faceml.runs.files import QUALITY_FILE
 from faceml.storage.atomic import write_text
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 MakeSplit = Callable[..., Path]

@@ -12,7 +12,7 @@ from faceml.reporting.extraction.summary import (
     source_tables,
     summarize_table,
 )
-from faceml.tables.landmark_table import read_table
+from faceml.tables.sorted_rows import read_table
 from tests.crowd_table import write_crowd_table
 
 SUMMARY = ExtractionSummary({"ok": 105, "no_face": 15}, {}, {"1": (100, 90), "5": (20, 15)}, 120, 50.0, 3.0)

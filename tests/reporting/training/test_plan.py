@@ -18,8 +18,9 @@ from faceml.reporting.training.plan import (
     start_line,
     training_banner,
 )
-from faceml.tables.landmark_table import read_table, write_shard
+from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
+from faceml.tables.sorted_rows import read_table
 from faceml.tasks.classes import AFFECTNET8
 from faceml.training.faces import build_faces
 
