@@ -14,6 +14,7 @@ from faceml.landmarks.mediapipe_detector import MediaPipeDetector
 from faceml.landmarks.model_bundle import find_model_bundle
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
+from tests.job import NARROW_BACKBONE, python_path
 
 SLOW = ("docs", "ray_jobs", "training")
 """Folders of the slowest tests, which run first so that pytest's processes finish at the same time."""
@@ -105,7 +106,9 @@ def ray_cluster(s3_keys: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in OF_SHARED_CLUSTER.items():
             environment.setenv(name, value)
-        start_local_cluster(num_cpus=2, log_to_driver=False)
+        with pytest.MonkeyPatch.context() as of_processes:
+            of_processes.setenv("PYTHONPATH", python_path(NARROW_BACKBONE))
+            start_local_cluster(num_cpus=2, log_to_driver=False)
         yield
         ray.shutdown()
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 REPOSITORY = Path(__file__).parents[1]
+NARROW_BACKBONE = str(REPOSITORY / "tests" / "narrow_backbone")
+"""Folder of a package with the backbone `narrow`, as pip would install it."""
 MARK = "FACEML_TEST_MARK"
 
 # Processes of Ray itself.
@@ -77,7 +79,7 @@ class Job:
             command + [part for setting in settings for part in ("--set", setting)],
             cwd=REPOSITORY,
             env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-            | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": python_path(path)}
+            | {MARK: self.mark, "RAY_ADDRESS": "local", "PYTHONPATH": python_path(path, NARROW_BACKBONE)}
             | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,9 +138,9 @@ def kill_marked(mark: str) -> None:
         time.sleep(0.1)
 
 
-def python_path(first: str = "") -> str:
-    """Return a `PYTHONPATH` of a folder and this project."""
-    return os.pathsep.join([first, str(REPOSITORY)] if first else [str(REPOSITORY)])
+def python_path(*folders: str) -> str:
+    """Return a `PYTHONPATH` of folders, without empty ones, and this project."""
+    return os.pathsep.join([*filter(None, folders), str(REPOSITORY)])
 
 
 def _read(file: Path) -> bytes:

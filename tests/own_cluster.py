@@ -7,8 +7,8 @@ from pathlib import Path
 
 from faceml.config.base import Config
 from faceml.config.loading import dump_config
+from tests.job import NARROW_BACKBONE, REPOSITORY, python_path
 
-REPOSITORY = Path(__file__).parents[1]
 PROGRAM = """
 import importlib
 import sys
@@ -38,5 +38,8 @@ def run_on_own_cluster(job: str, config: Config, num_cpus: int, folder: Path, ti
     file.write_text(dump_config(config), encoding="utf-8")
     model = type(config)
     words = [sys.executable, "-c", PROGRAM, job, model.__module__, model.__name__, str(num_cpus), str(file)]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
+    environment = os.environ | {
+        "PYTHONPATH": python_path(NARROW_BACKBONE),
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    }
     subprocess.run(words, cwd=REPOSITORY, env=environment, check=True, timeout=timeout_s)

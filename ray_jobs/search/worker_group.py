@@ -1,8 +1,9 @@
 """Trials with several workers: a worker group of Ray Train inside a trial of Ray Tune.
 
-A worker group reserves its CPUs separately from Ray Tune, and releases them when it ends normally. If its
-controller is killed, they stay reserved, and the next trials would wait for them forever. Therefore a trial
-that the scheduler stops signals its workers to end, and waits until they have exited.
+Ray Train's controller runs in the trial's process. The worker group reserves its CPUs separately from Ray
+Tune, and releases them when it ends normally. If the trial's process is killed before, they stay reserved,
+and the next trials would wait for them forever. Therefore a trial that the scheduler stops signals its
+workers to end, and waits until they have exited.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,7 +23,7 @@ from torch import distributed
 from faceml.config import StudyConfig, TuneConfig, parse_config
 from faceml.runs import record_failure
 from faceml.storage import StorageFolder, place_below, translate_outage
-from ray_jobs.cluster import placement_group, worker_bundle
+from ray_jobs.cluster import build_torch_trainer, placement_group, worker_bundle
 from ray_jobs.search.trial import RAY_FOLDER, TrialJob, train_trial, trial_folder
 from ray_jobs.training import translate_worker_outage
 
@@ -80,7 +81,7 @@ def _torch_trainer(
     job: TrialJob, config: TuneConfig, results: Queue, decisions: Queue
 ) -> ray.train.torch.TorchTrainer:
     trial, storage = config.trial, _groups_folder(config)
-    return ray.train.torch.TorchTrainer(
+    return build_torch_trainer(
         _train_as_worker,
         train_loop_config={"job": job, "results": results, "decisions": decisions},
         scaling_config=ray.train.ScalingConfig(

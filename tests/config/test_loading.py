@@ -115,7 +115,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
         (
             "model.backbone=vgg",
             "Bad value: 'model.backbone' = 'vgg': must be resnet18, resnet50, iresnet18, iresnet50, "
-            "iresnet100, or timm/NAME for a network of timm.",
+            "iresnet100, narrow, or timm/NAME for a network of timm.",  # narrow is that of the tests
         ),
         ("weighting=fixed", "Bad value: 'weighting' = 'fixed': must be a section of keys."),
         ("weighting={}", "Missing key: 'weighting.kind'. Set it to select the kind of weighting."),

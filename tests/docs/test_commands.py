@@ -51,7 +51,7 @@ SMALL_TRAINING = {
 SMALL_SEARCH = {f"train.{key}": value for key, value in SMALL_TRAINING.items()} | {
     "num_trials": "1",
     "trial.gpus": "0",
-    "trial.cpus": "1",
+    "trial.cpus": "2",  # one after the other, in one process
 }
 NOT_OF_RECOGNITION = ("model.weights", "training.batch_size_per_worker")
 SMALL_RECOGNITION = {key: value for key, value in SMALL_TRAINING.items() if key not in NOT_OF_RECOGNITION} | {
@@ -72,7 +72,7 @@ SMALL = {
     | {
         "arms.pk_imagenet": "{data.sampling: pk}",  # nothing is downloaded
         "seeds": "[0]",
-        "trial": "{cpus: 1, gpus: 0}",
+        "trial": "{cpus: 2, gpus: 0}",
     },
     "export": {"quantize.calibration_images": "8"},
     "evaluate": {"use_gpu": "false", "loader_processes": "0", "report.embeddings": "0"},

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.own_cluster import REPOSITORY
+from tests.job import REPOSITORY
 
 PROGRAM = """
 import os, sys, time

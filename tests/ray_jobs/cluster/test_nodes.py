@@ -146,6 +146,7 @@ def test_transfer__a_node_that_leaves_changes_nothing_but_the_time(
     people: Path, tmp_path: Path, nodes: Nodes, start: Callable[..., Job]
 ) -> None:
     few = {"scaling.num_train_workers": 2, "data.people_per_batch": 3, "training.epochs": 4}
+    few["model.backbone"] = "resnet18"  # whose epochs last
     configs = [config_of(people, tmp_path / name, **few) for name in ("undisturbed", "disturbed")]
     undisturbed, disturbed = (Path(config.run.folder) for config in configs)
     recognition.run(configs[0])

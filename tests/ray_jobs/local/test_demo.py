@@ -30,6 +30,7 @@ def _config(folder: Path, **train: Any) -> DemoConfig:
             "tune": {
                 "search": {"weighting.kind": {"kind": "grid", "values": ["fixed", "uncertainty"]}},
                 "num_trials": 1,
+                "trial": {"cpus": 2},  # one after the other, in one process
                 "train": {"model": {"embedding_dim": 64}},
             },
         },

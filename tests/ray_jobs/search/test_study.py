@@ -33,7 +33,7 @@ def config_of(people: Path, folder: str | Path, **arms: dict[str, Any]) -> Study
                 "images_per_person": 3,
                 "pairs": {"number": 100},
             },
-            "model": {"embedding_dim": 32},
+            "model": {"backbone": "narrow", "embedding_dim": 32},
             "margin": {"kind": "arcface", "scale": 16.0, "margin": 0.2},
             "training": {"epochs": 2},
             "run": {"folder": place_below(folder, "unused")},
@@ -41,7 +41,7 @@ def config_of(people: Path, folder: str | Path, **arms: dict[str, Any]) -> Study
         "arms": arms or {"naive": {"data.sampling": "naive"}, "together": {"data.sampling": "pk"}},
         "seeds": [0, 1],
         "targets": [0.51, 0.99],
-        "trial": {"cpus": 1, "checkpoint_every_s": 0},
+        "trial": {"cpus": 2, "checkpoint_every_s": 0},  # one after the other, in one process
         "run": {"folder": place_below(folder, "study")},
     }
     return parse_config(StudyConfig, plain)

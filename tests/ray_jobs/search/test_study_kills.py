@@ -22,7 +22,9 @@ CHOOSE = random.Random(0)
 
 def study_of(people: Path, folder: Path) -> StudyConfig:
     plain = config_of(people, folder).model_dump(mode="json")
-    return parse_config(StudyConfig, assign_keys(plain, {"recognition.training.epochs": EPOCHS}))
+    # Trainings that last, two at a time.
+    changes = {"recognition.training.epochs": EPOCHS, "recognition.model.backbone": "resnet18"}
+    return parse_config(StudyConfig, assign_keys(plain, changes | {"trial.cpus": 1}))
 
 
 def trainings(config: StudyConfig) -> list[TrialFolder]:

@@ -1,6 +1,7 @@
 """Searches on Ray: failures, retries, caching of data, and the best trial."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,13 @@ from faceml.search.trial import Trial
 from faceml.training import faces
 from ray_jobs.search import tuning
 from ray_jobs.search.trial import TrialJob, train_trial
+from tests.job import NARROW_BACKBONE, python_path
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 MakeConfig = Callable[..., TuneConfig]
+ONE_BY_ONE = {"cpus": 2}
+"""Trials in one process, where a second one would start for longer than it trains."""
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def tune_settings(
     return {
         "train": {
             "data": splits | {"image_size": 32, "leakage": {"on_found": "ignore"}},
-            "model": {"embedding_dim": 32},
+            "model": {"backbone": "narrow", "embedding_dim": 32},
             "training": {
                 "epochs": epochs,
                 "batch_size_per_worker": 16,
@@ -102,6 +106,7 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
             "model.embedding_dim": grid(32, 10**12, **{"weighting.kind": "uncertainty"}),
         },
         num_trials=1,
+        trial=ONE_BY_ONE,
     )
     trials = tuning.run(config)
     assert len(trials) == 4
@@ -150,7 +155,8 @@ def test_check_search__a_backbone_without_memory_for_it_does_not_end_the_search(
     config = make_config({"model.backbone": grid("resnet18", "iresnet100")})
     (tmp_path / "tune.yaml").write_text(dump_config(config))
     command = [sys.executable, "-c", CHECK_WITHOUT_MEMORY, str(tmp_path / "tune.yaml")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = os.environ | {"PYTHONPATH": python_path(NARROW_BACKBONE)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     reason = "The machine has no memory for this (can't allocate memory"
     assert f"Trials with model.backbone iresnet100 will fail: {reason}" in ended.stderr
 
@@ -265,6 +271,7 @@ def test_run__tpe_with_conditions_on_the_landmarks(make_config: MakeConfig) -> N
         },
         epochs=2,
         num_trials=3,
+        trial=ONE_BY_ONE,
         metric="val/landmark_mse",
         searcher={"kind": "tpe", "startup_rounds": 2},
         scheduler={"kind": "median"},

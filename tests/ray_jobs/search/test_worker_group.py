@@ -61,7 +61,11 @@ def test_run__trials_of_two_workers_never_wait_for_each_other(
 @pytest.mark.usefixtures("ray_cluster")
 def test_run__a_group_of_workers_trains_a_trial(faces: Path, tables: Path, tmp_path: Path) -> None:
     plain = search(faces, tables, tmp_path / "search", trials=1, workers=2).model_dump(mode="json")
-    (trial,) = tuning.run(parse_config(TuneConfig, assign_keys(plain, {"train.training.epochs": 1})))
+    (trial,) = tuning.run(
+        parse_config(
+            TuneConfig, assign_keys(plain, {"train.training.epochs": 1, "train.model.backbone": "narrow"})
+        )
+    )
     assert (trial.error, trial.epochs) == (None, 1)
     summary = json.loads((tmp_path / "search" / "summary.json").read_text())
     assert summary["best"]["outcome"] == "finished"

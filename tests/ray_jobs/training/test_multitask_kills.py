@@ -30,13 +30,13 @@ CLOCKED = "train/images_per_second"
 FATAL = ("driver", "cluster")
 
 
-def settings_of(faces: Path, run: Path) -> list[str]:
+def settings_of(faces: Path, run: Path, backbone: str = "resnet18") -> list[str]:
     settings: dict[str, Any] = {
         "data.labels": "null",
         "data.image_size": 32,
         "data.loader_processes": 0,
         "data.leakage.on_found": "ignore",
-        "model.backbone": "resnet18",
+        "model.backbone": backbone,
         "model.weights": "none",
         "model.embedding_dim": 16,
         "training.epochs": EPOCHS,
@@ -136,26 +136,27 @@ class Moments:
             time.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(noisy_faces: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("undisturbed") / "run"
-    multitask.run(load_config(TrainConfig, CONFIG, settings_of(noisy_faces, run)))
-    return run
-
-
-@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.soak)])
+# With a network that trains in no time, six kills would come too late.
+@pytest.mark.parametrize(
+    ("rounds", "backbone"), [(1, "narrow"), pytest.param(6, "resnet18", marks=pytest.mark.soak)]
+)
 def test_train__stopped_by_a_full_disk_and_killed_at_random_points_ends_as_if_undisturbed(
-    rounds: int, noisy_faces: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Job]
+    rounds: int,
+    backbone: str,
+    noisy_faces: Path,
+    ray_cluster: None,
+    tmp_path: Path,
+    start: Callable[..., Job],
 ) -> None:
-    run = tmp_path / "run"
+    undisturbed, run = tmp_path / "undisturbed", tmp_path / "run"
+    multitask.run(load_config(TrainConfig, CONFIG, settings_of(noisy_faces, undisturbed, backbone)))
+    settings = settings_of(noisy_faces, run, backbone)
     disk = write_full_disk(tmp_path / "disk")
     disk.fill_with(run / checkpoint_path(2))
-    assert_full_disk_costs_no_checkpoint(
-        start("train", *settings_of(noisy_faces, run), path=str(disk.folder)), run
-    )
+    assert_full_disk_costs_no_checkpoint(start("train", *settings, path=str(disk.folder)), run)
 
     choose = random.Random(20_260_102)
-    job = start("train", *settings_of(noisy_faces, run))
+    job = start("train", *settings)
     victims = choose.sample(list(VICTIMS["train"]) * 2, 6)
     moments = ["end", *choose.sample(["setup", "epoch", "checkpoint"] * 2, 5)]
     assert set(victims) == set(VICTIMS["train"])
@@ -171,11 +172,11 @@ def test_train__stopped_by_a_full_disk_and_killed_at_random_points_ends_as_if_un
         if job.process.poll() is not None:
             assert job.process.returncode != 0, "the training ended before all was killed that shall be"
             assert "Traceback" not in job.finish()
-            job = start("train", *settings_of(noisy_faces, run))
+            job = start("train", *settings)
     output = job.finish()
     if job.process.returncode != 0:  # Ray Train does not replace a worker that dies as its group starts
         assert output.splitlines()[-1].startswith("Ray's workers died"), output
-        job = start("train", *settings_of(noisy_faces, run))
+        job = start("train", *settings)
         output = job.finish()
     assert job.process.returncode == 0, output
     assert_same_end(run, undisturbed)

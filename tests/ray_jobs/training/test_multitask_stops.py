@@ -50,6 +50,7 @@ def config(faces: Path, **training: Any) -> TrainConfig:
             },
             "image_size": 32,
         },
+        "model": {"backbone": "narrow"},
         "training": {"epochs": 2, "batch_size_per_worker": 8, **training},
         "scaling": {"num_train_workers": WORKERS},
         "run": {"folder": str(faces / "run")},

@@ -39,6 +39,7 @@ def config_of(people: Path, folder: Path, **changes: Any) -> RecognitionConfig:
         ),
         *(
             "data.loader_processes=0",
+            "model.backbone=narrow",
             "model.embedding_dim=32",
             "training.epochs=2",
             "training.precision=fp32",

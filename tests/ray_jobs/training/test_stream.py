@@ -31,6 +31,7 @@ def config(faces: Path, tables: Path, folder: Path, workers: int = 1) -> TrainCo
         TrainConfig,
         {
             "data": {**splits, "image_size": 32, "ingest": "stream", "shuffle_buffer": 40},
+            "model": {"backbone": "narrow"},
             "training": {"epochs": 2, "batch_size_per_worker": BATCH},
             "scaling": {"num_train_workers": workers},
             "run": {"folder": str(folder)},
