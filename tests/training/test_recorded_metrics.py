@@ -134,5 +134,8 @@ def test_build_multitask_trainer__two_tasks_learn_as_before_there_were_others(
     records = Records()
     build_multitask_trainer(parse_config(TrainConfig, raw), torch.device("cpu")).fit(2, records)
     for record, recorded in zip(records, RECORDED[kind], strict=True):
-        found = {name: record.metrics[name] for name in recorded}
-        assert found == pytest.approx(recorded, rel=1e-4, abs=1e-4)
+        for name, value in recorded.items():
+            # Gradients are sums of terms that cancel: from one kind of CPU to another they differ in the
+            # fourth digit, where losses and metrics do not.
+            within = 1e-3 if "/grad_" in name else 1e-4
+            assert record.metrics[name] == pytest.approx(value, rel=within, abs=within), name
