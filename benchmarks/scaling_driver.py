@@ -102,7 +102,7 @@ class Instant:
         return {"result": json.dumps(row)}
 
 
-def feed(config: ExtractConfig, num_shards: int, recorder: Recorder) -> None:
+def feed(config: ExtractConfig, num_shards: int, recorder: Recorder, cluster: RayCluster) -> None:
     """Plan so many shards and have them done by actors that do nothing."""
     actor_pool.ShardActor = Instant  # type: ignore[misc,assignment]
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
@@ -111,7 +111,7 @@ def feed(config: ExtractConfig, num_shards: int, recorder: Recorder) -> None:
     with TemporaryDirectory() as scratch:
         state = read_table_state(table, Path(scratch))
         diff = compare_with_table(listing, state, Path(scratch), follow_changes=False)
-        recorder.timed("make", actor_pool.extract_shards)(build_extraction_job(config), diff)
+        recorder.timed("make", actor_pool.extract_shards)(build_extraction_job(config), diff, cluster)
 
 
 def main() -> None:
@@ -125,11 +125,11 @@ def main() -> None:
     arguments = parser.parse_args()
     config, recorder = load_config(ExtractConfig, arguments.config), Recorder(arguments.gcs_pid)
     actor_pool.read_result = recorder.read_result
-    with RayCluster():
+    with RayCluster() as cluster:
         before = _stores()
         recorder.sample()
         if arguments.what == "feed":
-            feed(config, arguments.shards, recorder)
+            feed(config, arguments.shards, recorder, cluster)
         else:
             extraction.compute_diff = recorder.timed("list", extraction.compute_diff)
             actor_pool.extract_shards = recorder.timed("make", actor_pool.extract_shards)

@@ -101,14 +101,14 @@ def ray_cluster(s3_keys: None) -> Iterator[None]:
     """
     import ray
 
-    from ray_jobs.cluster.ray_internals import start_local_cluster
+    from ray_jobs.cluster.local_ray import start_local_cluster
 
     with pytest.MonkeyPatch.context() as environment:
         for name, value in OF_SHARED_CLUSTER.items():
             environment.setenv(name, value)
         with pytest.MonkeyPatch.context() as of_processes:
             of_processes.setenv("PYTHONPATH", python_path(NARROW_BACKBONE))
-            start_local_cluster(num_cpus=2, log_to_driver=False)
+            start_local_cluster(exports_metrics=True, num_cpus=2, log_to_driver=False)
         yield
         ray.shutdown()
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 import ray
 from faceml.config.loading import load_config
-from ray_jobs.cluster.ray_internals import start_local_cluster
+from ray_jobs.cluster.local_ray import start_local_cluster
 job, module, model, num_cpus, file = sys.argv[1:]
 config = load_config(getattr(importlib.import_module(module), model), Path(file))
 start_local_cluster(num_cpus=int(num_cpus), log_to_driver=False)

@@ -6,16 +6,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import mediapipe as mp
 import numpy as np
-from mediapipe.tasks.python import BaseOptions, vision
-from mediapipe.tasks.python.core import mediapipe_c_utils
-from mediapipe.tasks.python.vision import face_landmarker
 
 from faceml.images import RgbImage
 from faceml.landmarks.detector import FaceObservation, Points
 from faceml.landmarks.face_geometry import FaceGeometry
+from faceml.landmarks.late_modules import load_late
 from faceml.stderr_filter import StderrFilter
+
+# For drawing and for sound. They take half of all imports, and one of them runs a compiler.
+with load_late("matplotlib", "matplotlib.pyplot", "sounddevice"):
+    import mediapipe as mp
+    from mediapipe.tasks.python import BaseOptions, vision
+    from mediapipe.tasks.python.core import mediapipe_c_utils
+    from mediapipe.tasks.python.vision import face_landmarker
 
 MEDIAPIPE_VERSION: str = mp.__version__
 

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from faceml.config import ConfigError, DataConfig, LeakageConfig, RecognitionDataConfig
 from faceml.errors import catch_errors
 from faceml.quality.duplicates import SIGNED_HASH, near_duplicates
+from faceml.runs import Ancestor, find_ancestors
 from faceml.tables import (
     Connection,
     TableScan,
@@ -22,9 +23,6 @@ from faceml.tables import (
     open_database,
     table_columns,
 )
-
-if TYPE_CHECKING:
-    from faceml.runs import Ancestor
 
 logger = logging.getLogger(__name__)
 
@@ -192,8 +190,6 @@ class LeakageAudit:
         Raises:
             ConfigError: Something was found, and `leakage.on_found` is `strict`.
         """
-        from faceml.runs import find_ancestors  # late: it imports PyTorch, which extraction does not need
-
         if self.leakage.on_found == "ignore":
             return LeakageFindings([], [])
         splits, findings, unknown = list(trained_on), list[str](), list[str]()

@@ -3,13 +3,14 @@
 import argparse
 import io
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from faceml.config import ConfigError
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import is_uri, split_place
+
+if TYPE_CHECKING:
+    import torch
 
 SAFETENSORS_SUFFIX = ".safetensors"
 
@@ -25,7 +26,7 @@ def is_tensor_file(place: str | Path) -> bool:
     return StorageFolder(folder).has(name)
 
 
-def read_tensors(place: str | Path, device: torch.device | str = "cpu") -> Any:
+def read_tensors(place: str | Path, device: "torch.device | str" = "cpu") -> Any:
     """Read a file of `torch.save` or safetensors; code in the file is not executed.
 
     Args:
@@ -36,6 +37,8 @@ def read_tensors(place: str | Path, device: torch.device | str = "cpu") -> Any:
         ConfigError: The file is missing in the store, or refused.
         OSError: The store cannot be reached, after all attempts.
     """
+    import torch  # late: extraction imports this package, and has no use for PyTorch
+
     file = io.BytesIO(_read_object(place)) if is_uri(place) else Path(place)
     if split_place(place)[1].endswith(SAFETENSORS_SUFFIX):
         import safetensors.torch  # late: few weights have this format

@@ -6,15 +6,19 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from faceml.config import ConfigError
 from faceml.errors import translate_errors
 from faceml.storage import StorageFolder, split_place
 from faceml.tables.queries import Connection
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import FileSystemDatasetFactory
 
 PARQUET_SUFFIX = ".parquet"
 CSV_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -87,10 +91,12 @@ def _is_parquet(names: Sequence[str]) -> bool:
     return names[0].lower().endswith(PARQUET_SUFFIX)
 
 
-def _inspect(folder: StorageFolder, names: Sequence[str]) -> tuple[ds.FileSystemDatasetFactory, pa.Schema]:
+def _inspect(folder: StorageFolder, names: Sequence[str]) -> tuple["FileSystemDatasetFactory", pa.Schema]:
     """Return a factory for a data set of Parquet files, and the schema of all files."""
+    from pyarrow.dataset import FileSystemDatasetFactory, ParquetFileFormat  # late: it imports pandas
+
     paths = [f"{folder.path}/{name}" for name in names]
-    factory = ds.FileSystemDatasetFactory(folder.filesystem, paths, ds.ParquetFileFormat())
+    factory = FileSystemDatasetFactory(folder.filesystem, paths, ParquetFileFormat())
     return factory, factory.inspect(promote_options="permissive")
 
 
@@ -168,8 +174,8 @@ def _load_parquet(
         types = [_value_type(place, schema.field(column)) for column in columns]
         # Versions of DuckDB before 2 do not compute with lists of a fixed size.
         loaded = [pa.list_(kind.value_type) if pa.types.is_nested(kind) else kind for kind in types]
-        fields = {"key": ds.field(key).cast(_key_type(place, schema.field(key)))} | {
-            f"c{index}": ds.field(column).cast(kind)
+        fields = {"key": pc.field(key).cast(_key_type(place, schema.field(key)))} | {
+            f"c{index}": pc.field(column).cast(kind)
             for index, (column, kind) in enumerate(zip(columns, loaded, strict=True))
         }
         reader = factory.finish(schema).scanner(columns=fields, batch_readahead=READ_AHEAD).to_reader()

@@ -9,15 +9,17 @@ import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from faceml.errors import catch_errors
 from faceml.storage import StorageFolder, StoredFile, map_concurrently
 from faceml.tables.schema import read_metadata
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import ParquetFileFragment
 
 SHARD_SUFFIX = ".parquet"
 MANIFEST_FILE = ".manifest.pq"
@@ -143,9 +145,11 @@ def shards_digest(shards: Iterable[Shard]) -> str:
     return hashlib.sha256(repr([tuple(shard.file) for shard in shards]).encode()).hexdigest()
 
 
-def shard_fragment(folder: StorageFolder, file: StoredFile) -> pyarrow.dataset.ParquetFileFragment:
+def shard_fragment(folder: StorageFolder, file: StoredFile) -> "ParquetFileFragment":
     """Return a shard as part of a data set; a store is not asked for the size again."""
-    return pyarrow.dataset.ParquetFileFormat().make_fragment(
+    from pyarrow.dataset import ParquetFileFormat  # late: it imports pandas
+
+    return ParquetFileFormat().make_fragment(
         f"{folder.path}/{file.path}",
         filesystem=folder.filesystem,
         file_size=None if folder.is_local else file.num_bytes,

@@ -9,6 +9,7 @@ from .exit_status import (
     exit_at_errors as exit_at_errors,
     interrupt_at_signals as interrupt_at_signals,
 )
+from .local_ray import data_without_helpers as data_without_helpers
 from .log import set_up_log as set_up_log, writes_json as writes_json
 from .placement import (
     Bundle as Bundle,

@@ -3,19 +3,25 @@
 import logging
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import ray
-import ray.data  # the import configures loggers whose level is set below
 
 from faceml.config import Config, refuse_outputs_below, refuse_paths_of_one_node
 from faceml.errors import StoppedError, catch_errors, flatten_message, translate_errors
 from ray_jobs.cluster.exit_status import SignalExit, keep_signal_handlers
+from ray_jobs.cluster.local_ray import (
+    begin_to_shut_down,
+    is_start_timeout,
+    quieten_start,
+    start_local_cluster,
+)
 from ray_jobs.cluster.log import include_loggers
 from ray_jobs.cluster.placement import cluster_nodes
-from ray_jobs.cluster.ray_internals import is_start_timeout, quieten_start, start_local_cluster
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +32,24 @@ class RayCluster:
     A submitted job connects to the cluster in `RAY_ADDRESS`. Without this variable, Ray is started on all
     CPUs of this machine, without dashboard, and stopped at the end.
 
+    Args:
+        *imports: Modules that the job uses later, imported in a thread meanwhile. Ray mostly waits for its
+            processes when it starts.
+
     Attributes:
         may_grow: True if nodes may join the cluster later.
     """
 
     may_grow = False
 
+    def __init__(self, *imports: str) -> None:
+        self._imports = imports
+
     def __enter__(self) -> Self:
         self._started = not ray.is_initialized()
+        self._threads = ThreadPoolExecutor(max_workers=2)
         if self._started:
-            _quieten_ray()
+            quieten_start()
             address = os.environ.get("RAY_ADDRESS", "local")
             local = address == "local"
             self.may_grow = not local
@@ -49,20 +63,34 @@ class RayCluster:
                 os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
             # Ctrl-C ends a search as any other job, with the status of the signal.
             os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+            self._threads.submit(_import, "ray.data", *self._imports)
             with catch_errors(StoppedError) as caught:
                 _connect(address)
             if caught.error is not None:
                 logger.warning("%s Trying once more.", caught.error)
                 ray.shutdown()
                 _connect(address)
+            import_module("ray.data")  # which configures its loggers
+            _quieten_ray_data()
             include_loggers("ray", "ray.data")
         return self
+
+    def disconnect(self) -> None:
+        """Disconnect; Ray's processes on this machine end while the rest of the block runs."""
+        if self._started:
+            begin_to_shut_down(self._threads)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._started:
             ray.shutdown()
+        self._threads.shutdown()
+
+
+def _import(*modules: str) -> None:
+    for module in modules:
+        import_module(module)
 
 
 def _connect(address: str) -> None:
@@ -119,9 +147,8 @@ def require_reach(config: Config, waits_for_nodes: bool = False) -> None:
         refuse_outputs_below(config, Path.cwd())
 
 
-def _quieten_ray() -> None:
-    """Log Ray's routine messages only to its log files; a user of faceml cannot act on them."""
-    quieten_start()
+def _quieten_ray_data() -> None:
+    """Log the routine messages of Ray Data only to its log files; a user of faceml cannot act on them."""
     for handler in logging.getLogger("ray.data").handlers:  # plan, start and end of each execution
         if isinstance(handler, logging.StreamHandler):
             handler.setLevel(logging.WARNING)

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 import ray
-from ray.autoscaler.sdk import request_resources
 
 from faceml.config import ConfigError
 
@@ -49,6 +48,8 @@ def require_resources(needed: Sequence[Bundle], setting: str, wait_s: float = 0.
         ConfigError: The bundles do not fit; names them and the nodes.
     """
     if wait_s > 0 and not _all_fit(cluster_nodes(), needed):
+        from ray.autoscaler.sdk import request_resources  # late: most jobs wait for no nodes
+
         logger.info("Waiting up to %g s for nodes with %s", wait_s, _bundles_in_words(needed))
         request_resources(bundles=[dict(bundle) for bundle in needed])
         given_up_s = time.monotonic() + wait_s

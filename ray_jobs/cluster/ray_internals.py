@@ -1,6 +1,7 @@
 """Private parts of Ray, which a new version may change without notice.
 
-Only this module uses them, so that an upgrade of Ray has to be checked only here. They are those of Ray 2.60.
+Only this module and `local_ray` use them, so that an upgrade of Ray has to be checked only there. They are
+those of Ray 2.60.
 """
 
 import asyncio
@@ -12,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-import ray._private.node
-from ray._private.node import Node
 from ray._private.ray_constants import RAY_RUNTIME_ENV_IGNORE_GITIGNORE
 from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 from ray._raylet import PlacementGroupID
@@ -28,51 +27,13 @@ CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
 """File in which Ray Train lists the checkpoints of a run."""
 HEAD_NODE_RESOURCE = "node:__internal_head__"
 """Resource that the head node of every cluster has, of amount 1."""
-LOGGERS_OF_START = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
-"""Loggers that report at every start that token authentication is on and Ray's progress bars are off."""
-START_TIMEOUTS = ("timed out during startup", "Timed out", "Failed to connect to GCS")
-"""Parts of the messages of errors at the start of a local cluster that is too slow."""
 LOGGER_OF_UPLOAD = "ray._private.runtime_env.packaging"
 """Logger that reports the paths of the ignore files in effect as if they were the ignored paths."""
-
-
-def quieten_start() -> None:
-    """Log only errors during the start of Ray."""
-    for name in LOGGERS_OF_START:
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def quieten_upload() -> None:
     """Log only warnings and errors during the upload of a working directory."""
     logging.getLogger(LOGGER_OF_UPLOAD).setLevel(logging.WARNING)
-
-
-class _LocalNode(Node):
-    """Node of a cluster that lasts as long as a job, without processes that such a job has no use for.
-
-    They are the autoscaler, the monitor that sends the output of workers to the driver, and the dashboard.
-    """
-
-    def start_monitor(self) -> None:
-        pass
-
-    def start_log_monitor(self) -> None:
-        pass
-
-    def start_api_server(self, **options: Any) -> None:
-        pass
-
-
-def start_local_cluster(**options: Any) -> None:
-    """Start a cluster on this machine with no more processes than a job needs, and connect to it.
-
-    Args:
-        **options: Further arguments of `ray.init`.
-    """
-    with ExitStack() as stack:
-        stack.callback(setattr, ray._private.node, "Node", Node)
-        setattr(ray._private.node, "Node", _LocalNode)  # noqa: B010 - mypy refuses to assign to a class
-        ray.init("local", include_dashboard=False, **options)
 
 
 def placement_group(hex_id: str) -> PlacementGroup:
@@ -87,11 +48,6 @@ def read_upload_excludes(folder: Path) -> Sequence[Callable[[Path], bool]]:
         folder, include_gitignore=includes_gitignore
     )
     return excludes
-
-
-def is_start_timeout(error: BaseException) -> bool:
-    """Return whether an error means that the processes of a local cluster did not start in Ray's 30 s."""
-    return any(part in str(error) for part in START_TIMEOUTS)
 
 
 def build_torch_trainer(train_loop: Callable[[dict[str, Any]], None], **options: Any) -> "TorchTrainer":

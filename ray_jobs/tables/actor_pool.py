@@ -3,11 +3,8 @@
 import logging
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import closing
-from typing import Any, cast
-
-import ray
-import ray.data
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from faceml.config import OnEveryNode, local_paths
 from faceml.errors import StoppedError
@@ -22,6 +19,7 @@ from ray_jobs.cluster import (
     ShardMetrics,
     cluster_nodes,
     count_placed,
+    data_without_helpers,
     require_reach,
     require_resources,
     worker_bundle,
@@ -29,56 +27,69 @@ from ray_jobs.cluster import (
 from ray_jobs.tables.shard_actor import ShardActor, ShardResult, read_result
 from ray_jobs.tables.table_job import TableJob
 
+if TYPE_CHECKING:
+    from ray.data import ActorPoolStrategy
+
 logger = logging.getLogger(__name__)
 
 
-def complete_table(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
-    """Update a table, and measure the speed."""
+@contextmanager
+def complete_table(job: TableJob, diff: TableDiff, *imports: str) -> Iterator[ExtractionSpeed]:
+    """Update a table, and yield the speed; Ray's processes end while the block runs.
+
+    Args:
+        job: The job.
+        diff: Its images in comparison with the table.
+        *imports: Modules that the block uses, imported while Ray starts.
+    """
     table, speed = StorageFolder(job.table), ExtractionSpeed()
     if not diff.images.is_stored and diff.images.parts:
         store_manifest(table, diff.images)  # what was read of the shards serves an interrupted extraction too
     for name in diff.empty:
         table.delete(name)
-    if diff.num_to_extract or diff.stale.num_shards:
-        speed = extract_shards(job, diff)
-    if not (diff.is_empty and diff.images.is_stored):
-        update_manifest(table)
-    table.delete(PLAN_FILE)
-    table.sweep_partial()
-    return speed
+    with ExitStack() as stack:
+        if diff.num_to_extract or diff.stale.num_shards:
+            cluster = stack.enter_context(RayCluster(*imports))
+            speed = extract_shards(job, diff, cluster)
+            cluster.disconnect()
+        if not (diff.is_empty and diff.images.is_stored):
+            update_manifest(table)
+        table.delete(PLAN_FILE)
+        table.sweep_partial()
+        yield speed
 
 
-def extract_shards(job: TableJob, diff: TableDiff) -> ExtractionSpeed:
+def extract_shards(job: TableJob, diff: TableDiff, cluster: RayCluster) -> ExtractionSpeed:
     """Extract missing and outdated shards on the cluster, and measure the speed."""
-    with RayCluster() as cluster:
-        require_reach(job.config)
-        wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
-        each = worker_bundle(1, job.gpus_each)
-        require_resources([each], job.workers_key, wait_s)
-        with_memory = each | {"memory": float(job.bytes_each)}
-        actors = max(1, count_placed(cluster_nodes(), with_memory)) if job.actors == "auto" else job.actors
-        may_grow = cluster.may_grow and job.actors == "auto" and _may_use_new_nodes(job)
-        shards = write_plan(
-            [
-                ("written", diff.plan.written.shards()),
-                ("stale", diff.stale.shards()),
-                ("new", diff.plan.unfinished.shards()),
-                ("new", split_into_shards(diff.new, job.images_per_shard, actors)),
-            ],
-            StorageFolder(job.table),
-            job.schema,
-            diff.scratch,
-        )
-        actors = min(actors, shards.num_shards)
-        logger.info("%d images to %s, by %d actors", diff.num_to_extract, job.name, actors)
-        pool = _pool(actors, shards.num_shards if may_grow else actors)
-        # Closed before Ray is: the threads of an unfinished iterator still request results.
-        memory = job.bytes_each if may_grow else None
-        with (
-            ShardMetrics(job.name, job.run_folder, diff.num_to_extract) as metrics,
-            closing(_start_actors(job, shards, pool, memory)) as results,
-        ):
-            return _collect(results, diff, job, metrics)
+    require_reach(job.config)
+    wait_s = job.wait_for_nodes_s if cluster.may_grow else 0.0
+    each = worker_bundle(1, job.gpus_each)
+    require_resources([each], job.workers_key, wait_s)
+    with_memory = each | {"memory": float(job.bytes_each)}
+    actors = max(1, count_placed(cluster_nodes(), with_memory)) if job.actors == "auto" else job.actors
+    may_grow = cluster.may_grow and job.actors == "auto" and _may_use_new_nodes(job)
+    shards = write_plan(
+        [
+            ("written", diff.plan.written.shards()),
+            ("stale", diff.stale.shards()),
+            ("new", diff.plan.unfinished.shards()),
+            ("new", split_into_shards(diff.new, job.images_per_shard, actors)),
+        ],
+        StorageFolder(job.table),
+        job.schema,
+        diff.scratch,
+    )
+    actors = min(actors, shards.num_shards)
+    logger.info("%d images to %s, by %d actors", diff.num_to_extract, job.name, actors)
+    pool = _pool(actors, shards.num_shards if may_grow else actors)
+    # Closed before Ray is: the threads of an unfinished iterator still request results.
+    memory = job.bytes_each if may_grow else None
+    with (
+        ShardMetrics(job.name, job.run_folder, diff.num_to_extract) as metrics,
+        data_without_helpers(),
+        closing(_start_actors(job, shards, pool, memory)) as results,
+    ):
+        return _collect(results, diff, job, metrics)
 
 
 def _may_use_new_nodes(job: TableJob) -> bool:
@@ -124,9 +135,11 @@ def _collect(
     )
 
 
-def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
+def _pool(actors: int, most: int) -> "ActorPoolStrategy":
     """Return a pool that starts with `actors` and grows to `most`; each actor has two shards in flight."""
-    return ray.data.ActorPoolStrategy(
+    from ray.data import ActorPoolStrategy  # late: it is imported while Ray starts
+
+    return ActorPoolStrategy(
         min_size=actors,
         max_size=most,
         max_tasks_in_flight_per_actor=2,
@@ -136,15 +149,17 @@ def _pool(actors: int, most: int) -> ray.data.ActorPoolStrategy:
 
 
 def _start_actors(
-    job: TableJob, shards: ShardFileList, pool: ray.data.ActorPoolStrategy, memory: int | None
+    job: TableJob, shards: ShardFileList, pool: "ActorPoolStrategy", memory: int | None
 ) -> Generator[ShardResult]:
     """Start the actors, and yield the results of shards in any order."""
-    context = ray.data.DataContext.get_current()
+    from ray.data import DataContext, from_items  # late: they are imported while Ray starts
+
+    context = DataContext.get_current()
     context.enable_progress_bars = False
     # Each actor has two shards in flight. By default a pool grows only when they have more.
     context.autoscaling_config.actor_pool_util_upscaling_threshold = 0.8
     context.autoscaling_config.actor_pool_util_downscaling_threshold = 0.0
-    items = ray.data.from_items(
+    items = from_items(
         [{"shard": shard.name, "files": encode_files(shard.files)} for shard in shards.shards()],
         override_num_blocks=shards.num_shards,
     )

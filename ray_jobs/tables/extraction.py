@@ -28,12 +28,14 @@ from faceml.runs import CONFIG_FILE, QUALITY_FILE, REPORT_FILE, SUMMARY_FILE, Ru
 from faceml.storage import write_text
 from faceml.tables import TableScan, build_limits, table_columns, table_metadata_of, temporary_folder
 from ray_jobs.tables.extraction_job import build_extraction_job
-from ray_jobs.tables.table_job import compute_diff, log_deleted, log_import_commands
+from ray_jobs.tables.table_diff import compute_diff, log_deleted, log_import_commands
 
 logger = logging.getLogger(__name__)
 
 Findings = tuple[ExtractionSummary, ExtractionQuality]
 RESULT_FILES = (SUMMARY_FILE, QUALITY_FILE, REPORT_FILE)
+REPORT_MODULES = ("faceml.reporting.extraction.report", "matplotlib.figure", "scipy.stats")
+"""Modules that are imported only for the report, and take long."""
 
 
 def run(config: ExtractConfig) -> Findings:
@@ -66,8 +68,8 @@ def run(config: ExtractConfig) -> Findings:
         run_folder.renew(dump_config(config), *RESULT_FILES)
         from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
-        speed = complete_table(job, diff)
-        return _write_results(config, run_folder, speed, time.monotonic() - started_s)
+        with complete_table(job, diff, *REPORT_MODULES) as speed:
+            return _write_results(config, run_folder, speed, time.monotonic() - started_s)
 
 
 def _is_complete(config: ExtractConfig, files: Path) -> bool:

@@ -16,7 +16,8 @@ from faceml.landmarks import build_extractor_settings, detector_metadata
 from faceml.storage import StorageRoots
 from faceml.tables import landmark_schema, table_metadata, temporary_folder
 from ray_jobs.tables.earlier_tables import earlier_settings
-from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted, log_import_commands
+from ray_jobs.tables.table_diff import compute_diff, log_deleted, log_import_commands
+from ray_jobs.tables.table_job import TableJob
 
 DETECTOR_BYTES = 600 * 2**20
 """Memory of an actor and its detector's process."""

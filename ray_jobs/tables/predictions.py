@@ -24,7 +24,8 @@ from faceml.storage import StorageFolder, map_concurrently
 from faceml.tables import Shard, open_shard, read_shards, table_metadata
 from faceml.tasks import counts_name
 from ray_jobs.tables.earlier_tables import earlier_settings
-from ray_jobs.tables.table_job import TableJob, compute_diff, log_deleted
+from ray_jobs.tables.table_diff import compute_diff, log_deleted
+from ray_jobs.tables.table_job import TableJob
 
 PREDICTOR_BYTES = 1800 * 2**20
 """Memory of an actor (200 MiB) and its process with detector and network: 1.6 GiB for ResNet-50 at 224 px,
@@ -49,10 +50,10 @@ def run(config: PredictConfig) -> PredictionCounts:
         run_folder.renew(dump_config(config), SUMMARY_FILE)
         from ray_jobs.tables.actor_pool import complete_table  # imports Ray
 
-        speed = complete_table(job, diff)
-        counts = count_predictions(job.table)
-        counts.log_failed()
-        run_folder.write_summary(_summary(counts, speed, time.monotonic() - started_s))
+        with complete_table(job, diff) as speed:
+            counts = count_predictions(job.table)
+            counts.log_failed()
+            run_folder.write_summary(_summary(counts, speed, time.monotonic() - started_s))
     return counts
 
 

@@ -44,7 +44,7 @@ from ray_jobs.local import evaluation, forgetting, recognition_evaluation
 from ray_jobs.search import study, tuning
 from ray_jobs.tables.extraction_job import build_extraction_job
 from ray_jobs.tables.predictions import build_prediction_job, count_predictions
-from ray_jobs.tables.table_job import compute_diff
+from ray_jobs.tables.table_diff import compute_diff
 from ray_jobs.training import multitask, recognition
 from ray_jobs.training.resuming import load_interrupted_training
 

@@ -154,9 +154,24 @@ def test_main__help_imports_no_heavy_package() -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_jobs__extraction_starts_without_pytorch() -> None:
-    code = "import sys, ray_jobs.tables.extraction, ray.data; print('torch' in sys.modules)"
-    assert _run("-c", code, program=(sys.executable,)).stdout == "False\n"
+def test_jobs__extraction_imports_no_pytorch_and_little_before_ray_starts(
+    faces: Path, tmp_path: Path
+) -> None:
+    """Each of these packages takes between a quarter of a second and a second and a half to import."""
+    code = (
+        "import atexit, sys; from ray_jobs.cli import main; import ray_jobs.tables.actor_pool as pool\n"
+        "import ray_jobs.tables.extraction\n"
+        "print({'pandas', 'ray.data', 'matplotlib', 'torch', 'scipy'} & sys.modules.keys())\n"
+        "atexit.register(lambda: print({'torch'} & sys.modules.keys()))\n"
+        "main('extract')"
+    )
+    settings = (f"data.root={faces / 'val' / '0'}", f"output.table={tmp_path / 'table'}")
+    words = [word for setting in settings for word in ("--set", setting)]
+    done = _run(*words, program=(sys.executable, "-c", code))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-2:]) == ("set()", [f"Results: {tmp_path / 'table'}_run", "set()"])
+    assert (tmp_path / "table_run" / "report.html").is_file()
 
 
 def test_jobs__drivers_of_trainings_start_without_what_only_workers_need(
@@ -270,3 +285,16 @@ def test_train__resume_goes_on_by_the_run_folder_alone_wherever_it_is_now(
             "SELECT step FROM metrics WHERE key = 'val/accuracy' ORDER BY step"
         ).fetchall()
     assert [step for (step,) in steps] == list(range(1, epochs + 1))
+
+
+@pytest.mark.parametrize(("modules", "is_skipped"), [("sys", True), ("torch, triton", False)])
+def test_environment__the_last_garbage_collection_is_left_out_without_pytorch(
+    modules: str, is_skipped: bool
+) -> None:
+    code = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        f"import ray_jobs, {modules}"
+    )
+    done = _run("-c", code, program=(sys.executable,))
+    assert (done.stdout, done.stderr) == (f"{is_skipped}\n", "")

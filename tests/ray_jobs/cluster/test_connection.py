@@ -1,6 +1,9 @@
 """The cluster that a job starts."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,7 +15,8 @@ import ray
 
 from faceml.errors import StoppedError
 from ray_jobs.cluster.connection import RayCluster
-from tests.job import Job
+from ray_jobs.cluster.local_ray import IDLE_AGENT
+from tests.job import REPOSITORY, Job
 from tests.ray_jobs.training.test_multitask_kills import settings_of
 
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
@@ -31,7 +35,7 @@ def test_train__alone_on_a_machine_listens_to_nobody_else_and_ends_at_ctrl_c(
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
     commands = [command for _, command in job.processes()]
-    for unused in ("dashboard/dashboard.py", "monitor.py", "TrainController", "_AutoscalingCoordinator"):
+    for unused in ("dashboard/", "DashboardAgent", "monitor.py", "TrainController", "_AutoscalingCoord"):
         assert not [command for command in commands if unused in command]
     addresses = [address for pid, _ in job.processes() for address in listening_addresses(pid)]
     assert len(addresses) > 3
@@ -40,6 +44,67 @@ def test_train__alone_on_a_machine_listens_to_nobody_else_and_ends_at_ctrl_c(
     *_, last = job.finish().splitlines()
     assert last == "Stopped by Ctrl-C. The same command continues from what is finished."
     assert job.process.returncode == 130
+
+
+def test_extract__alone_on_a_machine_starts_none_of_the_helpers_of_ray_data_and_mediapipe(
+    start: Callable[..., Job], faces: Path, tmp_path: Path
+) -> None:
+    job = start("extract", f"data.root={faces / 'val'}", f"output.table={tmp_path / 'table'}")
+    seen = set[str]()
+    while job.process.poll() is None:
+        seen |= {command for _, command in job.processes()}
+        time.sleep(0.05)
+    assert job.process.returncode == 0, job.finish()
+    helpers = ("_StatsActor", "ActorLocationTracker", "_AutoscalingCoordinator")
+    for unused in ("dashboard/", "DashboardAgent", "monitor.py", *helpers, "gcc", "ldconfig"):
+        assert not [command for command in seen if unused in command]
+    assert [command for command in seen if "ray::MapWorker" in command]
+
+
+def test_disconnect__processes_end_within_the_block(tmp_path: Path) -> None:
+    code = (
+        "import os, ray, time; from pathlib import Path; from ray_jobs.cluster import RayCluster\n"
+        "def children():\n"
+        "    folder = Path('/proc/self/task')\n"
+        "    return ' '.join(file.read_text() for file in folder.glob('*/children')).split()\n"
+        "with RayCluster('colorsys') as cluster:\n"
+        "    assert ray.get(ray.remote(lambda: 3).remote()) == 3\n"
+        "    assert len(children()) == 2, children()\n"
+        "    cluster.disconnect()\n"
+        "    assert not ray.is_initialized()\n"
+        "assert not children(), children()\n"
+        "import sys; assert 'colorsys' in sys.modules\n"
+        "with RayCluster():\n"
+        "    print(ray.get(ray.remote(lambda: 4).remote()))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"PYTHONPATH": str(REPOSITORY)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+def test_idle_agent__ends_with_its_parent() -> None:
+    agent = f"import subprocess; print(subprocess.Popen({list(IDLE_AGENT)}).pid, flush=True); input()"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", agent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    folder = Path("/proc") / parent.stdout.readline().strip()
+    time.sleep(0.5)
+    assert folder.exists()
+    parent.kill()
+    parent.communicate()
+    deadline_s = time.monotonic() + 20
+    while folder.exists():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
 
 
 TOO_LATE = "The current node timed out during startup. This could happen because some of the raylet failed."

@@ -22,7 +22,7 @@ from faceml.images.framing import Framing
 from faceml.prediction.loading import load
 from faceml.runs.files import BEST_MODEL_FILE
 from ray_jobs.tables.predictions import build_prediction_job, count_predictions
-from ray_jobs.tables.table_job import compute_diff
+from ray_jobs.tables.table_diff import compute_diff
 from tests.job import Job
 from tests.poison import write_poison
 from tests.prediction.conftest import drawn, framing, photo, run_folder  # noqa: F401 - fixtures

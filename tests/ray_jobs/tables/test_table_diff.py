@@ -16,7 +16,7 @@ from faceml.storage.folder import StorageFolder
 from faceml.storage.roots import StorageRoots
 from faceml.tables.landmark_table import write_shard
 from ray_jobs.tables.extraction_job import build_extraction_job, build_table_schema
-from ray_jobs.tables.table_job import compute_diff, log_deleted
+from ray_jobs.tables.table_diff import compute_diff, log_deleted
 
 
 @pytest.fixture
