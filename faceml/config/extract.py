@@ -59,6 +59,8 @@ class LandmarkerConfig(Config):
     which finds faces of half the size. A square image then takes 10, 59 or 284 detector runs."""
     second_look: bool = True
     """Where no face is found, search again in the image with a margin and in parts of it."""
+    confirm: bool = True
+    """Reject detections whose mesh and appearance are not those of a face, such as animals and patterns."""
     min_detection_confidence: Fraction = 0.5
     """Minimum confidence score of MediaPipe's face detector."""
     actors: Count | Literal["auto"] = "auto"

@@ -41,6 +41,8 @@ class DetectedFaces(Config):
     which finds faces of half the size. A square image then takes 10, 59 or 284 detector runs."""
     second_look: bool = True
     """Where no face is found, search again in the image with a margin and in parts of it."""
+    confirm: bool = True
+    """Reject detections whose mesh and appearance are not those of a face, such as animals and patterns."""
     model_path: InputFile | None = None
     """Path of `face_landmarker.task`; null searches the cache and installed packages, then downloads it."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from faceml.extraction import Row, row_without_image
 from faceml.images import DecodedImage, DecodeFailure, DecodeLimits, decode_reduced, difference_hash
+from faceml.landmarks.confirmed_detector import ConfirmedDetector
 from faceml.landmarks.detector import FaceObservation, LandmarkDetector, select_points
 from faceml.landmarks.second_look import SecondLook
 from faceml.landmarks.training_copy import EmbedOptions, training_copy
@@ -31,6 +32,8 @@ class LandmarkExtractor:
         detector: An opened detector.
         limits: Largest image that is decoded.
         second_look: Searches again where the detector finds no face; None does not.
+        confirmed: The part of the detector that rejects faces, to add the column `num_rejected`; None leaves
+            it out.
         reduce: Decode large JPEGs at a fraction of their size, as long as the largest face keeps 192 px.
         zoom_levels: Levels of tiles in which the detector searches, each of which needs twice the pixels.
         keep_central: Keep the face nearest to the middle of the image instead of the largest.
@@ -49,6 +52,7 @@ class LandmarkExtractor:
         limits: DecodeLimits | None = None,
         *,
         second_look: SecondLook | None = None,
+        confirmed: ConfirmedDetector | None = None,
         reduce: bool = False,
         zoom_levels: int = 1,
         keep_central: bool = False,
@@ -59,6 +63,7 @@ class LandmarkExtractor:
         self._detector = detector
         self._limits = limits or DecodeLimits()
         self._second_look = second_look
+        self._confirmed = confirmed
         self._keep_central = keep_central
         self._all_faces = all_faces
         self._store_mesh = store_mesh
@@ -84,10 +89,13 @@ class LandmarkExtractor:
         if isinstance(data, str):
             return [row]
         row["content_sha256"] = hashlib.sha256(data).digest()
+        rejected_before = self._confirmed.num_rejected if self._confirmed else 0
         observed = self._decode_and_detect(data)
         if isinstance(observed, str):
             return [row | {"status": observed}]
         image, faces = observed
+        if self._confirmed:
+            row["num_rejected"] = self._confirmed.num_rejected - rejected_before
         row |= {
             "status": "ok" if faces else "no_face",
             "width": image.width,

@@ -51,11 +51,7 @@ class FaceGeometry:
     @classmethod
     def read(cls, bundle: Path) -> Self:
         """Read the geometry of a `face_landmarker.task`."""
-        with zipfile.ZipFile(bundle) as files:
-            metadata = list(_fields(files.read(METADATA_FILE)))
-        mesh = next(value for field, value in metadata if field == CANONICAL_MESH)
-        numbers = [value for field, value in _fields(mesh) if field == VERTEX_BUFFER]
-        vertices = np.array(numbers).reshape(-1, COORDINATES)[:, :3]
+        vertices, metadata = read_canonical_face(bundle), _read_metadata(bundle)
         basis = [dict(_fields(value)) for field, value in metadata if field == BASIS]
         indices = np.array([point.get(LANDMARK_ID, 0) for point in basis], dtype=np.int64)
         return cls(indices, vertices[indices], np.array([point[WEIGHT] for point in basis]))
@@ -115,6 +111,18 @@ class FaceGeometry:
             left[:, 2] *= -1
             rotation = left @ right
         return rotation, float((rotation * moments).sum()) / self._spread
+
+
+def read_canonical_face(bundle: Path) -> Array:
+    """Read the vertices of the canonical face of a `face_landmarker.task`, in cm, of shape (468, 3)."""
+    mesh = next(value for field, value in _read_metadata(bundle) if field == CANONICAL_MESH)
+    numbers = [value for field, value in _fields(mesh) if field == VERTEX_BUFFER]
+    return np.array(numbers).reshape(-1, COORDINATES)[:, :3]
+
+
+def _read_metadata(bundle: Path) -> list[tuple[int, Any]]:
+    with zipfile.ZipFile(bundle) as files:
+        return list(_fields(files.read(METADATA_FILE)))
 
 
 def _unproject(points: Array, scale: float) -> Array:

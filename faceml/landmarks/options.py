@@ -47,6 +47,7 @@ class DetectorOptions:
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
         second_look: Search again, in other ways, where no face is found.
+        confirm: Reject detected faces that are not plausible.
         engine: Program that runs the model's networks.
     """
 
@@ -55,6 +56,7 @@ class DetectorOptions:
     min_detection_confidence: float = 0.5
     zoom_levels: int = 1
     second_look: bool = False
+    confirm: bool = False
     engine: Engine = "mediapipe"
 
     def create_detector(self) -> "TiledDetector":
@@ -63,12 +65,15 @@ class DetectorOptions:
         Raises:
             ConfigError: The landmark model is missing or is another file.
         """
+        from faceml.landmarks.confirmed_detector import ConfirmedDetector
         from faceml.landmarks.tiled_detector import TiledDetector
 
         bundle = find_model_bundle(self.model_path)
         # The faces with the highest scores are found, the largest of which is kept.
         searched = max(self.max_faces, LEAST_SEARCHED) if self.max_faces else MOST_SEARCHED
         detector = self._engine()(bundle, searched, self.min_detection_confidence)
+        if self.confirm:
+            detector = ConfirmedDetector(detector)
         return TiledDetector(detector, self.zoom_levels, self.max_faces)
 
     def _engine(self) -> Callable[[Path, int, float], "LandmarkDetector"]:
@@ -114,14 +119,17 @@ class ExtractorSettings:
     @contextmanager
     def open(self) -> Iterator[RowExtractor]:
         """Open the detector."""
+        from faceml.landmarks.confirmed_detector import ConfirmedDetector
         from faceml.landmarks.extractor import LandmarkExtractor
         from faceml.landmarks.second_look import SecondLook
 
         with self.detector.create_detector() as detector:
+            part = detector.detector
             yield LandmarkExtractor(
                 detector,
                 DecodeLimits(self.max_bytes, self.max_pixels),
                 second_look=SecondLook(detector) if self.detector.second_look else None,
+                confirmed=part if isinstance(part, ConfirmedDetector) else None,
                 reduce=self.reduce,
                 zoom_levels=self.detector.zoom_levels,
                 keep_central=self.keep_central,
@@ -139,6 +147,7 @@ def build_detector_options(config: LandmarkerConfig | DetectedFaces) -> Detector
         min_detection_confidence=config.min_detection_confidence,
         zoom_levels=config.zoom_levels,
         second_look=config.second_look,
+        confirm=config.confirm,
         engine=config.engine,
     )
 

@@ -23,6 +23,7 @@ def load(
     min_detection_confidence: float = 0.5,
     zoom_levels: int = 2,
     second_look: bool = True,
+    confirm: bool = True,
     engine: Engine = "mediapipe",
     landmarker: Path | None = None,
     batch_size: int = 32,
@@ -38,6 +39,7 @@ def load(
         min_detection_confidence: Score from 0 to 1 below which a face is not reported.
         zoom_levels: 1 detects in the whole image; each further level also in its parts, for smaller faces.
         second_look: Search again, with a margin around the image and in its parts, where no face is found.
+        confirm: Reject detected faces whose mesh and appearance are not those of a face.
         engine: Program that runs the face detector's networks; `litert` takes less time than `mediapipe`.
         landmarker: MediaPipe's `face_landmarker.task`; by default it is searched for.
         batch_size: Faces in a batch of the network.
@@ -47,7 +49,7 @@ def load(
         ConfigError: The model does not exist or cannot be used.
     """
     options = DetectorOptions(
-        landmarker, max_faces, min_detection_confidence, zoom_levels, second_look, engine
+        landmarker, max_faces, min_detection_confidence, zoom_levels, second_look, confirm, engine
     )
     return open_predictor(model, options if finds_faces else None, batch_size, device)
 

@@ -27,6 +27,7 @@ from .extraction.summary import (
     folder_table as folder_table,
     look_tables as look_tables,
     read_summary as read_summary,
+    rejected_tables as rejected_tables,
     source_tables as source_tables,
     status_table as status_table,
     summarize_table as summarize_table,

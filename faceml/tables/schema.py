@@ -55,6 +55,7 @@ def landmark_schema(
     with_source: bool = False,
     with_faces: bool = False,
     with_look: bool = False,
+    with_rejected: bool = False,
     with_mesh: bool = False,
     with_image: bool = False,
     with_crop: bool = False,
@@ -66,6 +67,7 @@ def landmark_schema(
         with_source: Add `source`, the name of the image's source.
         with_faces: One row per face: add `face`, its number in the image, and `box` around its mesh.
         with_look: Add `look`, the part of the image in which the face was found.
+        with_rejected: Add `num_rejected`, the number of detections in the image that are no faces.
         with_mesh: Add `mesh`, all 478 points as float16 x, y, z.
         with_image: Add `image_jpeg`, a re-encoded copy for training.
         with_crop: Add `crop_box`, the part of the image that the copy shows.
@@ -85,6 +87,8 @@ def landmark_schema(
     ]
     if with_look:
         fields.append(pa.field("look", pa.string()))
+    if with_rejected:
+        fields.append(pa.field("num_rejected", pa.int16()))
     if with_mesh:
         fields.append(pa.field("mesh", pa.list_(pa.float16(), MESH_POINTS * 3)))
     if with_image:

@@ -20,6 +20,7 @@ from faceml.reporting import (
     look_tables,
     quality_tables,
     read_summary,
+    rejected_tables,
     source_tables,
     status_table,
     summarize_table,
@@ -115,7 +116,7 @@ def show(
 ) -> None:
     """Print the counts by status, the detection rate by folder, and findings on the quality."""
     looks = look_tables(summary) if len(summary.by_look) > 1 else []
-    console.print(status_table(summary), *looks, *source_tables(summary))
+    console.print(status_table(summary), *looks, *rejected_tables(summary), *source_tables(summary))
     console.print(folder_table(summary, config.min_detection_rate))
     console.print(*quality_tables(quality))
     faces = f", {summary.faces:,} faces in all" if config.landmarker.max_faces == 0 else ""

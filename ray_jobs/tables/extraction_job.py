@@ -32,7 +32,7 @@ START_UP_S = 10.0
 def build_extraction_job(config: ExtractConfig) -> TableJob:
     """Build the job of an extraction.
 
-    A table that an earlier version of faceml has begun is continued without a second look.
+    A table that an earlier version of faceml has begun is continued without what that version did not do.
     """
     table = config.output.table
     earlier = earlier_settings(table, "landmarker", config.landmarker.model_dump())
@@ -69,7 +69,10 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
         | ({"root": BY_SOURCE} if has_sources else {}),
         "landmarker": config.landmarker.model_dump(
             mode="json",
-            include={"max_faces", "keep", "zoom_levels", "second_look", "min_detection_confidence", "decode"},
+            include={
+                *("max_faces", "keep", "zoom_levels", "second_look", "confirm"),
+                *("min_detection_confidence", "decode"),
+            },
         ),
         "output": config.output.model_dump(mode="json", include={"store_mesh", "embed"}),
     }
@@ -78,6 +81,7 @@ def build_table_schema(config: ExtractConfig) -> pa.Schema:
         with_source=has_sources,
         with_faces=config.landmarker.max_faces == 0,
         with_look=config.landmarker.second_look,
+        with_rejected=config.landmarker.confirm,
         with_mesh=config.output.store_mesh,
         with_image=embed is not None,
         with_crop=embed is not None and embed.crop is not None,

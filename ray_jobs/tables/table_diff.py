@@ -21,7 +21,7 @@ from faceml.tables import (
     read_metadata,
     read_shard_schema,
 )
-from ray_jobs.tables.earlier_tables import before_second_look
+from ray_jobs.tables.earlier_tables import defaults_of_earlier_versions
 from ray_jobs.tables.table_job import TableJob
 
 logger = logging.getLogger(__name__)
@@ -134,4 +134,4 @@ def require_same_settings(table: StorageFolder, shards: Sequence[Shard], schema:
 def _settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     detector = json.loads(metadata["faceml.detector"])
     settings = dotted_keys({"detector": detector} | json.loads(metadata["faceml.extraction"]))
-    return before_second_look(settings) | settings
+    return defaults_of_earlier_versions(settings) | settings

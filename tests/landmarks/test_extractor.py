@@ -26,6 +26,7 @@ from faceml.synthetic.generate import generate_faces
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from faceml.tables.sorted_rows import read_table
+from tests.drawn_dogs import draw_dog
 
 Portrait = tuple[RgbImage, npt.NDArray[np.float32]]
 METADATA = table_metadata({"name": "mediapipe"}, {}, "0")
@@ -288,3 +289,26 @@ def test_rows__all_faces_of_an_image_in_the_order_of_the_face_to_keep(
     every = [row | {"folder": ""} for row in [*rows, wall]]
     write_shard(every, schema, tmp_path / "table" / "part-0.parquet")
     assert read_table(tmp_path / "table", [])["face"].to_pylist() == [0, 1, 2, None]
+
+
+def test_row__of_a_rejected_face_has_its_reason(model_bundle: Path, tmp_path: Path) -> None:
+    generate_faces(tmp_path / "faces", "affectnet", {"train": 1}, image_size_px=128)
+    (tmp_path / "dog.png").write_bytes(encoded(Image.fromarray(draw_dog(0)), "PNG"))
+    (tmp_path / "gray.png").write_bytes(encoded(Image.new("RGB", (90, 60), "gray"), "PNG"))
+    face = next(tmp_path.rglob("*.jpg")).relative_to(tmp_path).as_posix()
+    found = {}
+    for confirm in (False, True):
+        options = DetectorOptions(model_bundle, second_look=True, confirm=confirm)
+        with ExtractorSettings(str(tmp_path), options).open() as extractor:
+            rows = [row_of(extractor, tmp_path, name) for name in ("dog.png", "gray.png", face)]
+        found[confirm] = [(row["status"], row["num_faces"], row.get("num_rejected")) for row in rows]
+        if confirm:
+            schema = landmark_schema(METADATA, with_look=True, with_rejected=True)
+            write_shard([row | {"folder": ""} for row in rows], schema, tmp_path / "table" / "part-0.parquet")
+    assert found[False] == [("ok", 1, None), ("no_face", 0, None), ("ok", 1, None)]
+    (status, faces, rejected), *others = found[True]
+    assert (status, faces) == ("no_face", 0)
+    assert rejected >= 1, "the first look, and each second look that finds the dog again"
+    assert others == [("no_face", 0, 0), ("ok", 1, 0)]
+    stored = read_table(tmp_path / "table", ["image_id", "num_rejected"])
+    assert stored["num_rejected"].to_pylist()[0] == rejected

@@ -11,12 +11,14 @@ METADATA = table_metadata({"name": "test", "version": "1", "model_sha256": ""}, 
 
 def test_landmark_schema__has_the_columns_of_the_design() -> None:
     plain = landmark_schema(METADATA)
-    full = landmark_schema(METADATA, with_look=True, with_mesh=True, with_image=True, with_crop=True)
+    full = landmark_schema(
+        METADATA, with_look=True, with_rejected=True, with_mesh=True, with_image=True, with_crop=True
+    )
     assert plain.names == [
         *("image_id", "folder", "status", "width", "height", "num_faces", "landmarks_5", "landmarks_10"),
         *("yaw_deg", "pitch_deg", "roll_deg", "file_bytes", "modified_ns", "content_sha256", "dhash"),
     ]
-    assert full.names == [*plain.names, "look", "mesh", "image_jpeg", "crop_box"]
+    assert full.names == [*plain.names, "look", "num_rejected", "mesh", "image_jpeg", "crop_box"]
     assert full.field("landmarks_10").type == pa.list_(pa.float32(), 20)
     assert full.field("mesh").type == pa.list_(pa.float16(), 1434)
     assert full.field("dhash").type == pa.uint64()

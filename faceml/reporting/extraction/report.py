@@ -25,6 +25,7 @@ from faceml.reporting.extraction.summary import (
     ExtractionSummary,
     look_tables,
     read_summary,
+    rejected_tables,
     source_tables,
     status_table,
 )
@@ -127,7 +128,12 @@ def _detection(summary: ExtractionSummary, warn_below: float) -> Section:
                 f"threshold of {percent(warn_below, 0)}.{selection}",
             )
         ],
-        tables=[status_table(summary), *look_tables(summary), *source_tables(summary)],
+        tables=[
+            status_table(summary),
+            *look_tables(summary),
+            *rejected_tables(summary),
+            *source_tables(summary),
+        ],
     )
 
 

@@ -22,8 +22,10 @@ from faceml.tables import (
     open_database,
 )
 
-COUNTED_COLUMNS = ("source", "folder", "status", "look", "face")
+COUNTED_COLUMNS = ("source", "folder", "status", "look", "num_rejected", "face")
 """Columns of a landmark table that its summary counts, as far as it has them."""
+REJECTED = ("no_face", "ok")
+"""Status of the images in which detected faces were rejected."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ExtractionSummary:
         by_status: Number of images of each status.
         by_look: Number of faces by the part of them in which the face was found; empty if the table was made
             without a second look.
+        rejected: Number of images without landmarks in which a detected face was rejected, and of those with
+            landmarks; None if the table was made without `landmarker.confirm`.
         by_folder: Number of images, and of those with landmarks, of each folder; its name is `source/folder`
             if the table has several sources.
         by_source: Number of images of each status, of each source; empty if the images have none.
@@ -52,6 +56,7 @@ class ExtractionSummary:
     wall_s: float
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
     faces: int = 0
+    rejected: tuple[int, int] | None = None
 
     @property
     def images(self) -> int:
@@ -80,6 +85,7 @@ class ExtractionSummary:
             "detection_rate": round(self.detection_rate, 6),
             "faces": self.faces,
             "looks": self.by_look,
+            **({"rejected": dict(zip(REJECTED, self.rejected, strict=True))} if self.rejected else {}),
             "new_images": self.new_images,
             "images_per_second": round(self.images_per_second, 2),
             "wall_s": round(self.wall_s, 2),
@@ -107,11 +113,16 @@ def summarize_table(
         wall_s: Wall time of the run in seconds.
         limits: Limits of memory.
     """
-    source, look = (name if name in rows.schema.names else "null" for name in ("source", "look"))
+    source, look, num_rejected = (
+        name if name in rows.schema.names else "null" for name in ("source", "look", "num_rejected")
+    )
     folder = "folder" if source == "null" else "source || '/' || folder"
     first = first_row(rows.schema.names)
     with open_database(limits=limits) as database:
-        columns = f"{source} as source, {folder} as folder, status, {look} as look"
+        columns = (
+            f"{source} as source, {folder} as folder, status, {look} as look, "
+            f"coalesce({num_rejected} > 0, false) as has_rejected"
+        )
         counted = f"select {columns}, count(*) as faces, count(*) filter ({first}) as images from rows"
         load_table(database, "counts", rows, f"{counted} group by all")
 
@@ -123,6 +134,9 @@ def summarize_table(
 
         statuses, looks, sources = count("status"), count("look", "faces"), count("source, status")
         faces = dict(count("status", "faces")).get("ok", 0)
+        rejected = {
+            status: images for status, has_rejected, images in count("status, has_rejected") if has_rejected
+        }
         folders = database.execute(
             "select folder, sum(images)::bigint, coalesce(sum(images) filter (status = 'ok'), 0)::bigint "
             "from counts group by folder order by folder"
@@ -139,6 +153,7 @@ def summarize_table(
         wall_s=wall_s,
         by_source=by_source,
         faces=faces,
+        rejected=None if num_rejected == "null" else (rejected.get("no_face", 0), rejected.get("ok", 0)),
     )
 
 
@@ -154,6 +169,8 @@ def read_summary(folder: Path) -> ExtractionSummary:
         wall_s=stored["wall_s"],
         by_source=stored.get("sources", {}),
         faces=stored.get("faces", stored["ok"]),  # absent in summaries of tables with one face per image
+        # Absent in summaries of tables without `landmarker.confirm`.
+        rejected=tuple(stored["rejected"][status] for status in REJECTED) if "rejected" in stored else None,
     )
 
 
@@ -183,6 +200,18 @@ def look_tables(summary: ExtractionSummary) -> list[DataTable]:
     faces = sum(summary.by_look.values())
     rows = [[look, f"{count:,}", percent(count / faces)] for look, count in summary.by_look.items()]
     return [DataTable("Faces by look", ["look", "faces", "share"], rows)] if rows else []
+
+
+def rejected_tables(summary: ExtractionSummary) -> list[DataTable]:
+    """Return the number of images in which detected faces were rejected; none without such images."""
+    if summary.rejected is None or not sum(summary.rejected):
+        return []
+    meanings = ("no_face: nothing else was found", "ok: another face was found")
+    rows = [
+        [meaning, f"{images:,}", percent(images / summary.images)]
+        for meaning, images in zip(meanings, summary.rejected, strict=True)
+    ]
+    return [DataTable("Images with rejected faces", ["status", "images", "share"], rows)]
 
 
 def folder_table(summary: ExtractionSummary, warn_below: float, most: int = 20) -> DataTable:

@@ -9,6 +9,7 @@ from faceml.reporting.extraction.summary import (
     ExtractionSummary,
     folder_table,
     read_summary,
+    rejected_tables,
     source_tables,
     summarize_table,
 )
@@ -52,6 +53,25 @@ def test_summarize_table__counts_by_source(tmp_path: Path) -> None:
     ]
     assert source_tables(SUMMARY) == []
     assert "sources" not in SUMMARY.as_json()
+
+
+def test_summarize_table__counts_images_with_rejected_faces_by_status(tmp_path: Path) -> None:
+    columns = {
+        "folder": ["0"] * 7,
+        "status": ["ok", "ok", "no_face", "no_face", "no_face", "undecodable", "ok"],
+        "num_rejected": [0, 1, 2, 1, 0, None, 0],
+    }
+    summary = summarize_table(pa.table(columns), 7, 2.0, 3.0)
+    assert summary.rejected == (2, 1)
+    assert summary.as_json()["rejected"] == {"no_face": 2, "ok": 1}
+    (tmp_path / "summary.json").write_text(json.dumps(summary.as_json()))
+    assert read_summary(tmp_path) == summary
+    (table,) = rejected_tables(summary)
+    assert [row[1] for row in table.rows] == ["2", "1"]
+    without = summarize_table(pa.table(columns).drop_columns(["num_rejected"]), 7, 2.0, 3.0)
+    assert without.rejected is None
+    assert "rejected" not in without.as_json()
+    assert rejected_tables(without) == []
 
 
 def test_summarize_table__of_all_faces_counts_images_and_their_faces(tmp_path: Path) -> None:
