@@ -12,7 +12,7 @@ from faceml.storage.folder import StorageFolder
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from ray_jobs.tables.earlier_tables import earlier_settings
-from ray_jobs.tables.table_job import require_same_settings
+from ray_jobs.tables.table_diff import require_same_settings
 
 DETECTOR = {"name": "mediapipe", "version": "1", "model_sha256": ""}
 FIRST = {"max_faces": 1, "min_detection_confidence": 0.5, "decode": "reduced"}
