@@ -1,5 +1,6 @@
 """Tables of Arrow in temporary files that are mapped into memory, for rows that may be larger than memory."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -8,6 +9,8 @@ from pathlib import Path
 from tempfile import mkstemp
 
 import pyarrow as pa
+
+from faceml.errors import StoppedError, translate_errors
 
 MOST_IN_MEMORY = 1 << 26
 """Size of the batches up to which a table stays in memory, bytes."""
@@ -27,7 +30,7 @@ def collect_batches(
         folder: Folder of the file; None is the one of the operating system for temporary files.
 
     Raises:
-        OSError: The folder has no space left.
+        StoppedError: The folder has no space left.
     """
     first, size, rest = list[pa.RecordBatch](), 0, iter(batches)
     for batch in rest:
@@ -57,7 +60,17 @@ def _map_file(schema: pa.Schema, batches: Iterable[pa.RecordBatch], folder: Path
     os.close(descriptor)
     with ExitStack() as stack:
         stack.callback(Path(name).unlink)
+        stack.enter_context(translate_errors(OSError, lambda error: _full_disk(error, Path(name).parent)))
         with pa.OSFile(name, "w") as sink, pa.ipc.new_file(sink, schema) as file:
             for batch in batches:
                 file.write_batch(batch)
         return pa.ipc.open_file(pa.memory_map(name)).read_all()
+
+
+def _full_disk(error: OSError, folder: Path) -> StoppedError | None:
+    if error.errno != errno.ENOSPC:
+        return None
+    return StoppedError(
+        f"{folder}: no space left for temporary files of a large table. Set TMPDIR to a folder with more "
+        "space."
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from faceml.errors import StoppedError
 from faceml.storage import collect_batches, filter_rows, mapped_tables
 
 SCHEMA = pa.schema([("number", pa.int64()), ("name", pa.string())])
@@ -40,13 +41,26 @@ def test_collect_batches__of_a_large_table_allocate_the_memory_of_a_few(
     assert found["number"].to_numpy().sum() == sum(range(5_000_000))
 
 
-def test_collect_batches__an_error_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "expected", "message"),
+    [
+        (errno.ENOSPC, StoppedError, "no space left .* Set TMPDIR to a folder with more space"),
+        (errno.EIO, OSError, "cannot be read"),
+    ],
+)
+def test_collect_batches__an_error_leaves_no_file(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    code: int,
+    expected: type[BaseException],
+    message: str,
+) -> None:
     def failing() -> Iterator[pa.RecordBatch]:
         yield from batches(3)
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, "cannot be read")
 
     monkeypatch.setattr(mapped_tables, "MOST_IN_MEMORY", 0)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(expected, match=message):
         collect_batches(SCHEMA, failing(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
