@@ -101,6 +101,7 @@ from .train import (
     AugmentationConfig as AugmentationConfig,
     DataConfig as DataConfig,
     LeakageConfig as LeakageConfig,
+    MixingConfig as MixingConfig,
     OptimizerConfig as OptimizerConfig,
     ScalingConfig as ScalingConfig,
     SelectionConfig as SelectionConfig,

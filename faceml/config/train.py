@@ -37,12 +37,32 @@ class AugmentationConfig(Config):
     """Smallest and largest zoom."""
     brightness: Fraction = 0.2
     contrast: Fraction = 0.2
+    erasing_probability: Fraction = 0.0
+    """Probability that a rectangle is erased (Zhong et al. 2020)."""
+    erasing_area: tuple[Positive, Positive] = (0.02, 0.2)
+    """Smallest and largest area of the rectangle, as a fraction of the image's."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.scale[0] > self.scale[1]:
             raise ValueError(f"scale: {list(self.scale)} has its smallest zoom after its largest; swap them")
+        if not self.erasing_area[0] <= self.erasing_area[1] <= 1:
+            raise ValueError(
+                f"erasing_area: {list(self.erasing_area)} must be a smaller and a larger fraction of an image"
+            )
         return self
+
+
+class MixingConfig(Config):
+    """Mixing of training images, and of the classes they show, with others of their batch."""
+
+    kind: Literal["mixup", "cutmix"]
+    """`mixup` averages two images (Zhang et al. 2018), `cutmix` pastes a part of one into the other (Yun et
+    al. 2019)."""
+    alpha: Positive = 0.2
+    """Parameter of the beta distribution of the share that is left of an image; 1: uniform."""
+    probability: Fraction = 0.5
+    """Probability that an image is mixed. Mixed images train classes and labels, and no other tasks."""
 
 
 class LeakageConfig(Config):
@@ -71,6 +91,8 @@ class DataConfig(Config):
     """Classification task whose classes are sampled; null: the first."""
     leakage: LeakageConfig = LeakageConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    mixing: MixingConfig | None = None
+    """Mixing of training images with others of their batch; null: none."""
     loader_processes: CountOrZero = 0
     """Number of processes that decode images for each training worker; 0 decodes in the worker."""
     ingest: Literal["map", "stream"] = "map"
@@ -263,5 +285,15 @@ class TrainConfig(Config):
             raise ValueError(
                 f"weighting.kind: {self.weighting.kind} needs the losses of a whole step, which "
                 f"training.accumulate_batches: {self.training.accumulate_batches} divides. Set it to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_targets_of_all_tasks(self) -> Self:
+        without = [name for name, task in self.all_tasks.items() if not task.can_be_mixed]
+        if without and self.data.mixing is not None and self.data.mixing.probability == 1:
+            raise ValueError(
+                f"data.mixing.probability: 1 leaves tasks.{without[0]} without any target, because mixed "
+                "images have none. Set it to 0.5, or leave this task out"
             )
         return self

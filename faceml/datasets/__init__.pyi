@@ -26,6 +26,7 @@ from .identity_sampling import (
 )
 from .image_source import ImageFiles as ImageFiles
 from .labelled_faces import FaceSample as FaceSample, LabelledFaces as LabelledFaces
+from .mixing import ImageMixing as ImageMixing, Mix as Mix, build_mixing as build_mixing
 from .pairs_file import read_pairs as read_pairs
 from .person_dataset import (
     AlignedPreprocessing as AlignedPreprocessing,

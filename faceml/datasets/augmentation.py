@@ -3,6 +3,7 @@
 Shape letters: B images of a batch, L landmarks, S side of the image, px.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,9 @@ class FaceAugmentation(nn.Module):
         scale: Smallest and largest scale factor.
         brightness: Largest change of brightness, as a fraction.
         contrast: Largest change of contrast, as a fraction.
+        erasing_probability: Probability that a rectangle is set to ImageNet's mean colour, which keeps its
+            targets (Zhong et al. 2020, "Random erasing").
+        erasing_area: Smallest and largest area of the rectangle, as a fraction of the image's.
     """
 
     fill: Tensor
@@ -53,6 +57,8 @@ class FaceAugmentation(nn.Module):
         scale: tuple[float, float] = (1.0, 1.0),
         brightness: float = 0.0,
         contrast: float = 0.0,
+        erasing_probability: float = 0.0,
+        erasing_area: tuple[float, float] = (0.02, 0.2),
     ) -> None:
         super().__init__()
         self.flip_probability = flip_probability
@@ -61,6 +67,8 @@ class FaceAugmentation(nn.Module):
         self.scale = scale
         self.brightness = brightness
         self.contrast = contrast
+        self.erasing_probability = erasing_probability
+        self.erasing_area = erasing_area
         # Pixels from outside the image get ImageNet's mean colour, which normalisation turns into zeros.
         self.register_buffer("fill", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1))
 
@@ -77,14 +85,34 @@ class FaceAugmentation(nn.Module):
         turns = _turns(degrees, _uniform(number, *self.scale)).reshape(number, 4)
         brightness = _uniform(number, 1 - self.brightness, 1 + self.brightness).clamp(min=0.0)[:, None]
         contrast = _uniform(number, 1 - self.contrast, 1 + self.contrast).clamp(min=0.0)[:, None]
-        drawn = torch.cat([flips, turns, shifts, brightness, contrast], dim=1)
+        parts = [flips, turns, shifts, brightness, contrast]
+        if self.erasing_probability:
+            parts.append(self._draw_rectangles(number))
+        drawn = torch.cat(parts, dim=1)
         if images.is_cuda:  # a copy from pageable memory would wait for all of the GPU's queued work
             drawn = drawn.pin_memory().to(images.device, non_blocking=True)
-        flip, turns, shifts, brightness, contrast = torch.split(drawn, [1, 4, 2, 1, 1], dim=1)
+        flip, turns, shifts, brightness, contrast, *boxes = torch.split(
+            drawn, [part.shape[1] for part in parts], dim=1
+        )
         moves = Moves(flip[:, 0] > 0, turns.reshape(number, 2, 2), shifts)
         framed, inside = frame(images, self.fill)
         relight(images, brightness, contrast, inside)
-        return move_pixels(framed, moves), moves
+        moved = move_pixels(framed, moves)
+        return (erase(moved, boxes[0], self.fill) if boxes else moved), moves
+
+    def _draw_rectangles(self, number: int) -> Tensor:
+        """Return rectangles as fractions of S: left, top, right, bottom; empty where nothing is erased.
+
+        Returns:
+            float32 of shape (B, 4).
+        """
+        area = _uniform(number, *self.erasing_area)
+        aspect = _uniform(number, *(math.log(ratio) for ratio in ASPECT_RATIOS)).exp()
+        width, height = (area * aspect).sqrt().clamp(max=1.0), (area / aspect).sqrt().clamp(max=1.0)
+        left, top = torch.rand(number) * (1 - width), torch.rand(number) * (1 - height)
+        is_erased = torch.rand(number) < self.erasing_probability
+        boxes = torch.stack([left, top, left + width, top + height], dim=1)
+        return torch.where(is_erased[:, None], boxes, 0.0)
 
 
 def frame(images: Tensor, fill: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,6 +178,20 @@ def move_pixels(framed: Tensor, moves: Moves) -> Tensor:
     )
 
 
+def erase(images: Tensor, boxes: Tensor, fill: Tensor) -> Tensor:
+    """Set the pixels whose centre lies in a rectangle to a constant colour.
+
+    Args:
+        images: float32 of shape (B, 3, S, S).
+        boxes: Left, top, right and bottom as fractions of S, float32 of shape (B, 4).
+        fill: The colour, float32 of shape (3, 1, 1).
+    """
+    centres = (torch.arange(images.shape[-1], device=images.device) + 0.5) / images.shape[-1]
+    left, top, right, bottom = boxes[..., None].unbind(dim=1)
+    columns, rows = (left <= centres) & (centres < right), (top <= centres) & (centres < bottom)
+    return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], fill, images)
+
+
 def move_landmarks(landmarks: Tensor, moves: Moves, flip_permutation: Tensor) -> Tensor:
     """Transform landmarks as `move_pixels` transforms images; a flip also exchanges left and right.
 
@@ -188,6 +230,10 @@ def build_augmentation(config: AugmentationConfig) -> FaceAugmentation:
 
 GRAY_OF_RGB = (0.299, 0.587, 0.114)
 """Luma weights of ITU-R BT.601, as in `torchvision.transforms.functional.rgb_to_grayscale`."""
+
+
+ASPECT_RATIOS = (0.3, 1 / 0.3)
+"""Smallest and largest ratio of width to height of erased rectangles, those of Zhong et al. 2020."""
 
 
 def _uniform(number: int, low: float, high: float) -> Tensor:

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from faceml.config import FOLDER, ClassificationConfig, ConfigError
-from faceml.datasets import Target
+from faceml.datasets import Mix, Target
 from faceml.losses import build_class_weights, cross_entropies
 from faceml.metrics import ConfusionMatrix, PairedMetric, Score, compare_shares
 from faceml.models import ClassHead
@@ -100,6 +101,14 @@ class ClassificationTask(Task[ClassificationConfig]):
     def groups(self, target: Target) -> Tensor:
         """Return the class of each row, the most frequent of a distribution; -1 where it is unknown."""
         return torch.where(target.known, labels_of(target.values), UNKNOWN)
+
+    def mix(self, target: Target, mix: Mix) -> Target:
+        """Return the mean of the distributions of both images, float32 of shape (B, E)."""
+        shares = target.values
+        if shares.ndim == 1:
+            shares = functional.one_hot(shares, len(self.classes.names)).float()
+        mixed = torch.lerp(shares[mix.partners], shares, mix.shares[:, None])
+        return Target(mixed, target.known & (target.known[mix.partners] | (mix.shares == 1)))
 
     def build_head(self, embedding_dim: int) -> nn.Module:
         """Return a linear layer from embeddings (B, D) to logits (B, E)."""

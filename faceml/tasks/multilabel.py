@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from faceml.config import ConfigError, MultilabelConfig
-from faceml.datasets import Moves, Target, number_columns
+from faceml.datasets import Mix, Moves, Target, number_columns
 from faceml.metrics import LabelCounts, PairedMetric, Score, compare_means
 from faceml.models import ClassHead
 from faceml.statistics import Interval
@@ -57,6 +57,14 @@ class MultilabelTask(Task[MultilabelConfig]):
         other = dict(self.config.swap_on_flip) | {b: a for a, b in self.config.swap_on_flip}
         order = [self.columns.index(other.get(column, column)) for column in self.columns]
         return torch.where(moves.flips[:, None], values[:, order], values)
+
+    def mix(self, target: Target, mix: Mix) -> Target:
+        """Return the mean of the labels of both images, `MISSING` where one of them lacks it."""
+        own, other = target.values, target.values[mix.partners]
+        shares = mix.shares[:, None]
+        is_missing = (own == MISSING) | ((other == MISSING) & (shares < 1))
+        values = torch.where(is_missing, MISSING, torch.lerp(other, own, shares))
+        return Target(values, (values != MISSING).any(dim=1))
 
     def count(self, target: Target) -> Tensor:
         """Return the number of annotated labels, in rows of K."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from faceml.config import TaskConfig
-from faceml.datasets import Moves, Target
+from faceml.datasets import Mix, Moves, Target
 from faceml.metrics import PairedMetric, Score
 from faceml.statistics import Interval
 from faceml.tables import LandmarkSet
@@ -172,6 +172,10 @@ class Task(ABC, Generic[ConfigT]):
     def move(self, values: Tensor, moves: Moves) -> Tensor:
         """Return target values as seen in augmented images: flipped, rotated, scaled, translated."""
         return values
+
+    def mix(self, target: Target, mix: Mix) -> Target:
+        """Return the target of images that were mixed; by default it is unknown where two images are seen."""
+        return Target(target.values, target.known & (mix.shares == 1))
 
     # Training
 

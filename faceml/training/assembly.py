@@ -14,6 +14,7 @@ from faceml.datasets import (
     EpochSampler,
     FaceLoader,
     FaceSample,
+    ImageMixing,
     LabelledFaces,
     SampledBatches,
     build_augmentation,
@@ -44,6 +45,7 @@ class TrainingParts(Generic[ModelT]):
         selected_by: Metric of the evaluation that selects the best epoch.
         is_minimised: Whether its lower values are better.
         weighting_learning_rate: Learning rate of the weighting's parameters, where it has any.
+        mixing: Mixing of training images, where there is any.
     """
 
     train: LabelledFaces
@@ -59,6 +61,7 @@ class TrainingParts(Generic[ModelT]):
     selected_by: str = "accuracy"
     is_minimised: bool = False
     weighting_learning_rate: float = 0.0
+    mixing: ImageMixing | None = None
 
 
 def build_trainer(
@@ -118,6 +121,7 @@ def build_trainer(
             is_minimised=parts.is_minimised,
             **options,
         ),
+        parts.mixing,
     )
 
 

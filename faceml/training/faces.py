@@ -83,6 +83,7 @@ def build_cached_faces(config: TrainConfig) -> Faces:
         "sampling_task": None,
         "leakage": LeakageConfig(),
         "augmentation": AugmentationConfig(),
+        "mixing": None,
         "loader_processes": 0,
     }
     return _last_opened(config.data.model_copy(update=same), FrozenDict(config.all_tasks))

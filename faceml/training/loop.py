@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample
+from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample, ImageMixing
 from faceml.errors import StoppedError
 from faceml.models import FOR_TRAINING, ModelT, translate_full_memory
 from faceml.storage import place_below
@@ -50,6 +50,7 @@ class Trainer(Generic[ModelT]):
         evaluate: Evaluates a network on the validation split.
         model_checkpoint: Returns the content of the model file, given the network and the epoch's metrics.
         options: Further options.
+        mixing: Mixing of augmented images with others of their batch; None for none.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Trainer(Generic[ModelT]):
         evaluate: Callable[[ModelT], Evaluated],
         model_checkpoint: Callable[[ModelT, Metrics], dict[str, Any]],
         options: TrainerOptions,
+        mixing: ImageMixing | None = None,
     ) -> None:
         self.objective = objective
         module: nn.Module = DistributedDataParallel(objective) if world_size() > 1 else objective
@@ -72,6 +74,7 @@ class Trainer(Generic[ModelT]):
         self.train_batches = train_batches
         self._image_ids = image_ids
         self._augmentation = augmentation
+        self._mixing = mixing
         self._evaluate = evaluate
         self._model_checkpoint = model_checkpoint
         self._options = options
@@ -214,7 +217,11 @@ class Trainer(Generic[ModelT]):
         """Return an augmented batch on the device."""
         faces = batch.to(self._device)
         image, moves = self._augmentation(faces.image)
-        return faces._replace(image=image, targets=self.objective.move_targets(faces.targets, moves))
+        targets = self.objective.move_targets(faces.targets, moves)
+        if self._mixing is not None:
+            image, mix = self._mixing(image)
+            targets = self.objective.mix_targets(targets, mix)
+        return faces._replace(image=image, targets=targets)
 
     def _report_nonfinite(
         self, observer: TrainingObserver, epoch: int, unchecked: Sequence["_UncheckedStep"]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from faceml.config import ConfigError, LearnedWeighting, TrainConfig
-from faceml.datasets import ClassSampler, EpochBatches, EpochSampler, Preprocessing
+from faceml.datasets import ClassSampler, EpochBatches, EpochSampler, Preprocessing, build_mixing
 from faceml.losses import build_weighting
 from faceml.models import FOR_TRAINING, MultitaskFaceModel, build_multitask_model, translate_full_memory
 from faceml.tasks import VALIDATION, select_score
@@ -76,6 +76,7 @@ def build_multitask_trainer(
         selected_by=score.metric.removeprefix(VALIDATION),
         is_minimised=score.minimised,
         weighting_learning_rate=weighting.learning_rate if isinstance(weighting, LearnedWeighting) else 0.0,
+        mixing=build_mixing(config.data.mixing),
     )
     return build_trainer(config, parts, device, rank, train_batches)
 

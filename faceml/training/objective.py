@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from faceml.datasets import FaceSample, Moves, Preprocessing, Target, Targets
+from faceml.datasets import FaceSample, Mix, Moves, Preprocessing, Target, Targets
 from faceml.losses import TaskWeighting
 from faceml.models import FaceOutputs, ModelT, MultitaskFaceModel
 from faceml.tasks import Tasks
@@ -67,6 +67,10 @@ class Objective(nn.Module, ABC, Generic[ModelT]):
 
     def move_targets(self, targets: Targets, moves: Moves) -> Targets:
         """Return targets as seen in augmented images."""
+        return targets
+
+    def mix_targets(self, targets: Targets, mix: Mix) -> Targets:
+        """Return targets of mixed images."""
         return targets
 
     @abstractmethod
@@ -136,6 +140,10 @@ class MultitaskObjective(Objective[MultitaskFaceModel]):
             name: Target(task.move(targets[name].values, moves), targets[name].known)
             for name, task in self._tasks.items()
         }
+
+    def mix_targets(self, targets: Targets, mix: Mix) -> Targets:
+        """Return targets of mixed images."""
+        return {name: task.mix(targets[name], mix) for name, task in self._tasks.items()}
 
     def compute_diagnostics(self, output: ObjectiveOutput) -> dict[str, float]:
         """Return the norm of each task's gradient on the backbone, and the cosine of each pair."""

@@ -51,7 +51,7 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
             "data.image_siz=64",
             "Unknown key: 'data.image_siz' (= 64). Did you mean 'data.image_size'? Allowed under "
             "'data': train, val, labels, num_landmarks, image_size, sampling, sampling_task, leakage, "
-            "augmentation, loader_processes, ingest, shuffle_buffer, cache.",
+            "augmentation, mixing, loader_processes, ingest, shuffle_buffer, cache.",
         ),
         (
             "sed=1",

@@ -255,3 +255,31 @@ def test_face_augmentation__every_face_of_a_batch_has_its_own_view() -> None:
     )
     assert len({tuple(points.ravel().tolist()) for points in landmarks}) == 8
     assert len({tuple(image.ravel().tolist()) for image in images}) == 8
+
+
+def test_face_augmentation__erases_rectangles_of_the_area_that_is_asked_for() -> None:
+    torch.manual_seed(5)
+    augmentation = FaceAugmentation(0.0, erasing_probability=0.4, erasing_area=(0.1, 0.3))
+    images = torch.full((2000, 3, 40, 40), 255, dtype=torch.uint8)
+    erased, _ = augmentation(images)
+    fill = torch.tensor(IMAGENET_MEAN)[:, None, None]
+    is_erased = (erased < 0.6).all(dim=1)  # sampling makes no pixel of the edge darker than that
+    assert torch.equal(erased[0][:, is_erased[0]], fill[:, 0].expand(3, int(is_erased[0].sum())))
+    areas = is_erased.float().mean(dim=(1, 2))
+    assert float((areas > 0).float().mean()) == pytest.approx(0.4, abs=0.04)
+    # Uniform from 0.1 to 0.3 but for pixels at the edges and for rectangles longer than the image.
+    assert 0.07 < float(areas[areas > 0].min()) < 0.12
+    assert float(areas.max()) < 0.33
+    assert float(areas[areas > 0].mean()) == pytest.approx(0.2, abs=0.01)
+    rows, columns = is_erased.any(dim=2).sum(dim=1), is_erased.any(dim=1).sum(dim=1)
+    assert torch.equal(is_erased.sum(dim=(1, 2)), rows * columns)
+
+
+def test_face_augmentation__without_erasing_draws_the_same_random_numbers() -> None:
+    images = torch.randint(256, (4, 3, 16, 16), dtype=torch.uint8)
+    found = []
+    for probability in (0.0, 1.0):
+        torch.manual_seed(6)
+        _, moves = FaceAugmentation(0.5, 20.0, 0.1, erasing_probability=probability)(images)
+        found.append(moves)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

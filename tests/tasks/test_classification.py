@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from faceml.config.config_error import ConfigError
 from faceml.config.sections.tasks import ClassificationConfig
+from faceml.datasets.mixing import Mix
 from faceml.datasets.targets import Target
 from faceml.tasks.classification import ClassificationTask
 
@@ -236,3 +237,37 @@ def test_outputs__are_probabilities_and_logits_by_unique_names() -> None:
     torch.testing.assert_close(found["smile_probabilities"], logits.bfloat16().float().softmax(1))
     assert list(task_of("expression").outputs(torch.zeros(2, 8))) == ["probabilities", "logits"]
     assert task_of(classes=NAMES).contract() == {"classes": list(NAMES)}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mix__the_loss_is_the_weighted_mean_of_the_losses_for_both_classes(smoothing: float) -> None:
+    loss = {"class_weights": "inverse_frequency", "label_smoothing": smoothing}
+    task = ClassificationTask(
+        "task", ClassificationConfig(kind="classification", classes=("a", "b", "c"), loss=loss)
+    )
+    torch.manual_seed(0)
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    known = torch.tensor([True, True, True, True, False])
+    mix = Mix(torch.tensor([1, 2, 0, 4, 3]), torch.tensor([0.25, 0.5, 1.0, 0.5, 0.5]))
+    target = Target(labels, known)
+    mixed = task.mix(target, mix)
+    # Images 3 and 4 are a mix of a known class with an unknown one.
+    assert mixed.known.tolist() == [True, True, True, False, False]
+    criterion = task.build_loss(target)
+
+    def losses(values: torch.Tensor) -> torch.Tensor:
+        rows = [Target(values[i : i + 1], torch.tensor([True])) for i in range(3)]
+        return torch.stack(
+            [criterion(logits[i : i + 1], row, torch.tensor(1.0)) for i, row in enumerate(rows)]
+        )
+
+    shares = mix.shares[:3]
+    expected = shares * losses(labels) + (1 - shares) * losses(labels[mix.partners])
+    torch.testing.assert_close(losses(mixed.values), expected)
+
+
+def test_mix__of_votes_is_the_mean_of_the_distributions() -> None:
+    task = ClassificationTask("task", ClassificationConfig(kind="classification", classes=("a", "b")))
+    votes = Target(torch.tensor([[1.0, 0.0], [0.2, 0.8]]), torch.tensor([True, True]))
+    mixed = task.mix(votes, Mix(torch.tensor([1, 0]), torch.tensor([0.75, 0.5])))
+    torch.testing.assert_close(mixed.values, torch.tensor([[0.8, 0.2], [0.6, 0.4]]))

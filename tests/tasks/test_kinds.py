@@ -10,6 +10,7 @@ from torch import Tensor, distributed
 
 from faceml.config.sections.tasks import parse_tasks
 from faceml.datasets.augmentation import Moves
+from faceml.datasets.mixing import Mix
 from faceml.datasets.targets import Target
 from faceml.tasks.build import build_tasks
 from faceml.tasks.multilabel import MISSING
@@ -225,3 +226,20 @@ def test_contract__survives_json(name: str) -> None:
     contract = task_of(name).contract()
     assert contract
     assert json.loads(json.dumps(contract)) == contract
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_mix__images_that_are_not_mixed_keep_their_loss(name: str) -> None:
+    target, output = target_of(name, MASKS["uneven"]), output_of(name)
+    task = task_of(name)
+    mixed = task.mix(target, Mix(torch.arange(ROWS).flip(0), torch.ones(ROWS)))
+    before = loss_and_gradient(name, output, target, task.count(target))
+    after = loss_and_gradient(name, output, mixed, task.count(mixed))
+    torch.testing.assert_close(after, before)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("classes", "votes", "labels")])
+def test_mix__values_without_a_mean_are_unknown(name: str) -> None:
+    shares = torch.tensor([1.0, 0.5] * 4)
+    mixed = task_of(name).mix(target_of(name, [True] * ROWS), Mix(torch.arange(ROWS).flip(0), shares))
+    assert mixed.known.tolist() == [True, False] * 4

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, log_loss
 from faceml.config.config_error import ConfigError
 from faceml.config.sections.tasks import MultilabelConfig
 from faceml.datasets.augmentation import Moves
+from faceml.datasets.mixing import Mix
 from faceml.datasets.targets import Target
 from faceml.metrics.label_counts import LabelCounts
 from faceml.tasks.multilabel import MISSING, MultilabelTask
@@ -140,3 +141,12 @@ def test_outputs__are_probabilities_and_logits() -> None:
     assert list(found) == ["units_probabilities", "units_logits"]
     torch.testing.assert_close(found["units_probabilities"], torch.sigmoid(logits))
     assert task_of(threshold=0.3).contract() == {"labels": list(COLUMNS), "threshold": 0.3}
+
+
+def test_mix__a_label_that_one_image_lacks_is_missing() -> None:
+    task = MultilabelTask("task", MultilabelConfig(kind="multilabel", target=("a", "b")))
+    values = torch.tensor([[1.0, 0.0], [0.0, MISSING], [1.0, 1.0]])
+    target = Target(values, torch.tensor([True, True, True]))
+    mixed = task.mix(target, Mix(torch.tensor([1, 0, 1]), torch.tensor([0.75, 0.5, 1.0])))
+    torch.testing.assert_close(mixed.values, torch.tensor([[0.75, MISSING], [0.5, MISSING], [1.0, 1.0]]))
+    assert mixed.known.all()

@@ -260,3 +260,24 @@ def test_build_multitask_trainer__learns_from_a_table_of_all_faces(
     assert all(np.isfinite(record.metrics[f"train/loss_{task}"]) for task in config.all_tasks)
     faces = build_faces(config)
     assert [faces.num_targets(task) for task in config.all_tasks] == [4, 6, 6]
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_build_multitask_trainer__classes_learn_from_mixed_images_and_landmarks_from_the_others(
+    kind: str, faces: Path
+) -> None:
+    tasks = ["expression", "landmarks", "units"]
+    mixing = {"kind": kind, "alpha": 4.0, "probability": 0.5}
+    plain, mixed = (train(settings_of(faces, tasks, **given)) for given in ({}, {"data__mixing": mixing}))
+    assert all(np.isfinite(value) for record in mixed for value in record.metrics.values())
+    for task in tasks:
+        name = f"train/loss_{task}"
+        assert mixed[0].metrics[name] > 0
+        assert mixed[0].metrics[name] != plain[0].metrics[name]
+
+
+def test_train_config__mixing_that_leaves_a_task_without_targets_is_refused(faces: Path) -> None:
+    mixing = {"kind": "mixup", "probability": 1}
+    with pytest.raises(ConfigError, match=r"data\.mixing\.probability: 1 leaves tasks\.landmarks without"):
+        settings_of(faces, ["expression", "landmarks"], data__mixing=mixing)
+    assert settings_of(faces, ["expression", "units"], data__mixing=mixing).data.mixing is not None

@@ -40,6 +40,11 @@ class TaskConfig(Config, ABC):
         return self
 
     @property
+    def can_be_mixed(self) -> bool:
+        """True if the target of an image that is mixed of two is the mean of both; see `data.mixing`."""
+        return False
+
+    @property
     def needs_whole_steps(self) -> bool:
         """True if the loss needs all images of a step at once; `training.accumulate_batches` divides them."""
         return False
@@ -66,6 +71,11 @@ class ClassificationConfig(TaskConfig):
     leave_out: tuple[str, ...] = ()
     """Classes that are left out together with their images."""
     loss: CrossEntropyConfig = CrossEntropyConfig()
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """True: distributions over the classes have a mean."""
+        return True
 
     def target_columns(self) -> tuple[str, ...]:
         """Return the column of the class, or those of the votes."""
@@ -102,6 +112,11 @@ class MultilabelConfig(TaskConfig):
         if twice:
             raise ValueError(f"swap_on_flip: {twice[0]} is listed twice")
         return self
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """True: probabilities of labels have a mean."""
+        return True
 
     def target_columns(self) -> tuple[str, ...]:
         """Return the columns of the labels."""
