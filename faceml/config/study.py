@@ -9,11 +9,8 @@ from faceml.config.base import Config, Seed, StorageUri
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, dotted_keys, parse_config
 from faceml.config.recognition import RecognitionConfig
+from faceml.config.sections.search_space import Arm, ArmName
 from faceml.config.tune import TrialResources
-
-ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
-Arm = dict[str, Any]
-"""Values of dotted keys of the recognition configuration."""
 
 
 class StudyRunConfig(Config):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from faceml.config.base import Config, Count, CountOrZero, NonNegative, Seed, StorageUri
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, parse_config
-from faceml.config.sections.search_space import Choice, Grid, SearchSpace, ends
+from faceml.config.sections.search_space import ARM, Arm, ArmName, Choice, Grid, SearchSpace, ends
 from faceml.config.train import TrainConfig
 
 NUM_RETRAININGS = 3
@@ -130,8 +130,12 @@ class TuneConfig(Config):
 
     train: TrainConfig
     """Training configuration common to all trials; its epochs are the largest number of a trial."""
+    arms: dict[ArmName, Arm] = {}
+    """Named settings of several keys each, such as a recipe without one of its parts. A section as a value
+    replaces the whole section."""
     search: SearchSpace
-    """Search space: dimensions by dotted keys of the training configuration."""
+    """Search space: dimensions by dotted keys of the training configuration, and `arm`, with `arms` by
+    default a grid of all of them."""
     num_trials: Count = 8
     """Number of rounds of the whole grid; without grids, number of trials."""
     metric: Metric | None = None
@@ -144,6 +148,27 @@ class TuneConfig(Config):
     """Retraining with the best settings after the search; null: none, unless `--retrain` is given."""
     run: TuneRunConfig
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _searches_arms(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or not isinstance(raw.get("arms"), dict) or not raw["arms"]:
+            return raw
+        search = raw.get("search") or {}
+        if not isinstance(search, dict) or ARM in search:
+            return raw
+        return raw | {"search": {ARM: {"kind": "grid", "values": list(raw["arms"])}} | search}
+
+    @model_validator(mode="after")
+    def _names_its_arms(self) -> Self:
+        dimension = self.search.get(ARM)
+        values = () if dimension is None else ends(dimension)
+        unknown = [value for value in values if value not in self.arms]
+        if unknown:
+            raise ValueError(
+                f"search.arm: '{unknown[0]}' is none of arms: {', '.join(self.arms) or 'there are none'}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_grid_has_no_ranges(self) -> Self:
@@ -210,13 +235,15 @@ def build_trial_config(config: TuneConfig, settings: dict[str, Any], folder: str
 
     Args:
         config: Configuration of the search.
-        settings: Settings of the trial by dotted keys.
+        settings: Settings of the trial by dotted keys; `arm` stands for the settings of an arm.
         folder: Run folder, a path or URI.
 
     Raises:
         ConfigError: A setting is not valid in the training configuration.
     """
-    raw = assign_keys(config.train.model_dump(mode="json"), settings | {"run.folder": str(folder)})
+    of_arm = config.arms[settings[ARM]] if ARM in settings else {}
+    own = {key: value for key, value in settings.items() if key != ARM}
+    raw = assign_keys(config.train.model_dump(mode="json"), of_arm | own | {"run.folder": str(folder)})
     return parse_config(TrainConfig, raw, "train")
 
 

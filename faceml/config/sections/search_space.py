@@ -9,6 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from faceml.config.base import Config, Positive
 
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+Arm = dict[str, Any]
+"""Values of dotted keys of a training configuration."""
+ARM = "arm"
+"""The setting whose values are the names of arms."""
 Condition = dict[str, Any]
 Values = Annotated[tuple[Any, ...], Field(min_length=1)]
 
