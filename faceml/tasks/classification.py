@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from faceml.config import FOLDER, ClassificationConfig, ConfigError
 from faceml.datasets import Mix, Target
@@ -23,7 +22,7 @@ from faceml.tasks.columns import class_column, list_column
 from faceml.tasks.names import output_name
 from faceml.tasks.plain_numbers import rounded_by_name
 from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, sum_over_count
-from faceml.tasks.votes import are_votes, labels_of, read_votes
+from faceml.tasks.votes import are_votes, labels_of, mix_distributions, read_votes
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.classification import ClassificationChapter
@@ -104,11 +103,7 @@ class ClassificationTask(Task[ClassificationConfig]):
 
     def mix(self, target: Target, mix: Mix) -> Target:
         """Return the mean of the distributions of both images, float32 of shape (B, E)."""
-        shares = target.values
-        if shares.ndim == 1:
-            shares = functional.one_hot(shares, len(self.classes.names)).float()
-        mixed = torch.lerp(shares[mix.partners], shares, mix.shares[:, None])
-        return Target(mixed, target.known & (target.known[mix.partners] | (mix.shares == 1)))
+        return mix_distributions(target, mix, len(self.classes.names))
 
     def build_head(self, embedding_dim: int) -> nn.Module:
         """Return a linear layer from embeddings (B, D) to logits (B, E)."""
@@ -183,12 +178,8 @@ class ClassificationTask(Task[ClassificationConfig]):
         labels = labels_of(target.values).numpy()[known]
         one, other = (values[self._probabilities][known].argmax(axis=1) for values in (first, second))
         agreement = float((one == other).mean())
-        label = f"{self.name} accuracy"
-        return [
-            compare_shares(
-                "accuracy", label, one == labels, other == labels, agreement, confidence=confidence
-            )
-        ]
+        named = "accuracy", f"{self.name} accuracy"
+        return [compare_shares(*named, one == labels, other == labels, agreement, confidence=confidence)]
 
     def contract(self) -> dict[str, Any]:
         """Return the names of the classes."""

@@ -115,12 +115,7 @@ class Task(ABC, Generic[ConfigT]):
         return self.config.target_columns()
 
     def learn(self, rows: pa.Table, source: str) -> None:
-        """Take from the training split what the configuration leaves open, such as the classes `found`.
-
-        Args:
-            rows: Rows of the training split with `columns`.
-            source: Path or URI of the table, for errors.
-        """
+        """Take from the rows of the training split what the configuration leaves open, such as classes."""
 
     def learned(self) -> dict[str, Any]:
         """Return what `learn` has found as plain values, which checkpoints contain."""

@@ -1,6 +1,6 @@
 """Votes of annotators, or probabilities, of the classes of a classification.
 
-Shape letters: N rows, E classes.
+Shape letters: N rows, B faces of a batch, E classes.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from faceml.config import ConfigError
-from faceml.datasets import Target, is_list, number_columns, number_lists
+from faceml.datasets import Mix, Target, is_list, number_columns, number_lists
 from faceml.tasks.classes import Classes
 
 
@@ -64,3 +65,21 @@ def read_votes(rows: pa.Table, columns: Sequence[str], classes: Classes, where: 
 def labels_of(values: Tensor) -> Tensor:
     """Return classes, int64 of shape (B,), from classes or from distributions of shape (B, E)."""
     return values if values.ndim == 1 else values.argmax(dim=1)
+
+
+def mix_distributions(target: Target, mix: Mix, num_classes: int) -> Target:
+    """Return the mean of the distributions of two images, unknown where one of them is.
+
+    Args:
+        target: Classes of shape (B,), or distributions of shape (B, E).
+        mix: Partner and share of each image.
+        num_classes: E.
+
+    Returns:
+        float32 of shape (B, E).
+    """
+    shares = target.values
+    if shares.ndim == 1:
+        shares = functional.one_hot(shares, num_classes).float()
+    mixed = torch.lerp(shares[mix.partners], shares, mix.shares[:, None])
+    return Target(mixed, target.known & (target.known[mix.partners] | (mix.shares == 1)))
