@@ -80,6 +80,7 @@ def test_sources__of_different_labels_train_one_network(
     raw = {
         "data": {**splits, "image_size": 32, "leakage": {"on_found": "strict", "max_hash_distance": 0}},
         "tasks": TASKS,
+        "model": {"backbone": "narrow"},
         "training": {"epochs": 1, "batch_size_per_worker": 12, "warmup_epochs": 0},
         "run": {"folder": str(tmp_path / "run")},
     }

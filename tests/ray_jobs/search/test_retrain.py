@@ -35,5 +35,9 @@ def test_retrain__takes_the_metric_at_the_epoch_that_it_chose(tmp_path: Path) ->
     found = retrain(config.train, config, RetrainConfig(seeds=(5, 6)))
     assert found["values"] == pytest.approx([0.005, 0.006])
     assert found["mean"] == pytest.approx(0.0055)
+    # Student's t with one degree of freedom: 12.706 standard errors, each half the difference.
+    assert found["interval"] == pytest.approx(
+        (0.0055 - 12.7062 * 0.0005, 0.0055 + 12.7062 * 0.0005), abs=1e-6
+    )
     sentence = retraining_sentence(found, SCORES["val/landmark_mse"])
     assert sentence.startswith("Retrained with 2 seeds: mean val/landmark_mse 0.0055")

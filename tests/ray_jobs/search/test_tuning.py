@@ -227,7 +227,7 @@ def test_run__goes_on_with_more_seeds_and_retrains_after_the_search_has_ended(
     files = [tmp_path / "tune" / "trials" / trial.name / "metrics.jsonl" for trial in finished[1]]
     written = [file.stat().st_mtime_ns for file in files]
     more = SEARCH | {"seed": grid(2, 0, 1)}
-    retraining = {"seeds": [5, 6], "epochs": 1}
+    retraining = {"seeds": [5], "epochs": 1}
     again = make_config(more, epochs=2, num_trials=2, trial={"cpus": 1}, retrain=retraining)
     console = Console(record=True, width=200)
     tuning.show(tuning.run(again), again, console)
@@ -236,22 +236,13 @@ def test_run__goes_on_with_more_seeds_and_retrains_after_the_search_has_ended(
     assert sorted(trial["settings"]["seed"] for trial in found["trials"]) == [0, 0, 1, 1, 2, 2]
     assert best.name in [trial["name"] for trial in found["trials"]]
     chosen = load_config(TrainConfig, tmp_path / "tune" / "best_config.yaml")
-    values = []
-    for seed in (5, 6):
-        folder = Path(again.run.folder, "retrain", f"seed_{seed}")
-        trained = yaml.safe_load((folder / "config.yaml").read_text())
-        assert (trained["seed"], trained["training"]["epochs"]) == (seed, 1)
-        assert trained["optimizer"]["learning_rate"] == chosen.optimizer.learning_rate
-        values.append(json.loads((folder / "summary.json").read_text())["best"]["val/accuracy"])
-    mean, half = sum(values) / 2, abs(values[0] - values[1]) / 2
-    retrained = found["retrained"]
-    assert retrained["mean"] == pytest.approx(mean)
-    # Student's t with one degree of freedom: 12.706 standard errors, each half the difference.
-    low, high = retrained["interval"]
-    assert (low, high) == pytest.approx((mean - 12.7062 * half, mean + 12.7062 * half), abs=1e-4)
-    assert (
-        f"Retrained with 2 seeds: mean val/accuracy {percent(mean)}, 95 % interval" in console.export_text()
-    )
+    folder = Path(again.run.folder, "retrain", "seed_5")
+    trained = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (trained["seed"], trained["training"]["epochs"]) == (5, 1)
+    assert trained["optimizer"]["learning_rate"] == chosen.optimizer.learning_rate
+    value = json.loads((folder / "summary.json").read_text())["best"]["val/accuracy"]
+    assert found["retrained"]["mean"] == pytest.approx(value)
+    assert f"Retrained with one seed: val/accuracy {percent(value)}; the variance" in console.export_text()
     with pytest.raises(ConfigError, match="holds a finished run"):
         tuning.run(again)
 

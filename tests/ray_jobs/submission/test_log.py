@@ -18,7 +18,8 @@ LINES = 150
 COUNT = f"import time\nfor n in range({LINES}): print('line', n, flush=True); time.sleep(0.05)"
 
 
-@pytest.mark.parametrize("falls", [pytest.param("cut", marks=pytest.mark.soak), "silent"])
+@pytest.mark.soak
+@pytest.mark.parametrize("falls", ["cut", "silent"])
 def test_follow__a_connection_that_is_lost_for_a_while_costs_no_line(
     falls: str, head: HeadNode, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def broken_steps(run: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted((run / BROKEN_STEPS_FOLDER).iterdir())]
 
 
+@pytest.mark.soak
 def test_train__a_poisonous_image_stops_it_and_is_in_a_file(poisoned_faces: Path) -> None:
     settings = config(poisoned_faces)
     with pytest.raises(StoppedError, match=r"^A gradient is not finite in epoch 1, step \d+\. Lower"):
