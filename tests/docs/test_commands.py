@@ -2,8 +2,8 @@
 
 A page is run from top to bottom in a folder like a user's: `configs/` is there, and faces where its commands
 look for them. Jobs are the same but for being small: on CPUs, from no weights, for one epoch, on one Ray
-cluster. `make test` runs the tutorial and checks the settings of all other commands; `make soak` runs all
-pages and the examples of the help texts.
+cluster. `make test` checks that the settings of all commands exist; `make soak` runs the pages and the
+examples of the help texts.
 """
 
 import os
@@ -214,6 +214,7 @@ def test_pages__the_first_leaves_what_it_says(home: Path) -> None:
         assert (home / "runs" / name).is_file()
 
 
+@pytest.mark.soak
 def test_tutorial__its_commands_run(tmp_path: Path, local: dict[str, str]) -> None:
     run(script((DOCS / TUTORIAL).read_text("utf-8")), make_clone(tmp_path / "clone"), local)
 
