@@ -63,3 +63,5 @@ bench: install
 
 clean:
 	rm -rf $(VENV) runs/demo build *.egg-info
+
+include benchmarks/studies.mk

@@ -25,7 +25,7 @@ SAMPLE_SIZE = 64
 """Images extracted by a dry run."""
 BY_SOURCE = "folders by source"
 """Setting `data.root` in the metadata of a table whose images are named after their source."""
-START_UP_S = 10.0
+START_UP_S = 7.0
 """Start of Ray, Ray Data and the detectors on one machine."""
 
 

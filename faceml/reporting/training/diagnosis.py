@@ -15,6 +15,8 @@ WEIGHT = "train/weight_"
 STEADY_CHANGE = 0.05
 """Change of a weight within an epoch below which it counts as steady, as difference of logarithms."""
 OPPOSED_COSINE = -0.1
+RUNAWAY_RATIO = 100.0
+"""Ratio of two learned weights above which the tasks are reported as out of balance."""
 
 
 class Finding(NamedTuple):
@@ -54,6 +56,7 @@ def diagnose_multitask(records: Sequence[dict[str, Any]], weighting: WeightingCo
     return [
         *_dominance(records[-1], weighting),
         *_opposition(records[-1]),
+        *_runaway(records[-1], weighting),
         *_clamps(records[-1], weighting),
         *_negative_total(records, weighting),
         *_steadiness(records, weighting),
@@ -116,6 +119,21 @@ def _opposition(record: Mapping[str, Any]) -> Iterator[Finding]:
             f"opposed {one} {other}",
             f"In epoch {record['epoch']} the {gradients} in the backbone conflict (cosine {cosine:.2f}). "
             "weighting.kind: pcgrad projects the conflicting components out.",
+        )
+
+
+def _runaway(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
+    if not isinstance(weighting, LearnedWeighting):
+        return
+    log_vars = {task: record[f"train/log_var_{task}"] for task in tasks_of(record)}
+    strong, weak = min(log_vars, key=log_vars.__getitem__), max(log_vars, key=log_vars.__getitem__)
+    ratio = math.exp(log_vars[weak] - log_vars[strong])
+    if ratio > RUNAWAY_RATIO:
+        yield Finding(
+            f"runaway {strong}",
+            f"In epoch {record['epoch']} the learned weight of {strong} is {ratio:,.0f} times that of {weak}, "
+            f"which may make {weak} worse. Lower weighting.max_abs_log_var (now "
+            f"{weighting.max_abs_log_var:g}), for example to 2, or compare with weighting.kind: fixed.",
         )
 
 

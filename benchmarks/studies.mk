@@ -1,0 +1,54 @@
+# Studies of docs/studies.md, part of the Makefile. Each step that is done stays done: the same command continues an
+# interrupted study.
+
+.PHONY: study-ferplus study-recognition
+
+STUDIES := runs/studies
+# Folder of fer2013new.csv and fer2013.csv.
+FERPLUS ?= data/FERPlus
+
+study-ferplus: $(STUDIES)/ferplus/weighting/report.html
+
+$(STUDIES)/ferplus/weighting/report.html: $(STUDIES)/ferplus/table.done
+	$(BIN)/faceml tune --config configs/ferplus_weighting.yaml --set run.folder=$(@D) $(call ferplus,train.data)
+
+$(STUDIES)/ferplus/table.done: | install
+	$(BIN)/faceml import ferplus $(FERPLUS) $(@D)
+	$(BIN)/faceml extract --config $(@D)/extract.yaml --set run.folder=$(@D)/extraction
+	touch $@
+
+# Places of the import as settings below a section.
+ferplus = $(foreach split,train val,--set $(1).$(split).table=$(STUDIES)/ferplus/table \
+	--set $(1).$(split).images=$(STUDIES)/ferplus/images --set $(1).$(split).labels=$(STUDIES)/ferplus/labels.parquet)
+
+PEOPLE := $(STUDIES)/people
+
+study-recognition: $(PEOPLE)/study/report.html
+
+$(PEOPLE)/study/report.html: $(PEOPLE)/tables.done $(PEOPLE)/expression/report.html $(PEOPLE)/multitask/report.html
+	$(BIN)/faceml transfer --config configs/people_study.yaml
+
+$(PEOPLE)/tables.done: $(PEOPLE)/faces.done
+	$(foreach split,train val,$(BIN)/faceml extract --set data.root=$(PEOPLE)/faces/$(split) \
+		--set output.table=$(PEOPLE)/tables/$(split) --set 'output.embed={size: 32, quality: 95, align: true}' &&) touch $@
+
+$(PEOPLE)/faces.done: | install
+	rm -rf $(PEOPLE)/faces
+	$(BIN)/faceml synth --set layout=identity --set 'splits={train: 10575, val: 500}' --set images_per_person=8 \
+		--set image_size_px=112 --set output.root=$(PEOPLE)/faces
+	touch $@
+
+# Networks to start from, trained on drawn faces of other people: expression alone, and with landmarks.
+$(PEOPLE)/expression/report.html $(PEOPLE)/multitask/report.html: $(PEOPLE)/expressions.done
+	$(BIN)/faceml train $(foreach split,train val,--set data.$(split).table=$(PEOPLE)/expression_tables/$(split) \
+		--set data.$(split).images=$(PEOPLE)/expression_faces/$(split)) --set data.image_size=32 \
+		--set model.backbone=resnet18 --set model.weights=none --set scaling.use_gpu=false --set scaling.cpus_per_worker=2 \
+		--set training.epochs=8 --set weighting.kind=fixed --set data.loader_processes=0 \
+		--set weighting.lambda_landmarks=$(if $(findstring multitask,$@),10.0,0.0) --set run.folder=$(@D)
+
+$(PEOPLE)/expressions.done: | install
+	rm -rf $(PEOPLE)/expression_faces
+	$(BIN)/faceml synth --set 'splits={train: 16000, val: 1000}' --set image_size_px=112 --set seed=1 \
+		--set output.root=$(PEOPLE)/expression_faces
+	$(foreach split,train val,$(BIN)/faceml extract --set data.root=$(PEOPLE)/expression_faces/$(split) \
+		--set output.table=$(PEOPLE)/expression_tables/$(split) &&) touch $@
