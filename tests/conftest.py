@@ -24,6 +24,9 @@ OF_SHARED_CLUSTER = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # Nobody looks at the dashboard's figures of processes.
+    "REPORTER_UPDATE_INTERVAL_MS": "60000",
+    "RAY_DASHBOARD_AGENT_LOOP_MONITOR_INTERVAL_S": "10",
 }
 """Environment variables of Ray for the cluster of all tests, and for jobs on it."""
 
