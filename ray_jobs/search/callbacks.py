@@ -19,6 +19,11 @@ from ray_jobs.search.worker_group import release_workers
 
 logger = logging.getLogger(__name__)
 
+FAILURE = "Failure # "
+"""Beginning of each error in Ray Tune's text file of a trial's errors."""
+KILLED_FOR_MEMORY = "killed due to the node running low on memory"
+"""Part of the message of Ray's memory monitor."""
+
 
 class TrialCallbacks(ray.tune.Callback):
     """Show every epoch on the board, and write the outcome of each trial into its folder.
@@ -72,6 +77,8 @@ class TrialCallbacks(ray.tune.Callback):
             self._end(trial, reason_of(error, trial.num_failures))
 
     def _end(self, trial: RayTrial, reason: str | None = None) -> None:
+        # Its process may have died before Ray Tune told of its start.
+        self._board.started(trial.config["trial"], trial.config["settings"])
         folder, last = trial_folder(self._config, trial.config["trial"]), trial.last_result or {}
         if folder.outcome is None:  # else its own process has written why it failed
             worker = f"{last['hostname']}:{last['pid']}" if "pid" in last else ""
@@ -81,8 +88,14 @@ class TrialCallbacks(ray.tune.Callback):
 
 
 def _error_of(trial: RayTrial) -> BaseException | None:
-    """Return the error that Ray Tune caught, from its file on this machine."""
-    file = Path(trial.pickled_error_file or "")
+    """Return the error that Ray Tune caught, from its files on this machine.
+
+    Ray Tune pickles errors of tasks and of actors, but not that of a process killed for lack of memory.
+    """
+    file, text = Path(trial.pickled_error_file or ""), Path(trial.error_file or "")
+    last = text.read_text(encoding="utf-8").rpartition(FAILURE)[2] if text.is_file() else ""
+    if KILLED_FOR_MEMORY in last:
+        return ray.exceptions.OutOfMemoryError(last)  # type: ignore[no-untyped-call]
     error: BaseException | None = cloudpickle.loads(file.read_bytes()) if file.is_file() else None
     return error
 

@@ -131,8 +131,8 @@ def _runaway(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[
     if ratio > RUNAWAY_RATIO:
         yield Finding(
             f"runaway {strong}",
-            f"In epoch {record['epoch']} the learned weight of {strong} is {ratio:,.0f} times that of {weak}, "
-            f"which may make {weak} worse. Lower weighting.max_abs_log_var (now "
+            f"In epoch {record['epoch']} the learned weight of {strong} is {ratio:,.0f} times that of "
+            f"{weak}, which may make {weak} worse. Lower weighting.max_abs_log_var (now "
             f"{weighting.max_abs_log_var:g}), for example to 2, or compare with weighting.kind: fixed.",
         )
 

@@ -284,3 +284,20 @@ def test_tune__interrupted_from_the_keyboard_keeps_its_checkpoint(
     assert interrupted.outcome is None
     assert interrupted.checkpoint is not None
     assert not Path(config.run.folder, "summary.json").exists()
+
+
+@pytest.mark.soak
+def test_tune__a_trial_whose_process_is_killed_for_memory_says_so(
+    faces: Path, tables: Path, tmp_path: Path
+) -> None:
+    """More than 1 % of memory is in use: Ray's monitor kills the process that started last, the trial's."""
+    config = search(faces, tables, tmp_path / "search", trials=1, restarts=1)
+    (tmp_path / "tune.yaml").write_text(dump_config(config), encoding="utf-8")
+    limits = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    job = Job("tune", options=("--config", str(tmp_path / "tune.yaml")), environment=limits)
+    output = job.finish(FINISH_S)
+    job.stop()
+    assert job.process.returncode == 1
+    reason = "its process exceeded the memory of its node 2 times"
+    assert output.strip().splitlines()[-1] == f"All 1 trials failed; the best one with: {reason}", output
+    assert "Traceback" not in output
