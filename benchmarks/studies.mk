@@ -22,6 +22,10 @@ ferplus = $(foreach split,train val,--set $(1).$(split).table=$(STUDIES)/ferplus
 	--set $(1).$(split).images=$(STUDIES)/ferplus/images --set $(1).$(split).labels=$(STUDIES)/ferplus/labels.parquet)
 
 PEOPLE := $(STUDIES)/people
+# Those of CASIA-WebFace to train on; fewer, for a trial.
+NUM_PEOPLE ?= 10575
+NUM_UNSEEN ?= 500
+NUM_FACES ?= 16000
 
 study-recognition: $(PEOPLE)/study/report.html
 
@@ -34,7 +38,7 @@ $(PEOPLE)/tables.done: $(PEOPLE)/faces.done
 
 $(PEOPLE)/faces.done: | install
 	rm -rf $(PEOPLE)/faces
-	$(BIN)/faceml synth --set layout=identity --set 'splits={train: 10575, val: 500}' --set images_per_person=8 \
+	$(BIN)/faceml synth --set layout=identity --set 'splits={train: $(NUM_PEOPLE), val: $(NUM_UNSEEN)}' --set images_per_person=8 \
 		--set image_size_px=112 --set output.root=$(PEOPLE)/faces
 	touch $@
 
@@ -48,7 +52,7 @@ $(PEOPLE)/expression/report.html $(PEOPLE)/multitask/report.html: $(PEOPLE)/expr
 
 $(PEOPLE)/expressions.done: | install
 	rm -rf $(PEOPLE)/expression_faces
-	$(BIN)/faceml synth --set 'splits={train: 16000, val: 1000}' --set image_size_px=112 --set seed=1 \
+	$(BIN)/faceml synth --set 'splits={train: $(NUM_FACES), val: 1000}' --set image_size_px=112 --set seed=1 \
 		--set output.root=$(PEOPLE)/expression_faces
 	$(foreach split,train val,$(BIN)/faceml extract --set data.root=$(PEOPLE)/expression_faces/$(split) \
 		--set output.table=$(PEOPLE)/expression_tables/$(split) &&) touch $@
