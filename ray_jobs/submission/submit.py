@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 OTHER_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Environment variables that override the address given to Ray's client."""
+TOO_LARGE = f"status code {HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value}"
+"""Part of the error of Ray's client if the dashboard refuses the size of the uploaded folder."""
 
 
 def run(submission: Submission) -> int:
@@ -96,6 +98,11 @@ def _translate_loss(address: str) -> translate_errors[Exception]:
         if isinstance(error, StoppedError):
             return None
         reason = str(error).strip().partition("\n")[0].rstrip(".")
+        if TOO_LARGE in reason:
+            return StoppedError(
+                f"--address {address}: this folder is too large to be uploaded ({reason}). List folders of "
+                "images, tables and runs in .gitignore or .rayignore, or submit from another folder."
+            )
         return StoppedError(
             f"--address {address}: {reason}. Is the cluster up, is its port forwarded (ray dashboard "
             "cluster.yaml), and is its token in RAY_AUTH_TOKEN or in ~/.ray/auth_token?"

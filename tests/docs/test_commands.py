@@ -164,10 +164,13 @@ def local(
 def make_clone(folder: Path) -> Path:
     """Make a folder with what a clone has."""
     folder.mkdir()
-    for name in ("configs", "Makefile", "pyproject.toml", "constraints.txt", "faceml", "ray_jobs"):
+    for name in ("benchmarks", "configs", "faceml", "ray_jobs"):
         (folder / name).symlink_to(REPOSITORY / name)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):  # copies: pages write such files
+        shutil.copy2(REPOSITORY / name, folder)
     (folder / ".venv").symlink_to(sys.prefix)
-    (folder / ".gitignore").write_text("/data/\n/tables/\n/runs/\n/.venv\n")
+    ignored = (REPOSITORY / ".gitignore").read_text("utf-8")
+    (folder / ".gitignore").write_text(f"{ignored}/.venv\n")  # a link here, no folder
     return folder
 
 

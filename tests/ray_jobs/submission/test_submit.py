@@ -1,5 +1,6 @@
 """Submission of jobs over HTTP to a cluster with authentication: their ends and exit statuses."""
 
+import os
 import re
 import signal
 import subprocess
@@ -78,6 +79,19 @@ def test_submit__extract_leaves_its_table_and_uploads_no_faces(
     uploaded = [path.name for path in head.temp_dir.glob("**/working_dir_files/*/*")]
     assert "configs" in uploaded
     assert "faces" not in uploaded
+
+
+@pytest.mark.soak
+def test_submit__a_folder_that_is_too_large_is_refused_with_the_remedy(
+    head: HeadNode, folder: Path, faces: Path, tmp_path: Path
+) -> None:
+    (folder / "weights.bin").write_bytes(os.urandom(110 * 10**6))
+    settings = (f"data.root={faces / 'val'}", f"output.table={tmp_path / 'table'}")
+    done = submitted(head, folder, "extract", "extract_landmarks.yaml", *settings)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "this folder is too large to be uploaded" in last
+    assert last.endswith("in .gitignore or .rayignore, or submit from another folder.")
 
 
 @pytest.mark.soak

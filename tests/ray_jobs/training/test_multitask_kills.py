@@ -30,7 +30,7 @@ CLOCKED = "train/images_per_second"
 FATAL = ("driver", "cluster")
 
 
-def settings_of(faces: Path, run: Path, backbone: str = "resnet18") -> list[str]:
+def settings_of(faces: Path, run: Path, backbone: str = "resnet18", epochs: int = EPOCHS) -> list[str]:
     settings: dict[str, Any] = {
         "data.labels": "null",
         "data.image_size": 32,
@@ -39,7 +39,7 @@ def settings_of(faces: Path, run: Path, backbone: str = "resnet18") -> list[str]
         "model.backbone": backbone,
         "model.weights": "none",
         "model.embedding_dim": 16,
-        "training.epochs": EPOCHS,
+        "training.epochs": epochs,
         "training.batch_size_per_worker": 16,
         "training.log_every_steps": 4,
         "scaling.cpus_per_worker": 1,
@@ -104,11 +104,13 @@ class Moments:
     Args:
         job: That trains.
         run: Its folder.
+        epochs: Its number of epochs.
     """
 
-    def __init__(self, job: Job, run: Path) -> None:
+    def __init__(self, job: Job, run: Path, epochs: int) -> None:
         self._job = job
         self._run = run
+        self._epochs = epochs
         self._told = len(read_metrics(run))
 
     def setup(self) -> float:
@@ -128,7 +130,7 @@ class Moments:
 
     def end(self) -> float:
         """The last epoch has been told of."""
-        self._wait(lambda: len(read_metrics(self._run)) == EPOCHS)
+        self._wait(lambda: len(read_metrics(self._run)) == self._epochs)
         return 1.0
 
     def _wait(self, come: Callable[[], bool]) -> None:
@@ -149,8 +151,9 @@ def test_train__killed_at_random_points_and_stopped_by_a_full_disk_ends_as_if_un
     start: Callable[..., Job],
 ) -> None:
     undisturbed, run = tmp_path / "undisturbed", tmp_path / "run"
-    multitask.run(load_config(TrainConfig, CONFIG, settings_of(noisy_faces, undisturbed, backbone)))
-    settings = settings_of(noisy_faces, run, backbone)
+    epochs = 4 + 2 * rounds  # each round may go on for two before something is killed
+    multitask.run(load_config(TrainConfig, CONFIG, settings_of(noisy_faces, undisturbed, backbone, epochs)))
+    settings = settings_of(noisy_faces, run, backbone, epochs)
     if rounds > 1:
         disk = write_full_disk(tmp_path / "disk")
         disk.fill_with(run / checkpoint_path(2))
@@ -163,7 +166,7 @@ def test_train__killed_at_random_points_and_stopped_by_a_full_disk_ends_as_if_un
     assert set(victims) == set(VICTIMS["train"])
     victims, moments = victims[-rounds:], moments[-rounds:]
     while victims:
-        longest_s = getattr(Moments(job, run), moments[-1])()
+        longest_s = getattr(Moments(job, run, epochs), moments[-1])()
         time.sleep(choose.uniform(0.0, longest_s))
         if job.process.poll() is None and job.kill(victims[-1], choose):
             moments.pop()
