@@ -60,7 +60,7 @@ def test_trial_callbacks__a_trial_that_ends_in_an_outage_is_not_over(
     trial: Any = SimpleNamespace(
         config={"trial": "trial_00000", "settings": {"seed": 0}}, last_result={}, num_failures=1
     )
-    trial.pickled_error_file = None
+    trial.pickled_error_file = trial.error_file = None
     there = TrialFolder(place_below(s3_uri(), "trials", "trial_00000"))
     with FlakyStore(s3_server, lambda method, path: "drop") as store:
         config = search_in(s3_uri(store.endpoint))
