@@ -96,7 +96,7 @@ def by_setting(trials: list[Trial], key: str) -> dict[Any, Trial]:
 
 
 def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
-    make_config: MakeConfig, tmp_path: Path
+    make_config: MakeConfig,
 ) -> None:
     # λ beyond what float32 can square, and a layer that no machine has the memory for.
     config = make_config(
@@ -121,14 +121,12 @@ def test_run__trials_that_fail_are_shown_with_their_reason_and_end_nothing(
     shown = json.loads(Path(config.run.folder, "summary.json").read_text())["trials"]
     assert [trial["outcome"].startswith("failed: ") for trial in shown] == [False, False, True, True]
 
-    # An interrupted search whose only trial, the broken one, has ended.
-    shutil.copytree(
-        Path(config.run.folder, "trials", broken.name), tmp_path / "failed" / "trials" / broken.name
-    )
+
+@pytest.mark.soak
+def test_run__a_search_without_any_success_says_why(make_config: MakeConfig) -> None:
     only = {"weighting.kind": grid("fixed"), "weighting.lambda_landmarks": grid(1e30)}
-    all_failed = make_config(only, num_trials=1, run={"folder": str(tmp_path / "failed")})
     with pytest.raises(StoppedError, match=r"All 1 trials failed; .* A gradient is not finite"):
-        tuning.run(all_failed)
+        tuning.run(make_config(only, num_trials=1))
 
 
 # Memory is limited once the data are open, and the first check has imported what it needs.
