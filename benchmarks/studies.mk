@@ -1,4 +1,4 @@
-# Studies of docs/studies.md, part of the Makefile. Each step that is done stays done: the same command continues an
+# Studies, part of the Makefile. Each step that is done stays done: the same command continues an
 # interrupted study.
 
 .PHONY: study-ferplus study-recognition

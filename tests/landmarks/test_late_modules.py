@@ -4,6 +4,12 @@ import subprocess
 import sys
 
 
+def printed(code: str) -> str:
+    """Return what a program prints in a process of its own, in which nothing is imported yet."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def test_load_late__drawing_of_mediapipe_loads_matplotlib_and_detection_does_not() -> None:
     code = (
         "import sys, faceml.landmarks.mediapipe_detector\n"
@@ -11,8 +17,7 @@ def test_load_late__drawing_of_mediapipe_loads_matplotlib_and_detection_does_not
         "print('matplotlib' in sys.modules, drawing_utils.plt.figure.__module__)\n"
         "import matplotlib.pyplot; print(matplotlib.pyplot.figure is drawing_utils.plt.figure)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False matplotlib.pyplot\nTrue\n"
+    assert printed(code) == "False matplotlib.pyplot\nTrue\n"
 
 
 def test_load_late__a_loaded_module_stays() -> None:
@@ -22,5 +27,4 @@ def test_load_late__a_loaded_module_stays() -> None:
         "    import colorsys as again, wave\n"
         "print(again is colorsys, 'wave' in sys.modules, wave.WAVE_FORMAT_PCM, 'wave' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "True False 1 True\n"
+    assert printed(code) == "True False 1 True\n"
