@@ -156,8 +156,8 @@ class LoopConfig(Config):
     """Largest norm of the gradient, for clipping; null: no clipping."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Decay of the exponential moving average of weights, evaluated and saved in their place; null: none."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of the forward and backward pass; fp16 needs a GPU."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
+    """Precision of forward and backward pass; auto: bf16 if the hardware has it, else fp32; fp16: GPUs."""
     channels_last: bool = False
     """Use the channels-last memory format, which is faster on GPUs and with bf16."""
     compile: bool = False
@@ -203,7 +203,7 @@ def refuse_fp16_on_cpus(training: LoopConfig, scaling: ScalingConfig) -> None:
         ValueError: The precision is fp16, and training uses CPUs.
     """
     if training.precision == "fp16" and not scaling.use_gpu:
-        raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use bf16 or fp32")
+        raise ValueError("training.precision: fp16 needs scaling.use_gpu: true; on CPUs use fp32 or auto")
 
 
 class RunConfig(Config):

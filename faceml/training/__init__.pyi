@@ -17,6 +17,13 @@ from .observer import (
     NonFiniteStep as NonFiniteStep,
     StepRecord as StepRecord,
 )
+from .precision import (
+    AUTOCAST_DTYPES as AUTOCAST_DTYPES,
+    AnyPrecision as AnyPrecision,
+    Precision as Precision,
+    choose_precision as choose_precision,
+    slow_precision_warning as slow_precision_warning,
+)
 from .predictions import (
     Embeddings as Embeddings,
     EmbeddingSample as EmbeddingSample,
@@ -30,7 +37,7 @@ from .recognition import (
     recognition_steps as recognition_steps,
 )
 from .recognition_objective import RecognitionObjective as RecognitionObjective
-from .step import AUTOCAST_DTYPES as AUTOCAST_DTYPES, Precision as Precision, TrainingStep as TrainingStep
+from .step import TrainingStep as TrainingStep
 from .trained_model import (
     TrainedModel as TrainedModel,
     is_recognition as is_recognition,

@@ -25,6 +25,7 @@ from faceml.training.objective import Objective
 from faceml.training.observer import Evaluated, Metrics
 from faceml.training.optimizer import build_optimizer, build_schedule
 from faceml.training.options import TrainerOptions
+from faceml.training.precision import choose_precision
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def build_trainer(
         training.freeze_backbone_epochs * steps,
     )
     names = {option.name for option in fields(TrainerOptions)}
-    options = training.model_dump(include=names)
+    options = training.model_dump(include=names) | {"precision": choose_precision(training.precision, device)}
     return Trainer(
         objective,
         optimizer,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from faceml.training.step import Precision
+from faceml.training.precision import Precision
 
 
 @dataclass(frozen=True)

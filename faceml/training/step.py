@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,9 @@ from faceml.training.objective import (
     TargetCounts,
     shared_losses,
 )
+from faceml.training.precision import AUTOCAST_DTYPES, Precision
 from faceml.training.task_gradients import TaskBackward
 from faceml.training.workers import flattened, mean_over_workers
-
-Precision = Literal["fp32", "bf16", "fp16"]
-AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)

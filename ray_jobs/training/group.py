@@ -155,7 +155,9 @@ class _Receiver:
         if isinstance(event, Start):
             self._run_folder.restore_records(event.records)
             epochs = self._job.config.training.epochs
-            logger.info("%s", start_line(event.device, len(event.records), epochs))
+            logger.info("%s", start_line(event.device, event.precision, len(event.records), epochs))
+            if event.warning:
+                logger.warning("%s", event.warning)
         elif isinstance(event, StepRecord):
             self._on_step(event)
         elif isinstance(event, WorkerProgress):

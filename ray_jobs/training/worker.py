@@ -22,8 +22,10 @@ from faceml.training import (
     StepRecord,
     batches_per_epoch,
     build_faces,
+    choose_precision,
     device_name,
     set_up_process,
+    slow_precision_warning,
 )
 from ray_jobs.cluster import EventSender, set_up_log
 from ray_jobs.training.checkpoint_list import checkpoint_in, new_checkpoint
@@ -61,7 +63,8 @@ def train_worker(settings: dict[str, Any]) -> None:
         with checkpoint.as_directory() as folder:
             trainer.resume(Path(folder))
             observer.resume(Path(folder))
-    observer.on_start(device_name(device))
+    precision = choose_precision(config.training.precision, device)
+    observer.on_start(device_name(device), precision, slow_precision_warning(precision, device))
     logger.info("Training on %s from epoch %d", device_name(device), trainer.epochs_done + 1)
     trainer.fit(config.training.epochs, observer)
 
@@ -94,10 +97,14 @@ class Start:
 
     Attributes:
         device: Name of the first worker's device.
+        precision: Precision in which it trains.
+        warning: Warning about this precision, or None.
         records: Records of the epochs already done.
     """
 
     device: str
+    precision: str
+    warning: str | None
     records: list[dict[str, Any]]
 
 
@@ -136,10 +143,10 @@ class _RayTrainObserver:
         """Read the records in a checkpoint, some of which may not have reached the driver."""
         self._records = read_metrics(folder)
 
-    def on_start(self, device: str) -> None:
+    def on_start(self, device: str, precision: str, warning: str | None) -> None:
         """Send the start of training, or its continuation."""
         if self._rank == 0:
-            self._events.send(Start(device, list(self._records)))
+            self._events.send(Start(device, precision, warning, list(self._records)))
 
     def on_step(self, record: StepRecord) -> None:
         if time.monotonic() - self._sent_s >= PROGRESS_EVERY_S:

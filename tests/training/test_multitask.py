@@ -113,6 +113,21 @@ KINDS = [
 ]
 
 
+@pytest.mark.parametrize("has_instructions", [True, False])
+def test_build_multitask_trainer__precision_auto_is_that_of_the_hardware(
+    has_instructions: bool, faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: has_instructions)
+    losses = {
+        precision: train(settings_of(faces, ["pose"], training__precision=precision), epochs=1)[0].metrics[
+            "train/loss"
+        ]
+        for precision in ("auto", "bf16", "fp32")
+    }
+    assert losses["auto"] == losses["bf16" if has_instructions else "fp32"]
+    assert losses["bf16"] != losses["fp32"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_build_multitask_trainer__three_tasks_learn_with_any_weighting(kind: str, faces: Path) -> None:
     config = settings_of(faces, ["smile", "landmarks", "affect"], weighting={"kind": kind})

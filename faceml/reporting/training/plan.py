@@ -146,9 +146,9 @@ def _classes(task: str, counts: Sequence[tuple[str, int, int]]) -> Table:
     return classes
 
 
-def start_line(device: str, epochs_done: int, epochs: int) -> str:
+def start_line(device: str, precision: str, epochs_done: int, epochs: int) -> str:
     """Return the log line at the start of the workers, or at their restart from a checkpoint."""
-    return f"Training on {device} " + (
+    return f"Training on {device} in {precision} " + (
         f"resumes after epoch {epochs_done} of {epochs}" if epochs_done else "starts"
     )
 

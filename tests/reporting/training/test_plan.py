@@ -135,8 +135,9 @@ def test_training_banner__counts_the_faces_of_each_expression_and_marks_those_wi
 
 
 def test_start_line__names_the_epoch_it_resumes_from() -> None:
-    assert start_line("Fast 9000", 0, 20) == "Training on Fast 9000 starts"
-    assert start_line("Fast 9000", 3, 20) == "Training on Fast 9000 resumes after epoch 3 of 20"
+    assert start_line("Fast 9000", "bf16", 0, 20) == "Training on Fast 9000 in bf16 starts"
+    resumed = start_line("Fast 9000", "fp32", 3, 20)
+    assert resumed == "Training on Fast 9000 in fp32 resumes after epoch 3 of 20"
 
 
 def test_first_estimate__is_returned_once_after_enough_time() -> None:
