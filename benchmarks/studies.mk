@@ -4,8 +4,9 @@
 .PHONY: study-ferplus study-recognition
 
 STUDIES := runs/studies
-# Folder of fer2013new.csv and fer2013.csv.
+# Folder of fer2013new.csv with fer2013.csv, or with the images in data/FER2013Train and so on.
 FERPLUS ?= data/FERPlus
+FERPLUS_IMAGES := $(if $(wildcard $(FERPLUS)/data/FER2013Train),$(FERPLUS)/data,$(STUDIES)/ferplus/images)
 
 study-ferplus: $(STUDIES)/ferplus/weighting/report.html
 
@@ -19,7 +20,7 @@ $(STUDIES)/ferplus/table.done: | install
 
 # Places of the import as settings below a section.
 ferplus = $(foreach split,train val,--set $(1).$(split).table=$(STUDIES)/ferplus/table \
-	--set $(1).$(split).images=$(STUDIES)/ferplus/images --set $(1).$(split).labels=$(STUDIES)/ferplus/labels.parquet)
+	--set $(1).$(split).images=$(FERPLUS_IMAGES) --set $(1).$(split).labels=$(STUDIES)/ferplus/labels.parquet)
 
 PEOPLE := $(STUDIES)/people
 # Those of CASIA-WebFace to train on; fewer, for a trial.
