@@ -21,7 +21,9 @@ from ray_jobs.submission.log import ANSWER_WITHIN_S
 from tests.job import MARK, kill_marked
 
 BIN = Path(sys.executable).parent
-STARTS_WITHIN_S = 120
+STARTS_WITHIN_S = 300
+SLOW_START = {"RAY_raylet_start_wait_time_s": "180"}
+"""Environment variable of Ray for nodes that start on a busy machine."""
 
 
 class HeadNode:
@@ -47,7 +49,7 @@ class HeadNode:
         modes = (
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
         )
-        self.environment = kept | modes
+        self.environment = kept | modes | SLOW_START
         self._command = [
             *(str(BIN / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
             *("--node-ip-address=127.0.0.1", f"--num-cpus={num_cpus}", "--num-gpus=0"),

@@ -17,11 +17,11 @@ from typing import Any, Self
 
 import ray
 
-from tests.head_node import free_ports, new_token
+from tests.head_node import SLOW_START, free_ports, new_token
 from tests.job import MARK, kill_marked, marked_processes, python_path
 
 RAY = Path(sys.executable).with_name("ray")
-STARTS_WITHIN_S = 120
+STARTS_WITHIN_S = 300
 FAKED_CLOUD = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
 """Environment variables for Ray's autoscaler, which then starts nodes on this machine."""
 
@@ -138,7 +138,7 @@ class Nodes:
             process = self._stack.enter_context(
                 subprocess.Popen(
                     [*words, *options],
-                    env=environment | self._path | self._token | FAKED_CLOUD | {MARK: node.mark},
+                    env=environment | self._path | self._token | FAKED_CLOUD | SLOW_START | {MARK: node.mark},
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )

@@ -19,7 +19,6 @@ from .observer import (
 )
 from .precision import (
     AUTOCAST_DTYPES as AUTOCAST_DTYPES,
-    AnyPrecision as AnyPrecision,
     Precision as Precision,
     choose_precision as choose_precision,
     slow_precision_warning as slow_precision_warning,

@@ -22,6 +22,8 @@ def prepare_environment() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # OpenCV's own limit, beside that of faceml, which reads the size in the header.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(DecodeLimits.max_pixels))
+    # Ray's own 30 s are too short for the start of a cluster on a busy machine.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
     if os.environ.get("RAY_ADDRESS", "local") == "local":
         # A cluster of one machine listens only on 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

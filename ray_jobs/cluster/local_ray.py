@@ -180,5 +180,5 @@ def _replaced(place: ModuleType | type, **replacements: Any) -> Iterator[None]:
 
 
 def is_start_timeout(error: BaseException) -> bool:
-    """Return whether an error means that the processes of a local cluster did not start in Ray's 30 s."""
+    """Return whether an error means that the processes of a local cluster did not start in time."""
     return any(part in str(error) for part in START_TIMEOUTS)
