@@ -61,6 +61,20 @@ def test_extract__alone_on_a_machine_starts_none_of_the_helpers_of_ray_data_and_
     assert [command for command in seen if "ray::MapWorker" in command]
 
 
+def run_alone(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder and without the cluster of the tests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"PYTHONPATH": str(REPOSITORY)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
 def test_disconnect__processes_end_within_the_block(tmp_path: Path) -> None:
     code = (
         "import os, ray, time; from pathlib import Path; from ray_jobs.cluster import RayCluster\n"
@@ -77,16 +91,7 @@ def test_disconnect__processes_end_within_the_block(tmp_path: Path) -> None:
         "with RayCluster():\n"
         "    print(ray.get(ray.remote(lambda: 4).remote()))\n"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment | {"PYTHONPATH": str(REPOSITORY)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    done = run_alone(code, tmp_path)
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
@@ -108,7 +113,6 @@ def test_idle_agent__ends_with_its_parent() -> None:
 
 
 LATE_RAYLET = """
-import sys
 from ray_jobs.cluster import RayCluster, local_ray
 
 start = local_ray.start_ray_process
@@ -128,16 +132,7 @@ with RayCluster():
 
 @pytest.mark.soak
 def test_ray_cluster__waits_for_a_raylet_that_takes_longer_than_rays_own_limit(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    done = subprocess.run(
-        [sys.executable, "-c", LATE_RAYLET],
-        env=environment | {"PYTHONPATH": str(REPOSITORY)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run_alone(LATE_RAYLET, tmp_path)
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
     assert "Trying once more" not in done.stderr
 
