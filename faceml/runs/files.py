@@ -23,7 +23,7 @@ PREDICTIONS_FILE = "predictions.parquet"
 MODEL_CARD_FILE = "model_card.md"
 PAIRS_FILE = "pairs.parquet"
 PEOPLE_FILE = "people.json"
-BROKEN_STEPS_FOLDER = "broken_steps"
+NONFINITE_STEPS_FOLDER = "nonfinite_steps"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -79,4 +79,4 @@ def write_nonfinite_step(record: "NonFiniteStep", rank: int, folder: StorageFold
         "image_ids": record.image_ids,
     }
     name = f"epoch_{record.epoch}_step_{record.step}_rank_{rank}.json"
-    folder.write(f"{BROKEN_STEPS_FOLDER}/{name}", (json.dumps(content, indent=2) + "\n").encode())
+    folder.write(f"{NONFINITE_STEPS_FOLDER}/{name}", (json.dumps(content, indent=2) + "\n").encode())

@@ -208,7 +208,7 @@ class Trainer(Generic[ModelT]):
             **{f"train/weight_{t}": w for t, w in weighting.effective_weights().items()},
             "train/learning_rate": learning_rate,
             "train/images_per_second": faces * world_size() / seconds,
-            "train/broken_steps": float(skipped),
+            "train/nonfinite_steps": float(skipped),
         }
         weighting.after_epoch({task: means[f"train/loss_{task}"] for task in weighting.tasks})
         return figures

@@ -68,6 +68,7 @@ CLOCKED = ("wall_s", "train/images_per_second")
 WORDED = ("answer", "answers", "verdicts")
 COUNTED = ("val/accuracy", "val/macro_f1", "val/confusion_matrix")
 """These jump when rounding moves one face from one expression to another."""
+RENAMED = {"train/broken_steps": "train/nonfinite_steps"}
 
 
 @pytest.fixture(scope="module")
@@ -285,12 +286,12 @@ def test_train__an_interrupted_training_goes_on_from_its_checkpoint(files: Path)
     first, *found = read_metrics(run)
     assert first == before, "of the epoch before the interruption"
     for record, its in zip(found, after, strict=True):
-        assert record.keys() == its.keys()
+        assert record.keys() == {RENAMED.get(name, name) for name in its}
         assert record["train/learning_rate"] == pytest.approx(its["train/learning_rate"])
     for name, value in figures(after[0]).items():
         # Not of later epochs: the rounding of another processor grows with each step, there to a fifth.
         if name not in COUNTED:
-            assert found[0][name] == pytest.approx(value, rel=1e-2, abs=1e-3), name
+            assert found[0][RENAMED.get(name, name)] == pytest.approx(value, rel=1e-2, abs=1e-3), name
     assert read_summary(run)["best"] == before
     best = read_state(run / "best_model.pt")["model_state_dict"]
     kept = read_state(run / "checkpoints/checkpoint_epoch_000001/model.pt")["model_state_dict"]

@@ -126,7 +126,7 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
             *("train/grad_norm_expression", "train/grad_norm_landmarks"),
             *("train/log_var_expression", "train/log_var_landmarks"),
             *("train/weight_expression", "train/weight_landmarks"),
-            *("train/grad_norm", "train/grad_cosine", "train/broken_steps"),
+            *("train/grad_norm", "train/grad_cosine", "train/nonfinite_steps"),
             *("train/learning_rate", "train/images_per_second", "val/accuracy", "val/macro_f1"),
             *("val/loss_expression", "val/landmark_mse", "val/nme_interocular"),
         }
@@ -135,7 +135,7 @@ def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Noteboo
         assert all(math.isfinite(value) for value in record.metrics.values())
         assert record.arrays.keys() == {"val/confusion_matrix"}
         assert np.sum(record.arrays["val/confusion_matrix"]) == 21
-        assert record.metrics["train/broken_steps"] == 0
+        assert record.metrics["train/nonfinite_steps"] == 0
         for task in ("expression", "landmarks"):
             assert record.metrics[f"train/grad_norm_{task}"] > 0
             s, weight = (record.metrics[f"train/{name}_{task}"] for name in ("log_var", "weight"))
@@ -262,7 +262,7 @@ def test_fit__a_poisoned_face_is_skipped_if_asked_and_the_others_learned(faces: 
     assert [record.epoch for record in notebook.nonfinite] in ([1, 2], [1], [2])
     assert all(dataset.image_ids[poisoned] in record.image_ids for record in notebook.nonfinite)
     for record in notebook.epochs:
-        assert record.metrics["train/broken_steps"] == sum(
+        assert record.metrics["train/nonfinite_steps"] == sum(
             b.epoch == record.epoch for b in notebook.nonfinite
         )
         assert math.isfinite(record.metrics["train/loss"])

@@ -13,7 +13,7 @@ from faceml.config.config_error import ConfigError
 from faceml.config.loading import parse_config
 from faceml.config.train import TrainConfig
 from faceml.errors import StoppedError
-from faceml.runs.files import BROKEN_STEPS_FOLDER, SUMMARY_FILE, read_metrics
+from faceml.runs.files import NONFINITE_STEPS_FOLDER, SUMMARY_FILE, read_metrics
 from ray_jobs.training import multitask
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -58,8 +58,8 @@ def config(faces: Path, **training: Any) -> TrainConfig:
     return parse_config(TrainConfig, settings)
 
 
-def broken_steps(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(file.read_text()) for file in sorted((run / BROKEN_STEPS_FOLDER).iterdir())]
+def nonfinite_steps(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted((run / NONFINITE_STEPS_FOLDER).iterdir())]
 
 
 @pytest.mark.soak
@@ -67,7 +67,7 @@ def test_train__a_poisonous_image_stops_it_and_is_in_a_file(poisoned_faces: Path
     settings = config(poisoned_faces)
     with pytest.raises(StoppedError, match=r"^A gradient is not finite in epoch 1, step \d+\. Lower"):
         multitask.run(settings)
-    told = broken_steps(Path(settings.run.folder))
+    told = nonfinite_steps(Path(settings.run.folder))
     assert sorted(record["rank"] for record in told) == [0, 1], "every worker tells, and none tries again"
     assert len({record["step"] for record in told}) == 1
     assert sum(POISONED in record["image_ids"] for record in told) == 1
@@ -79,8 +79,8 @@ def test_train__skips_the_steps_of_a_poisonous_image_if_asked(poisoned_faces: Pa
     settings = config(poisoned_faces, on_nonfinite="skip")
     assert multitask.run(settings)["epochs"] == 2
     records = read_metrics(Path(settings.run.folder))
-    assert [record["train/broken_steps"] for record in records] == [1.0, 1.0]
-    told = broken_steps(Path(settings.run.folder))
+    assert [record["train/nonfinite_steps"] for record in records] == [1.0, 1.0]
+    told = nonfinite_steps(Path(settings.run.folder))
     assert sorted((record["epoch"], record["rank"]) for record in told) == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert sum(POISONED in record["image_ids"] for record in told) == 2
     longer = config(poisoned_faces, on_nonfinite="skip", epochs=3)
