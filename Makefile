@@ -60,6 +60,7 @@ bench: install
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/recognition.py
 	$(BIN)/python benchmarks/backbones.py
+	$(BIN)/python benchmarks/precision.py
 
 clean:
 	rm -rf $(VENV) runs/demo build *.egg-info
