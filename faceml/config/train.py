@@ -293,7 +293,7 @@ class TrainConfig(Config):
         without = [name for name, task in self.all_tasks.items() if not task.can_be_mixed]
         if without and self.data.mixing is not None and self.data.mixing.probability == 1:
             raise ValueError(
-                f"data.mixing.probability: 1 leaves tasks.{without[0]} without any target, because mixed "
-                "images have none. Set it to 0.5, or leave this task out"
+                f"data.mixing.probability: 1 mixes every image, and tasks.{without[0]} cannot learn from "
+                "mixed images. Set it below 1, such as 0.5, or remove this task"
             )
         return self

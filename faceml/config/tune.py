@@ -213,7 +213,7 @@ def retraining_seeds(config: TuneConfig, settings: RetrainConfig) -> tuple[int, 
     repeated = [seed for seed in settings.seeds if _is_searched(config, seed)]
     if repeated:
         raise ConfigError(
-            f"retrain.seeds: {', '.join(map(str, repeated))}: also of the search, whose scores chose the "
+            f"retrain.seeds: {', '.join(map(str, repeated))}: the search already used these to select the "
             "settings. Use other seeds, or null for three new ones."
         )
     return settings.seeds

@@ -93,7 +93,8 @@ class FaceDataset(LabelledFaces):
         further = named_count(self._rows.facts[FURTHER])
         if further.number and self._has_folder_labels:
             logger.warning(
-                "%d further faces of images in %s have no label: the folder labels face 0. %s",
+                "%d faces of images in %s have no label, because the folder is the label of face 0 only. To "
+                "label the others, use a label table with a column 'face'. %s",
                 further.number,
                 self.table,
                 further,

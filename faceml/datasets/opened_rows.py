@@ -113,7 +113,7 @@ def _write_in_child(request: RowsRequest, file: Path) -> None:
     if done.returncode:
         raise StoppedError(
             f"{request.table}: the process that reads the table ended with status {done.returncode}. If it "
-            "was killed, the machine has not enough memory for the table."
+            "was killed, the machine ran out of memory: free some, or use a machine with more."
         )
 
 

@@ -1,4 +1,4 @@
-"""AffectNet as it is shipped today: numbered images, and a file of NumPy for each of their annotations."""
+"""AffectNet in its present layout: numbered images, and a file of NumPy for each of their annotations."""
 
 from collections.abc import Iterator, Mapping
 from io import BytesIO

@@ -42,7 +42,7 @@ class BrokenRecord:
 
 
 class DataFormat(ABC):
-    """A data set on this machine, as it is shipped.
+    """A data set on this machine, in its original layout.
 
     Args:
         source: The folder or file that was downloaded.

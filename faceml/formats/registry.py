@@ -46,7 +46,7 @@ def find_format(source: Path) -> str | None:
 def find_import_commands(root: Places) -> dict[str, str]:
     """Return the command that imports each data set in a folder, or in folders by source, by its name.
 
-    Empty if the folders have none as it is shipped, or are not on this machine.
+    Empty if no folder has one in its original layout, or if they are not on this machine.
 
     Args:
         root: Path or URI of the folder, or of each source.

@@ -101,8 +101,8 @@ def no_verdict(comparison: Comparison) -> str:
     difference = comparison.difference
     if comparison.epoch is not None:
         return (
-            f"no verdict, because trials were stopped early: compared at epoch {comparison.epoch}; use "
-            "scheduler: none"
+            f"no verdict, because trials were stopped early: compared at epoch {comparison.epoch}; set "
+            "scheduler.kind=none"
         )
     if difference.interval is None:
         return ONE_SEED

@@ -44,8 +44,8 @@ MESSAGES = {
     "doubles": "images have several rows of equal values in the label table (%s): each counts once.",
     "contradictions": "images have rows of different values in the label table (%s): those values count as "
     "unknown.",
-    "unlabelled_faces": "further faces have no labels (%s): the label table has no column 'face', and labels "
-    "face 0 of each image.",
+    "unlabelled_faces": "faces have no labels (%s): the label table has no column 'face', so its rows apply "
+    "only to face 0 of each image. Add this column to label the others.",
 }
 
 logger = logging.getLogger(__name__)

@@ -140,8 +140,8 @@ def read_metadata(schema: pa.Schema, where: str) -> dict[str, str]:
     differing = [name for name in ours if stored.get(name) != ours[name]]
     if differing:
         raise ConfigError(
-            f"{where}: the landmark set of {' and '.join(differing)} points has other points or another flip "
-            "than this faceml's. Extract again."
+            f"{where}: the set of {' and '.join(differing)} landmarks has other points than in this version "
+            "of faceml, or another order after a horizontal flip. Extract again."
         )
     return raw
 

@@ -33,7 +33,7 @@ def evaluate_landmarks(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Folder of 300-W's .pts files; list of MTFL or WFLW, or its folder; sets annotations.",
+            help="300-W: folder of the .pts files; MTFL, WFLW: list file or its folder. Sets annotations.",
         ),
     ] = None,
     images: Annotated[

@@ -24,7 +24,7 @@ def config_option(command: str) -> Any:
     return typer.Option(
         "--config",
         metavar="FILE",
-        help="YAML file of the job; where there is no such default file, that of the package.",
+        help="YAML file of the job. If the default file does not exist, the one in the package is used.",
         show_default=f"configs/{JOBS[command].file}",
     )
 

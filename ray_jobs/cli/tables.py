@@ -32,10 +32,10 @@ def import_(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder or file that was downloaded.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to.")],
 ) -> None:
-    """Lay out a data set as it is shipped for the other commands, and print the next ones.
+    """Prepare a downloaded data set for the other commands, and print the commands to run next.
 
-    Labels become a table, packed images become files; images that are files stay where they are. The same
-    command again continues an interrupted import.
+    Labels are written to a table and packed images to files; images that are files already stay where they
+    are. The same command again continues an interrupted import.
 
     Example: faceml import ferplus FERPlus-master data/ferplus
     """

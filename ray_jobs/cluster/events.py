@@ -81,7 +81,7 @@ class EventChannel:
                 self._pass_on()
             if caught.message is not None and not self._has_failed:
                 logger.warning(
-                    "The job continues, and its progress is written as soon as this works again: %s",
+                    "The progress of the job could not be written. The job continues and tries again: %s",
                     caught.message,
                 )
             self._has_failed = caught.error is not None

@@ -1,4 +1,4 @@
-"""`faceml import`: a data set as it is shipped, laid out for the other jobs."""
+"""`faceml import`: a downloaded data set, prepared for the other jobs."""
 
 import logging
 import time

@@ -110,7 +110,8 @@ def check_hardware() -> Iterator[Check]:
     short = "trainings and detectors need 4 GiB" if memory < MIN_MEMORY_BYTES else ""
     yield Check("memory", f"{memory / 2**30:.1f} GiB", short)
     if not torch.cuda.is_available():
-        yield Check("GPU", f"none that PyTorch sees (built for CUDA {torch.version.cuda or 'not at all'})")
+        built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+        yield Check("GPU", f"none that PyTorch sees (built {built})")
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         yield Check(f"GPU {number}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")

@@ -106,8 +106,8 @@ def load_models(config: EvaluateRecognitionConfig) -> dict[str, _Model]:
     name = split_place(folder)[1] if last == BEST_MODEL_FILE else last.rpartition(".")[0]
     if name in config.compare:
         raise ConfigError(
-            f"compare.{name}: the model {config.model} has this name too, that of its run folder. Choose "
-            "another one."
+            f"compare.{name}: this is already the name of the model {config.model}, which is named after its "
+            "run folder. Choose another name under compare."
         )
     places = {name: ("model", file)} | {
         other: (f"compare.{other}", model_file(place, f"compare.{other}"))

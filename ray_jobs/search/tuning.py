@@ -145,8 +145,8 @@ def refuse_other_retraining(best: TrainConfig, config: TuneConfig) -> None:
         changed = changed_keys(before, best.model_dump(mode="json"), own) if before else []
         if changed:
             raise ConfigError(
-                f"retrain: {place_below(place, name)} is of settings with another {', '.join(changed)} than "
-                "the best ones now. Move or remove it; the same command then goes on."
+                f"retrain: {place_below(place, name)} was trained with settings that are no longer the best: "
+                f"{', '.join(changed)} differ. Move or remove it, and run the same command again."
             )
 
 

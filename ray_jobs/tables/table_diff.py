@@ -71,14 +71,14 @@ def _root_key(job: TableJob, source: str | None) -> str:
 def _no_images(job: TableJob, source: str | None, folder: StorageFolder) -> ConfigError:
     nothing = f"{_root_key(job, source)}: no images below {folder.uri}"
     for data_set, command in find_import_commands(folder.uri).items():
-        return ConfigError(f"{nothing}: this is {data_set} as it is shipped. Run `{command}` first.")
+        return ConfigError(f"{nothing}: this is {data_set} in its original layout. Run `{command}` first.")
     return ConfigError(f"{nothing}. data.extensions are {', '.join(job.extensions)}.")
 
 
 def log_import_commands(job: TableJob) -> None:
     """Log the commands that import the labels of data sets whose images are extracted where they are."""
     for data_set, command in find_import_commands(job.extractor.root).items():
-        logger.info("This is %s as it is shipped; its labels come by `%s`", data_set, command)
+        logger.info("This is %s in its original layout. To import its labels, run `%s`", data_set, command)
 
 
 def log_deleted(job: TableJob, diff: TableDiff) -> None:

@@ -38,8 +38,9 @@ def translate_training_errors() -> translate_errors[Exception]:
                 return StoppedError(flatten_message(cause))
         if causes and all(isinstance(cause, DIED) for cause in causes):
             return StoppedError(
-                "Ray's workers died: out of memory, or for a reason in Ray's logs. The same command resumes "
-                "from the last checkpoint."
+                "Ray's workers died: out of memory, or for another reason, which is in Ray's logs. The same "
+                "command resumes from the last checkpoint; if memory is short, set fewer "
+                "data.loader_processes."
             )
         return None
 

@@ -130,7 +130,10 @@ def _torch_trainer(job: GroupJob, events: EventSender) -> ray.train.torch.TorchT
 
 def _copy_best_model(result: ray.train.Result, run_folder: Path, score: Score) -> None:
     if not result.best_checkpoints:
-        raise StoppedError(f"Ray Train has no checkpoint in {run_folder}; its log names the cause.")
+        raise StoppedError(
+            f"{run_folder}: the training ended without a checkpoint. Ray Train's log names the cause; "
+            "correct it and run the same command again."
+        )
     best, _ = max(result.best_checkpoints, key=lambda kept: best_first(kept[1], score))
     with (
         translate_outage(best.path),

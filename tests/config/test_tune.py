@@ -40,7 +40,7 @@ def test_retraining_seeds__are_others_than_those_of_the_search(
 def test_retraining_seeds__those_of_the_search_are_refused_in_one_line() -> None:
     searched = config({"kind": "grid", "values": [0, 1, 2]})
     with pytest.raises(
-        ConfigError, match=r"^retrain\.seeds: 1, 2: also of the search.*null for three"
+        ConfigError, match=r"^retrain\.seeds: 1, 2: the search already used.*null for three"
     ) as refused:
         retraining_seeds(searched, RetrainConfig(seeds=(1, 2, 3)))
     assert "\n" not in str(refused.value)

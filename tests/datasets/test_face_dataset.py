@@ -294,7 +294,7 @@ def test_face_dataset__of_all_faces_shows_each_face_and_its_landmarks(
     assert not landmarks.known[-1]
     assert expression.values[expression.known].tolist() == [0, 1, 1, 2]
     faces.log_left_out()
-    assert "have no label: the folder labels face 0. 0/pair.jpg#1, 1/three.jpg#1" in caplog.text
+    assert "use a label table with a column 'face'. 0/pair.jpg#1, 1/three.jpg#1" in caplog.text
     framing = faces.framing()
     assert framing is not None
     np.testing.assert_allclose(framing.landmarks, SEEN, atol=0.01)

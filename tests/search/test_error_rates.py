@@ -72,7 +72,7 @@ def test_find_answers__no_verdict_where_trials_were_stopped_early() -> None:
         assert not any(comparison.resolved for comparison in (*answer.tuned, *answer.matched))
         for sentence in (answer.short, answer.sentence):
             assert "no verdict, because trials were stopped early: compared at epoch 1" in sentence
-            assert "use scheduler: none" in sentence
+            assert "set scheduler.kind=none" in sentence
 
 
 def asha() -> TrialScheduler:

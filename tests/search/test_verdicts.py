@@ -121,7 +121,7 @@ def stopped(*kinds: str) -> list[Trial]:
 
 
 def test_find_answers__stopped_trials_give_no_verdict_in_any_sentence() -> None:
-    reason = "no verdict, because trials were stopped early: compared at epoch 2; use scheduler: none"
+    reason = "no verdict, because trials were stopped early: compared at epoch 2; set scheduler.kind=none"
     for kinds in (("fixed", "dwa"), ("fixed", "dwa", "rlw")):
         trials = stopped(*kinds)
         (answer,) = find_answers(trials)

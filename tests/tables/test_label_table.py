@@ -417,7 +417,7 @@ def test_join_labels__of_images_are_those_of_face_0(tmp_path: Path, caplog: pyte
     assert joined.counts.unlabelled_faces == NamedCount(2, ("0/a.jpg#1", "0/a.jpg#2"))
     joined.counts.log("labels.csv")
     assert (
-        "labels.csv: 2 further faces have no labels (0/a.jpg#1, 0/a.jpg#2): the label table has no column"
+        "labels.csv: 2 faces have no labels (0/a.jpg#1, 0/a.jpg#2): the label table has no column"
         in caplog.text
     )
     only_further = CROWD.slice(1, 2)

@@ -115,10 +115,10 @@ def _result_section(findings: LandmarkFindings) -> Section:
         ],
         tables=[result_table(findings), *(points_table(findings, number) for number in findings.sets)],
         notes=[
-            "A face that was found is another one if the mean of its landmarks lies outside of the square "
-            "around the annotated points. NME is that of the annotated faces that were found; failures are "
-            f"missed faces, other faces, and faces with an NME above {percent(FAILURE_NME, 0)}. Intervals "
-            "are Student's for means over faces and Wilson's for shares.",
+            "Another face was found where the mean of the detected landmarks lies outside the square around "
+            "the annotated points. The NME is over the annotated faces that were found. Failures are missed "
+            f"faces, other faces, and faces with an NME above {percent(FAILURE_NME, 0)}. Intervals of means "
+            "are Student's t intervals, those of shares Wilson intervals.",
             f"Annotated points are numbered from 1. Coordinates of {markup.name} count the first pixel as "
             f"{markup.origin.first_px}; {markup.origin.reason}. Part of an error is a difference of "
             "definition: people mark other spots than the vertices of MediaPipe's mesh.",
@@ -138,7 +138,7 @@ def _source_section(findings: LandmarkFindings, source: str, images: ImageFiles,
         else []
     )
     several = (
-        ["A table has one face of each image, so that the others of an image count as another face."]
+        ["A table has only one face per image, so further annotated faces count as another face found."]
         if source == "table" and len(set(findings.faces.images)) < len(findings.faces)
         else []
     )

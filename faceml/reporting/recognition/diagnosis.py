@@ -75,10 +75,10 @@ def _little_apart(record: dict[str, Any], config: RecognitionConfig) -> Iterator
         logits = config.margin.scale * deviation
         yield Finding(
             "little apart",
-            "The logits do not separate the people: the logits of an image have a standard deviation of "
-            f"{significant(logits)}, and that of its own person is larger than their mean by only "
-            f"{significant(config.margin.scale * apart)}. The margin may be too large at the start of the "
-            "training: margin_warmup_epochs increases it gradually, and a smaller margin.scale keeps the "
+            "The logits hardly separate the people: the logits of an image have a standard deviation of "
+            f"{significant(logits)}, but the logit of the correct person exceeds the mean of the others by "
+            f"only {significant(config.margin.scale * apart)}. The margin may be too large at the start of "
+            "the training: margin_warmup_epochs increases it gradually, and a smaller margin.scale keeps the "
             "softmax from saturating.",
         )
 

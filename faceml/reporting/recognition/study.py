@@ -77,7 +77,7 @@ def verdict(comparison: ArmComparison) -> str:
     low, high = sorted((100 * sign * found.low, 100 * sign * found.high))
     points = f"{100 * abs(found.value):+.1f} points, {INTERVAL} {low:+.1f}…{high:+.1f}".replace("-", "−")
     if comparison.seeds == 1:
-        return f"{better} against {worse}: {points}, of the sampling of people alone: {ONE_SEED}."
+        return f"{better} against {worse}: {points} (interval over people only): {ONE_SEED}."
     conclusion = f"{better} is better" if comparison.resolved else "no difference is significant"
     return f"{better} against {worse}: {points}: {conclusion}."
 
@@ -218,9 +218,10 @@ def study_chapter(
                 ],
                 tables=[DataTable(title="Arms", header=header, rows=rows)],
                 notes=[
-                    "Intervals include the sampling of people and of seeds. With few seeds they are wide, "
-                    "as the variance over seeds is uncertain; with one seed it is unknown, and the interval "
-                    "is that of people alone. Those of differences are corrected for their number."
+                    "Intervals cover the variation between people and between seeds. With few seeds they are "
+                    "wide, because the variance between seeds is uncertain. With one seed it is unknown, and "
+                    "the interval covers people only. Intervals of differences are corrected for the number "
+                    "of comparisons."
                 ],
             ),
             *_failures(config, runs, num_people),

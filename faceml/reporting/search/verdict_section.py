@@ -32,7 +32,8 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
                 differences_figure([*answer.of_leader(answer.tuned), *answer.of_leader(answer.matched)]),
                 f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
                 "An interval across the dotted line includes no difference. Square: each with its own best "
-                "settings; round: on average over the settings that both were tried with. Filled: resolved.",
+                "settings; round: on average over the settings that both were tried with. Filled: "
+                "significant.",
             )
         ],
         tables=[
@@ -54,8 +55,9 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
         "it was chosen from). Intervals are those of this test, of each difference by itself, and hold for "
         "the settings that were tried.",
         f"Comparisons made: {', '.join(counts)}. Holm's p keeps the chance of any false verdict among those "
-        "of one setting, compared in one way, below 5 %. The number of seeds needed finds a difference as "
-        "large as the observed one in four of five searches; from a few seeds it is a rough one.",
+        "of one setting, compared in one way, below 5 %. With the number of seeds needed, a search detects a "
+        "difference as large as the observed one with a power of 80 %; estimated from few seeds, it is "
+        "rough.",
     ]
     if any(answer.matched for answer in answers):
         notes.append(
@@ -66,22 +68,26 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
     epochs = {comparison.epoch for answer in answers for comparison in answer.main}
     if not all(trial.finished for trial in trials):
         stopped = "".join(
-            " Trials that were not stopped are a selection by their scores, so all are compared at epoch "
-            f"{epoch}, the last one that all reached. A value that learns more slowly and ends better is "
-            "behind there: use scheduler: none for a verdict."
+            " The trials that ran to the end were selected by their scores, so all are compared at epoch "
+            f"{epoch}, the last one that all reached. A value that learns more slowly but ends better "
+            "looks worse there: set scheduler.kind=none for a verdict."
             for epoch in epochs
             if epoch is not None
         )
         notes.append(
             f"Of {len(trials)} trials, {outcomes(trials)}. Comparisons exclude failed trials, and settings "
-            "with a failed trial are not chosen, so a value whose trials fail is not penalised "
-            f"otherwise.{stopped}"
+            "with a failed trial are not selected as the best of a value; failures have no other effect."
+            f"{stopped}"
         )
     notes.append(
-        f"Every score is the best of up to {trials[0].max_epochs} epochs on the images that it is measured "
-        "on, which overestimates all, and the least stable most; the score of the last epoch is not chosen."
+        f"Every score is the best of up to {trials[0].max_epochs} epochs, selected on the validation images "
+        "themselves. This makes all scores optimistic, most of all those of unstable trainings; the score of "
+        "the last epoch is not affected."
     )
-    same = "Differences were measured on the same images, which removes part of it, and hold for them."
+    same = (
+        "All scores are measured on the same images, which cancels part of this uncertainty in differences; "
+        "the differences apply to these images."
+    )
     interval = faces.interval(score.best(t.best_score for t in trials if t.records))
     if interval:
         notes.append(

@@ -40,7 +40,7 @@ TOTAL = "nme_interocular"
 MOST_POINTS = 30
 """Number of landmarks in a table; of larger sets those with the largest errors."""
 NME_CAPTION = "Mean distance between predicted and reference points, divided by the interocular distance."
-REFERENCE = "The reference are the landmarks of MediaPipe, not manual annotations"
+REFERENCE = "The reference landmarks are those of MediaPipe, not manual annotations"
 
 
 class LandmarksChapter(TaskChapter):

@@ -46,7 +46,7 @@ def test_event_channel__an_outage_delays_events_and_loses_none(caplog: pytest.Lo
         assert has_all.wait(timeout=60), "the events come while the training runs"
     assert received == [0, 1, 2, 3, 4]
     assert [record.getMessage() for record in caplog.records] == [
-        "The job continues, and its progress is written as soon as this works again: "
+        "The progress of the job could not be written. The job continues and tries again: "
         "s3://bucket/runs/first: cannot be reached (timeout)"
     ]
 

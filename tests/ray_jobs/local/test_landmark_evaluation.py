@@ -225,7 +225,10 @@ def test_run__faces_beside_the_one_of_the_table_are_other_faces(
     summary = summary_of(settings)
     assert (summary["images"], summary["faces"]) == (4, 8)
     assert (summary["table"]["5"]["matched"], summary["table"]["5"]["another_face"]) == (4, 4)
-    assert "the others of an image count as another face" in (tmp_path / "run" / "report.html").read_text()
+    assert (
+        "further annotated faces count as another face found"
+        in (tmp_path / "run" / "report.html").read_text()
+    )
     assert f"{tmp_path} has no {truth[0]['image_id']}: the report shows no faces" in caplog.text
 
 

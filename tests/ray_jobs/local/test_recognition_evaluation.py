@@ -291,7 +291,10 @@ def test_run__a_model_of_the_wrong_kind_is_named(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"compare": {"first": "other"}}, r"^compare\.first: the model .*first has this name too"),
+        (
+            {"compare": {"first": "other"}},
+            r"^compare\.first: this is already the name of the model .*first, which",
+        ),
         ({"compare": {"gone": "gone"}}, r"^compare\.gone: there is no .*gone/best_model\.pt"),
         ({"use_gpu": True}, "use_gpu: true needs a GPU"),
         (

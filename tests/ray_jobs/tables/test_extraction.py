@@ -199,7 +199,7 @@ def test_extract__names_the_import_of_a_packed_data_set(tmp_path: Path) -> None:
     for job in (extraction.run, partial(dry_run, console=Console())):
         with pytest.raises(
             ConfigError,
-            match=rf"data\.root: no images below .*: this is FER\+ as it is shipped\. Run {command}",
+            match=rf"data\.root: no images below .*: this is FER\+ in its original layout\. Run {command}",
         ):
             job(config)
     assert [path.name for path in tmp_path.iterdir() if path != root] == []
@@ -214,8 +214,8 @@ def test_dry_run__names_the_import_of_labels(
         shutil.copytree(faces / "val/0", root / split / "images")
     with caplog.at_level(logging.INFO):
         dry_run(_config(root, tmp_path / "table"), Console(file=io.StringIO()))
-    assert "This is AffectNet as it is shipped" in caplog.text
-    assert f"its labels come by `faceml import affectnet-npy {root} OUTPUT`" in caplog.text
+    assert "This is AffectNet in its original layout" in caplog.text
+    assert f"To import its labels, run `faceml import affectnet-npy {root} OUTPUT`" in caplog.text
 
 
 def test_show__warns_of_folders_with_a_low_detection_rate(

@@ -57,8 +57,8 @@ def test_diagnose_recognition__explains_the_failure_of_naive_batches_with_number
     assert "chance level for 10,575 people is 0.01" in chance
     assert "51.0" in coin
     assert (
-        "standard deviation of 2.88, and that of its own person is larger than their mean by only 0.64"
-        in apart
+        "standard deviation of 2.88, but the logit of the correct person exceeds the mean of the others by "
+        "only 0.64" in apart
     )
     assert "fell from 40 in epoch 1 to 4 in epoch 2" in fading
     assert "1.0 images of each of its people" in once

@@ -65,7 +65,7 @@ def test_study_answer__says_whom_the_leader_beats_and_whom_not() -> None:
 def test_verdict__one_seed_gives_none() -> None:
     study = ArmStudy(STUDY.accuracies, [comparison._replace(seeds=1) for comparison in STUDY.comparisons])
     text = verdict(study.comparisons[0])
-    assert text.endswith("+14.0…+26.0, of the sampling of people alone: no verdict from one seed.")
+    assert text.endswith("+14.0…+26.0 (interval over people only): no verdict from one seed.")
     assert study_answer(study).endswith(": no verdict from one seed against naive and pk.")
     for line in (*study_summary(study, RUNS, [0.7])["verdicts"], study_answer(study)):
         assert "better" not in line
