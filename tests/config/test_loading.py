@@ -99,6 +99,10 @@ def complaint(raw: dict[str, Any], *overrides: str, model: type[Any] = TrainConf
             "Bad value: 'weighting.max_abs_log_var' = inf: must be a finite number.",
         ),
         (
+            "weighting.initial_log_var=-3",
+            "Bad value: 'weighting': initial_log_var: -3 exceeds max_abs_log_var: 2. Raise max_abs_log_var.",
+        ),
+        (
             "weighting.learning_rate=nan",
             "Bad value: 'weighting.learning_rate' = 'nan': must be a finite number.",
         ),
@@ -420,7 +424,7 @@ training_values = st.fixed_dictionaries(
     {
         "weighting": st.sampled_from(["uncertainty", "uncertainty_kendall", "uncertainty_revised"]).flatmap(
             lambda kind: st.fixed_dictionaries(
-                {"kind": st.just(kind), "initial_log_var": st.floats(-9, 9), "learning_rate": positive}
+                {"kind": st.just(kind), "initial_log_var": st.floats(-2, 2), "learning_rate": positive}
             )
         )
         | st.fixed_dictionaries({"kind": st.just("fixed"), "lambda_expression": positive}),

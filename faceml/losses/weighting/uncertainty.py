@@ -27,7 +27,7 @@ class _LearnedWeighting(TaskWeighting):
     """
 
     def __init__(
-        self, tasks: Collection[str], initial_log_var: float = 0.0, max_abs_log_var: float = 10.0
+        self, tasks: Collection[str], initial_log_var: float = 0.0, max_abs_log_var: float = 2.0
     ) -> None:
         super().__init__(tasks)
         self.max_abs_log_var = max_abs_log_var
@@ -88,7 +88,7 @@ class KendallWeighting(_LearnedWeighting):
         classification_tasks: Collection[str],
         regression_tasks: Collection[str],
         initial_log_var: float = 0.0,
-        max_abs_log_var: float = 10.0,
+        max_abs_log_var: float = 2.0,
     ) -> None:
         super().__init__([*classification_tasks, *regression_tasks], initial_log_var, max_abs_log_var)
         self.regression_tasks = frozenset(regression_tasks)

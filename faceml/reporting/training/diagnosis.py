@@ -17,6 +17,8 @@ STEADY_CHANGE = 0.05
 OPPOSED_COSINE = -0.1
 RUNAWAY_RATIO = 100.0
 """Ratio of two learned weights above which the tasks are reported as out of balance."""
+_NEAR = 1 - 1e-6
+"""Fraction of the limit of a log-variance from which it counts as clamped."""
 
 
 class Finding(NamedTuple):
@@ -78,31 +80,46 @@ def cosine_metrics(record: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     return {pair: name for pair, name in names.items() if name in record}
 
 
-def _dominance(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
-    weighted = {
+def _weighted_norms(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return the norm of each task's weighted gradient in the backbone, the largest one first."""
+    norms = {
         task: record[WEIGHT + task] * (record[f"train/grad_norm_{task}"] or 0.0) for task in tasks_of(record)
     }
-    strong = max(weighted, key=weighted.__getitem__)
-    for weak, norm in weighted.items():
-        if weighted[strong] <= DOMINANT_RATIO * norm:
-            continue
+    return dict(sorted(norms.items(), key=lambda item: -item[1]))
+
+
+def _dominated(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return the weighted gradient norms of tasks from which the backbone learns little."""
+    norms = _weighted_norms(record)
+    largest = max(norms.values())
+    return {task: norm for task, norm in norms.items() if largest > DOMINANT_RATIO * norm}
+
+
+def _dominance(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
+    strong, largest = next(iter(_weighted_norms(record).items()))
+    for weak, norm in _dominated(record).items():
         comparison = (
             f"the weighted gradient of the {strong} task in the backbone is "
-            f"{weighted[strong] / norm:,.0f} times that of the {weak} task (norms "
-            f"{significant(weighted[strong])} and {significant(norm)})"
+            f"{largest / norm:,.0f} times that of the {weak} task (norms {significant(largest)} and "
+            f"{significant(norm)})"
             if norm
             else f"the {strong} task has a gradient in the backbone, and the {weak} task has none"
         )
         yield Finding(
             f"{strong} dominates {weak}",
             f"In epoch {record['epoch']} {comparison}: the backbone learns little from {weak}. "
-            f"{_remedy(weak, weighting)}",
+            f"{_remedy(weak, record, weighting)}",
         )
 
 
-def _remedy(weak: str, weighting: WeightingConfig) -> str:
+def _remedy(weak: str, record: Mapping[str, Any], weighting: WeightingConfig) -> str:
     if isinstance(weighting, ConstantWeighting):
         return f"Raise weighting.lambdas.{weak}, or learn the weights with weighting.kind: uncertainty."
+    if isinstance(weighting, LearnedWeighting) and _is_at_lower_limit(record, weak, weighting):
+        return (
+            "Its weight is as large as weighting.max_abs_log_var allows: raise this limit if "
+            f"{weak} matters more than the other tasks."
+        )
     if isinstance(weighting, LearnedWeighting) and weighting.kind != "uncertainty_revised":
         return "Raise weighting.learning_rate, so that the log-variances converge sooner."
     return "weighting.kind: uncertainty balances the tasks."
@@ -140,14 +157,26 @@ def _runaway(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[
 def _clamps(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
     if not isinstance(weighting, LearnedWeighting):
         return
+    dominated = _dominated(record)  # their remedy is the same
     for task in tasks_of(record):
-        s, limit = record[f"train/log_var_{task}"], weighting.max_abs_log_var
-        if abs(s) >= limit * (1 - 1e-6):
+        s = record[f"train/log_var_{task}"]
+        clamped = f"In epoch {record['epoch']} the log-variance of {task} is clamped at its limit of {s:g}"
+        if s >= weighting.max_abs_log_var * _NEAR:
             yield Finding(
                 f"clamp {task}",
-                f"In epoch {record['epoch']} the log-variance of {task} is clamped at its limit of {s:g}. "
-                "Raise weighting.max_abs_log_var to let the weight of this task change further.",
+                f"{clamped}. Raise weighting.max_abs_log_var to let the weight of this task fall further.",
             )
+        elif _is_at_lower_limit(record, task, weighting) and task not in dominated:
+            yield Finding(
+                f"clamp {task}",
+                f"{clamped}, so that its weight does not grow at the expense of other tasks. Raise "
+                f"weighting.max_abs_log_var if {task} matters more.",
+            )
+
+
+def _is_at_lower_limit(record: Mapping[str, Any], task: str, weighting: LearnedWeighting) -> bool:
+    s: float = record[f"train/log_var_{task}"]
+    return s <= -weighting.max_abs_log_var * _NEAR
 
 
 def _negative_total(records: Sequence[dict[str, Any]], weighting: WeightingConfig) -> Iterator[Finding]:

@@ -76,12 +76,33 @@ def test_diagnose_multitask__s_at_its_limit() -> None:
     assert keys(record(s=(0.0, -2.0)), max_abs_log_var=2.0) == ["clamp landmarks"]
     assert keys(record(s=(2.0, 1.9)), max_abs_log_var=2.0) == ["clamp expression"]
     assert keys(record(s=(0.0, -2.0)), max_abs_log_var=2.0, kind="uncertainty_kendall") == ["clamp landmarks"]
+    (small,) = diagnose_multitask([record(s=(2.0, 1.9))], weighting("uncertainty", max_abs_log_var=2.0))
+    assert small.text == (
+        "In epoch 1 the log-variance of expression is clamped at its limit of 2. Raise "
+        "weighting.max_abs_log_var to let the weight of this task fall further."
+    )
+    (large,) = diagnose_multitask([record(s=(0.0, -2.0))], weighting("uncertainty", max_abs_log_var=2.0))
+    assert large.text == (
+        "In epoch 1 the log-variance of landmarks is clamped at its limit of -2, so that its weight does not "
+        "grow at the expense of other tasks. Raise weighting.max_abs_log_var if landmarks matters more."
+    )
+
+
+def test_diagnose_multitask__a_dominated_task_at_the_limit_of_its_weight_has_one_finding() -> None:
+    limited = record(s=(0.0, -2.0), grad_norm_landmarks=0.001)
+    (found,) = diagnose_multitask([limited], weighting("uncertainty", max_abs_log_var=2.0))
+    assert found.key == "expression dominates landmarks"
+    assert found.text.endswith(
+        "Its weight is as large as weighting.max_abs_log_var allows: raise this limit if landmarks matters "
+        "more than the other tasks."
+    )
 
 
 def test_diagnose_multitask__a_learned_weight_that_runs_away_from_the_others() -> None:
     assert "runaway landmarks" not in keys(record(s=(-0.5, -5.0)))
     assert "runaway landmarks" in keys(record(s=(0.0, -5.0)), kind="uncertainty_revised")
-    found = {f.key: f.text for f in diagnose_multitask([record(3, s=(0.7, -4.0))], weighting("uncertainty"))}
+    learned = weighting("uncertainty", max_abs_log_var=10.0)
+    found = {f.key: f.text for f in diagnose_multitask([record(3, s=(0.7, -4.0))], learned)}
     assert found["runaway landmarks"] == (
         "In epoch 3 the learned weight of landmarks is 110 times that of expression, which may make "
         "expression worse. Lower weighting.max_abs_log_var (now 10), for example to 2, or compare with "
