@@ -27,8 +27,9 @@ class PairsConfig(Config):
     """Pairs of validation images to verify."""
 
     file: InputFile | None = None
-    """File in the format of LFW's pairs.txt, or with a line `image other 1` (one person) or `image other 0`
-    (two people) for each pair, whose folds are ten consecutive parts; null samples pairs."""
+    """File in the format of LFW's pairs.txt, or with a line `image1 image2 1` (one person) or
+    `image1 image2 0` (two people) for each pair, whose folds are ten consecutive parts; null samples
+    pairs."""
     without_landmarks: Literal["average_face", "wrong"] = "average_face"
     """Pairs of `file` with an image in which no face was found: align it like the average face of the split,
     or count the pair as `wrong`. Sampled pairs have landmarks."""

@@ -37,7 +37,7 @@ def read_pairs(
     count_as_wrong: bool = False,
     setting: str = "data.pairs.file",
 ) -> VerificationPairs:
-    """Read pairs in the format of LFW's `pairs.txt` (view 2), or of lines `image other 1`.
+    """Read pairs in the format of LFW's `pairs.txt` (view 2), or of lines `image1 image2 1`.
 
     The first line of LFW's format has the number of folds and the number n of genuine pairs of a fold. For
     each fold n lines `name 1 4` of genuine pairs follow, then n lines `name 1 other 2` of impostor pairs.
@@ -86,7 +86,7 @@ def _pairs_of_images(lines: Sequence[str], image_ids: Sequence[str], file: Path)
     images, same = list[tuple[int, int]](), list[bool]()
     for number, (line, pair) in enumerate(zip(lines, read, strict=True), start=1):
         if pair is None:
-            raise _mistake(file, number, f"{line!r} is neither 'image other 1' nor 'image other 0'")
+            raise _mistake(file, number, f"{line!r} is neither 'image1 image2 1' nor 'image1 image2 0'")
         first, second, is_same = pair
         for name in (first, second):
             if name not in positions:
@@ -106,7 +106,7 @@ def _pairs_of_images(lines: Sequence[str], image_ids: Sequence[str], file: Path)
 
 
 def _read_pair_of_images(line: str) -> tuple[str, str, bool] | None:
-    """Return the images of a line `image other 1` and whether they show one person; None for another line."""
+    """Return the images of a line `image1 image2 1` and if they show one person; None for another line."""
     by_tabs = [word.strip() for word in line.strip().split("\t")]
     words = by_tabs if len(by_tabs) == 3 else line.split()
     return (words[0], words[1], words[2] == "1") if len(words) == 3 and words[2] in ("0", "1") else None
@@ -157,7 +157,7 @@ def _read_header(line: str, file: Path) -> tuple[int, int]:
             file,
             1,
             f"{line.strip()!r} is not 'folds<TAB>pairs of one person per fold', as in LFW's pairs.txt, nor "
-            "'image other 1' or 'image other 0'. The file must be UTF-8 text",
+            "'image1 image2 1' or 'image1 image2 0'. The file must be UTF-8 text",
         )
     folds, of_each = map(int, words if len(words) == 2 else ["1", *words])
     if folds < 2:

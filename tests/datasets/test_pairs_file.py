@@ -148,11 +148,11 @@ def test_read_pairs__of_images_with_spaces_and_undetected_faces(file: Path) -> N
 @pytest.mark.parametrize(
     ("line", "text", "message"),
     [
-        (3, "lfw/000004.jpg lfw/000005.jpg", "is neither 'image other 1' nor 'image other 0'"),
-        (3, "lfw/000004.jpg lfw/000005.jpg 2", "is neither 'image other 1'"),
-        (3, "lfw/000004.jpg lfw/000005.jpg 1 1", "is neither 'image other 1'"),
+        (3, "lfw/000004.jpg lfw/000005.jpg", "is neither 'image1 image2 1' nor 'image1 image2 0'"),
+        (3, "lfw/000004.jpg lfw/000005.jpg 2", "is neither 'image1 image2 1'"),
+        (3, "lfw/000004.jpg lfw/000005.jpg 1 1", "is neither 'image1 image2 1'"),
         (3, "", "'' is neither"),
-        (1, "lfw/000004.jpg lfw/000005.jpg", "nor 'image other 1' or 'image other 0'"),
+        (1, "lfw/000004.jpg lfw/000005.jpg", "nor 'image1 image2 1' or 'image1 image2 0'"),
         (
             23,
             "lfw/000004.jpg lfw/999999.jpg 1",

@@ -115,4 +115,4 @@ def test_recognition_sets__train_and_verify_a_network(
     assert found.first.metrics["accuracy"] == summary["accuracy"]
     assert found.resampled == "pairs"
     page = (tmp_path / "evaluation/report.html").read_text(encoding="utf-8")
-    assert "The people of the pairs are not known: nobody is identified" in page
+    assert "The people of the pairs are not known: there are no identification rates" in page

@@ -164,7 +164,7 @@ def test_read_table__refuses_a_table_that_means_something_else(tmp_path: Path) -
         read_table(tmp_path)
     for key, value, reason in (
         ("faceml.schema_version", "0", "schema version 0"),
-        ("faceml.landmark_sets", "{}", "the landmark set of 5 and 10 points"),
+        ("faceml.landmark_sets", "{}", "the set of 5 and 10 landmarks"),
     ):
         schema = landmark_schema(METADATA | {key: value})
         # Every shard is looked at: a right one before does not hide the wrong one.

@@ -52,5 +52,5 @@ def test_read_metadata__refuses_another_landmark_set_by_its_number(part: str) ->
     sets = json.loads(METADATA["faceml.landmark_sets"])
     sets["10"][part] = sets["10"][part][::-1]
     schema = landmark_schema(METADATA | {"faceml.landmark_sets": json.dumps(sets)})
-    with pytest.raises(ConfigError, match="/there: the landmark set of 10 points"):
+    with pytest.raises(ConfigError, match="/there: the set of 10 landmarks"):
         read_metadata(schema, "/there")

@@ -162,8 +162,8 @@ def _notes(found: SetFindings, findings: VerificationFindings) -> list[str]:
     ]
     if found.resampled == "pairs":
         notes.append(
-            "The people of the pairs are not known: nobody is identified, and intervals take the pairs as "
-            "independent."
+            "The people of the pairs are not known: there are no identification rates, and intervals take "
+            "the pairs as independent."
         )
     if missing:
         rates = join_names([percent(rate, max(0, -round(math.log10(rate)) - 2)) for rate in missing])
