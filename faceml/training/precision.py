@@ -19,8 +19,8 @@ def choose_precision(precision: AnyPrecision, device: torch.device) -> Precision
 def slow_precision_warning(precision: Precision, device: torch.device) -> str | None:
     """Return the warning for a precision that the device has no instructions for, or None.
 
-    Without them PyTorch computes in bf16 all the same: on a CPU with AVX2, ResNet-18 trains ten times slower
-    than in fp32.
+    Without them PyTorch computes in bf16 all the same: on a CPU with AVX2, ResNet-18 trains 7 to 25 times
+    slower than in fp32 (docs/benchmarks.md).
     """
     if precision != "bf16" or has_bf16_instructions(device):
         return None

@@ -112,7 +112,7 @@ class LearnedWeighting(_Weighting):
     initial_log_var: float = 0.0
     """Initial value of s = log σ² of every task."""
     max_abs_log_var: Positive = 2.0
-    """Largest absolute value of s: no weight is larger than exp(2) = 7.4 or smaller than 0.14.
+    """Largest absolute value of s; with 2, exp(-s) is between 0.14 and 7.4.
 
     Of the limits 10, 4 and 2, the largest one with which expressions were recognised about as well as with
     fixed weights on photographs (docs/studies.md).
