@@ -31,7 +31,7 @@ def answer_section(answer: Answer, trials: Sequence[Trial], notes: Sequence[str]
                 f"Differences with {INTERVAL}s",
                 differences_figure([*answer.of_leader(answer.tuned), *answer.of_leader(answer.matched)]),
                 f"Differences of {answer.leader} from every other {name}, with intervals. {lines[0]}",
-                "An interval across the dotted line includes no difference. Square: each with its own best "
+                "An interval across the dotted line includes no difference. Diamond: each with its own best "
                 "settings; round: on average over the settings that both were tried with. Filled: "
                 "significant.",
             )
