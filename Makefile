@@ -47,7 +47,7 @@ unit: install $(VENV)/chromium/chromium
 # Before a release: every round of kills, lost nodes, several workers and stores in every job, all pages of the
 # documentation. `make test` has each proof once.
 soak: install $(VENV)/chromium/chromium
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m soak --timeout 3000
 
 bench: install
 	$(BIN)/python benchmarks/synthetic.py

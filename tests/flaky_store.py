@@ -1,6 +1,7 @@
 """HTTP proxy of a store, with injected faults."""
 
 import socket
+import sys
 from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,14 @@ from typing import Any, Literal, Self
 
 Fault = Literal["slow_down", "denied", "drop", "drop_halfway"]
 ANSWERS = {"slow_down": (503, "SlowDown"), "denied": (403, "AccessDenied")}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # tests kill clients
+            super().handle_error(request, client_address)
 
 
 class FlakyStore:
@@ -79,8 +88,7 @@ class FlakyStore:
             def log_message(self, *arguments: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.endpoint = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

@@ -101,7 +101,7 @@ class Job:
             _kill(pid)
         return bool(numbers)
 
-    def finish(self, timeout_s: float = 1200) -> str:
+    def finish(self, timeout_s: float = 600) -> str:
         """Wait for the end of the job and return its output."""
         output, _ = self.process.communicate(timeout=timeout_s)
         return output

@@ -43,7 +43,7 @@ def test_run__trials_of_two_workers_never_wait_for_each_other(
             "run": {"folder": str(tmp_path / "tune")},
         },
     )
-    run_on_own_cluster("ray_jobs.search.tuning", config, 4, tmp_path, timeout_s=1200)
+    run_on_own_cluster("ray_jobs.search.tuning", config, 4, tmp_path, timeout_s=600)
     trials = trial_folders(tmp_path / "tune" / "trials")
     settings = [trial.settings or {} for trial in trials]
     assert [each["optimizer.learning_rate"] for each in settings] == list(LEARNING_RATES)
