@@ -17,7 +17,7 @@ class FragileSettings:
     """Settings of a `FragileExtractor`; see `faceml.extraction.row_extractor.RowExtractorSettings`.
 
     Attributes:
-        fault: Kind of failure: `open`, `die`, `raise` or `hang`.
+        fault: Kind of failure: `open`, `die`, `hang_at_start`, `raise` or `hang`.
     """
 
     root: str
@@ -33,6 +33,8 @@ class FragileSettings:
             raise ConfigError("model: there is no such file.")
         if self.fault == "die":
             os._exit(1)
+        if self.fault == "hang_at_start":
+            time.sleep(600)
         yield FragileExtractor(self.fault)
 
 

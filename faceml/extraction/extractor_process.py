@@ -36,6 +36,8 @@ MAX_CONSECUTIVE_CRASHES = 20
 """More images in a row that crash the detector have another cause than the images."""
 MAX_STARTS = 3
 """Attempts to start a process, which may be killed for lack of memory while it starts."""
+START_TIMEOUT_S = 300.0
+"""Time for a process to import its modules and open its detector; one that hangs meanwhile is replaced."""
 CLOSE_TIMEOUT_S = 5.0
 """Time for a process to close its detector."""
 
@@ -162,7 +164,7 @@ class ExtractorProcess:
         with suppress(ConnectionError):
             self._connection.send(self._settings)
         self._images_done = 0
-        answer = _receive(self._connection)
+        answer = _receive(self._connection, START_TIMEOUT_S)
         if answer == "ready":
             return True
         self._stop()
@@ -189,8 +191,9 @@ class ExtractorProcess:
         return status
 
 
-def _receive(connection: "Connection[Any, Any]") -> Any:
-    """Return the next message, None if the connection is closed."""
+def _receive(connection: "Connection[Any, Any]", timeout_s: float | None = None) -> Any:
+    """Return the next message, None if the connection is closed or no message comes in time."""
     with suppress(EOFError, ConnectionError):
-        return connection.recv()
+        if connection.poll(timeout_s):
+            return connection.recv()
     return None

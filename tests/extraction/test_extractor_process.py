@@ -167,7 +167,7 @@ def test_extractor_process__one_that_is_killed_while_it_starts_is_replaced(
 
 
 def test_extractor_process__says_why_the_process_does_not_start(
-    settings: ExtractorSettings, tmp_path: Path
+    settings: ExtractorSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = replace(settings, detector=DetectorOptions(tmp_path / "missing.task"))
     for wrong, told in (
@@ -176,6 +176,11 @@ def test_extractor_process__says_why_the_process_does_not_start(
     ):
         with pytest.raises(StoppedError, match=told), ExtractorProcess(wrong):
             pass
+    monkeypatch.setattr("faceml.extraction.extractor_process.START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("faceml.extraction.extractor_process.CLOSE_TIMEOUT_S", 0.1)
+    hanging = FragileSettings("", "hang_at_start")
+    with pytest.raises(StoppedError, match="does not start"), ExtractorProcess(hanging):
+        pass
 
 
 @pytest.mark.parametrize(
