@@ -238,11 +238,15 @@ class Trainer(Generic[ModelT]):
         found = [step for step, is_nonfinite in zip(unchecked, flags, strict=True) if is_nonfinite]
         for step in found:
             images = [self._image_ids[position] for batch in step.positions for position in batch.tolist()]
-            observer.on_nonfinite_step(NonFiniteStep(epoch, step.number, images, self._named(step.values)))
+            metrics = self._named(step.values)
+            observer.on_nonfinite_step(NonFiniteStep(epoch, step.number, images, metrics))
             if self._options.on_nonfinite == "stop":
+                losses = ", ".join(
+                    f"{task} {metrics[f'train/loss_{task}']:.3g}" for task in self.objective.tasks
+                )
                 raise StoppedError(
-                    f"A gradient is not finite in epoch {epoch}, step {step.number}. {REMEDY} "
-                    "training.on_nonfinite: skip leaves such steps out."
+                    f"A gradient is not finite in epoch {epoch}, step {step.number}. Losses: {losses}. "
+                    f"{REMEDY} training.on_nonfinite: skip leaves such steps out."
                 )
         return len(found)
 
