@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from measuring import median_ratio, medians  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio, medians
 
 SIDE_PX = 112
 PEOPLE = 1_000

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from extraction import make_faces  # type: ignore[import-not-found]  # beside this file
+from extraction import make_faces
 
 MARK = "FACEML_BENCHMARK"
 PATHS = 5_000_000

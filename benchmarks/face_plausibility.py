@@ -20,6 +20,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,14 +76,15 @@ def detect(folder: Path, output: Path, *, turned: bool) -> None:
             for copy, image in enumerate([decoded.pixels, *(copies(decoded.pixels) if turned else [])]):
                 height, width = image.shape[:2]
                 for number, face in enumerate(detector.detect(image)):
-                    other = face.mesh[other_side] * np.float32([-1, 1, 1])
+                    other = face.mesh[other_side] * np.array([-1, 1, 1], np.float32)
                     found["image"].append(path.name)
                     found["number"].append(number)
                     found["copy"].append(copy)
                     found["shape"].append(mesh_shape(face.mesh, width, height))
                     found["mirrored"].append(mesh_shape(other, width, height))
                     found["histograms"].append(gradient_histograms(image, face.mesh))
-    np.savez_compressed(output, **{name: np.array(values) for name, values in found.items()})
+    arrays: dict[str, Any] = {name: np.array(values) for name, values in found.items()}
+    np.savez_compressed(output, **arrays)
     print(json.dumps({"name": "face_plausibility", "detections": len(found["image"])}))
 
 
@@ -206,9 +208,10 @@ def fit(faces: list[str], others: list[str], leave_out: Path | None, output: Pat
     threshold = np.sort(sums[rows & is_face])[int(lost * (~odd & is_face).sum())]
     model |= {"usual_shape": usual, "weights": decision.coef_[0], "threshold": threshold}
     kinds = {name: np.float16 if name == "components" else np.float32 for name in model}
-    np.savez_compressed(output, **{name: np.asarray(model[name], kind) for name, kind in kinds.items()})
+    arrays: dict[str, Any] = {name: np.asarray(model[name], kind) for name, kind in kinds.items()}
+    np.savez_compressed(output, **arrays)
     rejected = unusual & (sums < threshold)
-    shares: dict[str, dict[str, list[float]]] = {}
+    shares: dict[str, dict[str, list[int]]] = {}
     for half, is_half in (("fitted", ~odd), ("unseen", odd)):
         for name in dict.fromkeys(data["file"].tolist()):
             chosen = (data["file"] == name) & is_half & (data["copy"] == 0)

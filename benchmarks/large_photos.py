@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from measuring import median_ratio  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio
 
 from faceml.images import decode_image, decode_reduced, encode_jpeg
 from faceml.landmarks import DETECTION_SIDE_PX, LandmarkExtractor, MediaPipeDetector, find_model_bundle

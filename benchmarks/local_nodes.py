@@ -33,6 +33,7 @@ class LocalNodes:
 
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 300 * 2**20}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._head: Any = self._cluster.head_node
         self._node = {"num_cpus": cpus_per_node, "memory": cpus_per_node * MEMORY_BYTES}
         self._nodes = 0
 
@@ -40,7 +41,7 @@ class LocalNodes:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._cluster.shutdown()
+        self._cluster.shutdown()  # type: ignore[no-untyped-call]
         self._folder.cleanup()
 
     def grow_to(self, nodes: int) -> None:
@@ -56,7 +57,7 @@ class LocalNodes:
 
         settings, output = folder / "config.yaml", folder / "measured.json"
         settings.write_text(yaml.safe_dump(config), encoding="utf-8")
-        gcs = self._cluster.head_node.all_processes["gcs_server"][0].process.pid
+        gcs = self._head.all_processes["gcs_server"][0].process.pid
         words = [sys.executable, str(DRIVER), what, str(settings), str(gcs), str(output)]
         with (folder / "log").open("wb") as log:
             subprocess.run(

@@ -16,7 +16,7 @@ import os
 import time
 
 import torch
-from measuring import median_ratio, medians  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio, medians
 
 from faceml.config import ModelConfig
 from faceml.datasets import IDENTITY, AlignedPreprocessing, FaceSample, Target

@@ -17,12 +17,13 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from measuring import median_ratio, run_job  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio, run_job
 from torch.autograd.graph import saved_tensors_hooks
 
 from faceml.config import ModelConfig
@@ -109,7 +110,7 @@ def embedding(data: Path, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         rates["bare"].append(batches * BATCH / seconds(bare))
         for side, faces in splits.items():
-            rates[side].append(len(people) / seconds(lambda faces=faces: embed(faces)))
+            rates[side].append(len(people) / seconds(partial(embed, faces)))
     return {
         "ratio_embedding": median_ratio(rates["files"], rates["bare"]),
         "ratio_embedding_copies": median_ratio(rates["copies"], rates["bare"]),
@@ -188,7 +189,7 @@ def head_mib() -> dict[str, float]:
         cosines, norms = head(torch.randn(BATCH, MODEL.embedding_dim, requires_grad=True))
         loss = torch.nn.functional.cross_entropy(margin(cosines, labels, norms), labels)
     kept.pop(head.centers.untyped_storage().data_ptr(), None)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     state = [value for state in optimizer.state.values() for value in state.values()]
     held = [head.centers, head.centers.grad, *state]

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scale_tables import (  # type: ignore[import-not-found]  # beside this file
+from scale_tables import (
     MODIFIED_NS,
     ROWS_OF_SHARD,
     file_bytes,

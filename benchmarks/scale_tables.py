@@ -81,7 +81,7 @@ def synthetic_rows(start: int, stop: int, seed: int) -> pa.Table:
             pa.binary(32), count, [None, pa.py_buffer(words.tobytes())]
         ),
         "dhash": pa.array(hashes),
-        "look": pa.array(np.where(ok, "whole", None), pa.string()),
+        "look": pa.array(np.full(count, "whole"), pa.string(), mask=~ok),
     }
     angles = draw.normal([5, -10, 0], [30, 8, 10], (count, 3)).astype(np.float32)
     for name, degrees in zip(("yaw_deg", "pitch_deg", "roll_deg"), angles.T, strict=True):

@@ -23,10 +23,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from local_nodes import LocalNodes  # type: ignore[import-not-found]  # beside this file
-from measuring import medians  # type: ignore[import-not-found]
-from scaling_estimate import Costs, estimate  # type: ignore[import-not-found]
-from sleeping_detector import write_site  # type: ignore[import-not-found]
+from local_nodes import LocalNodes
+from measuring import medians
+from scaling_estimate import Costs, estimate
+from sleeping_detector import write_site
 
 HERE = Path(__file__).parent
 LEAST_SLEEP_S = 0.02

@@ -81,8 +81,8 @@ def _cpu_s(pid: int) -> float:
 
 def _stores() -> dict[str, int]:
     """Return the cumulative objects and bytes in the object stores of all nodes, copies included."""
-    state = get_state_from_address(ray.get_runtime_context().gcs_address)
-    stats = get_memory_info_reply(state).store_stats
+    state = get_state_from_address(ray.get_runtime_context().gcs_address)  # type: ignore[no-untyped-call]
+    stats = get_memory_info_reply(state).store_stats  # type: ignore[no-untyped-call]
     return {"objects": stats.cumulative_created_objects, "bytes": stats.cumulative_created_bytes}
 
 
@@ -104,7 +104,7 @@ class Instant:
 
 def feed(config: ExtractConfig, num_shards: int, recorder: Recorder, cluster: RayCluster) -> None:
     """Plan so many shards and have them done by actors that do nothing."""
-    actor_pool.ShardActor = Instant  # type: ignore[misc,assignment]
+    actor_pool.ShardActor = Instant  # type: ignore[attr-defined,assignment]
     files = (StoredFile(f"{n % 8}/{n:09}.jpg", 30_000, n) for n in range(num_shards * SMALLEST_SHARD))
     listing = image_batches(files, config.data.extensions)
     table = StorageFolder(config.output.table)
@@ -124,14 +124,15 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=0)
     arguments = parser.parse_args()
     config, recorder = load_config(ExtractConfig, arguments.config), Recorder(arguments.gcs_pid)
-    actor_pool.read_result = recorder.read_result
+    actor_pool.read_result = recorder.read_result  # type: ignore[attr-defined]
     with RayCluster() as cluster:
         before = _stores()
         recorder.sample()
         if arguments.what == "feed":
             feed(config, arguments.shards, recorder, cluster)
         else:
-            extraction.compute_diff = recorder.timed("list", extraction.compute_diff)
+            compute_diff = extraction.compute_diff  # type: ignore[attr-defined]
+            extraction.compute_diff = recorder.timed("list", compute_diff)  # type: ignore[attr-defined]
             actor_pool.extract_shards = recorder.timed("make", actor_pool.extract_shards)
             extraction.run(config)
         after = _stores()

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scale_tables import write_table  # type: ignore[import-not-found]  # beside this file
+from scale_tables import write_table
 
 from faceml.config import ExtractConfig, dump_config, parse_config
 from faceml.reporting import ExtractionSpeed

@@ -112,21 +112,21 @@ def put_table(root: Path, name: str, state: str, shards: int) -> None:
 
 def resume(root: Path, name: str, started_s: float) -> None:
     """Extract until the first shard is done; print the seconds from the start to its first detection."""
-    compared_s, compute_diff = list[float](), job.compute_diff
+    compared_s, compute_diff = list[float](), job.compute_diff  # type: ignore[attr-defined]
 
     def read(row: dict[str, str]) -> ShardResult:
         seconds = {"compared": compared_s[0], "first_detection": read_result(row).started_s - started_s}
         print(json.dumps({name: round(value, 1) for name, value in seconds.items()}), flush=True)
         raise SystemExit
 
-    actor_pool.read_result = read
+    actor_pool.read_result = read  # type: ignore[attr-defined]
 
     def compare(job: TableJob, scratch: Path) -> TableDiff:
         diff = compute_diff(job, scratch)
         compared_s.append(time.time() - started_s)
         return diff
 
-    job.compute_diff = compare
+    job.compute_diff = compare  # type: ignore[attr-defined]
     job.run(config_of(root, name))
 
 

@@ -33,14 +33,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from measuring import median_ratio, run_job  # type: ignore[import-not-found]  # beside this file
-from training_ceiling import (  # type: ignore[import-not-found]  # beside this file
+from measuring import median_ratio, run_job
+from training_ceiling import (
     EPOCHS,
     Rates,
     ceiling_rates,
     loop_rate,
 )
-from training_faces import make_data, repeated  # type: ignore[import-not-found]  # beside this file
+from training_faces import make_data, repeated
 
 from faceml.config import TrainConfig, load_config, parse_config
 from faceml.datasets import ClassSampler, FaceDataset, SampledBatches, build_augmentation
@@ -127,8 +127,9 @@ def input_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     augmentation = build_augmentation(config.data.augmentation)
     data = [faces.source.read(index) for index in range(len(faces))]
 
-    def decode(images: list[bytes]) -> None:
+    def decode(images: list[bytes | None]) -> None:
         for image in images:
+            assert image is not None, "benchmarks generate their images"
             cv2.imdecode(np.frombuffer(image, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
 
     def feed(dataset: FaceDataset) -> None:

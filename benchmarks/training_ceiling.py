@@ -8,6 +8,7 @@ import torch
 
 from faceml.config import TrainConfig
 from faceml.datasets import EpochBatches, FaceSample
+from faceml.models import MultitaskFaceModel
 from faceml.training import (
     AUTOCAST_DTYPES,
     EpochRecord,
@@ -16,6 +17,7 @@ from faceml.training import (
     StepRecord,
     Trainer,
     build_multitask_trainer,
+    choose_precision,
 )
 
 EPOCHS = 2
@@ -52,7 +54,9 @@ class AlternatingBatches:
         precision: Precision of both.
     """
 
-    def __init__(self, batches: EpochBatches, bare: Trainer, precision: Precision) -> None:
+    def __init__(
+        self, batches: EpochBatches, bare: Trainer[MultitaskFaceModel], precision: Precision
+    ) -> None:
         self._batches, self._bare, self._precision = batches, bare, precision
         batch = next(iter(bare.train_batches)).to(DEVICE)
         self._batch = batch._replace(image=batch.image.float() / 255)
@@ -102,7 +106,7 @@ def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     turns = {}
     for side, trainer in loops.items():
         turns[side] = trainer.train_batches = AlternatingBatches(
-            trainer.train_batches, bare, config.training.precision
+            trainer.train_batches, bare, choose_precision(config.training.precision, DEVICE)
         )
     rates: dict[str, list[float]] = {"loop": [], "bare": [], "copies": [], "bare_copies": []}
     for number in range(rounds + 1):
@@ -116,7 +120,9 @@ def ceiling_rates(config: TrainConfig, rounds: int) -> dict[str, list[float]]:
     return {side: values[1:] for side, values in rates.items()}  # the first round is a warm-up
 
 
-def bare_seconds(trainer: Trainer, batch: FaceSample, steps: int, precision: Precision) -> float:
+def bare_seconds(
+    trainer: Trainer[MultitaskFaceModel], batch: FaceSample, steps: int, precision: Precision
+) -> float:
     """Return the time of repeated forward, backward and optimiser steps on one batch."""
     objective, optimizer = trainer.objective.train(), trainer.optimizer
     wait_for_device()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from measuring import run_job  # type: ignore[import-not-found]  # beside this file
+from measuring import run_job
 
 from faceml.synthetic import generate_faces
 

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import medians, run_job  # type: ignore[import-not-found]  # beside this file
+from measuring import medians, run_job
 
 IMAGE_SIZE_PX = 64
 TRAINED_SIZE_PX = 32
