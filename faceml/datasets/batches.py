@@ -3,6 +3,7 @@
 Shape letters: B faces of a batch, S side of the image, px.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ from torch.utils.data import DataLoader
 
 from faceml.datasets.labelled_faces import FaceSample, LabelledFaces
 from faceml.datasets.targets import Target, targets_of
+from faceml.errors import StoppedError, translate_errors
+
+LOADER_TIMEOUT_S = 600
+"""Longest time that loader processes may take for a batch; PyTorch waits for one that hangs without end."""
 
 
 class EpochSampler(Protocol):
@@ -89,6 +94,9 @@ class FaceLoader:
         positions: Positions of the faces to load; all in order by default.
         pin_memory: If True, batches are in pinned memory, for copies to a GPU.
         options: Further arguments of PyTorch's `DataLoader`.
+
+    Raises:
+        StoppedError: In iterations; a loader process gives no batch for `LOADER_TIMEOUT_S`.
     """
 
     def __init__(
@@ -110,6 +118,8 @@ class FaceLoader:
             num_workers=loader_processes,
             collate_fn=collate,
             pin_memory=pin_memory,
+            timeout=LOADER_TIMEOUT_S if loader_processes else 0,
+            worker_init_fn=_keep_inherited,
             **options,
         )
 
@@ -117,8 +127,9 @@ class FaceLoader:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[FaceSample]:
-        for batch in self._loader:
-            yield self._unpacked(batch) if isinstance(batch, Tensor) else batch
+        with translate_errors(RuntimeError, _translate_timeout):
+            for batch in self._loader:
+                yield self._unpacked(batch) if isinstance(batch, Tensor) else batch
 
     def _unpacked(self, packed: Tensor) -> FaceSample:
         images, positions = unpack(packed, self.faces.preprocessing.image_size)
@@ -191,3 +202,20 @@ def unpack(packed: Tensor, image_size: int) -> tuple[Tensor, Tensor]:
 
 def _unchanged(batch: FaceSample) -> FaceSample:
     return batch
+
+
+def _keep_inherited(process: int) -> None:
+    """Keep the garbage collector of a forked process from its parent's objects.
+
+    Destructors of native objects, such as connections, may wait for threads that only the parent has.
+    """
+    gc.freeze()
+
+
+def _translate_timeout(error: RuntimeError) -> StoppedError | None:
+    if "DataLoader timed out" not in str(error):
+        return None
+    return StoppedError(
+        f"The loader processes gave no batch for {LOADER_TIMEOUT_S} s: one of them hangs, or the storage of "
+        "the images gives no answer. Run the same command again, with loader_processes=0 if it happens again."
+    )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from faceml.errors import StoppedError
 from faceml.extraction.row_extractor import (
@@ -38,8 +38,13 @@ MAX_STARTS = 3
 """Attempts to start a process, which may be killed for lack of memory while it starts."""
 START_TIMEOUT_S = 300.0
 """Time for a process to import its modules and open its detector; one that hangs meanwhile is replaced."""
+READ_TIMEOUT_S = 600.0
+"""Time for reading the images of a message, besides the time that each may take in the detector."""
 CLOSE_TIMEOUT_S = 5.0
 """Time for a process to close its detector."""
+
+
+Late = Literal["late"]
 
 
 class ExtractorProcess:
@@ -122,13 +127,16 @@ class ExtractorProcess:
     def _request_rows(self, request: ExtractionRequest) -> Iterator[list[Row]]:
         """Yield the rows of each file until all are received or the process ends."""
         connection = self._connect()
+        longest_s = self._settings.timeout_s * (request.images_per_message + 1) + READ_TIMEOUT_S
         with suppress(ConnectionError):
             connection.send(request)
         missing = len(request.files)
         while missing:
-            message: ExtractedRows | ExtractionFailure | None = _receive(connection)
+            message: ExtractedRows | ExtractionFailure | Late | None = _receive(connection, longest_s)
             if message is None:
                 return
+            if message == "late":
+                raise StoppedError(f"{self._settings.root}: no image could be read within {longest_s:.0f} s.")
             if isinstance(message, ExtractionFailure):
                 raise StoppedError(message.message)
             missing -= len(message.rows)
@@ -191,9 +199,8 @@ class ExtractorProcess:
         return status
 
 
-def _receive(connection: "Connection[Any, Any]", timeout_s: float | None = None) -> Any:
-    """Return the next message, None if the connection is closed or no message comes in time."""
+def _receive(connection: "Connection[Any, Any]", timeout_s: float) -> Any:
+    """Return the next message, None if the connection is closed, "late" if none comes in time."""
     with suppress(EOFError, ConnectionError):
-        if connection.poll(timeout_s):
-            return connection.recv()
+        return connection.recv() if connection.poll(timeout_s) else "late"
     return None

@@ -28,6 +28,10 @@ ReadFailure = Literal["unreadable", "too_large"]
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
+_INHERITED: list[pafs.FileSystem] = []
+"""Connections of the parent in a forked process, where their destructor may wait for the parent's threads."""
+
+
 class StorageFolder:
     """A folder on any file system that pyarrow reaches.
 
@@ -234,6 +238,8 @@ class StorageFolder:
     def _opened(self) -> tuple[pafs.FileSystem, str]:
         # A forked process must not use its parent's connections.
         if self._open is None or self._open[0] != os.getpid():
+            if self._open is not None:
+                _INHERITED.append(self._open[1])
             opened = (pafs.LocalFileSystem(), self.uri) if self.is_local else open_store(self.uri)
             self._open = (os.getpid(), *opened)
         return self._open[1:]

@@ -30,6 +30,7 @@ MIN_FREE_BYTES = 5 * 2**30
 MIN_MEMORY_BYTES = 4 * 2**30
 RAY_MAX_DISK_USE = 0.95
 """Fraction of a disk in use above which Ray accepts no more work."""
+FIRST_TASK_S = 60
 FACES = 16
 FACE_SIDE_PX = 350
 MIN_DETECTION_RATE = 0.9
@@ -145,7 +146,14 @@ def check_ray() -> Iterator[Check]:
 
     started_s = time.monotonic()
     with catch_errors(*REPORTABLE_ERRORS) as stop, RayCluster():
-        version = ray.get(ray.remote(num_cpus=1)(_faceml_version).remote())
+        task = ray.remote(num_cpus=1)(_faceml_version).remote()
+        done, _ = ray.wait([task], timeout=FIRST_TASK_S)
+        if not done:
+            yield Check(
+                "Ray", f"no task could run within {FIRST_TASK_S} s", "wait until other jobs free a CPU"
+            )
+            return
+        version = ray.get(task)
         total = ray.cluster_resources()  # type: ignore[no-untyped-call]
         seconds = time.monotonic() - started_s
         found = (

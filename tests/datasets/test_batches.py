@@ -1,8 +1,11 @@
 """Counts of images in batches."""
 
+import gc
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.preprocessing import Preprocessing
 from faceml.datasets.targets import Target
+from faceml.errors import StoppedError
 from faceml.images.decoding import encode_jpeg
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
@@ -64,16 +68,26 @@ def test_unpack__gives_back_what_was_packed(number: int, side: int) -> None:
     assert found_images.untyped_storage().data_ptr() == packed.untyped_storage().data_ptr(), "no copy"
 
 
-@pytest.mark.parametrize("processes", [0, 2])
-def test_face_loader__targets_of_any_tasks_are_those_of_the_positions(processes: int, tmp_path: Path) -> None:
+def lay_out(folder: Path) -> dict[str, Any]:
+    """Make six images, of which each is brighter than the one before, and return the data set's arguments."""
     schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"))
     rows = [{"image_id": f"0/{i}.jpg", "folder": "0", "status": "no_face"} for i in range(6)]
-    write_shard(rows, schema, tmp_path / "table" / "a.parquet")
+    write_shard(rows, schema, folder / "table" / "a.parquet")
     for number, row in enumerate(rows):
-        file = tmp_path / "images" / row["image_id"]
+        file = folder / "images" / row["image_id"]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encode_jpeg(np.full((40, 40, 3), 40 * number, dtype=np.uint8), 90))
-    faces = FaceDataset(tmp_path / "table", tmp_path / "images", 5, Preprocessing(32))
+    return {
+        "table": folder / "table",
+        "images": folder / "images",
+        "num_landmarks": 5,
+        "preprocessing": Preprocessing(32),
+    }
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_face_loader__targets_of_any_tasks_are_those_of_the_positions(processes: int, tmp_path: Path) -> None:
+    faces = FaceDataset(**lay_out(tmp_path))
     numbers, known = torch.arange(12.0).reshape(6, 2), torch.arange(6) % 2 == 0
     faces.targets["affect"] = Target(numbers, known)
     for batch in FaceLoader(faces, 4, processes, positions=[5, 0, 3, 3, 1]):
@@ -81,3 +95,52 @@ def test_face_loader__targets_of_any_tasks_are_those_of_the_positions(processes:
         assert torch.equal(batch.targets["affect"].known, known[batch.position])
         brightness = batch.image.float().mean(dim=(1, 2, 3)) / 40
         assert torch.equal(brightness.round().long(), batch.position)
+
+
+class HangingFaces(FaceDataset):
+    """Data set that gives no image in a loader process."""
+
+    def __getitems__(self, positions: Sequence[int]) -> FaceSample:
+        time.sleep(600)
+        return super().__getitems__(positions)
+
+
+def test_face_loader__a_process_that_hangs_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faceml.datasets.batches.LOADER_TIMEOUT_S", 1)
+    loader = FaceLoader(HangingFaces(**lay_out(tmp_path)), 4, 1)
+    with pytest.raises(StoppedError, match=r"^The loader processes gave no batch for 1 s: .* hangs"):
+        list(loader)
+
+
+class CollectingFaces(FaceDataset):
+    """Data set that collects garbage before each batch."""
+
+    def __getitems__(self, positions: Sequence[int]) -> FaceSample:
+        gc.collect()
+        return super().__getitems__(positions)
+
+
+class Garbage:
+    """Unused object that only the garbage collector destroys, and that records in which process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cycle = self
+
+    def __del__(self) -> None:
+        (self._folder / str(os.getpid())).touch()
+
+
+def test_face_loader__a_forked_process_destroys_no_garbage_of_its_parent(tmp_path: Path) -> None:
+    """Destructors of connections may wait for threads of the parent, which its forks do not have."""
+    faces, destroyed = CollectingFaces(**lay_out(tmp_path)), tmp_path / "destroyed"
+    destroyed.mkdir()
+    gc.disable()
+    Garbage(destroyed)
+    list(FaceLoader(faces, 4, 1))
+    gc.enable()
+    assert list(destroyed.iterdir()) == []
+    gc.collect()
+    assert [file.name for file in destroyed.iterdir()] == [str(os.getpid())]

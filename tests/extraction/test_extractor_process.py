@@ -198,6 +198,18 @@ def test_extract_rows__what_is_no_images_fault_stops_the_work_with_its_reason(
         list(process.extract_rows(files))
 
 
+def test_extract_rows__a_process_that_no_longer_answers_stops_the_work(
+    lay_out: Callable[..., Listing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faceml.extraction.extractor_process.READ_TIMEOUT_S", 0.5)
+    files = lay_out("good_1", "good_2")
+    with ExtractorProcess(FragileSettings(str(tmp_path), "raise"), max_attempts=1) as process:
+        assert statuses(list(process.extract_rows(files[:1]))) == {"good_1": "ok"}
+        os.kill(process.pid, signal.SIGSTOP)
+        with pytest.raises(StoppedError, match=rf"^{tmp_path}: no image could be read within 1 s\.$"):
+            list(process.extract_rows(files[1:]))
+
+
 def test_extract_rows__several_images_that_take_too_long_together_are_tried_one_by_one(
     lay_out: Callable[..., Listing], tmp_path: Path
 ) -> None:

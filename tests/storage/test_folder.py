@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -104,11 +105,13 @@ def test_storage_folder__pickles_and_opens_its_store_again(folder: StorageFolder
 
 def test_storage_folder__a_forked_process_opens_its_store_again(s3_uri: Callable[..., str]) -> None:
     folder = StorageFolder(s3_uri())
-    opened = folder.filesystem
-    assert folder.filesystem is opened
+    opened = weakref.ref(folder.filesystem)
+    assert folder.filesystem is opened()
 
     def child() -> None:
-        sys.exit(0 if folder.filesystem is not opened else 1)
+        again = folder.filesystem
+        is_kept = opened() is not None  # its destructor would wait for threads of the parent
+        sys.exit(0 if is_kept and again is not opened() else 1)
 
     process = get_context("fork").Process(target=child)
     process.start()

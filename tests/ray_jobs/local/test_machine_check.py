@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
+import ray.util
 
 import faceml
 from ray_jobs.local import machine_check
@@ -29,6 +31,16 @@ def test_check_extraction__names_the_remedy_of_a_wrong_landmark_model(tmp_path: 
     (check,) = machine_check.check_extraction(file, 0.1)
     assert check.is_wrong
     assert "Delete it or name the right file" in check.remedy
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_check_ray__waits_no_longer_than_a_minute_for_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_check, "FIRST_TASK_S", 1)
+    everything = ray.util.placement_group([{"CPU": ray.cluster_resources()["CPU"]}])
+    assert everything.wait(60)
+    (check,) = machine_check.check_ray()
+    ray.util.remove_placement_group(everything)
+    assert check == ("Ray", "no task could run within 1 s", "wait until other jobs free a CPU")
 
 
 def test_check_disks__complains_of_one_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
