@@ -20,16 +20,12 @@ from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file
 from faceml.storage.concurrency import LOCAL_THREADS, STORE_THREADS
 from faceml.storage.listing import Entry, StoredFile, local_entries, store_entries, walk_files
 from faceml.storage.locations import leads_below
-from faceml.storage.stores import check_uri, is_refusal, open_store, translate_refusal
+from faceml.storage.stores import INHERITED, check_uri, is_refusal, open_store, translate_refusal
 
 ReadFailure = Literal["unreadable", "too_large"]
 
 # Exhausted resources of this process or machine, for which the file is not to blame.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-
-
-_INHERITED: list[pafs.FileSystem] = []
-"""Connections of the parent in a forked process, where their destructor may wait for the parent's threads."""
 
 
 class StorageFolder:
@@ -239,7 +235,7 @@ class StorageFolder:
         # A forked process must not use its parent's connections.
         if self._open is None or self._open[0] != os.getpid():
             if self._open is not None:
-                _INHERITED.append(self._open[1])
+                INHERITED.append(self._open[1])
             opened = (pafs.LocalFileSystem(), self.uri) if self.is_local else open_store(self.uri)
             self._open = (os.getpid(), *opened)
         return self._open[1:]

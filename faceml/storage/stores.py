@@ -25,6 +25,9 @@ REFUSALS = (
     "PERMISSION_DENIED",  # Google Cloud Storage
 )
 
+INHERITED: list[pafs.FileSystem] = []
+"""Connections of the parent, kept in a forked process: their destructor may wait for the parent's threads."""
+
 
 def check_uri(uri: str) -> None:
     """Check the scheme, the parameters and the form of a URI.
