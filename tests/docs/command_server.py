@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ray_jobs.cli import main
@@ -84,14 +84,14 @@ def command_server(place: Path, path: str = "") -> Iterator[list[str]]:
     """
     words = [sys.executable, "-m", "tests.docs.command_server", str(place)]
     environment = os.environ | {"PYTHONPATH": python_path(path)}
-    with subprocess.Popen(words, cwd=REPOSITORY, env=environment) as server:
+    with subprocess.Popen(words, cwd=REPOSITORY, env=environment) as server, ExitStack() as ending:
+        ending.callback(server.terminate)
         deadline_s = time.monotonic() + 300
         while not place.exists():
             assert server.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
         yield [sys.executable, "-I", "-S", str(Path(__file__).with_name("command_client.py")), str(place)]
-        server.terminate()
 
 
 if __name__ == "__main__":
