@@ -90,7 +90,9 @@ class FaceLoader:
     Args:
         faces: The data set.
         batch_size: Faces per batch.
-        loader_processes: Number of processes that decode; with 0 this process decodes.
+        loader_processes: Number of processes that decode; with 0 this process decodes. They are forked, or
+            spawned if they read the images from a store, which takes seconds and imports the main module
+            again: a script needs `if __name__ == "__main__"`.
         positions: Positions of the faces to load; all in order by default.
         pin_memory: If True, batches are in pinned memory, for copies to a GPU.
         options: Further arguments of PyTorch's `DataLoader`.
@@ -111,6 +113,8 @@ class FaceLoader:
     ) -> None:
         self.faces = faces
         collate: Callable[[Any], Any] = pack if loader_processes else _unchanged
+        # In a fork, locks of the store's client that a thread of the parent holds would stay locked forever.
+        is_spawned = loader_processes > 0 and not faces.source.is_local
         self._loader: DataLoader[Any] = DataLoader(
             faces,
             batch_size,
@@ -120,6 +124,7 @@ class FaceLoader:
             pin_memory=pin_memory,
             timeout=LOADER_TIMEOUT_S if loader_processes else 0,
             worker_init_fn=_keep_inherited,
+            multiprocessing_context="spawn" if is_spawned else None,
             **options,
         )
 

@@ -35,6 +35,11 @@ class ImageFiles:
         found = self._roots.read(image_id, follow_links=self._follow_links)
         return found if isinstance(found, bytes) else None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether all folders are on file systems of the operating system."""
+        return self._roots.is_local
+
     def exists(self) -> bool:
         """Return whether the folders exist."""
         return self._roots.exist()
@@ -103,6 +108,11 @@ class ImageSource:
     def has_copies(self) -> bool:
         """Whether the images are the table's copies."""
         return self._copies is not None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether images are read from this machine, and not from a store."""
+        return self._files is None or self._files.is_local
 
     def read(self, index: int) -> bytes | None:
         """Return the encoded image of a row, None if its file is missing.

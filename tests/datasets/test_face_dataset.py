@@ -2,7 +2,9 @@
 
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +26,7 @@ from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from tests.crowd_table import COLORS, NAMES, SEEN, write_crowd_table
 from tests.default_tasks import assert_same_faces, default_pair
+from tests.flaky_store import FlakyStore
 
 METADATA = table_metadata({"name": "test"}, {}, "0")
 # In no order, as shards come; two rows without a face, two without pixels.
@@ -150,7 +153,7 @@ def test_face_dataset__batches_through_a_loader(processes: int, folder: Path) ->
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones(
+def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_loader_processes(
     copies: bool, folder: Path, in_s3: Callable[[Path], str]
 ) -> None:
     table, images = in_s3(folder / "table"), in_s3(folder / "images")
@@ -168,6 +171,29 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_forked_ones
             stored[1]
         with pytest.raises(ConfigError, match=r"has no 0/a\.jpg, an image of the table s3://"):
             FaceDataset(table, table, 5, Preprocessing(48))
+
+
+def test_face_dataset__of_a_store_is_loaded_while_a_thread_waits_for_the_store(
+    folder: Path, in_s3: Callable[[Path], str], s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread holds a lock of the store's client, which a forked process would have without the thread."""
+    monkeypatch.setattr("faceml.datasets.batches.LOADER_TIMEOUT_S", 60)
+    images = in_s3(folder / "images")
+    faces = FaceDataset(folder / "table", images, 5, Preprocessing(48), list(default_pair().values()))
+    asked, answered = Event(), Event()
+
+    def wait(method: str, path: str) -> None:
+        asked.set()
+        answered.wait(60)
+
+    with FlakyStore(s3_server, wait) as store, ThreadPoolExecutor(1) as thread:
+        slow = StorageFolder(images.replace(s3_server, store.endpoint))
+        reading = thread.submit(slow.read, "0/a.jpg")
+        assert asked.wait(60)
+        (loaded,) = FaceLoader(faces, 6, 1)
+        assert not reading.done()
+        answered.set()
+    assert_same_faces(loaded, dataset(folder).__getitems__(list(range(6))))
 
 
 @pytest.mark.parametrize("copies", [False, True])

@@ -32,7 +32,7 @@ TRAIN, VAL = 32, 16
 """Numbers of faces; a training reads each of them once in an epoch."""
 SETTINGS = (
     "data.image_size=32",
-    "data.loader_processes=0",
+    "data.loader_processes=1",
     "training.precision=fp32",
     "training.channels_last=false",
     "scaling.use_gpu=false",
