@@ -111,6 +111,7 @@ class FaceLoader:
         pin_memory: bool = False,
         **options: Any,
     ) -> None:
+        faces.source.prepare()  # which reads the table, maybe from a store: not in forked processes
         self.faces = faces
         collate: Callable[[Any], Any] = pack if loader_processes else _unchanged
         # In a fork, locks of the store's client that a thread of the parent holds would stay locked forever.

@@ -86,11 +86,9 @@ def build_trainer(
     choose_kernels(objective.model, channels_last=training.channels_last, compiled=training.compile)
     loader_processes, pin_memory = config.data.loader_processes, scaling.use_gpu
     if train_batches is None:
-        parts.train.source.prepare()
         train_batches = SampledBatches(
             parts.train, parts.sampler, parts.batch_size, loader_processes, pin_memory=pin_memory
         )
-    parts.val.source.prepare()
     # A padding sampler would count some faces twice.
     share = range(rank, len(parts.val), scaling.num_train_workers)
     val_batches = FaceLoader(parts.val, parts.batch_size, loader_processes, share, pin_memory=pin_memory)

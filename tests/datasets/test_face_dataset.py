@@ -1,6 +1,7 @@
 """Data sets of a table and its images."""
 
 import pickle
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,6 +172,16 @@ def test_face_dataset__in_a_store_is_the_same_in_this_process_and_in_loader_proc
             stored[1]
         with pytest.raises(ConfigError, match=r"has no 0/a\.jpg, an image of the table s3://"):
             FaceDataset(table, table, 5, Preprocessing(48))
+
+
+def test_face_loader__unpacks_the_copies_before_its_processes_start(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table"
+    shutil.copytree(folder / "table", table)
+    tasks = list(default_pair().values())
+    loader = FaceLoader(FaceDataset(table, None, 5, Preprocessing(48), tasks, cache=tmp_path / "cache"), 6, 1)
+    shutil.rmtree(table)
+    (loaded,) = loader
+    assert_same_faces(loaded, dataset(folder, copies=True).__getitems__(list(range(6))))
 
 
 def test_face_dataset__of_a_store_is_loaded_while_a_thread_waits_for_the_store(

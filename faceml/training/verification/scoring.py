@@ -123,7 +123,6 @@ def score_split(
     verification = Verification(
         pairs, faces.labels.numpy(), faces.preprocessing, device, faces.undetected, flip_test=flip_test
     )
-    faces.source.prepare()
     loader = FaceLoader(faces, batch_size, loader_processes, pin_memory=device.type == "cuda")
 
     def batches() -> Iterator[FaceSample]:
