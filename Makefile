@@ -61,6 +61,7 @@ bench: install
 	$(BIN)/python benchmarks/recognition.py
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/small_maps.py
 
 clean:
 	rm -rf $(VENV) runs/demo build *.egg-info

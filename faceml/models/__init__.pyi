@@ -17,6 +17,7 @@ from .recognition import (
     IdentityHead as IdentityHead,
     build_face_resnet as build_face_resnet,
 )
+from .small_maps import speed_up_small_maps as speed_up_small_maps
 from .starting_weights import (
     refuse_other_normalisation as refuse_other_normalisation,
     refuse_unusable_network as refuse_unusable_network,

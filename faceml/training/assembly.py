@@ -19,7 +19,7 @@ from faceml.datasets import (
     SampledBatches,
     build_augmentation,
 )
-from faceml.models import ModelT, backbone_stages
+from faceml.models import ModelT, backbone_stages, speed_up_small_maps
 from faceml.training.loop import Trainer
 from faceml.training.objective import Objective
 from faceml.training.observer import Evaluated, Metrics
@@ -125,13 +125,17 @@ def build_trainer(
 
 
 def choose_kernels(network: nn.Module, *, channels_last: bool, compiled: bool) -> None:
-    """Choose memory format and compilation of a network without changing what it computes.
+    """Choose convolutions, memory format and compilation of a network without changing what it computes.
+
+    On a CPU, convolutions of maps of at most 2 × 2 become matrix products.
 
     Args:
         network: The network on its device; names of parameters and buffers do not change.
         channels_last: Use the memory format that convolutions prefer on GPUs and in bf16.
         compiled: Generate kernels with `torch.compile`, at the first call for each kind of input.
     """
+    if next(network.parameters()).device.type == "cpu":
+        speed_up_small_maps(network)
     if channels_last:
         network.to(memory_format=torch.channels_last)
     if compiled:
