@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 Bundle = Mapping[str, float]
 """Amounts by the name of the resource."""
 POLL_INTERVAL_S = 1.0
+RELEASE_S = 2.0
+"""Time in which Ray releases the resources of a job that has just ended."""
 
 
 def cluster_nodes() -> list[Bundle]:
@@ -39,6 +41,8 @@ def count_placed(nodes: Sequence[Bundle], bundle: Bundle) -> int:
 def require_resources(needed: Sequence[Bundle], setting: str, wait_s: float = 0.0) -> None:
     """Refuse work that the nodes of the cluster have no room for, instead of waiting forever.
 
+    Logs which resources the work waits for where other jobs use them.
+
     Args:
         needed: Bundles needed at the same time, such as `{"CPU": 4.0}` for each worker.
         setting: Dotted key of the settings that determine them.
@@ -57,6 +61,11 @@ def require_resources(needed: Sequence[Bundle], setting: str, wait_s: float = 0.
             time.sleep(POLL_INTERVAL_S)
         request_resources(bundles=[])  # from here on the work itself requests them
     refuse_unplaceable(cluster_nodes(), needed, setting)
+    given_up_s = time.monotonic() + RELEASE_S
+    while (used := _used_by_others(needed)) and time.monotonic() < given_up_s:
+        time.sleep(RELEASE_S / 10)
+    if used:
+        logger.info("Waiting for %s that other jobs on the cluster use", _in_words(used))
 
 
 def refuse_unplaceable(nodes: Sequence[Bundle], needed: Sequence[Bundle], setting: str) -> None:
@@ -79,6 +88,15 @@ def refuse_unplaceable(nodes: Sequence[Bundle], needed: Sequence[Bundle], settin
         f"{setting}: needs {_bundles_in_words(needed)}, each on one node, the cluster has {there}. Ask for "
         "less or add nodes; wait_for_nodes_s waits for those that are started on demand."
     )
+
+
+def _used_by_others(needed: Sequence[Bundle]) -> Bundle:
+    """Return how much of the needed resources is not free on the whole cluster."""
+    free = ray.available_resources()  # type: ignore[no-untyped-call]  # without those fully in use
+    sums: Counter[str] = Counter()
+    for bundle in needed:
+        sums.update(bundle)
+    return {name: sums[name] - free.get(name, 0.0) for name in sums if free.get(name, 0.0) < sums[name]}
 
 
 def _all_fit(nodes: Sequence[Bundle], needed: Sequence[Bundle]) -> bool:

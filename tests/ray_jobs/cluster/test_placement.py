@@ -1,9 +1,19 @@
-"""Bundles on nodes, without a cluster: `test_resources` places them one by one."""
+"""Bundles on nodes; most without a cluster."""
+
+import logging
 
 import pytest
+import ray
+from ray.util import placement_group, remove_placement_group
 
 from faceml.config.config_error import ConfigError
-from ray_jobs.cluster.placement import Bundle, count_placed, refuse_unplaceable, worker_bundle
+from ray_jobs.cluster.placement import (
+    Bundle,
+    count_placed,
+    refuse_unplaceable,
+    require_resources,
+    worker_bundle,
+)
 
 GPU_NODES: list[Bundle] = [{"CPU": 8.0, "GPU": 1.0, "memory": 32e9}] * 4
 
@@ -58,3 +68,17 @@ def test_refuse_unplaceable__all_are_on_the_nodes_at_once(needed: list[Bundle], 
 )
 def test_count_placed__each_bundle_is_on_one_node(nodes: list[Bundle], bundle: Bundle, count: int) -> None:
     assert count_placed(nodes, bundle) == count
+
+
+def test_require_resources__resources_that_other_jobs_use_are_logged(
+    ray_cluster: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ray_jobs")
+    needed = [worker_bundle(1, 0)] * 2
+    require_resources(needed, "scaling")
+    assert not caplog.messages
+    other_job = placement_group([{"CPU": 1.0}])
+    ray.get(other_job.ready())
+    require_resources(needed, "scaling")
+    remove_placement_group(other_job)
+    assert caplog.messages == ["Waiting for 1 CPU that other jobs on the cluster use"]
