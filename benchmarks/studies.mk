@@ -23,7 +23,7 @@ ferplus = $(foreach split,train val,--set $(1).$(split).table=$(STUDIES)/ferplus
 	--set $(1).$(split).images=$(FERPLUS_IMAGES) --set $(1).$(split).labels=$(STUDIES)/ferplus/labels.parquet)
 
 PEOPLE := $(STUDIES)/people
-# Those of CASIA-WebFace to train on; fewer, for a trial.
+# As many as in CASIA-WebFace. After a trial with fewer, remove the folder PEOPLE.
 NUM_PEOPLE ?= 10575
 NUM_UNSEEN ?= 500
 NUM_FACES ?= 16000

@@ -134,7 +134,7 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
 
 
 def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of `raw` with dotted keys assigned.
+    """Return a copy of `raw` with dotted keys assigned, which shares no section with the values.
 
     Assigning a different `kind` or `name` to a section clears it, because the keys of the old kind do not
     apply to the new one: `weighting.kind=fixed` removes `weighting.learning_rate`. Those are assigned first.
@@ -158,7 +158,7 @@ def assign_keys(raw: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict[
                 )
         if section is not result and _chooses_kind(rest) and section.get(rest) != value:
             section.clear()
-        section[rest] = value
+        section[rest] = _copy_sections(value) if isinstance(value, Mapping) else value
     return result
 
 

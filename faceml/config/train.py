@@ -82,7 +82,7 @@ class DataConfig(Config):
     labels: tuple[str, ...] | None = None
     """Classes of the folders 0, 1, …, checked against the order of `classes`; null: not checked."""
     num_landmarks: Literal[5, 10] = 5
-    """Points of the task `landmarks`, and of the location of faces in their images."""
+    """Points of the location of faces in their images and, if `tasks` is null, of the task `landmarks`."""
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
     """Side of the square to which images are resized, in px."""
     sampling: Literal["natural", "balanced", "sqrt"] = "natural"

@@ -30,7 +30,7 @@ POINTS = landmark_column(ALIGNED_BY)
 """Column of these landmarks."""
 IDENTITY = "identity"
 """Task of face recognition."""
-OTHER_FACES = "further faces, whose person no folder names"
+OTHER_FACES = "further faces of photos, of which the folder does not name the person"
 FOLDERS, UNDETECTED = "folder", "undetected"
 PEOPLE, AVERAGE = "people", "average"
 

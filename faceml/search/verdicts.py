@@ -61,8 +61,7 @@ class Answer:
             return f"{_premise(main)}{self.leader} is ahead: {no_verdict(main[0])}"
         beaten = [c.baseline for c in main if c.resolved]
         others = [c.baseline for c in main if not c.resolved]
-        ahead = "better than" if self.tuned else "significantly of"
-        parts = [f"{ahead} {join_names(beaten)}"] if beaten else []
+        parts = [f"better than {join_names(beaten)}"] if beaten else []
         parts += [f"not distinguished from {join_names(others)}"] if others else []
         return f"{_premise(main)}{self.leader} is ahead, {' and '.join(parts)}"
 

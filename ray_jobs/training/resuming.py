@@ -10,8 +10,10 @@ from faceml.storage import is_uri
 MAY_CHANGE = (
     "data.train.table",
     "data.train.images",
+    "data.train.labels.file",
     "data.val.table",
     "data.val.images",
+    "data.val.labels.file",
     "data.leakage",
     "data.loader_processes",
     "data.cache",

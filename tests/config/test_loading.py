@@ -360,6 +360,12 @@ def test_assign_keys__makes_sections_and_fills_empty_ones() -> None:
     assert assign_keys({"a": None}, {"a.b.c": 1, "d.e": [2]}) == {"a": {"b": {"c": 1}}, "d": {"e": [2]}}
 
 
+def test_assign_keys__keeps_the_assigned_sections_as_they_are() -> None:
+    section = {"b": {"c": 1}}
+    assert assign_keys({}, {"a": section, "a.b.c": 2, "a.d": 3}) == {"a": {"b": {"c": 2}, "d": 3}}
+    assert section == {"b": {"c": 1}}
+
+
 def test_assign_keys__refuses_a_key_below_a_value() -> None:
     with pytest.raises(ConfigError, match=r"Unknown key: 'a\.b\.c' \(= 1\)\. 'a\.b' is a value"):
         assign_keys({"a": {"b": 3}}, {"a.b.c": 1})

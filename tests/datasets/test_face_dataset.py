@@ -364,7 +364,7 @@ def test_person_dataset__of_all_faces_has_nobody_but_the_person_of_the_folder(
     assert list(people.names) == list(people.image_ids) == ["0/pair.jpg", "1/alone.jpg", "1/three.jpg"]
     assert people.labels.tolist() == [0, 1, 1]
     (reason,) = people.left_out.keys() - {"undecodable", "no_face"}
-    assert reason == "further faces, whose person no folder names"
+    assert reason == "further faces of photos, of which the folder does not name the person"
     others = ("0/pair.jpg#1", "1/three.jpg#1", "1/three.jpg#2")
     assert people.left_out[reason] == NamedCount(3, others)
     for index in range(3):

@@ -78,7 +78,7 @@ def verdict(comparison: ArmComparison) -> str:
     points = f"{100 * abs(found.value):+.1f} points, {INTERVAL} {low:+.1f}…{high:+.1f}".replace("-", "−")
     if comparison.seeds == 1:
         return f"{better} against {worse}: {points} (interval over people only): {ONE_SEED}."
-    conclusion = f"{better} is better" if comparison.resolved else "no difference is significant"
+    conclusion = f"{better} is better" if comparison.resolved else "not significant"
     return f"{better} against {worse}: {points}: {conclusion}."
 
 

@@ -17,6 +17,8 @@ CHANGES = {
     "data.train.images": "elsewhere",
     "data.val.table": "elsewhere",
     "data.val.images": "null",
+    "data.train.labels.file": "elsewhere",
+    "data.val.labels.file": "elsewhere",
     "data.leakage": "{on_found: ignore}",
     "data.loader_processes": "3",
     "data.cache": "elsewhere",
@@ -43,9 +45,9 @@ REFUSED = (
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    for name in ("table", "images", "elsewhere"):
+    for name in ("table", "images", "labels", "elsewhere"):
         (tmp_path / name).mkdir()
-    split = {"table": str(tmp_path / "table"), "images": str(tmp_path / "images")}
+    split = {name: str(tmp_path / name) for name in ("table", "images", "labels")}
     raw = {"data": {"train": split, "val": split}, "run": {"folder": str(tmp_path / "run")}}
     return parse_config(TrainConfig, raw)
 

@@ -53,7 +53,7 @@ def test_verdict__names_the_better_arm_only_where_the_interval_leaves_zero_out()
     assert "+14.0…+26.0" in first
     assert last.startswith("both against pk: +1.0 points")
     assert "−3.0…+5.0" in last
-    assert last.endswith("no difference is significant.")
+    assert last.endswith("−3.0…+5.0: not significant.")
 
 
 def test_study_answer__says_whom_the_leader_beats_and_whom_not() -> None:
