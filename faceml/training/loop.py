@@ -166,7 +166,9 @@ class Trainer(Generic[ModelT]):
         self.train_batches.set_epoch(epoch)
         accumulate = self._options.accumulate_batches
         steps, started_s = len(self.train_batches) // accumulate, time.perf_counter()
-        sums, diagnostics = torch.zeros(1 + len(self._step_metrics), device=self._device), list[Metrics]()
+        # Of the metrics multiplied by their number of targets, and of these numbers.
+        sums = torch.zeros(2, len(self._step_metrics), device=self._device)
+        diagnostics: list[Metrics] = []
         unchecked: list[_UncheckedStep] = []
         skipped = faces = 0
 
@@ -185,7 +187,9 @@ class Trainer(Generic[ModelT]):
                 self._average.update()
             faces += sum(len(batch.position) for batch in batches)
             values = torch.cat([result.losses, result.grad_norm.reshape(1)])
-            sums += torch.where(result.is_done, torch.cat([torch.ones_like(values[:1]), values]), 0.0)
+            one = torch.ones_like(values[:1])
+            counts = torch.cat([one, result.counts, one])
+            sums += torch.where(result.is_done, torch.stack([values * counts, counts]), 0.0)
             positions = [batch.position for batch in batches]
             unchecked.append(_UncheckedStep(step + 1, positions, values, result.is_nonfinite))
             if step % self._options.log_every_steps == 0:
@@ -195,9 +199,9 @@ class Trainer(Generic[ModelT]):
                     steps_done = (epoch - 1) * steps + step + 1
                     observer.on_step(StepRecord(epoch, steps_done, epochs * steps, metrics))
         skipped += self._report_nonfinite(observer, epoch, unchecked)
-        if not sums[0]:
+        if not sums[1, 0]:
             raise StoppedError(f"No step of epoch {epoch} had a finite gradient. {REMEDY}")
-        means = self._named(mean_over_workers(sums[1:] / sums[0]))
+        means = self._named(mean_over_workers(sums[0] / sums[1].clamp_min(torch.finfo(sums.dtype).tiny)))
         seconds = time.perf_counter() - started_s
         weighting = self.objective.weighting
         figures = {

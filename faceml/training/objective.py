@@ -123,7 +123,7 @@ class MultitaskObjective(Objective[MultitaskFaceModel]):
         }
         if self.training and self.weighting.needs_losses and torch.is_grad_enabled():
             self.weighting.on_losses(shared_losses(losses))
-        return ObjectiveOutput(self.weighting(losses), losses, outputs)
+        return ObjectiveOutput(self.weighting(losses, counts), losses, outputs)
 
     def count_targets(self, batches: Sequence[FaceSample]) -> TargetCounts:
         """Return the divisor of each task's loss; see `Objective.count_targets`."""

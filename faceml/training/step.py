@@ -30,6 +30,8 @@ class StepResult:
 
     Attributes:
         losses: The total, then each task's loss, means over the batches, float32 of shape (1 + tasks,).
+        counts: Number of each task's targets, means over batches and workers, of shape (tasks,); ones if all
+            targets are known.
         grad_norm: Euclidean norm of the gradient before clipping, scalar.
         is_done: True if the parameters were updated, which needs a finite norm, scalar.
         is_nonfinite: True if the gradient is not finite, except for overflows of fp16's loss scale, scalar.
@@ -37,6 +39,7 @@ class StepResult:
     """
 
     losses: Tensor
+    counts: Tensor
     grad_norm: Tensor
     is_done: Tensor
     is_nonfinite: Tensor
@@ -115,7 +118,10 @@ class TrainingStep:
         self._restore_statistics(statistics, ~is_done)
         if weighting.needs_losses_again and is_done:
             weighting.after_step(self._losses_again(batches[-1], counts))
-        return StepResult(losses, norm, is_done, ~is_done & ~self._is_overflow(losses), output)
+        found = (
+            torch.stack([counts[task] for task in output.losses]) if counts else torch.ones_like(losses[1:])
+        )
+        return StepResult(losses, found, norm, is_done, ~is_done & ~self._is_overflow(losses), output)
 
     def _is_overflow(self, losses: Tensor) -> Tensor:
         """Return whether fp16's loss scale is the cause of a non-finite gradient, as far as losses show.

@@ -31,8 +31,8 @@ class TaskGradients(NamedTuple):
 def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> TaskGradients:
     """Return norms and cosines of the tasks' gradients, unweighted, over shared parameters.
 
-    The graph is kept for the training step's backward pass. A cosine is NaN if a gradient is zero, as for a
-    batch without targets.
+    The graph is kept for the training step's backward pass. The norm of a task whose loss is 0, as in a batch
+    without targets, is NaN, and so is a cosine if a gradient is zero.
 
     Args:
         losses: Scalar loss of each task.
@@ -41,6 +41,8 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[nn.Paramet
     gradients = _gradient_rows(losses.values(), parameters, keep_graph=True)
     norms = torch.linalg.vector_norm(gradients, dim=1)
     cosines = ((gradients @ gradients.T) / torch.outer(norms, norms)).tolist()
+    known = torch.stack([loss.detach() != 0 for loss in losses.values()])
+    norms = norms.where(known, torch.nan)
     numbered = list(enumerate(losses))
     return TaskGradients(
         dict(zip(losses, norms.tolist(), strict=True)),

@@ -1,6 +1,7 @@
 """Trainings of a second each."""
 
 import math
+from collections.abc import Sequence
 from functools import partialmethod
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from torch import nn
 from faceml.config.loading import assign_keys, parse_config
 from faceml.config.train import TrainConfig
 from faceml.datasets.batches import SampledBatches
+from faceml.datasets.labelled_faces import FaceSample
 from faceml.errors import StoppedError
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.sorted_rows import read_table
 from faceml.training.loop import Trainer
 from faceml.training.multitask import build_multitask_trainer
 from faceml.training.observer import EpochRecord, NonFiniteStep, StepRecord
+from faceml.training.step import StepResult, TrainingStep
 
 pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
@@ -117,6 +120,39 @@ def test_fit__tells_of_every_second_step_and_every_epoch(run: tuple[Trainer, Not
     figures = {"train/loss", "train/loss_expression", "train/loss_landmarks", "train/grad_norm"}
     assert notebook.steps[0].metrics.keys() == figures
     assert [record.epoch for record in notebook.epochs] == [1, 2]
+
+
+def test_fit__the_loss_of_an_epoch_is_the_mean_over_its_targets(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: list[StepResult] = []
+    run_step = TrainingStep.__call__
+
+    def without_most_landmarks(step: TrainingStep, batches: Sequence[FaceSample], *others: Any) -> StepResult:
+        for batch in batches:
+            # None in every other step, and a growing number in the rest.
+            batch.targets["landmarks"].known[4 * len(results) if len(results) % 2 else 0 :] = False
+        results.append(run_step(step, batches, *others))
+        return results[-1]
+
+    monkeypatch.setattr(TrainingStep, "__call__", without_most_landmarks)
+    trainer = build_multitask_trainer(config(faces), torch.device("cpu"))
+    notebook = Notebook(tmp_path)
+    trainer.fit(1, notebook)
+    counts = torch.stack([result.counts for result in results])
+    assert trainer.objective.tasks == ("expression", "landmarks")
+    assert counts[:, 0].tolist() == [16] * STEPS
+    assert counts[::2, 1].tolist() == [0, 0]
+    assert 0 < counts[1, 1] < counts[3, 1]
+    losses = torch.stack([result.losses[1:] for result in results])
+    expected = (losses * counts).sum(0) / counts.sum(0)
+    found = notebook.epochs[0].metrics
+    assert [found[f"train/loss_{task}"] for task in trainer.objective.tasks] == pytest.approx(
+        expected.tolist()
+    )
+    assert found["train/loss_landmarks"] > 1.5 * losses[:, 1].mean().item(), (
+        "without the steps without targets"
+    )
 
 
 def test_fit__an_epoch_has_the_metrics_of_the_design(run: tuple[Trainer, Notebook]) -> None:

@@ -67,6 +67,14 @@ def test_task_gradients__of_a_task_without_influence_is_0() -> None:
     assert np.isnan(found.cosines["reaches", "misses"])
 
 
+def test_task_gradients__of_a_task_without_targets_is_unknown() -> None:
+    shared = nn.Parameter(torch.ones(2))
+    found = task_gradients({"known": shared.sum(), "without": 0.0 * shared.sum()}, [shared])
+    assert found.norms["known"] == pytest.approx(np.sqrt(2))
+    assert np.isnan(found.norms["without"])
+    assert np.isnan(found.cosines["known", "without"])
+
+
 def test_metrics__names_pairs_only_of_more_than_two_tasks() -> None:
     shared, *heads = parameters()
 

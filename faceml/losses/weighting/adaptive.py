@@ -111,7 +111,8 @@ class FastAdaptiveWeighting(BufferedWeights):
     the weights here, so that losses are averaged over workers before the division. After each step ξ is
     updated by Adam, as in the authors' experiments, from the decrease of each log-loss on the same batch.
 
-    A task whose loss is 0, as in a batch without targets, is ignored in the step.
+    A task whose loss is 0, as in a batch without targets, is ignored in the step: z is the softmax over the
+    others, and its ξ and the moments of Adam stay as they are.
 
     Args:
         tasks: Names of the tasks.
@@ -148,16 +149,16 @@ class FastAdaptiveWeighting(BufferedWeights):
         fell = torch.where(known, self.before.log() - now.log(), 0.0)
         if not torch.isfinite(fell).all():
             return
-        z = torch.softmax(self.logits, dim=0)
+        z, part = softmax_of_known(self.logits, known), known.to(self.logits)
         gradient = z * (fell - (z * fell).sum()) + self.decay * self.logits
         self.steps += 1
-        self.mean.lerp_(gradient, 1 - self.BETAS[0])
-        self.square.lerp_(gradient.square(), 1 - self.BETAS[1])
+        self.mean.lerp_(gradient, (1 - self.BETAS[0]) * part)
+        self.square.lerp_(gradient.square(), (1 - self.BETAS[1]) * part)
         mean, square = (
             moment / (1 - beta**self.steps)
             for moment, beta in zip((self.mean, self.square), self.BETAS, strict=True)
         )
-        self.logits -= self.learning_rate * mean / (square.sqrt() + self.EPS)
+        self.logits -= self.learning_rate * mean / (square.sqrt() + self.EPS) * part
 
 
 class SoftOptimalWeighting(BufferedWeights):

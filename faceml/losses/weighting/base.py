@@ -40,15 +40,24 @@ class TaskWeighting(nn.Module, ABC):
     def penalty(self, task: str) -> Tensor | float:
         """Return the term that `task` adds to the total independently of its loss."""
 
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the total loss, a scalar; `losses` has one scalar for each task.
+    def forward(self, losses: Mapping[str, Tensor], counts: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the total loss, a scalar.
+
+        Args:
+            losses: One scalar for each task.
+            counts: Number of targets of each task in the step, over all workers, scalars. A task without
+                targets adds no penalty: otherwise the weights of rare targets would be learned from steps
+                in which they have no loss. None: all tasks have targets.
 
         Raises:
             ValueError: The losses are not those of the tasks.
         """
         if losses.keys() != set(self.tasks):
             raise ValueError(f"losses of {sorted(losses)} given, {list(self.tasks)} are weighted")
-        terms = [self.factor(task) * loss + self.penalty(task) for task, loss in losses.items()]
+        terms = [
+            self.factor(task) * loss + self.penalty(task) * (counts[task] > 0 if counts else 1.0)
+            for task, loss in losses.items()
+        ]
         return torch.stack(terms).sum()
 
     @torch.no_grad()

@@ -81,23 +81,26 @@ def cosine_metrics(record: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 
 
 def _weighted_norms(record: Mapping[str, Any]) -> dict[str, float]:
-    """Return the norm of each task's weighted gradient in the backbone, the largest one first."""
-    norms = {
-        task: record[WEIGHT + task] * (record[f"train/grad_norm_{task}"] or 0.0) for task in tasks_of(record)
-    }
+    """Return the norm of each task's weighted gradient in the backbone, the largest one first.
+
+    A task without targets in the measured steps has none.
+    """
+    found = {task: record[f"train/grad_norm_{task}"] for task in tasks_of(record)}
+    norms = {task: record[WEIGHT + task] * norm for task, norm in found.items() if norm is not None}
     return dict(sorted(norms.items(), key=lambda item: -item[1]))
 
 
 def _dominated(record: Mapping[str, Any]) -> dict[str, float]:
     """Return the weighted gradient norms of tasks from which the backbone learns little."""
     norms = _weighted_norms(record)
-    largest = max(norms.values())
+    largest = max(norms.values(), default=0.0)
     return {task: norm for task, norm in norms.items() if largest > DOMINANT_RATIO * norm}
 
 
 def _dominance(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
-    strong, largest = next(iter(_weighted_norms(record).items()))
+    norms = _weighted_norms(record)
     for weak, norm in _dominated(record).items():
+        strong, largest = next(iter(norms.items()))
         comparison = (
             f"the weighted gradient of the {strong} task in the backbone is "
             f"{largest / norm:,.0f} times that of the {weak} task (norms {significant(largest)} and "
@@ -142,9 +145,9 @@ def _opposition(record: Mapping[str, Any]) -> Iterator[Finding]:
 def _runaway(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
     if not isinstance(weighting, LearnedWeighting):
         return
-    log_vars = {task: record[f"train/log_var_{task}"] for task in tasks_of(record)}
-    strong, weak = min(log_vars, key=log_vars.__getitem__), max(log_vars, key=log_vars.__getitem__)
-    ratio = math.exp(log_vars[weak] - log_vars[strong])
+    weights = {task: record[WEIGHT + task] for task in tasks_of(record)}
+    strong, weak = max(weights, key=weights.__getitem__), min(weights, key=weights.__getitem__)
+    ratio = weights[strong] / weights[weak]
     if ratio > RUNAWAY_RATIO:
         yield Finding(
             f"runaway {strong}",

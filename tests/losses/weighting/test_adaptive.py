@@ -157,6 +157,33 @@ def test_fast_adaptive_weighting__a_task_without_loss_has_no_part() -> None:
     assert weighting(losses(0.0, 0.0)).item() == 0.0
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.2])
+def test_fast_adaptive_weighting__weights_do_not_depend_on_how_often_a_task_has_targets(share: float) -> None:
+    weighting = build("famo", tasks=FOUR[:3])
+    rng = np.random.default_rng(0)
+    for _ in range(1000):
+        values = {FOUR[0]: 1.0, FOUR[1]: 1.0, FOUR[2]: float(rng.random() < share)}
+        weighting.on_losses({task: torch.tensor(value) for task, value in values.items()})
+        weighting.after_step({task: torch.tensor(0.99 * value) for task, value in values.items()})
+    weighting.on_losses(dict.fromkeys(FOUR[:3], torch.tensor(1.0)))
+    assert weighting.effective_weights() == pytest.approx(dict.fromkeys(FOUR[:3], 1 / 3), abs=1e-3)
+
+
+def test_fast_adaptive_weighting__without_targets_of_a_task_the_others_are_weighted_as_alone() -> None:
+    three, two = build("famo", tasks=FOUR[:3]), build("famo", tasks=FOUR[:2])
+    for fall in np.linspace(0.9, 1.0, 20):
+        for weighting in (three, two):
+            before = dict(zip(FOUR, (1.0, 0.3, 0.0), strict=False))
+            after = before | {FOUR[0]: fall}
+            names = weighting.tasks
+            weighting.on_losses({task: torch.tensor(before[task]) for task in names})
+            weighting.after_step({task: torch.tensor(after[task]) for task in names})
+    logits = three.get_buffer("logits")
+    assert logits[2] == 0.0
+    torch.testing.assert_close(logits[:2], two.get_buffer("logits"))
+    assert logits[0] < -0.1
+
+
 def test_fast_adaptive_weighting__a_loss_that_is_not_finite_leaves_it_as_it_was() -> None:
     weighting = build("famo")
     weighting.on_losses(losses(2.0, 0.1))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -178,6 +179,39 @@ def test_forward__fixed_is_exactly_the_weighted_sum(
     assert weighting.effective_weights() == dict(zip(TASKS, lambdas, strict=True))
     assert weighting.log_variances() == {}
     assert list(weighting.parameters()) == []
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_forward__a_task_without_targets_adds_neither_value_nor_gradient(kind: str) -> None:
+    weighting = build(kind)
+    parameters = set_log_variances(weighting, {"expression": 0.5, "landmarks": 1.5})
+    losses = {"expression": torch.tensor(2.0), "landmarks": torch.tensor(0.0)}
+    counts = {"expression": torch.tensor(3.5), "landmarks": torch.tensor(0.0)}
+    total = weighting(losses, counts)
+    expected = weighting.factor("expression") * 2.0 + weighting.penalty("expression")
+    torch.testing.assert_close(total, expected)
+    total.backward()
+    assert parameters["landmarks"].grad == 0.0
+    assert parameters["expression"].grad != 0.0
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.2])
+@pytest.mark.parametrize("kind", LEARNED)
+def test_forward__learned_weights_do_not_depend_on_how_often_a_task_has_targets(
+    kind: str, share: float
+) -> None:
+    weighting, alone = build(kind), build(kind)
+    rng = np.random.default_rng(0)
+    for chosen, share_of_targets in ((weighting, share), (alone, 1.0)):
+        optimizer = torch.optim.AdamW(chosen.parameters(), lr=0.01, weight_decay=0.0)
+        for _ in range(2000):
+            has_targets = float(rng.random() < share_of_targets)
+            losses = {"expression": torch.tensor(1.0), "landmarks": torch.tensor(0.5 * has_targets)}
+            counts = {"expression": torch.tensor(1.0), "landmarks": torch.tensor(has_targets)}
+            optimizer.zero_grad()
+            chosen(losses, counts).backward()
+            optimizer.step()
+    assert weighting.effective_weights() == pytest.approx(alone.effective_weights(), rel=0.02)
 
 
 @pytest.mark.parametrize("kind", ["fixed", *LEARNED])

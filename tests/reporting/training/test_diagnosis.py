@@ -62,7 +62,6 @@ def test_diagnose_multitask__names_both_tasks_the_ratio_and_a_remedy_for_the_wei
 
 def test_diagnose_multitask__a_task_without_any_gradient_is_dominated() -> None:
     assert keys(record(grad_norm_landmarks=0.0)) == ["expression dominates landmarks"]
-    assert keys(record(grad_norm_landmarks=None)) == ["expression dominates landmarks"]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +108,19 @@ def test_diagnose_multitask__a_learned_weight_that_runs_away_from_the_others() -
         "weighting.kind: fixed."
     )
     assert "runaway landmarks" not in keys(record(s=(0.7, -4.0)), kind="fixed")
+
+
+def test_diagnose_multitask__a_runaway_weight_counts_the_halving_of_kendall() -> None:
+    of_kendall = record(s=(-2.31, 2.31), weight_landmarks=math.exp(-2.31) / 2)
+    found = {f.key: f.text for f in diagnose_multitask([of_kendall], weighting("uncertainty_kendall"))}
+    assert "expression is 203 times that of landmarks" in found["runaway expression"]
+
+
+def test_diagnose_multitask__a_task_without_targets_in_the_measured_steps_dominates_nothing() -> None:
+    assert keys(record(grad_norm_landmarks=None, grad_cosine=None)) == []
+    assert keys(record(grad_norm_landmarks=None, grad_norm_expression=None, grad_cosine=None)) == []
+    # A weight of 0 is another matter.
+    assert keys(record(weight_landmarks=0.0), kind="fixed") == ["expression dominates landmarks"]
 
 
 def test_diagnose_multitask__a_negative_total_is_explained_where_it_is_expected() -> None:
