@@ -18,7 +18,11 @@ from .importance import (
     is_enough as is_enough,
     measure_importance as measure_importance,
 )
-from .scores import VERIFICATION as VERIFICATION, search_score as search_score
+from .scores import (
+    VERIFICATION as VERIFICATION,
+    epochs_to_train as epochs_to_train,
+    search_score as search_score,
+)
 from .seed_groups import (
     MARGIN as MARGIN,
     TrialGroup as TrialGroup,

@@ -72,16 +72,17 @@ def without_seed(trial: Trial) -> dict[str, Any]:
 def group_seeds(trials: Sequence[Trial]) -> list[TrialGroup]:
     """Return groups of trials that differ only in their seed, by their mean, the best one first.
 
-    Groups without any finished trial come after, by their best score so far.
+    Groups with a failed trial come after: the mean of the others may be that of favourable seeds. Groups
+    without any finished trial come last, by their best score so far.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(settings_key(without_seed(trial)), []).append(trial)
 
-    def place(group: TrialGroup) -> tuple[bool, bool, float]:
+    def place(group: TrialGroup) -> tuple[bool, bool, bool, float]:
         value = group.mean if group.scores else group.best_so_far
-        missing = math.isnan(value)
-        return not group.scores, missing, 0.0 if missing else -group.score.direction * value
+        missing, has_failed = math.isnan(value), any(trial.error for trial in group.trials)
+        return not group.scores, has_failed, missing, 0.0 if missing else -group.score.direction * value
 
     return sorted((TrialGroup(without_seed(members[0]), members) for members in groups.values()), key=place)
 

@@ -22,7 +22,7 @@ class Trial:
         name: Short, unique in the search.
         settings: Dotted keys that were searched, with this trial's values; without those that do not apply.
         records: Metrics of its epochs, in order.
-        max_epochs: Maximum number of epochs.
+        max_epochs: Number of epochs unless it is stopped; fewer if `training.patience_epochs` ended it.
         error: Reason of its failure; None if it did not fail.
         score: Metric that trials are compared by.
     """

@@ -42,6 +42,7 @@ from faceml.runs import (
 from faceml.search import (
     SEED,
     Trial,
+    epochs_to_train,
     find_answers,
     group_seeds,
     has_repeats,
@@ -228,12 +229,16 @@ def check_search(config: TuneConfig) -> list[str]:
 
 
 def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
+    settings, records = folder.settings or {}, folder.records
+    error = folder.outcome.error if folder.outcome else None
+    # The settings of a failed trial may be the reason of its failure.
+    train = config.train if error else build_trial_config(config, settings, config.run.folder)
     return Trial(
         name=folder.name,
-        settings=folder.settings or {},
-        records=folder.records,
-        max_epochs=config.train.training.epochs,
-        error=folder.outcome.error if folder.outcome else None,
+        settings=settings,
+        records=records,
+        max_epochs=epochs_to_train(train, records),
+        error=error,
         score=search_score(config),
     )
 

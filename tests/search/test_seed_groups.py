@@ -40,6 +40,16 @@ def test_group_seeds__stopped_and_failed_trials_are_in_no_mean() -> None:
     assert groups[0].best_so_far == pytest.approx(0.9)
 
 
+def test_group_seeds__settings_with_a_failed_trial_are_not_the_best() -> None:
+    trials = [
+        trial({"x": "a", "seed": 0}, 0.8),
+        trial({"x": "a", "seed": 1}, 0.8, error="A gradient is not finite"),
+        *[trial({"x": "b", "seed": seed}, 0.79) for seed in (0, 1)],
+        trial({"x": "c", "seed": 0}, 0.85, epochs=3),
+    ]
+    assert [group.settings["x"] for group in group_seeds(trials)] == ["b", "a", "c"]
+
+
 def test_group_seeds__lower_is_better_where_it_is() -> None:
     trials = [trial({"x": value}, value, metric="val/landmark_mse") for value in (0.5, 0.25)]
     assert [group.mean for group in group_seeds(trials)] == [0.25, 0.5]

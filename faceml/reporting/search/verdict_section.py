@@ -80,9 +80,9 @@ def method_notes(answers: Sequence[Answer], trials: Sequence[Trial], faces: Vali
             f"{stopped}"
         )
     notes.append(
-        f"Every score is the best of up to {trials[0].max_epochs} epochs, selected on the validation images "
-        "themselves. This makes all scores optimistic, most of all those of unstable trainings; the score of "
-        "the last epoch is not affected."
+        f"Every score is the best of up to {max(trial.max_epochs for trial in trials)} epochs, selected on "
+        "the validation images themselves. This makes all scores optimistic, most of all those of unstable "
+        "trainings; the score of the last epoch is not affected."
     )
     same = (
         "All scores are measured on the same images, which cancels part of this uncertainty in differences; "

@@ -205,6 +205,13 @@ def test_run__trials_follow_each_other_in_one_process_and_are_ranked(
         tuning.run(config)
 
 
+def test_run__trials_with_fewer_epochs_of_their_own_finish(make_config: MakeConfig) -> None:
+    config = make_config({"training.epochs": grid(1, 2)})
+    trials = by_setting(tuning.run(config), "training.epochs")
+    assert {epochs: trial.max_epochs for epochs, trial in trials.items()} == {1: 1, 2: 2}
+    assert {trial.outcome for trial in trials.values()} == {"finished"}
+
+
 def test_run__what_no_node_has_room_for_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
     search = {"weighting.kind": grid("fixed")}
     with pytest.raises(ConfigError, match="trial: needs 1 × 3 CPU, each on one node, the cluster has 2 CPU"):
