@@ -14,6 +14,7 @@ from .locations import (
     is_uri as is_uri,
     leads_below as leads_below,
     place_below as place_below,
+    short_names as short_names,
     split_place as split_place,
     user_cache as user_cache,
 )

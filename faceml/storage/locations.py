@@ -6,6 +6,7 @@ A URI may end in parameters, `s3://bucket/runs?region=eu-west-1`, that belong to
 import os
 import posixpath
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -35,6 +36,21 @@ def split_place(place: str | Path) -> tuple[str, str]:
     path, parameters = _split_parameters(place if is_uri(place) else Path(place).absolute())
     folder, _, name = path.rpartition("/")
     return (folder + parameters, unquote(name)) if is_uri(place) else (folder or "/", name)
+
+
+def short_names(places: Sequence[str]) -> list[str]:
+    """Return the names of places, with the folders above them that it takes to tell all apart.
+
+    These are `evaluation` and `other`, or `a/evaluation` and `b/evaluation`.
+    """
+    names = list[str]()
+    paths = [_split_parameters(place if is_uri(place) else Path(place).absolute())[0] for place in places]
+    parts = [unquote(path).strip("/").split("/") for path in paths]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(each[-length:]) for each in parts]
+        if len(set(names)) == len(set(paths)):
+            break
+    return names
 
 
 def canonical_place(place: str | Path) -> str:

@@ -85,7 +85,7 @@ def run(config: EvaluateConfig) -> EvaluationFindings:
             name: mistake_tiles(part, faces, config.report.mistakes) for name, part in evaluations.items()
         },
         embeddings=EmbeddingMap(sample.embeddings, with_classes) if with_classes else None,
-        compared=compare_models(table, others, trained.tasks, faces.targets),
+        compared=compare_models(config.run.folder, table, others, trained.tasks, faces.targets),
     )
     with run_folder:
         run_folder.write_config(dump_config(config))

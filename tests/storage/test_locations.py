@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from faceml.storage.locations import canonical_place, is_below, is_uri, place_below, split_place, user_cache
+from faceml.storage.locations import (
+    canonical_place,
+    is_below,
+    is_uri,
+    place_below,
+    short_names,
+    split_place,
+    user_cache,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +88,19 @@ def test_canonical_place__resolves_links(tmp_path: Path) -> None:
     (tmp_path / "table").mkdir()
     (tmp_path / "link").symlink_to("table")
     assert canonical_place(tmp_path / "link") == canonical_place(tmp_path / "table")
+
+
+@pytest.mark.parametrize(
+    ("places", "names"),
+    [
+        ([], []),
+        (["runs/first"], ["first"]),
+        (["runs/first", "s3://bucket/runs/second?region=b"], ["first", "second"]),
+        (["runs/a/eval", "/runs/b/eval", "c"], ["a/eval", "b/eval", f"{Path.cwd().name}/c"]),
+        (["/a/x/eval", "/b/x/eval"], ["a/x/eval", "b/x/eval"]),
+        (["/a/eval", "/a/eval"], ["eval", "eval"]),
+        (["s3://bucket/caf%C3%A9", "gs://bucket/tea"], ["café", "tea"]),
+    ],
+)
+def test_short_names__are_as_long_as_it_takes(places: list[str], names: list[str]) -> None:
+    assert short_names(places) == names

@@ -13,7 +13,7 @@ from faceml.datasets import Targets
 from faceml.metrics import PairedMetric, Score
 from faceml.page import INTERVAL, DataTable, Section, capitalised
 from faceml.runs import PREDICTIONS_FILE
-from faceml.storage import StorageFolder, split_place
+from faceml.storage import StorageFolder, short_names
 from faceml.tables import face_names
 from faceml.tasks import Task, Tasks, metric_name, output_name, output_values
 
@@ -25,7 +25,7 @@ class ComparedModel(NamedTuple):
     """A metric of an evaluation that is compared with the current one.
 
     Attributes:
-        name: Name of its run folder.
+        name: Name of its run folder, with those above it where other names are the same.
         task: The task.
         metric: The metric of the current evaluation, first, and of the other one.
     """
@@ -63,12 +63,17 @@ def read_predictions(run_folder: str) -> pa.Table:
 
 
 def compare_models(
-    predictions: pa.Table, others: Sequence[tuple[str, pa.Table]], tasks: Tasks, targets: Targets
+    run_folder: str,
+    predictions: pa.Table,
+    others: Sequence[tuple[str, pa.Table]],
+    tasks: Tasks,
+    targets: Targets,
 ) -> list[ComparedModel]:
     """Compare other evaluations with the current one, paired by image, in all tasks that both have.
 
     Args:
-        predictions: Predictions of the current evaluation.
+        run_folder: Run folder of the current evaluation.
+        predictions: Its predictions.
         others: Place of the run folder and predictions of each other evaluation.
         tasks: Tasks of the current evaluation.
         targets: Their targets.
@@ -79,7 +84,8 @@ def compare_models(
     """
     compared = []
     confidence = 1 - FAMILY_ERROR / max(1, len(others))
-    for place, other in others:
+    names = short_names([run_folder, *(place for place, _ in others)])[1:]
+    for model, (place, other) in zip(names, others, strict=True):
         if not face_names(other).equals(face_names(predictions)):
             raise _of_other_images(place)
         found = [
@@ -94,7 +100,7 @@ def compare_models(
             if not _have_same_labels(output_name(name, "label"), predictions, other):
                 raise _of_other_images(place)
             compared += [
-                ComparedModel(split_place(place)[1], task, metric)
+                ComparedModel(model, task, metric)
                 for metric in task.compare(first, second, targets[name], confidence)
             ]
     return compared

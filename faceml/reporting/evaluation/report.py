@@ -14,7 +14,7 @@ from faceml.reporting.evaluation.model_comparison import (
     comparison_section,
     comparison_summary,
 )
-from faceml.storage import split_place
+from faceml.storage import short_names
 from faceml.tables import NamedCount, build_selection
 from faceml.tasks import Task, TaskEvaluation, Tasks, metric_name, own_metrics
 from faceml.training import Embeddings, EvaluationResult
@@ -91,12 +91,12 @@ def evaluation_chapter(config: EvaluateConfig, findings: EvaluationFindings) -> 
     ]
     source = f"{config.model} on the images of {build_selection(config.data)}."
     sections[0] = replace(sections[0], text=[source, *sections[0].text])
-    compared = findings.compared
+    compared, name = findings.compared, short_names([config.run.folder, *config.compare_with])[0]
     return Chapter(
         title="Evaluation",
         headlines=[line for part in findings.evaluations.values() for line in part.headlines()],
         sections=[
-            *([comparison_section(split_place(config.run.folder)[1], compared)] if compared else []),
+            *([comparison_section(name, compared)] if compared else []),
             *sections,
             *_map(findings.embeddings, config.seed),
         ],

@@ -47,11 +47,22 @@ def compared(
     this: pa.Table, others: list[tuple[str, pa.Table]], targets: Targets | None = None, tasks: Tasks = TASKS
 ) -> list[ComparedModel]:
     labels = torch.tensor(this["label"].to_pylist())
-    return compare_models(this, others, tasks, targets or {"expression": known(labels)})
+    return compare_models("runs/this", this, others, tasks, targets or {"expression": known(labels)})
 
 
 def known(values: torch.Tensor) -> Target:
     return Target(values, torch.ones(len(values), dtype=torch.bool))
+
+
+def test_compare_models__models_of_equally_named_folders_are_told_apart() -> None:
+    labels = [0] * 100
+    this, good, bad = (predictions(labels, [0] * right + [1] * (100 - right)) for right in (50, 80, 20))
+    found = compared(this, [("runs/good/this", good), ("/runs/bad/this", bad)])
+    assert [model.name for model in found] == ["good/this", "bad/this"]
+    summary = comparison_summary(found)
+    assert {name: summary[name]["value"] for name in summary} == pytest.approx(
+        {"good/this": 0.3, "bad/this": -0.3}
+    )
 
 
 def test_compare_models__pairs_the_same_images() -> None:
@@ -92,12 +103,12 @@ def test_compare_models__errors_by_a_paired_t_test_where_lower_is_better() -> No
 
     worse, better = (rng.normal(0, spread, (40, 2)).astype(np.float32) for spread in (0.5, 0.1))
     target = known(torch.from_numpy(truth))
-    (found,) = compare_models(table(worse), [("runs/b", table(better))], tasks, {"affect": target})
+    (found,) = compare_models("runs/a", table(worse), [("runs/b", table(better))], tasks, {"affect": target})
     by_image = np.abs(better).mean(axis=1) - np.abs(worse).mean(axis=1)
     expected = ttest_1samp(by_image, 0).confidence_interval()
     assert found.metric.interval == pytest.approx((expected.low, expected.high), rel=1e-3)
     assert comparison_sentence("a", found).endswith(": b is better.")
-    (back,) = compare_models(table(better), [("runs/b", table(worse))], tasks, {"affect": target})
+    (back,) = compare_models("runs/a", table(better), [("runs/b", table(worse))], tasks, {"affect": target})
     assert comparison_sentence("a", back).endswith(": a is better.")
 
 
