@@ -109,7 +109,7 @@ class TrialBoard:
     def headline(self) -> str:
         """One line with the numbers of trials, the best one so far and the remaining time."""
         of = {status: self._count(status) for status in ("running", "ended", "failed")}
-        parts = [f"tune: {of['ended'] + of['failed']} of {self._total} trials ended, {of['running']} running"]
+        parts = [f"{of['ended'] + of['failed']} of {self._total} trials ended, {of['running']} running"]
         if of["failed"]:
             parts.append(f"{of['failed']} failed")
         best = self.best_trial

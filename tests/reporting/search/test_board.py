@@ -37,7 +37,7 @@ def test_trial_board__a_terminal_shows_every_running_and_failed_trial_and_the_be
     assert "90.0\N{NO-BREAK SPACE}%" in rows["trial_00001"]
     assert "trial_00000" not in rows, "what ended long ago makes room"
     assert lines[-1].startswith(
-        "tune: 12 of 20 trials ended, 1 running, 1 failed, "
+        "12 of 20 trials ended, 1 running, 1 failed, "
         "best accuracy 90.0\N{NO-BREAK SPACE}% (trial_00001), about "
     )
     assert "trial_00012" in screen.file.getvalue()  # type: ignore[attr-defined]
