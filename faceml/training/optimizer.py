@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from faceml.config import OptimizerConfig
 from faceml.models import ModelT
@@ -147,7 +147,9 @@ def apply_schedule(schedule: LambdaLR) -> None:
 class AveragedWeights(Generic[ModelT]):
     """Exponential moving average of a network's weights and of its batch norm statistics.
 
-    Each update sets average ← decay · average + (1 − decay) · network.
+    Update n, from 0, sets average ← d · average + (1 − d) · network with d = min(decay, (1 + n) / (10 + n)),
+    as TensorFlow's `ExponentialMovingAverage` does. Otherwise the average of a training shorter than
+    1 / (1 − decay) steps would be mostly the network of the first step.
 
     Args:
         model: The network that is trained.
@@ -156,7 +158,9 @@ class AveragedWeights(Generic[ModelT]):
 
     def __init__(self, model: ModelT, decay: float) -> None:
         self._model = model
-        self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+        self._decay = decay
+        self._updates = 0
+        self._average = AveragedModel(model, multi_avg_fn=self._update_tensors, use_buffers=True)
 
     @property
     def model(self) -> ModelT:
@@ -166,6 +170,7 @@ class AveragedWeights(Generic[ModelT]):
     def update(self) -> None:
         """Update the average; the first update copies the network."""
         self._average.update_parameters(self._model)
+        self._updates += 1
 
     def state_dict(self) -> dict[str, object]:
         """Return the state for `load_state_dict`."""
@@ -174,6 +179,11 @@ class AveragedWeights(Generic[ModelT]):
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Load a saved state."""
         self._average.load_state_dict(state)
+        self._updates = int(self._average.n_averaged)
+
+    def _update_tensors(self, averages: PARAM_LIST, values: PARAM_LIST, updates: Tensor | int) -> None:
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        get_ema_multi_avg_fn(decay)(averages, values, updates)  # type: ignore[no-untyped-call]
 
 
 def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
