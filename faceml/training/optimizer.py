@@ -1,6 +1,7 @@
 """Optimiser, learning-rate schedule and exponential moving average of the weights."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, cast
 
@@ -144,6 +145,9 @@ def apply_schedule(schedule: LambdaLR) -> None:
         group["lr"] = rate * factor(schedule.last_epoch)
 
 
+UPDATES = "updates"
+
+
 class AveragedWeights(Generic[ModelT]):
     """Exponential moving average of a network's weights and of its batch norm statistics.
 
@@ -174,12 +178,13 @@ class AveragedWeights(Generic[ModelT]):
 
     def state_dict(self) -> dict[str, object]:
         """Return the state for `load_state_dict`."""
-        return dict(self._average.state_dict())
+        return dict(self._average.state_dict()) | {UPDATES: self._updates}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Load a saved state."""
-        self._average.load_state_dict(state)
-        self._updates = int(self._average.n_averaged)
+        # Those of version 0.1 have no number of updates: the decay was the full one from the start.
+        self._updates = cast(int, state.get(UPDATES, sys.maxsize))
+        self._average.load_state_dict({name: value for name, value in state.items() if name != UPDATES})
 
     def _update_tensors(self, averages: PARAM_LIST, values: PARAM_LIST, updates: Tensor | int) -> None:
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))

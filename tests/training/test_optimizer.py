@@ -183,6 +183,20 @@ def test_averaged_weights__follow_the_closed_form_batch_norms_included() -> None
         torch.testing.assert_close(average.model.state_dict()[name], expected[name])
 
 
+def test_averaged_weights__of_a_state_without_number_of_updates_have_the_full_decay() -> None:
+    model = pair_model()
+    average = AveragedWeights(model, 0.5)
+    average.update()
+    state = average.state_dict()
+    del state["updates"]
+    average.load_state_dict(state)
+    for parameter in model.parameters():
+        parameter.data.add_(1.0)
+    average.update()
+    halfway = model.expression_head.state_dict()["weight"] - 0.5
+    torch.testing.assert_close(average.model.expression_head.state_dict()["weight"], halfway)
+
+
 def test_averaged_weights__go_on_from_a_saved_state() -> None:
     torch.manual_seed(0)
     model = pair_model()
