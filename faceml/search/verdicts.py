@@ -61,9 +61,11 @@ class Answer:
             return f"{_premise(main)}{self.leader} is ahead: {no_verdict(main[0])}"
         beaten = [c.baseline for c in main if c.resolved]
         others = [c.baseline for c in main if not c.resolved]
-        parts = [f"better than {join_names(beaten)}"] if beaten else []
+        place = "ahead" if self.tuned else "ahead on average"
+        ahead = "better than" if self.tuned else "significantly ahead of"
+        parts = [f"{ahead} {join_names(beaten)}"] if beaten else []
         parts += [f"not distinguished from {join_names(others)}"] if others else []
-        return f"{_premise(main)}{self.leader} is ahead, {' and '.join(parts)}"
+        return f"{_premise(main)}{self.leader} is {place}, {' and '.join(parts)}"
 
     @property
     def sentence(self) -> str:

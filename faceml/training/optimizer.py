@@ -151,9 +151,9 @@ UPDATES = "updates"
 class AveragedWeights(Generic[ModelT]):
     """Exponential moving average of a network's weights and of its batch norm statistics.
 
-    Update n, from 0, sets average ← d · average + (1 − d) · network with d = min(decay, (1 + n) / (10 + n)),
-    as TensorFlow's `ExponentialMovingAverage` does. Otherwise the average of a training shorter than
-    1 / (1 − decay) steps would be mostly the network of the first step.
+    The first update copies the network. Update n + 1 sets average ← d · average + (1 − d) · network with
+    d = min(decay, (1 + n) / (10 + n)), as TensorFlow's `ExponentialMovingAverage` does. Otherwise the average
+    of a training shorter than 1 / (1 − decay) steps would be mostly the network of the first step.
 
     Args:
         model: The network that is trained.

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 Bundle = Mapping[str, float]
 """Amounts by the name of the resource."""
 POLL_INTERVAL_S = 1.0
+SMALLEST_AMOUNT = 1e-4
+"""Resolution of Ray's amounts; sums of fractions are rounded."""
 RELEASE_S = 2.0
 """Time in which Ray releases the resources of a job that has just ended."""
 
@@ -41,7 +43,7 @@ def count_placed(nodes: Sequence[Bundle], bundle: Bundle) -> int:
 def require_resources(needed: Sequence[Bundle], setting: str, wait_s: float = 0.0) -> None:
     """Refuse work that the nodes of the cluster have no room for, instead of waiting forever.
 
-    Logs which resources the work waits for where other jobs use them.
+    Logs how much the work waits for where other jobs use more than all nodes together have left.
 
     Args:
         needed: Bundles needed at the same time, such as `{"CPU": 4.0}` for each worker.
@@ -91,12 +93,13 @@ def refuse_unplaceable(nodes: Sequence[Bundle], needed: Sequence[Bundle], settin
 
 
 def _used_by_others(needed: Sequence[Bundle]) -> Bundle:
-    """Return how much of the needed resources is not free on the whole cluster."""
+    """Return how much of the needed resources is not free on all nodes together."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]  # without those fully in use
     sums: Counter[str] = Counter()
     for bundle in needed:
         sums.update(bundle)
-    return {name: sums[name] - free.get(name, 0.0) for name in sums if free.get(name, 0.0) < sums[name]}
+    missing = {name: sums[name] - free.get(name, 0.0) for name in sums}
+    return {name: amount for name, amount in missing.items() if amount > SMALLEST_AMOUNT}
 
 
 def _all_fit(nodes: Sequence[Bundle], needed: Sequence[Bundle]) -> bool:

@@ -231,13 +231,14 @@ def check_search(config: TuneConfig) -> list[str]:
 def _trial(folder: TrialFolder, config: TuneConfig) -> Trial:
     settings, records = folder.settings or {}, folder.records
     error = folder.outcome.error if folder.outcome else None
-    # The settings of a failed trial may be the reason of its failure.
-    train = config.train if error else build_trial_config(config, settings, config.run.folder)
+    max_epochs = config.train.training.epochs
+    if error is None:  # the settings of a failed trial may be the reason of its failure
+        max_epochs = epochs_to_train(build_trial_config(config, settings, config.run.folder), records)
     return Trial(
         name=folder.name,
         settings=settings,
         records=records,
-        max_epochs=epochs_to_train(train, records),
+        max_epochs=max_epochs,
         error=error,
         score=search_score(config),
     )

@@ -106,6 +106,24 @@ def test_find_answers__of_several_values_names_the_leader_and_whom_it_beats() ->
     assert told == [("dwa", "fixed"), ("dwa", "rlw")], "as far as the leader is ahead"
 
 
+def test_find_answers__averages_over_settings_make_no_value_better() -> None:
+    levels = {"fixed": 0.5, "dwa": 0.7, "rlw": 0.69}
+    trials = [
+        trial(
+            {"weighting.kind": kind, "optimizer.learning_rate": rate, "seed": seed},
+            level + 0.01 * rate + (0.003 * seed if kind == "rlw" else 0.002 * seed * rate),
+            error="broken" if seed == rate else None,  # each setting without another seed
+        )
+        for kind, level in levels.items()
+        for rate in (1, 2)
+        for seed in range(6)
+    ]
+    (answer,) = find_answers(trials)
+    assert not answer.tuned
+    assert "dwa is ahead on average, significantly ahead of rlw" in answer.sentence
+    assert "better" not in answer.sentence
+
+
 def test_find_answers__decided_and_nothing_to_answer() -> None:
     (answer,) = find_answers(search(dwa=[0.2, 0.201, 0.202]))
     assert answer.is_decided

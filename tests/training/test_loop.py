@@ -17,6 +17,7 @@ from faceml.config.train import TrainConfig
 from faceml.datasets.batches import SampledBatches
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.errors import StoppedError
+from faceml.models.small_maps import SmallMapConv2d
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tables.sorted_rows import read_table
 from faceml.training.loop import Trainer
@@ -120,6 +121,14 @@ def test_fit__tells_of_every_second_step_and_every_epoch(run: tuple[Trainer, Not
     figures = {"train/loss", "train/loss_expression", "train/loss_landmarks", "train/grad_norm"}
     assert notebook.steps[0].metrics.keys() == figures
     assert [record.epoch for record in notebook.epochs] == [1, 2]
+
+
+def test_build_trainer__trains_on_a_cpu_with_fast_convolutions_of_small_maps(
+    run: tuple[Trainer, Notebook],
+) -> None:
+    trainer, _ = run
+    types = {type(module) for module in trainer.objective.model.modules() if isinstance(module, nn.Conv2d)}
+    assert SmallMapConv2d in types
 
 
 def test_fit__the_loss_of_an_epoch_is_the_mean_over_its_targets(

@@ -4,6 +4,7 @@ Shape letters: K tasks, in the order of `TaskWeighting.tasks`.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,7 +135,8 @@ class FastAdaptiveWeighting(BufferedWeights):
         self.decay = decay
         for name in ("logits", "before", "mean", "square"):
             self.register_buffer(name, torch.zeros(len(self.tasks)))
-        self.register_buffer("steps", torch.tensor(0))
+        self.register_buffer("steps", torch.zeros(len(self.tasks)))
+        self.register_load_state_dict_pre_hook(_repeat_steps)  # type: ignore[no-untyped-call]
 
     def on_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Set the weights of this step."""
@@ -151,14 +153,20 @@ class FastAdaptiveWeighting(BufferedWeights):
             return
         z, part = softmax_of_known(self.logits, known), known.to(self.logits)
         gradient = z * (fell - (z * fell).sum()) + self.decay * self.logits
-        self.steps += 1
+        self.steps += part
         self.mean.lerp_(gradient, (1 - self.BETAS[0]) * part)
         self.square.lerp_(gradient.square(), (1 - self.BETAS[1]) * part)
         mean, square = (
-            moment / (1 - beta**self.steps)
+            moment / (1 - beta ** self.steps.clamp_min(1))
             for moment, beta in zip((self.mean, self.square), self.BETAS, strict=True)
         )
         self.logits -= self.learning_rate * mean / (square.sqrt() + self.EPS) * part
+
+
+def _repeat_steps(module: FastAdaptiveWeighting, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Give each task the number of steps of a state from a version that had one for all tasks."""
+    key = f"{prefix}steps"
+    state[key] = state[key].to(module.steps).expand_as(module.steps)
 
 
 class SoftOptimalWeighting(BufferedWeights):

@@ -100,6 +100,8 @@ def _dominated(record: Mapping[str, Any]) -> dict[str, float]:
 def _dominance(record: Mapping[str, Any], weighting: WeightingConfig) -> Iterator[Finding]:
     norms = _weighted_norms(record)
     for weak, norm in _dominated(record).items():
+        if not record[WEIGHT + weak] and not isinstance(weighting, ConstantWeighting):
+            continue  # the last step had no target of the task
         strong, largest = next(iter(norms.items()))
         comparison = (
             f"the weighted gradient of the {strong} task in the backbone is "

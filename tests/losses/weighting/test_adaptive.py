@@ -184,6 +184,32 @@ def test_fast_adaptive_weighting__without_targets_of_a_task_the_others_are_weigh
     assert logits[0] < -0.1
 
 
+def test_fast_adaptive_weighting__steps_without_targets_change_nothing() -> None:
+    rare, frequent = build("famo"), build("famo")
+    for step in range(500):
+        has_targets = float(step % 5 == 0)
+        for weighting in (rare, frequent) if has_targets else (rare,):
+            weighting.on_losses(losses(has_targets, has_targets))
+            weighting.after_step(losses(0.99 * has_targets, 0.98 * has_targets))
+    assert_equal_buffers(rare, frequent)
+    assert frequent.get_buffer("logits")[1] < -0.5
+
+
+def test_fast_adaptive_weighting__a_state_with_one_number_of_steps_loads() -> None:
+    weighting, other = build("famo"), build("famo")
+    for fall in (0.9, 0.8):
+        weighting.on_losses(losses(1.0, 2.0))
+        weighting.after_step(losses(fall, 2.0))
+    state = weighting.state_dict() | {"steps": torch.tensor(2)}
+    other.load_state_dict(state)
+    assert_equal_buffers(other, weighting)
+
+
+def assert_equal_buffers(one: TaskWeighting, other: TaskWeighting) -> None:
+    for name in ("logits", "mean", "square", "steps"):
+        assert torch.equal(one.get_buffer(name), other.get_buffer(name)), name
+
+
 def test_fast_adaptive_weighting__a_loss_that_is_not_finite_leaves_it_as_it_was() -> None:
     weighting = build("famo")
     weighting.on_losses(losses(2.0, 0.1))

@@ -119,7 +119,8 @@ def test_diagnose_multitask__a_runaway_weight_counts_the_halving_of_kendall() ->
 def test_diagnose_multitask__a_task_without_targets_in_the_measured_steps_dominates_nothing() -> None:
     assert keys(record(grad_norm_landmarks=None, grad_cosine=None)) == []
     assert keys(record(grad_norm_landmarks=None, grad_norm_expression=None, grad_cosine=None)) == []
-    # A weight of 0 is another matter.
+    # Adaptive weights are those of the last step.
+    assert keys(record(weight_landmarks=0.0), kind="famo") == []
     assert keys(record(weight_landmarks=0.0), kind="fixed") == ["expression dominates landmarks"]
 
 
