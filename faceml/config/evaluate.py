@@ -35,6 +35,8 @@ class EvaluateConfig(Config):
     loader_processes: CountOrZero = 0
     """Number of processes that decode images; 0 decodes in the main process."""
     use_gpu: bool = False
+    flip_test: bool = False
+    """Average the outputs for each image and its mirror image, with twice the time of the network."""
     compare_with: tuple[StorageUri, ...] = ()
     """Run folders of other evaluations on the same images, paths or URIs."""
     report: EvaluationReportConfig = EvaluationReportConfig()

@@ -126,6 +126,8 @@ class PredictConfig(Config):
     batch_size: Count = 32
     """Number of faces in a batch; for a table, from at most 32 images."""
     use_gpu: bool = False
+    flip_test: bool = False
+    """Average the outputs for each face and its mirror image, with twice the time of the network."""
     output: PredictOutputConfig = PredictOutputConfig()
     workers: PredictWorkersConfig = PredictWorkersConfig()
     storage: StorageConfig = StorageConfig()

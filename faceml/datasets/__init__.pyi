@@ -2,6 +2,7 @@ from .augmentation import (
     FaceAugmentation as FaceAugmentation,
     Moves as Moves,
     build_augmentation as build_augmentation,
+    mirror_landmarks as mirror_landmarks,
     move_landmarks as move_landmarks,
 )
 from .batches import (

@@ -37,6 +37,7 @@ class PredictionSettings:
         max_bytes: Largest file that is read.
         max_pixels: Largest image that is decoded.
         timeout_s: Longest time for one image.
+        flip_test: Whether the outputs for each face and its mirror image are averaged.
     """
 
     root: str
@@ -49,6 +50,7 @@ class PredictionSettings:
     max_bytes: int = DecodeLimits.max_bytes
     max_pixels: int = DecodeLimits.max_pixels
     timeout_s: float = 30.0
+    flip_test: bool = False
 
     @contextmanager
     def open(self) -> Iterator[RowExtractor]:
@@ -67,7 +69,9 @@ class PredictionSettings:
                 f"model: {self.model} has changed since this table was begun. Choose another output.table "
                 "for another model."
             )
-        yield PredictionExtractor(open_predictor(self.model, self.detector, self.batch_size, self.device))
+        yield PredictionExtractor(
+            open_predictor(self.model, self.detector, self.batch_size, self.device, self.flip_test)
+        )
 
 
 class PredictionExtractor:
@@ -130,6 +134,7 @@ def build_prediction_settings(config: PredictConfig, model: str, model_sha256: s
         device="cuda" if config.use_gpu else "cpu",
         follow_links=config.data.follow_links,
         timeout_s=config.workers.timeout_s,
+        flip_test=config.flip_test,
     )
 
 

@@ -28,6 +28,7 @@ def load(
     landmarker: Path | None = None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
+    flip_test: bool = False,
 ) -> FacePredictor:
     """Load a trained network for prediction.
 
@@ -44,6 +45,7 @@ def load(
         landmarker: MediaPipe's `face_landmarker.task`; by default it is searched for.
         batch_size: Faces in a batch of the network.
         device: Device of the network.
+        flip_test: Average the outputs for each face and its mirror image.
 
     Raises:
         ConfigError: The model does not exist or cannot be used.
@@ -51,7 +53,7 @@ def load(
     options = DetectorOptions(
         landmarker, max_faces, min_detection_confidence, zoom_levels, second_look, confirm, engine
     )
-    return open_predictor(model, options if finds_faces else None, batch_size, device)
+    return open_predictor(model, options if finds_faces else None, batch_size, device, flip_test)
 
 
 def open_predictor(
@@ -59,6 +61,7 @@ def open_predictor(
     detector: DetectorOptions | None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
+    flip_test: bool = False,
 ) -> FacePredictor:
     """Load a trained network and open its face detector.
 
@@ -67,16 +70,17 @@ def open_predictor(
         detector: Options of the face detector; None uses each whole image as one face.
         batch_size: Faces in a batch of the network.
         device: Device of the network.
+        flip_test: Average the outputs for each face and its mirror image.
 
     Raises:
         ConfigError: The model does not exist or cannot be used.
     """
     trained = load_trained_model(model_file(model))
     if detector is None:
-        return FacePredictor(trained, None, batch_size, device)
+        return FacePredictor(trained, None, batch_size, device, flip_test=flip_test)
     tiled = detector.create_detector()
     second_look = SecondLook(tiled) if detector.second_look else None
-    predictor = FacePredictor(trained, tiled, batch_size, device, second_look)
+    predictor = FacePredictor(trained, tiled, batch_size, device, second_look, flip_test=flip_test)
     tiled.__enter__()
     # Released with the predictor, or at the exit of the interpreter.
     weakref.finalize(predictor, tiled.__exit__, None, None, None)
@@ -109,4 +113,5 @@ def build_predictor(config: PredictConfig) -> FacePredictor:
         ConfigError: The model cannot be used.
     """
     device = "cuda" if config.use_gpu else "cpu"
-    return open_predictor(config.model, build_face_detection(config.faces), config.batch_size, device)
+    detector = build_face_detection(config.faces)
+    return open_predictor(config.model, detector, config.batch_size, device, config.flip_test)

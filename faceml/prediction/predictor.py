@@ -19,7 +19,7 @@ from faceml.landmarks import FaceObservation, HeadPose, LandmarkDetector, Second
 from faceml.prediction.image_content import Image, as_images, image_content, read_file
 from faceml.prediction.results import FacePrediction, ImagePrediction
 from faceml.tables import Status
-from faceml.tasks import Tasks
+from faceml.tasks import Tasks, run_flip_test
 from faceml.training import TrainedModel
 
 Item = TypeVar("Item")
@@ -52,6 +52,7 @@ class FacePredictor:
         batch_size: Faces in a batch of the network.
         device: Device of the network.
         second_look: Searches again where the detector finds no face; None does not.
+        flip_test: Average the outputs for each face and its mirror image, see `faceml.tasks.flip_test`.
 
     Attributes:
         decode_s: Seconds spent on decoding so far.
@@ -68,6 +69,8 @@ class FacePredictor:
         batch_size: int = 32,
         device: torch.device | str = "cpu",
         second_look: SecondLook | None = None,
+        *,
+        flip_test: bool = False,
     ) -> None:
         if detector is not None and trained.framing is None:
             raise ConfigError(
@@ -79,6 +82,7 @@ class FacePredictor:
         self._detector = detector
         self._second_look = second_look
         self._batch_size = batch_size
+        self._flip_test = flip_test
         self._device = torch.device(device)
         self.decode_s = self.detect_s = 0.0
 
@@ -185,7 +189,8 @@ class FacePredictor:
         points = {name for task in self.tasks.values() for name in task.points}
         for batch in _chunks(zip(faces, sizes, strict=True), self._batch_size):
             pixels = torch.stack([face.pixels for face, _ in batch])
-            found = self._model(preprocessing.normalize(pixels.to(self._device)))
+            crops = preprocessing.normalize(pixels.to(self._device))
+            found = run_flip_test(self._model, crops, self.tasks) if self._flip_test else self._model(crops)
             outputs = {
                 name: values.float().cpu().numpy()
                 for task in self.tasks.values()

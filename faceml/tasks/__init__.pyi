@@ -12,6 +12,7 @@ from .chapters.results import (
 )
 from .classes import AFFECTNET8 as AFFECTNET8
 from .columns import output_values as output_values
+from .flip_test import run_flip_test as run_flip_test
 from .names import (
     VALIDATION as VALIDATION,
     counts_name as counts_name,
@@ -24,8 +25,7 @@ from .plain_numbers import DIGITS as DIGITS, rounded as rounded
 from .selection import select_score as select_score
 from .task import (
     Task as Task,
-    TaskLoss as TaskLoss,
     TaskMetric as TaskMetric,
     Values as Values,
-    sum_over_count as sum_over_count,
 )
+from .task_loss import TaskLoss as TaskLoss, sum_over_count as sum_over_count

@@ -21,7 +21,8 @@ from faceml.tasks.classes import LEFT_OUT, UNKNOWN, Classes, build_classes
 from faceml.tasks.columns import class_column, list_column
 from faceml.tasks.names import output_name
 from faceml.tasks.plain_numbers import rounded_by_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, sum_over_count
+from faceml.tasks.task import Task, TaskMetric, Values
+from faceml.tasks.task_loss import TaskLoss, sum_over_count
 from faceml.tasks.votes import are_votes, labels_of, mix_distributions, read_votes
 
 if TYPE_CHECKING:

@@ -11,6 +11,9 @@ from faceml.datasets import Moves
 POSE_COLUMNS = ("yaw_deg", "pitch_deg", "roll_deg")
 """Columns of the landmark table: the angles of R = Ry(yaw)·Rx(-pitch)·Rz(-roll), see `faceml.landmarks`."""
 
+NEGATED_POSE = ("yaw_deg", "roll_deg")
+"""The angles whose sign a flip changes."""
+
 
 def move_pose(angles: Tensor, moves: Moves) -> Tensor:
     """Return the angles of the head as seen in flipped and rotated images.

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from faceml.config import LandmarksConfig
-from faceml.datasets import Moves, Target, move_landmarks, seen_landmarks
+from faceml.datasets import Moves, Target, mirror_landmarks, move_landmarks, seen_landmarks
 from faceml.losses import build_error_penalty
 from faceml.metrics import PairedMetric, Score, compare_means, normalized_errors
 from faceml.models import LandmarkHead
 from faceml.tables import LANDMARK_SETS, LandmarkSet, mesh_landmark_set, with_eyes
 from faceml.tasks.masked_errors import MaskedErrors
 from faceml.tasks.plain_numbers import rounded_by_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values
+from faceml.tasks.task import Task, TaskMetric, Values
+from faceml.tasks.task_loss import TaskLoss
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.landmarks import LandmarksChapter
@@ -92,6 +93,10 @@ class LandmarksTask(Task[LandmarksConfig]):
     def outputs(self, output: Tensor) -> dict[str, Tensor]:
         """Return the landmarks, of shape (B, L, 2), under the task's name."""
         return {self.name: output.float()}
+
+    def mirror_output(self, output: Tensor) -> Tensor:
+        """Return the landmarks of mirrored images."""
+        return mirror_landmarks(output, _on(output.device, self.landmark_set.flip_permutation))
 
     @property
     def points(self) -> Mapping[str, Sequence[int]]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from faceml.datasets import Target
 from faceml.losses import Penalty
-from faceml.tasks.task import TaskLoss, sum_over_count
+from faceml.tasks.task_loss import TaskLoss, sum_over_count
 
 
 class MaskedErrors(TaskLoss):

@@ -21,7 +21,8 @@ from faceml.statistics import Interval
 from faceml.tasks.columns import list_column
 from faceml.tasks.names import output_name
 from faceml.tasks.plain_numbers import rounded_by_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values, sum_over_count
+from faceml.tasks.task import Task, TaskMetric, Values
+from faceml.tasks.task_loss import TaskLoss, sum_over_count
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.multilabel import MultilabelChapter
@@ -52,11 +53,12 @@ class MultilabelTask(Task[MultilabelConfig]):
 
     def move(self, values: Tensor, moves: Moves) -> Tensor:
         """Return the labels of flipped images, in which left and right are exchanged."""
-        if not self.config.swap_on_flip:
-            return values
+        return torch.where(moves.flips[:, None], self.mirror_output(values), values)
+
+    def mirror_output(self, output: Tensor) -> Tensor:
+        """Return the columns (B, K) of mirrored images, in which left and right are exchanged."""
         other = dict(self.config.swap_on_flip) | {b: a for a, b in self.config.swap_on_flip}
-        order = [self.columns.index(other.get(column, column)) for column in self.columns]
-        return torch.where(moves.flips[:, None], values[:, order], values)
+        return output[:, [self.columns.index(other.get(column, column)) for column in self.columns]]
 
     def mix(self, target: Target, mix: Mix) -> Target:
         """Return the mean of the labels of both images, `MISSING` where one of them lacks it."""

@@ -20,11 +20,12 @@ from faceml.metrics import PairedMetric, Score, compare_means
 from faceml.models import NumberHead
 from faceml.statistics import Interval, student_interval
 from faceml.tasks.columns import list_column
-from faceml.tasks.head_pose import POSE_COLUMNS, move_pose
+from faceml.tasks.head_pose import NEGATED_POSE, POSE_COLUMNS, move_pose
 from faceml.tasks.masked_errors import MaskedErrors
 from faceml.tasks.names import output_name
 from faceml.tasks.plain_numbers import rounded_by_name
-from faceml.tasks.task import Task, TaskLoss, TaskMetric, Values
+from faceml.tasks.task import Task, TaskMetric, Values
+from faceml.tasks.task_loss import TaskLoss
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.regression import RegressionChapter
@@ -44,6 +45,7 @@ class RegressionTask(Task[RegressionConfig]):
         own = config.target_columns()
         self.numbers = own
         self._has_pose = any(column in POSE_COLUMNS for column in own)
+        self._negated = {*config.negate_on_flip, *NEGATED_POSE}
         low, high = config.range or (0.0, 0.0)
         self._center = (low + high) / 2
         self._scale = config.scale or ((high - low) / 2 if config.range else 1.0)
@@ -134,6 +136,13 @@ class RegressionTask(Task[RegressionConfig]):
     def outputs(self, output: Tensor) -> dict[str, Tensor]:
         """Return the numbers, of shape (B, K), under the task's name."""
         return {self.name: self.numbers_of(output)}
+
+    def mirror_output(self, output: Tensor) -> Tensor:
+        """Return the scaled numbers of mirrored images, in which some columns change their sign."""
+        negated = [column in self._negated for column in self.numbers]
+        # A number y is o * scale + center, and -y therefore (-o - 2 center / scale) * scale + center.
+        opposite = -output - 2 * self._center / self._scale
+        return torch.where(torch.tensor(negated, device=output.device), opposite, output)
 
     def face_fields(self) -> list[pa.Field]:
         """Return a column of the numbers by their names."""

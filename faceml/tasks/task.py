@@ -23,6 +23,7 @@ from faceml.tables import LandmarkSet
 from faceml.tasks.code_digest import code_digest
 from faceml.tasks.columns import list_column
 from faceml.tasks.plain_numbers import rounded
+from faceml.tasks.task_loss import TaskLoss
 
 if TYPE_CHECKING:
     from faceml.tasks.chapters.base import TaskChapter
@@ -36,22 +37,6 @@ ROWS_AT_ONCE = 2**18
 """Rows that are counted at once, to bound the memory of their classes."""
 EXAMPLE_DIM = 16
 """Embedding dimension of the head that gives the shapes of the outputs."""
-
-
-class TaskLoss(nn.Module, ABC):
-    """Loss of a task for a batch."""
-
-    @abstractmethod
-    def forward(self, output: Tensor, target: Target, count: Tensor) -> Tensor:
-        """Return the loss of a batch, a scalar; exactly 0, with gradients of 0, without any target.
-
-        Args:
-            output: Output of the task's head, of shape (B, …).
-            target: Target of the batch; values of rows that are not known are ignored.
-            count: Scalar by which a sum over targets is divided instead of the number in this batch: the
-                mean of `Task.count` over all workers and batches of the step. Gradients that are averaged
-                over workers then equal those of one worker with all faces.
-        """
 
 
 class TaskMetric(nn.Module, ABC):
@@ -75,11 +60,6 @@ class TaskMetric(nn.Module, ABC):
         for metric in self.modules():
             if isinstance(metric, Metric):
                 metric.reset()
-
-
-def sum_over_count(losses: Tensor, count: Tensor) -> Tensor:
-    """Return the sum of losses divided by the number of targets; 0 without any."""
-    return losses.sum() / torch.where(count > 0, count, 1)
 
 
 class Task(ABC, Generic[ConfigT]):
@@ -223,6 +203,10 @@ class Task(ABC, Generic[ConfigT]):
 
         The names are unique among tasks: the task's name, or `output_name(task, part)` for several parts.
         """
+
+    def mirror_output(self, output: Tensor) -> Tensor:
+        """Return the output (B, …) for mirrored images, given that for the images; by default the same."""
+        return output
 
     @cached_property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:

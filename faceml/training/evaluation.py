@@ -7,7 +7,7 @@ import torch
 
 from faceml.datasets import FaceSample, Preprocessing
 from faceml.models import FaceOutputs, MultitaskFaceModel
-from faceml.tasks import Tasks, metric_name
+from faceml.tasks import Tasks, metric_name, run_flip_test
 from faceml.training.observer import Metrics
 
 
@@ -30,11 +30,16 @@ class Evaluation:
         preprocessing: The training's preprocessing.
         tasks: The tasks of the network, by name.
         device: Device of the network.
+        flip_test: Evaluate the mean outputs for images and their mirror images, see `faceml.tasks.flip_test`.
     """
 
-    def __init__(self, preprocessing: Preprocessing, tasks: Tasks, device: torch.device) -> None:
+    def __init__(
+        self, preprocessing: Preprocessing, tasks: Tasks, device: torch.device, *, flip_test: bool = False
+    ) -> None:
         self._preprocessing = preprocessing
+        self._tasks = tasks
         self._device = device
+        self._flip_test = flip_test
         self._metrics = {name: task.build_metric().to(device) for name, task in tasks.items()}
 
     @torch.no_grad()
@@ -56,7 +61,8 @@ class Evaluation:
         model.eval()
         for batch in batches:
             faces = batch.to(self._device)
-            outputs: FaceOutputs = model(self._preprocessing.normalize(faces.image))
+            images = self._preprocessing.normalize(faces.image)
+            outputs = run_flip_test(model, images, self._tasks) if self._flip_test else model(images)
             if on_batch is not None:
                 on_batch(faces, outputs)
             for name, metric in self._metrics.items():

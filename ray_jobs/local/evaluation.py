@@ -56,7 +56,7 @@ def run(config: EvaluateConfig) -> EvaluationFindings:
         raise ConfigError(f"data.table: {config.data.table} has no image that could be decoded.")
     faces.log_left_out()
     batches = FaceLoader(faces, config.batch_size, config.loader_processes, pin_memory=config.use_gpu)
-    evaluation = Evaluation(trained.preprocessing, trained.tasks, device)
+    evaluation = Evaluation(trained.preprocessing, trained.tasks, device, flip_test=config.flip_test)
     predictions = Predictions(faces, trained.tasks)
     others = [(place, read_predictions(place)) for place in config.compare_with]
     with_classes = next((task for task in trained.tasks.values() if task.group_names), None)

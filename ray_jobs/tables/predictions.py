@@ -76,7 +76,7 @@ def build_prediction_job(config: PredictConfig) -> TableJob:
         "model": {"sha256": settings.model_sha256},
         "data": {"follow_links": data.follow_links},
         "faces": config.faces.model_dump(mode="json", exclude={"model_path", "engine"}),
-    }
+    } | ({"flip_test": True} if config.flip_test else {})  # tables of earlier versions were made without
     detector = detector_metadata(settings.detector.engine) if settings.detector else {"name": "none"}
     return TableJob(
         name="predict",

@@ -57,6 +57,22 @@ def test_predict__of_whole_images_is_what_the_network_says(run_folder: Path, dra
         assert face.pose is None
 
 
+def test_predict__with_a_flip_test_gives_a_mirrored_photo_the_same_expression(
+    run_folder: Path, drawn: Path
+) -> None:
+    file = next(iter(sorted((drawn / "train").rglob("*.jpg"))))
+    pixels = decode_image(file.read_bytes())
+    assert not isinstance(pixels, str)
+    shown = [pixels, np.ascontiguousarray(pixels[:, ::-1])]
+    (one,), (other,) = (
+        image.faces for image in faceml.load(run_folder, finds_faces=False, flip_test=True).predict(shown)
+    )
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
+    np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-3)
+    (plain,) = faceml.load(run_folder, finds_faces=False).predict(shown)[1].faces
+    assert np.abs(one.probabilities - plain.probabilities).max() > 1e-4
+
+
 def test_predict__shows_each_face_of_a_photo_as_in_training(run_folder: Path, photo: RgbImage) -> None:
     (image,) = faceml.load(run_folder).predict([photo])
     assert (image.status, image.width, image.height, len(image.faces)) == ("ok", 600, 400, 2)

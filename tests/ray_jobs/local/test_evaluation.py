@@ -29,6 +29,8 @@ from faceml.tables.sorted_rows import read_table
 from faceml.tasks.build import Tasks, build_tasks
 from faceml.tasks.classes import AFFECTNET8
 from faceml.training.checkpoint import model_checkpoint, write_state
+from faceml.training.faces import open_split
+from faceml.training.trained_model import load_trained_model
 from ray_jobs.local import evaluation
 from tests.browser.page import faults_of
 from tests.default_tasks import default_pair
@@ -80,6 +82,25 @@ def test_run__of_a_model_and_a_split_in_a_store_leaves_the_same_there(
     assert json.loads(written.read("summary.json"))["accuracy"] == local.result.metrics["accuracy"]
     with pytest.raises(ConfigError, match=r"^model: there is no s3://.*/none\.pt\?.*"):
         evaluation.run(parse_config(EvaluateConfig, stored | {"model": place_below(store, "none.pt")}))
+
+
+def test_run__with_a_flip_test_averages_the_outputs_of_the_mirror_images(
+    model: Path, faces: Path, tables: Path
+) -> None:
+    settings = config(model, faces, tables, flip_test=True)
+    evaluation.run(settings)
+    rows = pq.read_table(Path(settings.run.folder) / "predictions.parquet")
+    trained = load_trained_model(str(model))
+    split = open_split(settings.data, 5, trained.preprocessing, trained.tasks)
+    images = trained.preprocessing.normalize(torch.stack([sample.image for sample in split]))
+    with torch.no_grad():
+        own, mirrored = trained.model(images), trained.model(images.flip(-1))
+    logits = (own.tasks["expression"] + mirrored.tasks["expression"]) / 2
+    np.testing.assert_allclose(rows["probabilities"].to_pylist(), logits.softmax(dim=1), atol=1e-5)
+    # Left eye, right eye, nose, left and right corner of the mouth.
+    x, y = mirrored.tasks["landmarks"][:, [1, 0, 2, 4, 3]].unbind(dim=-1)
+    points = ((own.tasks["landmarks"] + torch.stack([1 - x, y], dim=-1)) / 2).flatten(1)
+    np.testing.assert_allclose(rows["landmarks"].to_pylist(), points, atol=1e-5)
 
 
 def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tables: Path) -> None:
