@@ -1,5 +1,6 @@
 """Configuration of a study, a comparison of face recognition trainings on the same people."""
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,6 +12,17 @@ from faceml.config.loading import assign_keys, dotted_keys, parse_config
 from faceml.config.recognition import RecognitionConfig
 from faceml.config.sections.search_space import Arm, ArmName
 from faceml.config.tune import TrialResources
+
+COMMON_KEYS = (
+    "training.epochs",
+    "training.accumulate_batches",
+    "data.people_per_batch",
+    "data.images_per_person",
+    "data.train",
+    "data.val",
+    "data.pairs",
+)
+"""Keys in which all arms agree."""
 
 
 class StudyRunConfig(Config):
@@ -83,8 +95,15 @@ def build_arm_config(
         "scaling.cpus_per_worker": cpus,
         "scaling.use_gpu": config.trial.gpus > 0,
     }
+    arm_keys = dotted_keys(config.arms[arm])
+    ignored = sorted(arm_keys.keys() & own.keys())
+    if ignored:
+        raise ConfigError(
+            f"arms.{arm}: {ignored[0]} is set by the study. Remove it; seeds are set in seeds, and resources "
+            "in trial."
+        )
     # By dotted keys: assigning a whole section would reset the keys that it omits to their defaults.
-    raw = assign_keys(config.recognition.model_dump(mode="json"), dotted_keys(config.arms[arm]) | own)
+    raw = assign_keys(config.recognition.model_dump(mode="json"), arm_keys | own)
     return parse_config(RecognitionConfig, raw, f"arms.{arm}")
 
 
@@ -105,32 +124,19 @@ def refuse_unequal_arms(config: StudyConfig) -> None:
     """Refuse arms that differ in data, batch size or number of training images.
 
     Raises:
-        ConfigError: Two arms differ in one of them, or an arm may stop early.
+        ConfigError: An arm differs in one of them, or may stop early.
     """
-    built = {arm: build_arm_config(config, arm, 0, config.run.folder) for arm in config.arms}
-    (first, of_first), *others = built.items()
-    early = [name for name, arm in built.items() if arm.training.patience_epochs is not None]
-    if early:
-        raise ConfigError(
-            f"arms.{early[0]}: training.patience_epochs would stop it early. Arms are compared after the "
-            "same number of images: set it to null."
-        )
-    for name, arm in others:
-        for key, one, other in (
-            ("training.epochs", of_first.training.epochs, arm.training.epochs),
-            (
-                "training.accumulate_batches",
-                of_first.training.accumulate_batches,
-                arm.training.accumulate_batches,
-            ),
-            ("data.people_per_batch", of_first.data.people_per_batch, arm.data.people_per_batch),
-            ("data.images_per_person", of_first.data.images_per_person, arm.data.images_per_person),
-            ("data.train", of_first.data.train, arm.data.train),
-            ("data.val", of_first.data.val, arm.data.val),
-            ("data.pairs", of_first.data.pairs, arm.data.pairs),
-        ):
-            if one != other:
+    for name in config.arms:
+        arm = build_arm_config(config, name, 0, config.run.folder)
+        if arm.training.patience_epochs is not None:
+            raise ConfigError(
+                f"arms.{name}: training.patience_epochs would stop it early. Arms are compared after the "
+                "same number of images: set it to null."
+            )
+        for key in COMMON_KEYS:
+            common, own = (attrgetter(key)(each) for each in (config.recognition, arm))
+            if common != own:
                 raise ConfigError(
-                    f"arms.{name}: differs from {first} in {key}. Arms are compared on the same people "
+                    f"arms.{name}: differs from recognition in {key}. Arms are compared on the same people "
                     "after the same number of images: set it under recognition, for all arms."
                 )

@@ -124,9 +124,13 @@ class PKSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         """Yield this worker's draws of the epoch, batch after batch."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        by_person = self._by_person(rng)
-        for number in range(self.passes):
-            yield from integers(by_person[self._places(number, self._own_people(rng))].ravel())
+        by_person, visits = self._by_person(rng), np.zeros(len(self._images), dtype=np.int64)
+        for _ in range(self.passes):
+            people = self._fill_steps(rng.permutation(len(visits)))
+            is_again = np.arange(len(people)) >= len(visits)
+            places = self._places(people, visits[people] + is_again)
+            visits += np.bincount(people)
+            yield from integers(by_person[self._own(places)].ravel())
 
     def _by_person(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Return all images sorted by person, those of a person in shuffled order."""
@@ -134,19 +138,26 @@ class PKSampler(Sampler[int]):
         by_person: npt.NDArray[np.int64] = shuffled[np.argsort(self._person[shuffled], kind="stable")]
         return by_person
 
-    def _own_people(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Return this worker's people of a pass."""
-        people = rng.permutation(len(self._images))
-        filled = np.resize(people, -(-len(people) // self.people_per_step) * self.people_per_step)
-        return filled.reshape(-1, self.people_per_step // self.people_per_batch, self.people_per_batch)[
-            :, self.rank
-        ].ravel()
+    def _fill_steps(self, people: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the people of all steps of a pass; the first ones again in the last step, if it has room."""
+        steps = -(-len(people) // self.people_per_step)
+        return np.resize(people, steps * self.people_per_step)
 
-    def _places(self, number: int, people: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return positions of a pass's images among all images sorted by person, of shape (people, K)."""
-        turns = number * self.images_per_person + np.arange(self.images_per_person)
+    def _places(self, people: npt.NDArray[np.int64], visits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return positions of images among all images sorted by person, of shape (people, K).
+
+        Args:
+            people: People of a pass.
+            visits: How often each has been drawn before in this epoch.
+        """
+        turns = visits[:, None] * self.images_per_person + np.arange(self.images_per_person)
         places: npt.NDArray[np.int64] = self._first[people, None] + turns % self._images[people, None]
         return places
+
+    def _own(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return this worker's rows of all steps, given those of all workers."""
+        workers = self.people_per_step // self.people_per_batch
+        return places.reshape(-1, workers, self.people_per_batch, self.images_per_person)[:, self.rank]
 
 
 def pk_draws(

@@ -18,7 +18,7 @@ from faceml.datasets.labelled_faces import LabelledFaces
 from faceml.datasets.opened_rows import open_rows
 from faceml.datasets.person_rows import AVERAGE, FOLDERS, IDENTITY, PEOPLE, POINTS, UNDETECTED, PersonRows
 from faceml.datasets.preprocessing import Preprocessing
-from faceml.datasets.table_rows import as_selection, copies_are_aligned
+from faceml.datasets.table_rows import as_selection, embed_settings
 from faceml.images import ARCFACE_TEMPLATE, DecodeFailure, RgbImage, align_face, decode_reduced
 from faceml.storage import MappedText, Places
 from faceml.tables import TableSelection
@@ -73,6 +73,7 @@ class PersonDataset(LabelledFaces):
         people: Names, sorted; a label is a position among them. A name is the folder, or `source/folder` if
             the table has several sources.
         folders: Folder of each image.
+        copies: Settings that the table's copies were made with; None if the images are files.
 
     Raises:
         ConfigError: There is no usable table, images are missing, or no image at all has landmarks.
@@ -95,7 +96,7 @@ class PersonDataset(LabelledFaces):
         super().__init__(rows, selection, images, preprocessing, cache, follow_links=follow_links)
         self.people: list[str] = rows.facts[PEOPLE]
         self.folders: Sequence[str] = MappedText(rows, FOLDERS)
-        self._has_aligned_copies = images is None and copies_are_aligned(selection.table)
+        self.copies = embed_settings(selection.table) if images is None else None
         self._average = np.array(rows.facts[AVERAGE], dtype=np.float64)
 
     @cached_property
@@ -118,6 +119,6 @@ class PersonDataset(LabelledFaces):
         points = self._rows.numbers(POINTS)[index].astype(np.float64)
         if self.undetected[index]:
             points = self._average  # its copy is the whole image
-        elif self._has_aligned_copies:
+        elif self.copies and self.copies.get("align"):
             return self.preprocessing.resize(image)
         return self.preprocessing.align(image, points)

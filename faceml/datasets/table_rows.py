@@ -163,21 +163,21 @@ def has_all_faces(table: str | Path) -> bool:
 
 def crop_margin(table: str | Path) -> float:
     """Return the margin of a table's cropped copies, the default one if it has none."""
-    crop = _embed_settings(table).get("crop") or {}
+    crop = embed_settings(table).get("crop") or {}
     margin: float = crop.get("margin", CROP_MARGIN)
     return margin
 
 
 def copies_are_aligned(table: str | Path) -> bool:
     """Return whether a table's copies are faces aligned to ArcFace's template."""
-    return bool(_embed_settings(table).get("align"))
+    return bool(embed_settings(table).get("align"))
 
 
 def _copies_are_cropped(table: str | Path) -> bool:
-    return bool(_embed_settings(table).get("crop"))
+    return bool(embed_settings(table).get("crop"))
 
 
-def _embed_settings(table: str | Path) -> dict[str, Any]:
+def embed_settings(table: str | Path) -> dict[str, Any]:
     """Return the settings that a table's copies were made with; empty if there are none."""
     settings = json.loads(table_metadata_of(table)["faceml.extraction"])
     return settings.get("output", {}).get("embed") or {}

@@ -93,8 +93,12 @@ def compare_arms(
         return Estimate(value, *student_interval(value, parts, level))
 
     mean = {name: float(np.mean(values)) for name, values in of_seeds.items()}
+    accuracies = {name: estimate(mean[name], samples[name], [name], confidence) for name in names}
     return ArmStudy(
-        {name: estimate(mean[name], samples[name], [name], confidence) for name in names},
+        {
+            name: Estimate(found.value, max(0.0, found.low), min(1.0, found.high))
+            for name, found in accuracies.items()
+        },
         [
             ArmComparison(
                 a,

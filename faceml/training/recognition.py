@@ -19,6 +19,7 @@ from faceml.datasets import (
 from faceml.losses import build_angular_margin
 from faceml.models import FOR_TRAINING, FaceResNet, IdentityHead, build_face_resnet, translate_full_memory
 from faceml.page import first_names
+from faceml.tables import folder_columns
 from faceml.training.assembly import TrainingParts, build_trainer
 from faceml.training.loop import Trainer
 from faceml.training.observer import Metrics
@@ -54,7 +55,7 @@ def build_people(config: RecognitionDataConfig) -> People:
     train = open_people(config.train, preprocessing, config.cache)
     of_file = config.pairs.file is not None
     val = open_people(config.val, preprocessing, config.cache, with_undetected=of_file)
-    both = sorted(set(train.people) & set(val.people))
+    both = _people_of_both(train, val)
     if both:
         raise ConfigError(
             f"data.val.table: {len(both)} of its {len(val.people)} people are in data.train.table too "
@@ -62,6 +63,14 @@ def build_people(config: RecognitionDataConfig) -> People:
             "one split."
         )
     return People(train, val, open_pairs(config.pairs, val))
+
+
+def _people_of_both(train: PersonDataset, val: PersonDataset) -> list[str]:
+    """Return the names in both splits, without those of sources if only one of the tables has them."""
+    kinds = {tuple(folder_columns(split.table)) for split in (train, val)}
+    if len(kinds) > 1:
+        return sorted(set(train.folders) & set(val.folders))
+    return sorted(set(train.people) & set(val.people))
 
 
 def build_recognition_sampler(config: RecognitionConfig, faces: PersonDataset, rank: int = 0) -> EpochSampler:
@@ -81,7 +90,7 @@ def build_recognition_sampler(config: RecognitionConfig, faces: PersonDataset, r
 
 def _refuse_few_people(config: RecognitionConfig, faces: PersonDataset) -> None:
     people_per_batch, workers = config.data.people_per_batch, config.scaling.num_train_workers
-    if len(faces.people) < people_per_batch * workers:
+    if config.data.sampling == "pk" and len(faces.people) < people_per_batch * workers:
         raise ConfigError(
             f"data.people_per_batch = {people_per_batch}: a step of {workers} workers has that many "
             f"people each, data.train.table has {len(faces.people)}. Choose a smaller one."

@@ -75,7 +75,10 @@ class TrainingStep:
         self._device = next(objective.parameters()).device
         self._dtype = AUTOCAST_DTYPES.get(precision)
         self._max_grad_norm = max_grad_norm
-        self._statistics = [b for b in objective.model.buffers() if b.is_floating_point()]
+        of_weighting = {id(b) for b in objective.weighting.buffers()}  # has its own rules for such steps
+        self._statistics = [
+            b for b in objective.buffers() if b.is_floating_point() and id(b) not in of_weighting
+        ]
         shared = [p for p in objective.model.backbone.parameters() if p.requires_grad]
         of_backbone = {id(p) for p in shared}
         others = [p for p in objective.parameters() if p.requires_grad and id(p) not in of_backbone]
@@ -88,8 +91,8 @@ class TrainingStep:
     ) -> StepResult:
         """Update the parameters from batches on the device, unless the gradient is not finite.
 
-        Without an update, the statistics of batch norms keep their values too. The step does not synchronise
-        with a GPU, except for weightings that need losses after the update.
+        Without an update, the statistics of batch norms and of AdaFace keep their values too. The step does
+        not synchronise with a GPU, except for weightings that need losses after the update.
 
         Args:
             batches: Batches of the same size.
@@ -132,7 +135,7 @@ class TrainingStep:
         return torch.isfinite(shared).all() & self.scaler.is_enabled()
 
     def _restore_statistics(self, before: Tensor, is_restored: Tensor) -> None:
-        """Set the batch norm statistics to earlier values if `is_restored`, without synchronising with a GPU.
+        """Set the statistics to earlier values if `is_restored`, without synchronising with a GPU.
 
         A NaN of the forward pass would never leave these moving averages.
         """

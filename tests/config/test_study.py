@@ -38,14 +38,28 @@ def test_build_arm_config__has_what_is_common_what_is_its_own_and_its_seed() -> 
         ("training.accumulate_batches", 2),
         ("data.images_per_person", 2),
         ("data.train.table", "/elsewhere"),
+        ("data.val.table", "/elsewhere"),
         ("data.pairs.seed", 1),
     ],
 )
 def test_refuse_unequal_arms__names_the_arm_and_what_differs(key: str, value: Any) -> None:
     config = study({"one": {}, "other": {key: value}})
     expected = ".".join(key.split(".")[:2])
-    with pytest.raises(ConfigError, match=rf"arms.other: differs from one in {expected}"):
+    with pytest.raises(ConfigError, match=rf"arms.other: differs from recognition in {expected}"):
         refuse_unequal_arms(config)
+
+
+def test_refuse_unequal_arms__all_arms_may_not_leave_the_data_of_the_study() -> None:
+    other = {"data.val.table": "/elsewhere"}
+    with pytest.raises(ConfigError, match=r"arms.one: differs from recognition in data\.val\. "):
+        refuse_unequal_arms(study({"one": other, "other": other}))
+
+
+@pytest.mark.parametrize("key", ["seed", "run.folder", "scaling.use_gpu"])
+def test_build_arm_config__names_a_key_that_the_study_sets(key: str) -> None:
+    values = {"seed": 1, "run.folder": "/x", "scaling.use_gpu": True}
+    with pytest.raises(ConfigError, match=rf"^arms\.other: {key} is set by the study"):
+        build_arm_config(study({"one": {}, "other": {key: values[key]}}), "other", 0, Path("/x"))
 
 
 def test_build_arm_config__a_section_changes_only_the_keys_that_it_has() -> None:

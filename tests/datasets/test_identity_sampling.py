@@ -63,17 +63,14 @@ def test_pk_sampler__an_epoch_visits_everybody_and_is_about_as_long_as_the_image
     assert sum(visits.values()) == steps * p * workers
 
 
-@given(data=st.data(), k=st.integers(1, 6))
+@given(made=people_and_batches(), epoch=st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
 def test_pk_sampler__an_image_comes_again_only_when_all_of_that_person_came(
-    data: st.DataObject, k: int
+    made: tuple[list[int], int, int, int], epoch: int
 ) -> None:
-    counts = data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=24))
-    # Steps that go into a pass without a rest: who fills one up is seen beside their turn.
-    p = data.draw(st.sampled_from([p for p in range(1, len(counts) + 1) if len(counts) % p == 0]))
-    labels = [person for person, count in enumerate(counts) for _ in range(count)]
-    seen = Counter(np.concatenate(drawn(labels, p, k, 1)).ravel().tolist())
-    for person in range(len(counts)):
+    labels, p, k, workers = made
+    seen = Counter(np.concatenate(drawn(labels, p, k, workers, epoch)).ravel().tolist())
+    for person in set(labels):
         numbers = [seen[image] for image, label in enumerate(labels) if label == person]
         assert max(numbers) - min(numbers) <= 1
 

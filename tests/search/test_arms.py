@@ -55,6 +55,15 @@ def test_compare_arms__a_difference_is_found_and_its_absence_too() -> None:
     assert found["weak", "strong"].difference.high < -0.05
 
 
+def test_compare_arms__limits_of_an_accuracy_are_shares() -> None:
+    rng = np.random.default_rng(4)
+    study = compare_arms({name: [scored(d, rng) for d in (1.2, 6.0)] for name in ("one", "other")}, rounds=50)
+    for found in study.accuracies.values():
+        assert (found.low, found.high) == (pytest.approx(0, abs=0.5), 1.0)
+        assert 0 <= found.low < found.value < 1
+    assert study.comparisons[0].difference.low < -0.5, "differences are not limited to shares"
+
+
 def test_compare_arms__equal_arms_are_seldom_called_unequal() -> None:
     """Of arms that differ by nothing but their seeds, few in a hundred are to be told apart."""
     rng = np.random.default_rng(3)

@@ -285,10 +285,27 @@ def test_build_people__a_person_in_both_splits_is_refused(people: Path, tmp_path
         build_people(twice)
 
 
+def test_build_people__a_person_in_both_splits_is_refused_if_only_one_table_has_sources(
+    people: Path, tmp_path: Path
+) -> None:
+    config = config_of(people, tmp_path).data
+    rows = read_table(people / "tables" / "train").to_pylist()
+    schema = landmark_schema(table_metadata({"name": "test"}, {}, "0"), with_source=True)
+    with_source = [row | {"image_id": f"casia/{row['image_id']}", "source": "casia"} for row in rows]
+    write_shard(with_source, schema, tmp_path / "table" / "a.parquet")
+    train = config.train.model_copy(
+        update={"table": str(tmp_path / "table"), "images": {"casia": str(people / "images" / "train")}}
+    )
+    with pytest.raises(ConfigError, match=r"12 of its 12 people are in data.train.table too \(person00"):
+        build_people(config.model_copy(update={"train": train, "val": config.train}))
+    assert len(build_people(config.model_copy(update={"train": train})).train.people) == 12
+
+
 def test_build_recognition_trainer__too_few_people_for_a_step_are_refused(
     people: Path, tmp_path: Path
 ) -> None:
     config = config_of(people, tmp_path)
+    assert config.data.sampling == "pk"
     config = config.model_copy(update={"data": config.data.model_copy(update={"people_per_batch": 13})})
     with pytest.raises(ConfigError, match=r"data.people_per_batch = 13: .* has 12. Choose a smaller one"):
         build_recognition_trainer(config, torch.device("cpu"))

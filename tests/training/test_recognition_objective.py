@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD
 
 from faceml.config.sections.model import ModelConfig
 from faceml.datasets.labelled_faces import FaceSample
 from faceml.datasets.person_dataset import IDENTITY, AlignedPreprocessing
 from faceml.datasets.targets import Target
-from faceml.losses.angular_margin import ArcFace
+from faceml.losses.angular_margin import AdaFace, ArcFace
 from faceml.models.recognition import IdentityHead, build_face_resnet
 from faceml.training.recognition_objective import RecognitionObjective
+from faceml.training.step import TrainingStep
 from tests.default_tasks import rows_of, with_target
 from tests.two_workers import run_on_two_workers
 
@@ -70,6 +72,19 @@ def test_recognition_objective__is_cross_entropy_with_the_margin_of_the_epoch(
     logits[own] = SCALE * np.cos(np.arccos(cosines[own]) + margin)
     expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[own])
     assert made(batch()).total.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_training_step__one_left_out_leaves_the_average_norms_of_adaface_as_they_were() -> None:
+    made = objective()
+    made.margin = AdaFace()
+    step = TrainingStep(made, made, SGD(made.parameters(), 0.01, fused=True))
+    image = batch().image
+    image[0, 0, 0, 0] = float("inf")  # as an activation that overflows in fp16
+    for faces, is_done in ((batch()._replace(image=image), False), (batch(), True)):
+        before = (made.margin.mean_norm.clone(), made.margin.std_norm.clone())
+        assert bool(step([faces]).is_done) is is_done
+        assert ((made.margin.mean_norm, made.margin.std_norm) == before) is not is_done
+    assert made.margin.mean_norm.isfinite()
 
 
 def test_epoch_metrics__count_the_faces_nearest_to_their_own_centre_since_the_epoch_began() -> None:

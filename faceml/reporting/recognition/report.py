@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from faceml.config import RecognitionConfig, dump_config
 from faceml.metrics import ScoredPairs
 from faceml.page import (
@@ -108,7 +110,13 @@ def recognition_chapter(
             ),
         ],
         sections=[
-            _verification(records, pairs, best["epoch"], summary.get("leakage", [])),
+            _verification(
+                records,
+                pairs,
+                best["epoch"],
+                summary.get("leakage", []),
+                of_file=config.data.pairs.file is not None,
+            ),
             _learning(config, records, num_people),
         ],
         config=dump_config(config),
@@ -125,17 +133,40 @@ def _sampling(summary: Mapping[str, Any], metric: str) -> str:
     return "too few pairs of different people" if limits is None else f"{INTERVAL} {percent_range(limits)}"
 
 
-def _verification(
-    records: list[dict[str, Any]], pairs: ScoredPairs, best_epoch: int, leaks: list[str]
-) -> Section:
-    of = "people" if pairs.num_people else "pairs"
+def people_sentence(pairs: ScoredPairs, *, of_file: bool) -> str:
+    """Return what is known of the people of the pairs.
+
+    Args:
+        pairs: The scored pairs.
+        of_file: Whether a file names the pairs: its data set may name a person of the training split
+            otherwise, and its folds may share people.
+    """
     if pairs.num_people is None:
-        people = (
+        return (
             "The people of the pairs are not known. Some may be in the training split, or in several folds, "
             "and intervals take the pairs as independent."
         )
-    else:
-        people = "None of these people is in the training split, and each fold holds other people."
+    of_training = f"{'has the name of one' if of_file else 'is'} in the training split"
+    in_folds = np.unique(np.column_stack([pairs.people.ravel(), pairs.folds.repeat(2)]), axis=0)
+    shared = int((np.unique(in_folds[:, 0], return_counts=True)[1] > 1).sum())
+    of_folds = (
+        f"{shared:,} of them are in several folds, so that the accuracy is optimistic"
+        if shared
+        else "each fold holds other people"
+    )
+    return f"None of these people {of_training}, and {of_folds}."
+
+
+def _verification(
+    records: list[dict[str, Any]],
+    pairs: ScoredPairs,
+    best_epoch: int,
+    leaks: list[str],
+    *,
+    of_file: bool,
+) -> Section:
+    of = "people" if pairs.num_people else "pairs"
+    people = people_sentence(pairs, of_file=of_file)
     return Section(
         title="Verification of unseen people",
         text=[

@@ -1,6 +1,7 @@
 """People and the pairs of their images to verify, opened from a configuration."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,13 @@ class VerificationSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the digests and landmarks of the images, and of the pairs."""
+        """SHA-256 of the digests and landmarks of the images, the settings of their copies, and the pairs."""
         columns = ["folder", "status", "content_sha256", landmark_column(ALIGNED_BY)]
         rows, content = self.faces.selection.read(columns).rows, pa.BufferOutputStream()
         with pa.ipc.new_stream(content, rows.schema) as stream:
             stream.write_table(rows.combine_chunks())
         found = hashlib.sha256(content.getvalue())
+        found.update(json.dumps(self.faces.copies, sort_keys=True).encode())
         for column in self.pairs:
             found.update(np.ascontiguousarray(column).tobytes())
         return found.hexdigest()

@@ -71,7 +71,8 @@ def test_diagnose_recognition__no_findings_above_chance(changes: dict[str, float
 
 
 def test_diagnose_recognition__detects_overfitting_on_unseen_people() -> None:
-    (coin,) = diagnose(record(1), record(2, verification__accuracy=0.5))
+    fitted = record(2, verification__accuracy=0.5, train__accuracy=0.99, train__grad_norm=0.2)
+    (coin,) = diagnose(record(1), fitted)
     assert coin.key == "verification at chance"
 
 

@@ -82,3 +82,11 @@ def test_digest__changes_with_the_pairs_and_with_the_table(opened: VerificationS
     assert opened.digest == opened.digest
     other = opened.pairs._replace(counted_wrong=np.zeros(len(PAIRS), bool))
     assert VerificationSet(opened.faces, other).digest != opened.digest
+
+
+def test_digest__changes_with_the_copies(opened: VerificationSet) -> None:
+    digests = set()
+    for copies in (None, {}, {"size": 32}, {"size": 64}):
+        opened.faces.copies = copies
+        digests.add(opened.digest)
+    assert len(digests) == 4
