@@ -25,7 +25,7 @@ from faceml.extraction import TableDiff, write_plan
 from faceml.extraction.file_lists import ShardFiles
 from faceml.storage import StorageFolder, StorageRoots
 from faceml.synthetic.generate import generate_faces
-from faceml.tables import list_images, update_manifest, write_shard
+from faceml.tables import QueryLimits, list_images, update_manifest, write_shard
 from ray_jobs.tables import (
     ShardResult,
     TableJob,
@@ -121,8 +121,8 @@ def resume(root: Path, name: str, started_s: float) -> None:
 
     actor_pool.read_result = read  # type: ignore[attr-defined]
 
-    def compare(job: TableJob, scratch: Path) -> TableDiff:
-        diff = compute_diff(job, scratch)
+    def compare(job: TableJob, scratch: Path, limits: QueryLimits | None = None) -> TableDiff:
+        diff = compute_diff(job, scratch, limits)
         compared_s.append(time.time() - started_s)
         return diff
 

@@ -37,7 +37,8 @@ class ExtractDataConfig(Config):
     max_pixels: Count = 64 * 10**6
     """Largest number of pixels in an image's header; larger images get the status `too_large`, undecoded."""
     follow_links: bool = False
-    """Follow symbolic links to targets outside `root`; otherwise such files get the status `unreadable`."""
+    """Follow symbolic links to folders, and to files outside `root`. Otherwise such folders are left out with
+    a warning, and such files get the status `unreadable`."""
 
 
 class LandmarkerConfig(Config):

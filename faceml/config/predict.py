@@ -64,7 +64,8 @@ class PredictDataConfig(Config):
     root: InputStorage | None = None
     """Folder instead of `paths`; each image below it gets a row of `output.table`."""
     follow_links: bool = False
-    """Follow symbolic links to targets outside `root`; otherwise such files get the status `unreadable`."""
+    """Follow symbolic links to folders, and to files outside `root`. Otherwise such folders are left out with
+    a warning, and such files get the status `unreadable`."""
     extensions: tuple[str, ...] = IMAGE_EXTENSIONS
     """File name extensions of images in a folder, case-insensitive."""
 

@@ -24,7 +24,6 @@ from faceml.tables import (
     write_row_groups,
 )
 
-LIMITS = QueryLimits(memory_gib=0.5)
 NAMED = 20
 """Number of deleted images that are named for each source."""
 
@@ -69,7 +68,7 @@ class TableDiff:
 
     Attributes:
         new: Images that neither the table nor an interrupted plan has, sorted.
-        plan: Shards of an interrupted plan.
+        plan: Shards of an interrupted plan, without images that no longer exist.
         stale: Files of each shard with images whose size or time of change differs.
         empty: Shards of which all images are deleted.
         num_modified: Number of images whose size or time of change differs.
@@ -111,6 +110,10 @@ class TableDiff:
         """Number of images without a row."""
         return self.new.num_rows + self.plan.unfinished.num_rows
 
+    def num_to_read(self, *, follow_changes: bool) -> int:
+        """Return the number of images without a row, and of changed images if their rows are replaced."""
+        return self.num_to_extract + (self.num_modified if follow_changes else 0)
+
     @property
     def bytes_to_extract(self) -> int:
         """Total file size of the images without a row."""
@@ -141,7 +144,7 @@ def compare_with_table(
     *,
     follow_changes: bool,
     has_sources: bool = False,
-    limits: QueryLimits = LIMITS,
+    limits: QueryLimits | None = None,
 ) -> TableDiff:
     """Compare a listing with a table and with the plan of an interrupted extraction.
 
@@ -163,7 +166,7 @@ def compare_with_table(
     plan, images = state
     listed = scratch / "listed.parquet"
     write_row_groups(listed, LISTING_SCHEMA, (pa.Table.from_batches([batch]) for batch in listing))
-    with open_database(limits=limits._replace(spill_folder=scratch)) as connection:
+    with open_database(limits=(limits or QueryLimits())._replace(spill_folder=scratch)) as connection:
         _join(connection, listed, plan, images, has_sources=has_sources)
         return _diff(connection, scratch, plan, images, follow_changes)
 
@@ -213,7 +216,7 @@ def _diff(
     counts = connection.execute(COUNTS.format(named=NAMED)).fetchall()
     return TableDiff(
         new=FileList(new, *_size(connection, new)),
-        plan=plan,
+        plan=plan._replace(unfinished=_without_deleted(connection, scratch, plan.unfinished)),
         stale=ShardFileList(stale, *_size(connection, stale), stale_shards),
         empty=[shard for (shard,) in empty],
         num_modified=sum(modified for _, _, _, modified, _, _ in counts),
@@ -225,16 +228,36 @@ def _diff(
     )
 
 
+def _without_deleted(connection: Connection, scratch: Path, unfinished: ShardFileList) -> ShardFileList:
+    """Return the files of unfinished shards that are listed, in the same order."""
+    if not unfinished.num_rows:
+        return unfinished
+    file = scratch / "unfinished_listed.parquet"
+    rows = f"read_parquet({_text(unfinished.file)}, file_row_number = true)"
+    _copy(
+        connection,
+        f"select * exclude (file_row_number) from {rows} semi join listed using (image_id) "
+        "order by file_row_number",
+        file,
+    )
+    (shards,) = connection.execute(f"select count(distinct shard) from {_parquet(file)}").fetchall()[0]
+    return ShardFileList(file, *_size(connection, file), int(shards))
+
+
 def _parquet(file: Path) -> str:
     """Return the expression that reads a file."""
-    return "read_parquet('" + str(file).replace("'", "''") + "')"
+    return f"read_parquet({_text(file)})"
+
+
+def _text(file: Path) -> str:
+    """Return a path as text of SQL."""
+    return "'" + str(file).replace("'", "''") + "'"
 
 
 def _copy(connection: Connection, query: str, file: Path) -> None:
     """Write the result of a query to a Parquet file."""
-    target = str(file).replace("'", "''")
     connection.execute(
-        f"copy ({query}) to '{target}' (format parquet, compression zstd, row_group_size {ROWS_PER_GROUP})"
+        f"copy ({query}) to {_text(file)} (format parquet, compression zstd, row_group_size {ROWS_PER_GROUP})"
     )
 
 

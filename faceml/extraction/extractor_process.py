@@ -117,9 +117,18 @@ class ExtractorProcess:
             if attempts[position] + is_suspect >= self._max_attempts:
                 crashes += 1
                 if crashes == MAX_CONSECUTIVE_CRASHES:
+                    reason = (
+                        f"take longer than timeout_s, {self._settings.timeout_s:g} s"
+                        if status == "timed_out"
+                        else "crash the detector"
+                    )
+                    remedy = (
+                        "Raise timeout_s, or give the machine less other work."
+                        if status == "timed_out"
+                        else "Its messages are in the worker's log."
+                    )
                     raise StoppedError(
-                        f"{crashes} images in a row crash the detector, the last is {files[position].path}. "
-                        "Its messages are in the worker's log."
+                        f"{crashes} images in a row {reason}, the last is {files[position].path}. {remedy}"
                     )
                 yield [row_without_image(files[position], status)]
                 position += 1

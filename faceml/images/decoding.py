@@ -6,6 +6,7 @@ which knows transparency and reports damage.
 
 import io
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -96,16 +97,17 @@ def decode_reduced(
 
     Args:
         data: The file's bytes.
-        limits: Checked before any pixel is decoded.
+        limits: Checked before any pixel is decoded; by default those of `DecodeLimits`, and none if
+            `trusted`.
         long_side_px: Least length of the longer side after reduction.
         short_side_px: Least length of the shorter side. Without either the image keeps its size.
-        trusted: Leave out the check for damage within a JPEG, for images that passed it before: only one
-            thread of a process can check at a time.
+        trusted: Leave out the check for damage within a JPEG, for images that passed it and their limits
+            before: only one thread of a process can check at a time.
 
     Returns:
         The image, or the reason for the failure.
     """
-    limits = limits or DecodeLimits()
+    limits = limits or (DecodeLimits(sys.maxsize, sys.maxsize) if trusted else DecodeLimits())
     if not data:
         return "empty_file"
     if len(data) > limits.max_bytes:

@@ -1,6 +1,5 @@
 """Folders of files, local or in a store that pyarrow reaches, such as S3."""
 
-import errno
 import json
 import os
 import shutil
@@ -20,12 +19,9 @@ from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file
 from faceml.storage.concurrency import LOCAL_THREADS, STORE_THREADS
 from faceml.storage.listing import Entry, StoredFile, local_entries, store_entries, walk_files
 from faceml.storage.locations import leads_below
-from faceml.storage.stores import INHERITED, check_uri, is_refusal, open_store, translate_refusal
+from faceml.storage.stores import INHERITED, OUTAGES, check_uri, is_refusal, open_store, translate_refusal
 
 ReadFailure = Literal["unreadable", "too_large"]
-
-# Exhausted resources of this process or machine, for which the file is not to blame.
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class StorageFolder:
@@ -201,7 +197,9 @@ class StorageFolder:
         """
         return self._type_of(self._place_of(path)) is pafs.FileType.File
 
-    def walk(self, follow_links: bool = False, *, hidden: bool = False) -> Iterator[StoredFile]:
+    def walk(
+        self, follow_links: bool = False, *, hidden: bool = False, skipped: list[str] | None = None
+    ) -> Iterator[StoredFile]:
         r"""List the files in the folder and its subfolders, several at the same time, in no particular order.
 
         Links to files are listed wherever they lead; `read` checks that. In a name that is not UTF-8,
@@ -211,13 +209,14 @@ class StorageFolder:
             follow_links: Enter symbolic links to folders. Each folder is listed once: under its own path if
                 it is below this folder, else under the first link to it in alphabetical order.
             hidden: List hidden files and folders too.
+            skipped: Gets the links to folders that are not entered.
 
         Raises:
             ConfigError: A folder cannot be listed.
             OSError: The store cannot be reached, after all attempts.
         """
         entries = partial(self._entries, hidden=hidden)
-        return walk_files(entries, self.path if self.is_local else None, follow_links, self.threads)
+        return walk_files(entries, self.path if self.is_local else None, follow_links, self.threads, skipped)
 
     def sweep_partial(self) -> list[str]:
         """Delete partial files of killed writers directly in the folder, and return their names.
@@ -274,7 +273,7 @@ class StorageFolder:
     def _is_fault_of_file(self, path: str, error: OSError) -> bool:
         """Return whether reading failed because of the file, not because of the whole folder."""
         if self.is_local:
-            return error.errno not in EXHAUSTED and self.exists()
+            return error.errno not in OUTAGES and self.exists()
         if is_refusal(error):
             return self.exists()  # the store refuses this request too if the keys have expired
         # An object that is deleted between opening and reading gives an error without its reason.

@@ -86,7 +86,11 @@ def store_entries(filesystem: pafs.FileSystem, folder: str) -> Iterator[Entry]:
 
 
 def walk_files(
-    list_folder: Callable[[str], Iterable[Entry]], local_root: str | None, follow_links: bool, threads: int
+    list_folder: Callable[[str], Iterable[Entry]],
+    local_root: str | None,
+    follow_links: bool,
+    threads: int,
+    skipped: list[str] | None = None,
 ) -> Iterator[StoredFile]:
     """List the files of a folder and its subfolders, several at the same time; see `StorageFolder.walk`.
 
@@ -96,8 +100,10 @@ def walk_files(
         local_root: Path of the root; None if it is in a store, which has no links.
         follow_links: Enter symbolic links to folders.
         threads: Number of folders that are listed at the same time.
+        skipped: Gets the links to folders that are not entered, paths below the root.
     """
-    return chain.from_iterable(_walk(list_folder, local_root, follow_links, threads))
+    links = [] if skipped is None else skipped
+    return chain.from_iterable(_walk(list_folder, local_root, follow_links, threads, links))
 
 
 class _Chunk(NamedTuple):
@@ -110,7 +116,11 @@ class _Chunk(NamedTuple):
 
 
 def _walk(
-    list_folder: Callable[[str], Iterable[Entry]], local_root: str | None, follow_links: bool, threads: int
+    list_folder: Callable[[str], Iterable[Entry]],
+    local_root: str | None,
+    follow_links: bool,
+    threads: int,
+    skipped: list[str],
 ) -> Iterator[list[StoredFile]]:
     folders, links, visited = [""], list[str](), set[str]()
     reading = set[Future[_Chunk]]()
@@ -131,7 +141,7 @@ def _walk(
             for future in done:
                 chunk = future.result()
                 folders += chunk.folders
-                links += chunk.links if follow_links else ()
+                (links if follow_links else skipped).extend(chunk.links)
                 if chunk.rest is not None:
                     reading.add(pool.submit(_read_chunk, chunk.rest, local_root))
                 yield chunk.files

@@ -73,9 +73,11 @@ class StorageRoots:
         folder = self.folders.get(source)
         return "unreadable" if folder is None else folder.read(below, max_bytes, follow_links)
 
-    def walk(self, follow_links: bool = False) -> Iterator[StoredFile]:
+    def walk(self, follow_links: bool = False, skipped: list[str] | None = None) -> Iterator[StoredFile]:
         """List all files, see `StorageFolder.walk`."""
         for source, folder in self.folders.items():
-            prefix = "" if source is None else f"{source}/"
-            for file in folder.walk(follow_links):
+            prefix, links = "" if source is None else f"{source}/", list[str]()
+            for file in folder.walk(follow_links, skipped=links):
                 yield file._replace(path=prefix + file.path)
+            if skipped is not None:
+                skipped += [prefix + link for link in links]

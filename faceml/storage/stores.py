@@ -1,5 +1,6 @@
 """Object stores opened from URIs, with retries for S3, and the distinction of refusals from outages."""
 
+import errno
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
@@ -23,6 +24,12 @@ REFUSALS = (
     "Error NO_SUCH_BUCKET",
     "Error SIGNATURE_DOES_NOT_MATCH",
     "PERMISSION_DENIED",  # Google Cloud Storage
+)
+
+# Errors of the machine or of a file server that does not answer, for which the file is not to blame.
+OUTAGES = (
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH),
 )
 
 INHERITED: list[pafs.FileSystem] = []

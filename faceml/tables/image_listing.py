@@ -19,6 +19,8 @@ LISTING_SCHEMA = pa.schema(
 FILES_PER_BATCH = 100000
 MAX_ENDINGS = 10
 """Number of endings of other files that are named."""
+MAX_LINKS = 3
+"""Number of links to folders that are named."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ def list_image_batches(
 ) -> Iterator[pa.RecordBatch]:
     """List the images below one or several folders without hidden ones, see `StorageFolder.walk`.
 
-    Files with other extensions are left out, and their number is logged.
+    Files with other extensions are left out, as are links to folders unless they are followed; their numbers
+    are logged.
 
     Args:
         roots: The folders.
@@ -53,8 +56,16 @@ def list_image_batches(
     Raises:
         ConfigError: A folder cannot be listed.
     """
-    left_out = Counter[str]()
-    yield from image_batches(roots.walk(follow_links), extensions, left_out)
+    left_out, links = Counter[str](), list[str]()
+    yield from image_batches(roots.walk(follow_links, links), extensions, left_out)
+    if links:
+        logger.warning(
+            "%s: %d symbolic links to folders are not followed (%s). Set data.follow_links: true for the "
+            "images below them.",
+            roots,
+            len(links),
+            ", ".join(sorted(links)[:MAX_LINKS]) + (", …" if len(links) > MAX_LINKS else ""),
+        )
     if left_out:
         by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
         endings = [f"{count:,} {ending or 'without one'}" for ending, count in by_count]

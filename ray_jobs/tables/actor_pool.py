@@ -80,12 +80,13 @@ def extract_shards(job: TableJob, diff: TableDiff, cluster: RayCluster) -> Extra
         diff.scratch,
     )
     actors = min(actors, shards.num_shards)
-    logger.info("%d images to %s, by %d actors", diff.num_to_extract, job.name, actors)
+    number = diff.num_to_read(follow_changes=job.follows_changes)
+    logger.info("%d images to %s, by %d actors", number, job.name, actors)
     pool = _pool(actors, shards.num_shards if may_grow else actors)
     # Closed before Ray is: the threads of an unfinished iterator still request results.
     memory = job.bytes_each if may_grow else None
     with (
-        ShardMetrics(job.name, job.run_folder, diff.num_to_extract) as metrics,
+        ShardMetrics(job.name, job.run_folder, number) as metrics,
         data_without_helpers(),
         closing(_start_actors(job, shards, pool, memory)) as results,
     ):
@@ -108,7 +109,7 @@ def _collect(
     first_s, last_s, span_s, counts = dict[str, float](), 0.0, 0.0, Counter[str]()
     decode_s = detect_s = write_s = busy_s = 0.0
     changed, num_changed = list[str](), 0
-    with ProgressReport(job.name, diff.num_to_extract) as progress:
+    with ProgressReport(job.name, diff.num_to_read(follow_changes=job.follows_changes)) as progress:
         for result in results:
             if result.stopped:
                 reason = result.stopped.rstrip(".")

@@ -57,12 +57,12 @@ def run(config: ExtractConfig) -> Findings:
         job = build_extraction_job(config)
         for other in config.quality.other_tables:
             table_metadata_of(other)  # an unreadable table is an error before anything starts
-        diff = compute_diff(job, scratch)
+        diff = compute_diff(job, scratch, build_limits(config.queries))
         log_import_commands(job)
         log_deleted(job, diff)
         files = run_folder.path
         quality = read_quality(files)
-        if diff.is_empty and quality is not None and _is_complete(config, files):
+        if diff.is_empty and quality is not None and _is_complete(config, files, diff.num_rows):
             summary = read_summary(files)
             wall_s = time.monotonic() - started_s
             return replace(summary, new_images=0, images_per_second=0.0, wall_s=wall_s), quality
@@ -73,12 +73,13 @@ def run(config: ExtractConfig) -> Findings:
             return _write_results(config, run_folder, speed, time.monotonic() - started_s)
 
 
-def _is_complete(config: ExtractConfig, files: Path) -> bool:
-    """Return whether the results in the run folder are current."""
+def _is_complete(config: ExtractConfig, files: Path, num_images: int) -> bool:
+    """Return whether the results in the run folder are current, given the number of images of the table."""
     return (
         not config.quality.other_tables  # they may have grown
         and all((files / name).is_file() for name in RESULT_FILES)
         and (files / CONFIG_FILE).read_text(encoding="utf-8") == dump_config(config)
+        and read_summary(files).images == num_images  # `faceml forget` deletes rows
     )
 
 

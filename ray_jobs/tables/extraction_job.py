@@ -14,7 +14,7 @@ from faceml.config import ExtractConfig
 from faceml.extraction import ExtractorProcess, TableDiff
 from faceml.landmarks import build_extractor_settings, detector_metadata
 from faceml.storage import StorageRoots
-from faceml.tables import landmark_schema, table_metadata, temporary_folder
+from faceml.tables import build_limits, landmark_schema, table_metadata, temporary_folder
 from ray_jobs.tables.earlier_tables import earlier_settings
 from ray_jobs.tables.table_diff import compute_diff, log_deleted, log_import_commands
 from ray_jobs.tables.table_job import TableJob
@@ -95,21 +95,22 @@ def dry_run(config: ExtractConfig, console: Console) -> None:
 
 
 def _print_estimate(config: ExtractConfig, job: TableJob, scratch: Path, console: Console) -> None:
-    diff = compute_diff(job, scratch)
+    diff = compute_diff(job, scratch, build_limits(config.queries))
     log_deleted(job, diff)
     log_import_commands(job)
     table = Table(title=f"Extraction of {StorageRoots(config.data.root)}", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")
     table.add_row("images already in the table", f"{diff.num_rows:,}")
-    table.add_row("images to extract", f"{diff.num_to_extract:,}")
+    number = diff.num_to_read(follow_changes=job.follows_changes)
+    table.add_row("images to extract", f"{number:,}")
     table.add_row("size of their files", f"{diff.bytes_to_extract / 1e6:,.1f} MB")
     table.add_row("images that may have changed", f"{diff.num_modified:,}")
     table.add_row("images that no longer exist", f"{diff.num_deleted:,}")
-    if diff.num_to_extract:
+    if number:
         seconds = _measure_seconds_per_image(config, diff)
         detectors = (os.cpu_count() or 1) if config.landmarker.actors == "auto" else config.landmarker.actors
-        minutes = (START_UP_S + seconds * diff.num_to_extract / detectors) / 60
+        minutes = (START_UP_S + seconds * number / detectors) / 60
         table.add_row("milliseconds per image, one detector", f"{1000 * seconds:.1f}")
         table.add_row(f"estimated minutes, {detectors} detectors", f"{minutes:,.1f}")
     console.print(table)
@@ -117,7 +118,8 @@ def _print_estimate(config: ExtractConfig, job: TableJob, scratch: Path, console
 
 def _measure_seconds_per_image(config: ExtractConfig, diff: TableDiff) -> float:
     """Measure the extraction of a sample that is evenly spread over the listing."""
-    sample = (diff.new if diff.new.num_rows else diff.plan.unfinished).sample(SAMPLE_SIZE)
+    files = next(each for each in (diff.new, diff.plan.unfinished, diff.stale) if each.num_rows)
+    sample = files.sample(SAMPLE_SIZE)
     with ExtractorProcess(build_extractor_settings(config)) as process:
         started_s = time.monotonic()
         for _ in process.extract_rows(sample):

@@ -62,8 +62,10 @@ class ShardActor:
 
     def __init__(self, job: TableJob) -> None:
         set_up_log(job.log_format, job.name, job.run_folder)
-        # Open until the actor ends, and the process with it.
-        self._process = ExtractorProcess(job.extractor, job.max_attempts, job.images_per_process).__enter__()
+        self._process = ExtractorProcess(job.extractor, job.max_attempts, job.images_per_process)
+        # Open until the actor ends, and the process with it. Of an error here Ray would print a traceback.
+        with catch_errors(*REPORTABLE_ERRORS) as self._start:
+            self._process.__enter__()
         self._name = uuid.uuid4().hex
         self._lock = Lock()
         self._writer = ShardWriter(
@@ -82,6 +84,8 @@ class ShardActor:
         times = dict.fromkeys(("started_s", "extracted_s", "decode_s", "detect_s"), 0.0)
         changes = ShardChanges()
         with catch_errors(*REPORTABLE_ERRORS) as stop:
+            if self._start.error is not None:
+                raise self._start.error
             files = decode_files(item["files"])
             changes = self._writer.update(item["shard"], files, partial(self._extract_rows, times=times))
         extract_s = times["extracted_s"] - times["started_s"]

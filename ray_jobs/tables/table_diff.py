@@ -15,6 +15,7 @@ from faceml.page import first_names
 from faceml.storage import StorageFolder, StorageRoots
 from faceml.tables import (
     PLAN_FILE,
+    QueryLimits,
     Shard,
     distinct_schemas,
     list_image_batches,
@@ -30,12 +31,13 @@ MAX_DELETED = 0.5
 """Share of deleted images above which a table is assumed to belong to another root."""
 
 
-def compute_diff(job: TableJob, scratch: Path) -> TableDiff:
+def compute_diff(job: TableJob, scratch: Path, limits: QueryLimits | None = None) -> TableDiff:
     """List the images and compare them with the table.
 
     Args:
         job: The job.
         scratch: Local folder for lists of files, needed as long as the result.
+        limits: Limits of memory; by default those of `QueryLimits`.
 
     Raises:
         ConfigError: No images, or a table of other settings or of another folder.
@@ -49,6 +51,7 @@ def compute_diff(job: TableJob, scratch: Path) -> TableDiff:
         scratch,
         follow_changes=job.follows_changes,
         has_sources=bool(roots.sources),
+        limits=limits or QueryLimits(),
     )
     for source, folder in roots.folders.items():
         if not diff.listed.get(source):
@@ -58,8 +61,9 @@ def compute_diff(job: TableJob, scratch: Path) -> TableDiff:
         if deleted and deleted.number > MAX_DELETED * diff.by_source[source]:
             raise ConfigError(
                 f"output.table: {job.table} has {deleted.number} images that are not below "
-                f"{_root_key(job, source)} {folder.uri}, such as {deleted.names[0]}. Choose another "
-                "output.table."
+                f"{_root_key(job, source)} {folder.uri}, such as {deleted.names[0]}. Correct "
+                f"{_root_key(job, source)}, or choose another output.table. If you deleted more than half of "
+                "the images, delete them in several steps, with an extraction after each."
             )
     return diff
 

@@ -90,6 +90,26 @@ def test_compare_with_table__includes_an_interrupted_plan(table: StorageFolder, 
     assert (diff.num_rows, diff.stale.num_shards) == (6, 0)
 
 
+def test_compare_with_table__of_an_interrupted_plan_deleted_images_are_left_out(
+    table: StorageFolder, tmp_path: Path
+) -> None:
+    shards = [ShardFiles(f"{name}.parquet", listing(of(name))) for name in ("zyx", "uvw", "rst")]
+    write_plan([("new", shards)], table, SCHEMA, tmp_path)
+    diff = compare(of("abcdefrtxz"), table)
+    assert list(by_shard(diff.plan.unfinished.shards()).items()) == [
+        ("zyx.parquet", "xz"),
+        ("rst.parquet", "rt"),
+    ]
+    unfinished = diff.plan.unfinished
+    assert (unfinished.num_shards, unfinished.num_rows, unfinished.num_bytes) == (2, 4, 40)
+    assert (diff.num_to_extract, diff.num_deleted, ids(diff.new.read())) == (4, 0, "")
+
+
+def test_num_to_read__has_changed_images_only_if_their_rows_are_replaced(table: StorageFolder) -> None:
+    diff = compare([*of("abcz"), *of("de", modified_ns=2), *of("f")], table)
+    assert (diff.num_to_read(follow_changes=False), diff.num_to_read(follow_changes=True)) == (1, 3)
+
+
 def test_compare_with_table__counts_an_image_with_several_rows_once(tmp_path: Path) -> None:
     schema = landmark_schema(table_metadata({"name": "none"}, {}, "0"), with_faces=True)
     table = StorageFolder(tmp_path / "table")

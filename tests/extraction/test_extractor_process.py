@@ -114,6 +114,18 @@ def test_extract_rows__crashes_without_end_are_not_the_images_fault(
         list(process.extract_rows([file] * 3))
 
 
+def test_extract_rows__timeouts_without_end_name_their_limit(
+    lay_out: Callable[..., Listing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faceml.extraction.extractor_process.MAX_CONSECUTIVE_CRASHES", 2)
+    files = lay_out("slow_1", "slow_2")
+    with (
+        ExtractorProcess(FragileSettings(str(tmp_path), "hang"), max_attempts=1) as process,
+        pytest.raises(StoppedError, match=r"^2 images in a row take longer than timeout_s, 0\.3 s, .*slow_2"),
+    ):
+        list(process.extract_rows(files))
+
+
 def test_extract_rows__a_process_that_is_killed_between_images_is_replaced(
     lay_out: Callable[..., Listing], settings: ExtractorSettings
 ) -> None:

@@ -202,6 +202,14 @@ def test_as_rgb__gray_and_transparent_images_of_pillow() -> None:
     assert (as_rgb(Image.new("LA", (2, 2), (0, 0))) == 255).all()
 
 
+def test_decode_reduced__an_image_that_an_extraction_with_larger_limits_accepted_is_trusted() -> None:
+    data = encoded(Image.new("L", (8100, 8000)), "JPEG")
+    assert decode_reduced(data, short_side_px=64) == "too_large"
+    found = decode_reduced(data, short_side_px=64, trusted=True)
+    assert isinstance(found, DecodedImage)
+    assert (found.width, found.height, found.pixels.shape) == (8100, 8000, (1000, 1013, 3))
+
+
 @pytest.mark.parametrize(
     ("width", "height"), [(999, 1000), (1000, 999), (1001, 1000), (996, 1003), (999, 999)]
 )

@@ -88,12 +88,15 @@ def test_list_images__a_hidden_part_above_the_root_hides_nothing(tmp_path: Path)
     assert ids(tmp_path / ".cache" / "faces") == ["0/a.jpg"]
 
 
-def test_list_images__follows_links_only_if_told_to(tmp_path: Path) -> None:
+def test_list_images__follows_links_only_if_told_to(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = make(tmp_path / "faces", "0/a.jpg")
     make(tmp_path / "elsewhere", "b.jpg")
     (tmp_path / "faces" / "1").symlink_to(tmp_path / "elsewhere")
     assert list_images(root, ENDINGS)["image_id"].to_pylist() == ["0/a.jpg"]
+    assert "1 symbolic links to folders are not followed (1/). Set data.follow_links: true" in caplog.text
+    caplog.clear()
     assert list_images(root, ENDINGS, follow_links=True)["image_id"].to_pylist() == ["0/a.jpg", "1/b.jpg"]
+    assert caplog.text == ""
 
 
 def test_list_images__of_an_empty_folder_is_empty(tmp_path: Path) -> None:

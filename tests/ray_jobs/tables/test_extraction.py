@@ -19,9 +19,16 @@ from faceml.config.loading import parse_config
 from faceml.config.sections.tasks import LandmarksConfig
 from faceml.datasets.face_dataset import FaceDataset
 from faceml.datasets.preprocessing import Preprocessing
+from faceml.extraction.file_lists import encode_files
+from faceml.storage.roots import StorageRoots
+from faceml.tables.image_listing import list_images
 from faceml.tables.sorted_rows import read_table
 from faceml.tasks.landmarks import LandmarksTask
+from ray_jobs.local import forgetting
 from ray_jobs.tables import dry_run, extraction
+from ray_jobs.tables.extraction_job import build_extraction_job
+from ray_jobs.tables.shard_actor import ShardActor, read_result
+from tests.fragile_extractor import FragileSettings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -122,7 +129,9 @@ def test_extract__changed_and_vanished_images_are_told_or_followed(
     )
     assert f"1 images of the table no longer exist; their rows are kept: 0/{vanished.name}" in caplog.text
     assert read_table(table).to_pylist() == before
+    caplog.clear()
     extraction.run(_config(root, table, output={"on_change": "re-extract"}))
+    assert "1 images to extract, by 1 actors" in caplog.text
     extraction.run(_config(root, tmp_path / "fresh"))
     assert read_table(table).to_pylist() == read_table(tmp_path / "fresh").to_pylist()
 
@@ -133,6 +142,32 @@ def test_extract__a_complete_table_starts_nothing_and_reports_the_same(faces: Pa
     report = (tmp_path / "table_run" / "report.html").stat().st_mtime_ns
     assert extraction.run(config)[1] == quality
     assert (tmp_path / "table_run" / "report.html").stat().st_mtime_ns == report
+
+
+def test_extract__after_rows_were_deleted_the_results_are_those_of_the_others(
+    faces: Path, tmp_path: Path
+) -> None:
+    root, table = tmp_path / "faces", tmp_path / "table"
+    for person in ("0", "1"):
+        shutil.copytree(faces / "val" / person, root / person)
+    before, _ = extraction.run(_config(root, table))
+    forgetting.run("1", [str(table)], [])
+    shutil.rmtree(root / "1")
+    after, _ = extraction.run(_config(root, table))
+    assert after.new_images == 0
+    assert after.images == len(list((root / "0").iterdir())) < before.images
+    assert json.loads((tmp_path / "table_run" / "summary.json").read_text())["images"] == after.images
+
+
+def test_shard_actor__returns_why_its_detector_does_not_start(faces: Path, tmp_path: Path) -> None:
+    root = faces / "val" / "2"
+    job = replace(
+        build_extraction_job(_config(root, tmp_path / "table")), extractor=FragileSettings(str(root), "open")
+    )
+    files = list_images(StorageRoots(root), job.extensions)
+    result = ShardActor(job)({"shard": "part-0.parquet", "files": encode_files(files)})
+    assert read_result(result).stopped == "model: there is no such file."
+    assert not (tmp_path / "table" / "part-0.parquet").exists()
 
 
 def test_extract__faces_cut_out_are_all_that_training_needs(faces: Path, tmp_path: Path) -> None:
