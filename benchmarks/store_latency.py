@@ -39,6 +39,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_M
 IMAGES_PER_SHARD = 4
 NEW_IMAGES = 64
 SERVER, PROXY = 5871, 5872
+LIMITS = QueryLimits()
 STATES = ("manifest", "nothing", "plan")
 
 
@@ -121,7 +122,7 @@ def resume(root: Path, name: str, started_s: float) -> None:
 
     actor_pool.read_result = read  # type: ignore[attr-defined]
 
-    def compare(job: TableJob, scratch: Path, limits: QueryLimits | None = None) -> TableDiff:
+    def compare(job: TableJob, scratch: Path, limits: QueryLimits = LIMITS) -> TableDiff:
         diff = compute_diff(job, scratch, limits)
         compared_s.append(time.time() - started_s)
         return diff

@@ -24,6 +24,7 @@ from faceml.tables import (
     write_row_groups,
 )
 
+LIMITS = QueryLimits(memory_gib=0.5)
 NAMED = 20
 """Number of deleted images that are named for each source."""
 
@@ -144,7 +145,7 @@ def compare_with_table(
     *,
     follow_changes: bool,
     has_sources: bool = False,
-    limits: QueryLimits | None = None,
+    limits: QueryLimits = LIMITS,
 ) -> TableDiff:
     """Compare a listing with a table and with the plan of an interrupted extraction.
 
@@ -166,7 +167,7 @@ def compare_with_table(
     plan, images = state
     listed = scratch / "listed.parquet"
     write_row_groups(listed, LISTING_SCHEMA, (pa.Table.from_batches([batch]) for batch in listing))
-    with open_database(limits=(limits or QueryLimits())._replace(spill_folder=scratch)) as connection:
+    with open_database(limits=limits._replace(spill_folder=scratch)) as connection:
         _join(connection, listed, plan, images, has_sources=has_sources)
         return _diff(connection, scratch, plan, images, follow_changes)
 

@@ -27,17 +27,20 @@ from ray_jobs.tables.table_job import TableJob
 
 logger = logging.getLogger(__name__)
 
+LIMITS = QueryLimits()
+SHARE_OF_MEMORY = 0.5
+"""Share of `queries.memory_gib` for the comparison, which holds parts of the listing beside it."""
 MAX_DELETED = 0.5
 """Share of deleted images above which a table is assumed to belong to another root."""
 
 
-def compute_diff(job: TableJob, scratch: Path, limits: QueryLimits | None = None) -> TableDiff:
+def compute_diff(job: TableJob, scratch: Path, limits: QueryLimits = LIMITS) -> TableDiff:
     """List the images and compare them with the table.
 
     Args:
         job: The job.
         scratch: Local folder for lists of files, needed as long as the result.
-        limits: Limits of memory; by default those of `QueryLimits`.
+        limits: Limits of memory of the job's queries.
 
     Raises:
         ConfigError: No images, or a table of other settings or of another folder.
@@ -51,7 +54,7 @@ def compute_diff(job: TableJob, scratch: Path, limits: QueryLimits | None = None
         scratch,
         follow_changes=job.follows_changes,
         has_sources=bool(roots.sources),
-        limits=limits or QueryLimits(),
+        limits=limits._replace(memory_gib=SHARE_OF_MEMORY * limits.memory_gib),
     )
     for source, folder in roots.folders.items():
         if not diff.listed.get(source):
