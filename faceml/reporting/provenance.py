@@ -77,9 +77,15 @@ def provenance(config: EvaluateConfig, trained_with: Mapping[str, Any]) -> Prove
     return Provenance(
         name=split_place(folder)[1],
         facts=[*model_facts(config.model, trained_with), *_split_facts(selection)],
-        split=str(selection),
+        split=evaluated_split(config),
         was_chosen_on_it=str(find_split(trained_with, "data.val")) == str(selection),
     )
+
+
+def evaluated_split(config: EvaluateConfig) -> str:
+    """Return the split of an evaluation, and that outputs are averaged if they are."""
+    averaged = ", averaged over each image and its mirror image (flip_test)" if config.flip_test else ""
+    return f"{build_selection(config.data)}{averaged}"
 
 
 def model_facts(place: str, config: Mapping[str, Any]) -> Facts:

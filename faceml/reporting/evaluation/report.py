@@ -14,8 +14,9 @@ from faceml.reporting.evaluation.model_comparison import (
     comparison_section,
     comparison_summary,
 )
+from faceml.reporting.provenance import evaluated_split
 from faceml.storage import short_names
-from faceml.tables import NamedCount, build_selection
+from faceml.tables import NamedCount
 from faceml.tasks import Task, TaskEvaluation, Tasks, metric_name, own_metrics
 from faceml.training import Embeddings, EvaluationResult
 
@@ -89,7 +90,7 @@ def evaluation_chapter(config: EvaluateConfig, findings: EvaluationFindings) -> 
         for name, evaluation in findings.evaluations.items()
         for section in evaluation.sections(findings.mistakes.get(name, ()))
     ]
-    source = f"{config.model} on the images of {build_selection(config.data)}."
+    source = f"{config.model} on the images of {evaluated_split(config)}."
     sections[0] = replace(sections[0], text=[source, *sections[0].text])
     compared, name = findings.compared, short_names([config.run.folder, *config.compare_with])[0]
     return Chapter(

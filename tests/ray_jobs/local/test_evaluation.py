@@ -101,6 +101,9 @@ def test_run__with_a_flip_test_averages_the_outputs_of_the_mirror_images(
     x, y = mirrored.tasks["landmarks"][:, [1, 0, 2, 4, 3]].unbind(dim=-1)
     points = ((own.tasks["landmarks"] + torch.stack([1 - x, y], dim=-1)) / 2).flatten(1)
     np.testing.assert_allclose(rows["landmarks"].to_pylist(), points, atol=1e-5)
+    for name in ("model_card.md", "report.html"):
+        text = (Path(settings.run.folder) / name).read_text(encoding="utf-8")
+        assert "averaged over each image and its mirror image (flip_test)" in text
 
 
 def test_run__figures_follow_from_the_predictions(model: Path, faces: Path, tables: Path) -> None:
