@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from faceml.config import dotted_keys
-
 FREE_SECTIONS = ("arms", "search")
 """Sections whose keys the user chooses, at any depth."""
 FREE_KEYS = ("tasks", "lambdas", "where", "file")
@@ -18,15 +16,22 @@ def changed_keys(before: dict[str, Any], after: dict[str, Any], may_change: Sequ
 
 
 def grown_keys(before: Mapping[str, Any], after: Mapping[str, Any], may_grow: Sequence[str]) -> list[str]:
-    """Return the dotted keys whose number is larger than before, or whose list has further values.
+    """Return the dotted keys whose number is larger than before, or whose list or section has further values.
 
     Args:
         before: Configuration that the run began with.
         after: Configuration that it goes on with.
         may_grow: Dotted keys to compare.
     """
-    old, new = dotted_keys(before), dotted_keys(after)
-    return [key for key in may_grow if _has_grown(old.get(key), new.get(key))]
+    return [key for key in may_grow if _has_grown(_value(before, key), _value(after, key))]
+
+
+def _value(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value or section of a dotted key; None if there is none."""
+    value: Any = config
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _differing_keys(before: Any, after: Any, key: str = "") -> Iterator[str]:
@@ -46,4 +51,6 @@ def _is_free(key: str) -> bool:
 def _has_grown(old: Any, new: Any) -> bool:
     if isinstance(old, list) and isinstance(new, list):
         return len(new) > len(old) and all(value in new for value in old)
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return len(new) > len(old) and all(new.get(name) == value for name, value in old.items())
     return isinstance(old, int | float) and isinstance(new, int | float) and new > old

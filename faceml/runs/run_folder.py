@@ -174,8 +174,8 @@ class RunFolder:
         Args:
             config: Resolved configuration of the job as YAML.
             may_change: Dotted keys of the settings and sections in which an unfinished run may differ.
-            may_grow: Dotted keys of numbers and lists that may be larger than before, also in a finished run,
-                which then loses its report until it is finished again.
+            may_grow: Dotted keys of numbers, lists and sections that may be larger than before, also in a
+                finished run, which then loses its report until it is finished again.
             may_be_finished: Whether a finished run may be opened as it is.
 
         Returns:

@@ -140,7 +140,11 @@ class Trainer(Generic[ModelT]):
             "best_score": self._best_score,
         }
         write_state(state, folder / STATE_FILE)
-        write_state(self._model_checkpoint(self.model, metrics), folder / MODEL_FILE)
+        self.save_model(metrics, folder / MODEL_FILE)
+
+    def save_model(self, metrics: Metrics, path: Path) -> None:
+        """Write the trained model into a file."""
+        write_state(self._model_checkpoint(self.model, metrics), path)
 
     def resume(self, folder: str | Path) -> None:
         """Restore the state that `save` wrote into a folder, given by its path or URI."""

@@ -6,7 +6,7 @@ import ray.tune
 import torch
 
 from faceml.config import StudyConfig, build_arm_config, dump_config, parse_config
-from faceml.runs import PAIRS_FILE, TrialFolder, record_failure
+from faceml.runs import BEST_MODEL_FILE, PAIRS_FILE, TrialFolder, read_metrics, record_failure
 from faceml.training import build_people, build_recognition_trainer, score_split, set_up_process, write_pairs
 from ray_jobs.cluster import set_up_log
 from ray_jobs.search.trial import TuneObserver, resume_trial, trial_folder
@@ -37,3 +37,5 @@ def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any
         trainer.fit(arm.training.epochs, TuneObserver(folder, opened, 0, ray.tune.report, every_s))
         pairs, _ = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
         write_pairs(pairs, people.pairs, people.val.names, opened.path / PAIRS_FILE)
+        if config.run.keep_models:
+            trainer.save_model(read_metrics(opened.path)[-1], opened.path / BEST_MODEL_FILE)

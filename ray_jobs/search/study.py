@@ -37,7 +37,7 @@ from ray_jobs.search.runner import run_trials
 from ray_jobs.search.searcher import Plan
 from ray_jobs.search.trial import trial_folder
 
-MAY_GROW = ("seeds",)
+MAY_GROW = ("seeds", "arms")
 """Settings that may have further values, also in a finished study."""
 REMEDY = "To try failed trainings again, remove their folders below trials, and report.html if it is there."
 
@@ -46,7 +46,7 @@ def run(config: StudyConfig) -> tuple[ArmStudy, list[ArmRun]]:
     """Run the trainings that have not ended, and return the comparison of the arms and all trainings.
 
     A study that was interrupted in the same folder is continued: trainings that ended are not run again,
-    others resume from their checkpoints. A finished study goes on if it has further seeds.
+    others resume from their checkpoints. A finished study goes on if it has further seeds or arms.
 
     Raises:
         ConfigError: An arm, the data or the resources are unsuitable; raised before any training starts.

@@ -161,32 +161,40 @@ def test_finish__without_space_the_job_stops(tmp_path: Path) -> None:
         run.finish(build_report)
 
 
-def test_begin__a_finished_run_is_extended_by_larger_numbers_and_longer_lists(tmp_path: Path) -> None:
+def test_begin__a_finished_run_is_extended_by_larger_numbers_lists_and_sections(tmp_path: Path) -> None:
     def begin(config: str) -> bool:
         with RunFolder(tmp_path) as run:
-            is_extended = run.check(config, may_grow=("epochs", "seeds"))
-            run.begin(config, may_grow=("epochs", "seeds"))
+            is_extended = run.check(config, may_grow=("epochs", "seeds", "arms"))
+            run.begin(config, may_grow=("epochs", "seeds", "arms"))
             return is_extended
 
-    assert not begin("{weighting: {}, epochs: 3, seeds: [0, 1], batch: 8}")
+    assert not begin("{weighting: {}, epochs: 3, seeds: [0], arms: {a: {x: 1}}, b: 8}")
     for config, complaint in [
         (
-            "{weighting: {}, epochs: 3, seeds: [0, 1], batch: 8}",
+            "{weighting: {}, epochs: 3, seeds: [0], arms: {a: {x: 1}}, b: 8}",
             "Choose another folder or remove it, or go on with it by a ",
         ),
-        ("{weighting: {}, epochs: 2, seeds: [0, 1], batch: 8}", "holds a finished run"),
-        ("{weighting: {}, epochs: 3, seeds: [1, 2, 3], batch: 8}", "holds a finished run"),
-        ("{weighting: {}, epochs: 4, seeds: [0, 1], batch: 9}", "holds a finished run with another batch"),
+        ("{weighting: {}, epochs: 2, seeds: [0], arms: {a: {x: 1}}, b: 8}", "holds a finished run"),
+        ("{weighting: {}, epochs: 3, seeds: [1, 2], arms: {a: {x: 1}}, b: 8}", "holds a finished run"),
+        (
+            "{weighting: {}, epochs: 4, seeds: [0], arms: {a: {x: 1}}, b: 9}",
+            "holds a finished run with another b",
+        ),
     ]:
         (tmp_path / "report.html").write_text("the results")
         with pytest.raises(ConfigError, match=complaint):
             begin(config)
         assert (tmp_path / "report.html").read_text() == "the results", "nothing is lost"
-    assert begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}")
+    assert begin("{weighting: {}, epochs: 5, seeds: [1, 0], arms: {a: {x: 1}}, b: 8}")
     assert not (tmp_path / "report.html").exists(), "until it is finished again"
-    assert not begin("{weighting: {}, epochs: 5, seeds: [1, 2, 0], batch: 8}"), "after an interruption"
+    assert not begin("{weighting: {}, epochs: 5, seeds: [1, 0], arms: {a: {x: 1}}, b: 8}"), (
+        "after an interruption"
+    )
+    with pytest.raises(ConfigError, match=r"another arms\.a\.x"):
+        begin("{weighting: {}, epochs: 5, seeds: [1, 0], arms: {a: {x: 2}, b: {}}, b: 8}")
+    assert begin("{weighting: {}, epochs: 5, seeds: [1, 0], arms: {b: {}, a: {x: 1}}, b: 8}")
     with pytest.raises(ConfigError, match="holds an unfinished run with another epochs"):
-        begin("{weighting: {}, epochs: 4, seeds: [1, 2, 0], batch: 8}")
+        begin("{weighting: {}, epochs: 4, seeds: [1, 0], arms: {a: {x: 1}}, b: 8}")
 
 
 @pytest.mark.parametrize(

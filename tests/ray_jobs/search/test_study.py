@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from faceml.config.config_error import ConfigError
 from faceml.config.loading import assign_keys, parse_config
-from faceml.config.study import StudyConfig
+from faceml.config.study import StudyConfig, build_arm_config, with_checked_arms
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
+from faceml.training.recognition import build_people
+from faceml.training.verification.embedding_network import load_embedding_network
+from faceml.training.verification.scoring import score_split
 from ray_jobs.search import study
 from tests.browser.page import faults_of
 
@@ -42,7 +46,7 @@ def config_of(people: Path, folder: str | Path, **arms: dict[str, Any]) -> Study
         "seeds": [0, 1],
         "targets": [0.51, 0.99],
         "trial": {"cpus": 2, "checkpoint_every_s": 0},  # one after the other, in one process
-        "run": {"folder": place_below(folder, "study")},
+        "run": {"folder": place_below(folder, "study"), "keep_models": True},
     }
     return parse_config(StudyConfig, plain)
 
@@ -84,6 +88,17 @@ def test_run__compares_the_arms_and_goes_on_on_another_machine(
     console = Console(width=140, record=True, quiet=True)
     study.show(found, runs, config, console)
 
+    # The models that are kept give the scores of the study.
+    checked = with_checked_arms(config)
+    people_of = build_people(build_arm_config(checked, "together", 1, config.run.folder).data)
+    network = load_embedding_network(
+        place_below(config.run.folder, "trials", "together_seed_1", "best_model.pt")
+    )
+    scored, _ = score_split(network.model, people_of.val, people_of.pairs, 12, torch.device("cpu"))
+    (run,) = (run for run in runs if (run.arm, run.seed) == ("together", 1))
+    assert run.pairs is not None
+    np.testing.assert_allclose(scored.scores, run.pairs.scores, atol=1e-5)
+
     # As if it had been interrupted before the last training had told its end.
     kept = [folder.read(f"trials/{arm}_seed_1/metrics.jsonl") for arm in config.arms]
     folder.delete("report.html")
@@ -95,6 +110,14 @@ def test_run__compares_the_arms_and_goes_on_on_another_machine(
     assert folder.read("trials/naive_seed_1/metrics.jsonl") == kept[0]
     assert folder.read("trials/together_seed_1/metrics.jsonl") != kept[1], "epochs of another length"
     assert folder.files() == ["config.yaml", "data.json", "report.html", "summary.json"]
+
+    # A further arm joins the finished study; the other trainings are not run again.
+    naive = folder.read("trials/naive_seed_0/metrics.jsonl")
+    arms = {**config.arms, "softmax": {"margin.margin": 0.0}}
+    larger, runs = study.run(config.model_copy(update={"arms": arms}))
+    assert len(runs) == 6
+    assert len(larger.comparisons) == 3
+    assert folder.read("trials/naive_seed_0/metrics.jsonl") == naive
 
 
 def test_run__an_arm_that_cannot_start_is_refused_before_anything_is_trained(
