@@ -8,10 +8,21 @@ STUDIES := runs/studies
 FERPLUS ?= data/FERPlus
 FERPLUS_IMAGES := $(if $(wildcard $(FERPLUS)/data/FER2013Train),$(FERPLUS)/data,$(STUDIES)/ferplus/images)
 
-study-ferplus: $(STUDIES)/ferplus/weighting/report.html
+# Loss weightings, then the recipe and its evaluation without and with mirror images: about 3 hours on two cores.
+study-ferplus: $(foreach run,weighting on_val on_val_flip,$(STUDIES)/ferplus/$(run)/report.html)
 
 $(STUDIES)/ferplus/weighting/report.html: $(STUDIES)/ferplus/table.done
 	$(BIN)/faceml tune --config configs/ferplus_weighting.yaml --set run.folder=$(@D) $(call ferplus,train.data)
+
+$(STUDIES)/ferplus/recipe/report.html: $(STUDIES)/ferplus/table.done
+	$(BIN)/faceml train --config configs/ferplus.yaml --set run.folder=$(@D) $(call ferplus,data)
+
+$(STUDIES)/ferplus/on_val%report.html: $(STUDIES)/ferplus/recipe/report.html
+	$(BIN)/faceml evaluate --config configs/evaluate.yaml --set model=$(STUDIES)/ferplus/recipe --set run.folder=$(@D) \
+		--set data.table=$(STUDIES)/ferplus/table --set data.images=$(FERPLUS_IMAGES) \
+		--set data.labels=$(STUDIES)/ferplus/labels.parquet --set data.where.split=val \
+		--set 'data.where.expression=[neutral, happy, sad, surprise, fear, disgust, anger, contempt]' \
+		--set use_gpu=false --set flip_test=$(if $(findstring flip,$@),true,false)
 
 $(STUDIES)/ferplus/table.done: | install
 	$(BIN)/faceml import ferplus $(FERPLUS) $(@D)

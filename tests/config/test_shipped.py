@@ -42,6 +42,7 @@ MODELS: dict[str, type[Config]] = {
     "evaluate_recognition.yaml": EvaluateRecognitionConfig,
     "export.yaml": ExportConfig,
     "extract_landmarks.yaml": ExtractConfig,
+    "ferplus.yaml": TrainConfig,
     "ferplus_weighting.yaml": TuneConfig,
     "multitask_affectnet.yaml": TrainConfig,
     "multitask_pose.yaml": TrainConfig,
