@@ -3,6 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+LOCATIONS = ("run.folder", "storage", "train.storage", "recognition.storage")
+"""Settings of any job that locate its folders, which may have been moved between two starts."""
+LOGGING = ("logging", "train.logging", "recognition.logging")
+"""Settings of any job for its log."""
 FREE_SECTIONS = ("arms", "search")
 """Sections whose keys the user chooses, at any depth."""
 FREE_KEYS = ("tasks", "lambdas", "where", "file")

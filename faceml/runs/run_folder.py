@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from faceml.config import ConfigError, load_yaml
 from faceml.errors import StoppedError, catch_errors
 from faceml.page import Report, write_report
-from faceml.runs.config_changes import changed_keys, grown_keys
+from faceml.runs.config_changes import LOCATIONS, LOGGING, changed_keys, grown_keys
 from faceml.runs.event_files import EventFiles
 from faceml.runs.files import (
     CONFIG_FILE,
@@ -23,16 +23,18 @@ from faceml.runs.files import (
     write_metrics,
 )
 from faceml.runs.run_config import parse_run_config, refuse_other_kind
-from faceml.storage import StorageFolder, put_file, split_place, translate_outage, user_cache, write_text
+from faceml.storage import (
+    StorageFolder,
+    put_file,
+    refuse_unwritable,
+    split_place,
+    translate_outage,
+    user_cache,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from faceml.training import Metrics
-
-LOCATIONS = ("run.folder", "storage", "train.storage", "recognition.storage")
-"""Settings of any job that locate its folders, which may have been moved between two starts."""
-
-LOGGING = ("logging", "train.logging", "recognition.logging")
-"""Settings of any job for its log."""
 
 logger = logging.getLogger(__name__)
 
@@ -150,15 +152,13 @@ class RunFolder:
                     self.folder.delete(name)
 
     def check_kind(self, config: str) -> None:
-        """Check that the folder holds no run of another kind, and no other job's results.
-
-        Args:
-            config: Resolved configuration of the job as YAML.
+        """Check that the folder can be written to, and holds no run of another kind or other job's results.
 
         Raises:
-            ConfigError: It does.
+            ConfigError: It cannot be written to, or holds one.
             StoppedError: The store cannot be reached.
         """
+        refuse_unwritable(self.path)
         refuse_other_kind(self.folder, load_yaml(config))
 
     def check(

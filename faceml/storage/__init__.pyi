@@ -2,6 +2,8 @@ from .atomic import (
     PARTIAL_SUFFIX as PARTIAL_SUFFIX,
     atomic_file as atomic_file,
     atomic_folder as atomic_folder,
+    make_folder as make_folder,
+    refuse_unwritable as refuse_unwritable,
     write_text as write_text,
 )
 from .concurrency import map_concurrently as map_concurrently

@@ -1,5 +1,6 @@
 """Atomic writing of files and folders: under a temporary name first, then renamed."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from faceml.storage.errors import translate_full_disk
+from faceml.storage.errors import translate_full_disk, translate_unwritable
 
 PARTIAL_SUFFIX = ".partial"
 """Ending of the temporary names, which begin with a dot."""
@@ -25,6 +26,7 @@ def atomic_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
             or the complete new file. Without it, writing many small files is 8 times as fast.
 
     Raises:
+        ConfigError: Its folder cannot be made or written to.
         StoppedError: No space is left, there or within the block.
 
     Example:
@@ -33,7 +35,7 @@ def atomic_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """
     partial = _partial_path(path)
     with translate_full_disk(_permanent(path.parent)), ExitStack() as cleanup:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         cleanup.callback(partial.unlink, missing_ok=True)
         yield partial
         if sync:
@@ -49,15 +51,42 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Only files that the block writes with `atomic_file` are synced to the disk before the rename.
 
     Raises:
+        ConfigError: The folder beside it cannot be made or written to.
         StoppedError: No space is left.
     """
     partial = _partial_path(path)
     with translate_full_disk(path.parent), ExitStack() as cleanup:
-        partial.mkdir(parents=True)
+        make_folder(path.parent)
+        partial.mkdir()
         cleanup.callback(shutil.rmtree, partial, ignore_errors=True)
         yield partial
         shutil.rmtree(path, ignore_errors=True)
         partial.replace(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder with its parents, and check that files can be written there; an existing one stays.
+
+    Raises:
+        ConfigError: It cannot be made or written to.
+    """
+    with translate_unwritable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(folder)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder that cannot be written to or, if it does not exist, cannot be made; write nothing.
+
+    Raises:
+        ConfigError: It cannot; names the reason.
+    """
+    with translate_unwritable(folder):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, f"no permission for {there}, or its file system is read-only")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,8 @@ REPORTABLE_ERRORS = (StoppedError, ConfigError, OSError)
 
 # A full disk, an exhausted quota, and the largest file that a file system or a process may write.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# No permission, a read-only file system, and a file where a folder is expected.
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 def translate_full_disk(folder: Path) -> translate_errors[BaseException]:
@@ -32,6 +34,24 @@ def translate_full_disk(folder: Path) -> translate_errors[BaseException]:
         return None
 
     return translate_errors(BaseException, translate)
+
+
+def translate_unwritable(folder: Path) -> translate_errors[OSError]:
+    """Raise `ConfigError` in place of an error that a folder cannot be made or written to; others pass.
+
+    Args:
+        folder: The folder.
+    """
+
+    def translate(error: OSError) -> ConfigError | None:
+        if error.errno not in UNWRITABLE:
+            return None
+        return ConfigError(
+            f"{folder}: cannot be written to ({error.strerror}). Choose another folder, or check its "
+            "permissions."
+        )
+
+    return translate_errors(OSError, translate)
 
 
 def translate_outage(place: str) -> translate_errors[OSError]:

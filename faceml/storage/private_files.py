@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from faceml.storage.atomic import make_folder
+
 
 @contextmanager
 def hold_lock(file: Path) -> Iterator[None]:
@@ -13,7 +15,7 @@ def hold_lock(file: Path) -> Iterator[None]:
     Args:
         file: The lock, a file; it is created with its folder, and stays.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     file.parent.chmod(0o700)
     with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

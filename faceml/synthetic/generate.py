@@ -16,6 +16,7 @@ import numpy as np
 from faceml import __version__
 from faceml.config import ConfigError
 from faceml.images import difference_hash, encode_jpeg
+from faceml.storage import make_folder
 from faceml.synthetic.canvas import use_one_thread
 from faceml.synthetic.expression import sample_expression
 from faceml.synthetic.person import sample_person
@@ -108,7 +109,7 @@ def generate_faces(
             write_portrait, folder=root / split, image_size_px=image_size_px, jpeg_quality=jpeg_quality
         )
         for folder in sorted({portrait.image_id.partition("/")[0] for portrait in portraits}):
-            (root / split / folder).mkdir(parents=True)
+            make_folder(root / split / folder)
         rows = []
         for row in _map(write, portraits, processes or os.cpu_count() or 1):
             rows.append(row)

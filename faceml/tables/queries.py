@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from faceml.config import QueriesConfig
 from faceml.errors import StoppedError, translate_errors
+from faceml.storage import make_folder
 from faceml.tables.face_rows import FACE
 from faceml.tables.table_scan import TableScan
 
@@ -55,7 +56,7 @@ def temporary_folder(place: Path | None) -> Iterator[Path]:
         place: Folder in which it lies; None is the one of the operating system.
     """
     if place is not None:
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(place)
     with TemporaryDirectory(prefix="faceml-", dir=place) as folder:
         yield Path(folder)
 

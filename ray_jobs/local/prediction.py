@@ -81,7 +81,7 @@ def _draw(prediction: ImagePrediction, predictor: FacePredictor, file: Path) -> 
     pixels = predictor.decode(prediction.image)
     if isinstance(pixels, str):  # deleted in the meantime
         return
-    with catch_errors(OSError) as caught, atomic_file(file) as partial:
+    with catch_errors(ConfigError, OSError) as caught, atomic_file(file) as partial:
         partial.write_bytes(encode_jpeg(draw_predictions(pixels, prediction), JPEG_QUALITY))
     if caught.error is not None:
         logger.warning("%s: the drawn copy could not be written: %s", prediction.image, caught.message)

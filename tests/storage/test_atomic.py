@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from faceml.config.config_error import ConfigError
 from faceml.errors import StoppedError
-from faceml.storage.atomic import PARTIAL_SUFFIX, atomic_file, atomic_folder, write_text
+from faceml.storage.atomic import (
+    PARTIAL_SUFFIX,
+    atomic_file,
+    atomic_folder,
+    make_folder,
+    refuse_unwritable,
+    write_text,
+)
+from tests.storage.conftest import Unprivileged
 
 
 def test_atomic_file__replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
@@ -118,3 +127,28 @@ def test_atomic_file__writes_any_name_that_the_file_system_allows(tmp_path: Path
     with atomic_folder(tmp_path / ("y" + name[1:])) as partial:
         write_text(partial / name, "whole")
     assert (tmp_path / ("y" + name[1:]) / name).read_text() == "whole"
+
+
+def test_make_folder__the_error_names_a_folder_that_cannot_be_written_to(
+    shared_tmp: Path, unprivileged: Unprivileged
+) -> None:
+    (shared_tmp / "file").touch()
+    for taken in (shared_tmp / "file", shared_tmp / "file" / "below"):
+        with pytest.raises(ConfigError, match=f"{taken}: cannot be written to .*Choose another folder"):
+            make_folder(taken)
+        with pytest.raises(ConfigError, match=f"{taken}: cannot be written to .*is a file"):
+            refuse_unwritable(taken)
+    refuse_unwritable(shared_tmp / "new" / "folder")
+    assert not (shared_tmp / "new").exists()
+    make_folder(shared_tmp / "new" / "folder")
+    (shared_tmp / "new").chmod(0o555)
+    with unprivileged():
+        for folder in (shared_tmp / "new", shared_tmp / "new" / "other"):
+            with pytest.raises(ConfigError, match=rf"{folder}: cannot be written to .*[Pp]ermission"):
+                write_text(folder / "config.yaml", "seed: 0")
+            with (
+                pytest.raises(ConfigError, match=rf"{folder}: cannot be written to"),
+                atomic_folder(folder / "a"),
+            ):
+                pass
+    assert [file.name for file in (shared_tmp / "new").iterdir()] == ["folder"]

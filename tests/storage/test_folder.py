@@ -4,13 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http.client import HTTPConnection
 from itertools import islice
 from multiprocessing import get_context
@@ -27,8 +25,7 @@ from faceml.storage import stores
 from faceml.storage.folder import StorageFolder
 from faceml.storage.locations import place_below
 from tests.flaky_store import Fault, FlakyStore
-
-NOBODY = 65534
+from tests.storage.conftest import Unprivileged
 
 
 def make(root: Path, *names: str) -> StorageFolder:
@@ -40,25 +37,6 @@ def make(root: Path, *names: str) -> StorageFolder:
 
 def walked(folder: StorageFolder, follow_links: bool = False) -> list[str]:
     return sorted(file.path for file in folder.walk(follow_links))
-
-
-@pytest.fixture
-def shared_tmp() -> Iterator[Path]:
-    """A folder that other users reach too, which those of pytest are not, and that is gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Act as a user whom permissions apply to, since tests may run as root."""
-    user = os.geteuid()
-    os.seteuid(NOBODY if user == 0 else user)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -209,10 +187,10 @@ def test_read__never_waits_for_a_pipe_or_a_device(tmp_path: Path) -> None:
     assert len(walked(folder)) == 3
 
 
-def test_read__a_file_without_permission_is_unreadable(shared_tmp: Path) -> None:
+def test_read__a_file_without_permission_is_unreadable(shared_tmp: Path, unprivileged: Unprivileged) -> None:
     folder = make(shared_tmp, "a.jpg", "b.jpg")
     (shared_tmp / "a.jpg").chmod(0o000)
-    with without_privileges():
+    with unprivileged():
         assert folder.read("a.jpg") == "unreadable"
         assert folder.read("b.jpg") == b"b.jpg"
 
@@ -225,11 +203,13 @@ def test_read__no_file_is_blamed_when_the_whole_folder_is_gone(tmp_path: Path) -
         folder.read("a.jpg")
 
 
-def test_walk__a_folder_that_cannot_be_listed_is_an_error(shared_tmp: Path) -> None:
+def test_walk__a_folder_that_cannot_be_listed_is_an_error(
+    shared_tmp: Path, unprivileged: Unprivileged
+) -> None:
     folder = make(shared_tmp, "0/a.jpg", "1/b.jpg")
     (shared_tmp / "1").chmod(0o300)
     with (
-        without_privileges(),
+        unprivileged(),
         pytest.raises(ConfigError, match=f"{shared_tmp}/1: cannot be listed.*Permission"),
     ):
         list(folder.walk())
@@ -244,10 +224,12 @@ def test_walk__lists_what_is_hidden_if_told_to(tmp_path: Path) -> None:
     assert {file.path for file in StorageFolder(tmp_path).walk(hidden=True)} == {"a", ".b/c"}
 
 
-def test_walk__files_that_may_not_be_asked_for_their_size_are_listed(shared_tmp: Path) -> None:
+def test_walk__files_that_may_not_be_asked_for_their_size_are_listed(
+    shared_tmp: Path, unprivileged: Unprivileged
+) -> None:
     folder = make(shared_tmp, "0/a.jpg", "1/b.jpg")
     (shared_tmp / "0").chmod(0o744)
-    with without_privileges():
+    with unprivileged():
         listed = {file.path: file.num_bytes for file in folder.walk()}
         assert listed == {"0/a.jpg": 0, "1/b.jpg": 7}
         assert folder.read("0/a.jpg") == "unreadable"
