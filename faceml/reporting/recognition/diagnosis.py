@@ -20,6 +20,8 @@ FADED = 0.3
 """Ratio to the first epoch's gradient norm below which the gradient counts as vanishing."""
 SINGLE_IMAGES = 1.5
 """Mean number of images of a person in a batch below which batches hold hardly any pairs of a person."""
+FEW_PEOPLE = 100
+"""Number of steps from one P×K batch with a person to the next above which batches show few of the people."""
 
 
 def diagnose_recognition(
@@ -47,6 +49,7 @@ def diagnose_recognition(
         # Where the training accuracy is high, small gradients are those of a fitted training split.
         *(_vanishing_gradient(records) if at_chance else ()),
         *_single_images(last, config),
+        *(_few_people(config, num_people) if at_chance else ()),
     ]
 
 
@@ -101,14 +104,23 @@ def _vanishing_gradient(records: Sequence[dict[str, Any]]) -> Iterator[Finding]:
 
 def _single_images(record: dict[str, Any], config: RecognitionConfig) -> Iterator[Finding]:
     images = record["train/images_per_person"]
-    if images < SINGLE_IMAGES:
-        remedy = (
-            "data.sampling: pk draws several images of each person into a batch."
-            if config.data.sampling == "naive"
-            else f"Raise data.images_per_person, which is {config.data.images_per_person}."
-        )
+    if config.data.sampling == "naive" and images < SINGLE_IMAGES:
         yield Finding(
             "seen once",
             f"A batch holds {images:.1f} images of each of its people on average, and so hardly any two "
-            f"images of the same person. {remedy}",
+            "images of the same person. The loss compares images with class centres, not with each other, so "
+            "this alone does not keep the accuracy at chance: check the labels and optimizer.learning_rate.",
+        )
+
+
+def _few_people(config: RecognitionConfig, num_people: int) -> Iterator[Finding]:
+    in_batch = config.data.people_per_batch
+    steps = num_people / in_batch
+    if config.data.sampling == "pk" and steps > FEW_PEOPLE:
+        yield Finding(
+            "few people",
+            f"A P×K batch shows {in_batch} of {num_people:,} people: the centre of a person approaches the "
+            f"images of this person in one of {steps:,.0f} steps, and only recedes from images of others in "
+            "between. data.sampling: naive spreads the images of a person over the steps; or raise "
+            "data.people_per_batch.",
         )

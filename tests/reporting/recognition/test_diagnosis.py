@@ -62,7 +62,20 @@ def test_diagnose_recognition__explains_the_failure_of_naive_batches_with_number
     )
     assert "fell from 40 in epoch 1 to 4 in epoch 2" in fading
     assert "1.0 images of each of its people" in once
-    assert "data.sampling: pk" in once
+    assert "alone does not keep the accuracy at chance" in once
+
+
+def test_diagnose_recognition__pk_batches_with_few_of_the_people() -> None:
+    failing = FAILING | {"train__images_per_person": 8.0}
+    *_, last = diagnose(record(1, **failing), record(2, **failing), sampling="pk", people_per_batch=16)
+    found = last.text
+    assert "shows 16 of 10,575 people" in found
+    assert "in one of 661 steps" in found
+    assert "data.sampling: naive" in found
+    for others in ({"people_per_batch": 106}, {"sampling": "naive"}):
+        keys = {finding.key for finding in diagnose(record(2, **failing), **others)}
+        assert "at chance" in keys
+        assert "few people" not in keys
 
 
 @pytest.mark.parametrize("changes", [{}, {"train__images_per_person": 1.0}, {"train__grad_norm": 0.1}])
@@ -74,11 +87,6 @@ def test_diagnose_recognition__detects_overfitting_on_unseen_people() -> None:
     fitted = record(2, verification__accuracy=0.5, train__accuracy=0.99, train__grad_norm=0.2)
     (coin,) = diagnose(record(1), fitted)
     assert coin.key == "verification at chance"
-
-
-def test_diagnose_recognition__pk_with_one_image_has_another_remedy() -> None:
-    *_, once = diagnose(record(1), record(2, **FAILING), images_per_person=1)
-    assert "Raise data.images_per_person, which is 1" in once.text
 
 
 def test_diagnose_recognition__accepts_an_epoch_without_finite_values() -> None:
