@@ -18,7 +18,7 @@ from faceml.datasets import EpochBatches, FaceAugmentation, FaceSample, ImageMix
 from faceml.errors import StoppedError
 from faceml.models import FOR_TRAINING, ModelT, translate_full_memory
 from faceml.storage import place_below
-from faceml.training.checkpoint import MODEL_FILE, STATE_FILE, read_state, write_state
+from faceml.training.checkpoint import IS_FINAL, MODEL_FILE, STATE_FILE, read_state, write_state
 from faceml.training.objective import Objective, ObjectiveOutput
 from faceml.training.observer import (
     EpochRecord,
@@ -142,9 +142,9 @@ class Trainer(Generic[ModelT]):
         write_state(state, folder / STATE_FILE)
         self.save_model(metrics, folder / MODEL_FILE)
 
-    def save_model(self, metrics: Metrics, path: Path) -> None:
-        """Write the trained model into a file."""
-        write_state(self._model_checkpoint(self.model, metrics), path)
+    def save_model(self, metrics: Metrics, path: Path, *, is_final: bool = False) -> None:
+        """Write the trained model into a file; `is_final` states that its epoch was not selected."""
+        write_state(self._model_checkpoint(self.model, metrics) | {IS_FINAL: is_final}, path)
 
     def resume(self, folder: str | Path) -> None:
         """Restore the state that `save` wrote into a folder, given by its path or URI."""

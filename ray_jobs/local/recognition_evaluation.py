@@ -145,7 +145,7 @@ def find_leaks(name: str, config: EvaluateRecognitionConfig, models: Mapping[str
     selected_on = [
         each
         for each, model in models.items()
-        if str(find_split(model.network.config, "data.val")) == str(selection)
+        if not model.network.is_final and str(find_split(model.network.config, "data.val")) == str(selection)
     ]
     optimistic = []
     if selected_on:

@@ -38,4 +38,5 @@ def _train_arm(config: StudyConfig, folder: TrialFolder, settings: dict[str, Any
         pairs, _ = score_split(trainer.model, people.val, people.pairs, arm.batch_size_per_worker, device)
         write_pairs(pairs, people.pairs, people.val.names, opened.path / PAIRS_FILE)
         if config.run.keep_models:
-            trainer.save_model(read_metrics(opened.path)[-1], opened.path / BEST_MODEL_FILE)
+            metrics = read_metrics(opened.path)[-1]
+            trainer.save_model(metrics, opened.path / BEST_MODEL_FILE, is_final=True)

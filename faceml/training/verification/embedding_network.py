@@ -16,6 +16,7 @@ from faceml.images import Framing, RgbImage
 from faceml.models import MultitaskFaceModel
 from faceml.storage import read_tensors
 from faceml.tables import LANDMARK_SETS, LandmarkSet
+from faceml.training.checkpoint import IS_FINAL
 from faceml.training.trained_model import (
     RECOGNITION_KEYS,
     is_recognition,
@@ -32,12 +33,14 @@ class EmbeddingNetwork(NamedTuple):
         preprocessing: The preprocessing that it expects.
         kind: `recognition` or `multitask`, the training that it is of.
         config: Configuration of the training, as plain values.
+        is_final: True if it is that of the last epoch; False if it is that of the best one.
     """
 
     model: nn.Module
     preprocessing: AlignedPreprocessing
     kind: str
     config: Mapping[str, Any]
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def load_embedding_network(place: str | Path, setting: str = "model") -> Embeddi
         raise of_neither
     if is_recognition(checkpoint):
         recognition = load_trained_recognition(checkpoint, place)
-        return EmbeddingNetwork(*recognition, "recognition", checkpoint["config"])
+        is_final = checkpoint.get(IS_FINAL, False)
+        return EmbeddingNetwork(*recognition, "recognition", checkpoint["config"], is_final)
     trained = load_trained_model(place)
     framing = trained.framing and five_point_framing(trained.framing, trained.framed_by)
     preprocessing = FramedPreprocessing(trained.preprocessing.image_size, framing=framing)

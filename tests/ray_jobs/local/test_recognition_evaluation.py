@@ -259,6 +259,9 @@ def test_find_leaks__states_what_a_model_has_seen(
     models = recognition_evaluation.load_models(config)
     (selected, named, near) = recognition_evaluation.find_leaks("drawn", config, models)
     assert selected == "The best epoch of seen was selected on drawn: its figures are optimistic."
+    (seen_model,) = models.values()
+    final = {"seen": seen_model._replace(network=seen_model.network._replace(is_final=True))}
+    assert recognition_evaluation.find_leaks("drawn", config, final) == [named, near]
     assert named.startswith("8 of 8 drawn people have the name of a person in the training split of ")
     assert "drawn images have a near-duplicate in the training split of " in near
     unknown = recognition_evaluation.find_leaks(

@@ -51,6 +51,15 @@ def config_of(people: Path, folder: str | Path, **arms: dict[str, Any]) -> Study
     return parse_config(StudyConfig, plain)
 
 
+def scores_of_kept_model(config: StudyConfig, arm: str, seed: int) -> Any:
+    """Score the study's pairs with the model that it has kept of a training."""
+    people = build_people(build_arm_config(with_checked_arms(config), arm, seed, config.run.folder).data)
+    trial = place_below(config.run.folder, "trials", f"{arm}_seed_{seed}")
+    network = load_embedding_network(place_below(trial, "best_model.pt"))
+    assert network.is_final
+    return score_split(network.model, people.val, people.pairs, 12, torch.device("cpu"))[0].scores
+
+
 @pytest.mark.parametrize("is_in_store", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_run__compares_the_arms_and_goes_on_on_another_machine(
     is_in_store: bool,
@@ -88,16 +97,9 @@ def test_run__compares_the_arms_and_goes_on_on_another_machine(
     console = Console(width=140, record=True, quiet=True)
     study.show(found, runs, config, console)
 
-    # The models that are kept give the scores of the study.
-    checked = with_checked_arms(config)
-    people_of = build_people(build_arm_config(checked, "together", 1, config.run.folder).data)
-    network = load_embedding_network(
-        place_below(config.run.folder, "trials", "together_seed_1", "best_model.pt")
-    )
-    scored, _ = score_split(network.model, people_of.val, people_of.pairs, 12, torch.device("cpu"))
-    (run,) = (run for run in runs if (run.arm, run.seed) == ("together", 1))
-    assert run.pairs is not None
-    np.testing.assert_allclose(scored.scores, run.pairs.scores, atol=1e-5)
+    (last,) = (run for run in runs if (run.arm, run.seed) == ("together", 1))
+    assert last.pairs is not None
+    np.testing.assert_allclose(scores_of_kept_model(config, "together", 1), last.pairs.scores, atol=1e-5)
 
     # As if it had been interrupted before the last training had told its end.
     kept = [folder.read(f"trials/{arm}_seed_1/metrics.jsonl") for arm in config.arms]
