@@ -48,8 +48,8 @@ class RecognitionDataConfig(Config):
     """Validation split, of other people."""
     image_size: Annotated[int, Field(strict=True, ge=32)] = 112
     """Side of the aligned images, in px."""
-    sampling: Literal["pk", "naive"] = "pk"
-    """`pk` samples K images of each of P people for a batch, `naive` any images."""
+    sampling: Literal["naive", "pk"] = "naive"
+    """`naive` draws any images for a batch, `pk` K images of each of P people."""
     people_per_batch: AtLeastTwo = 16
     """P; a batch has P × K images with either sampling."""
     images_per_person: Count = 4

@@ -63,6 +63,7 @@ def config_of(people: Path, folder: Path, **changes: Any) -> RecognitionConfig:
                 for s in ("train", "val")
             },
             "image_size": 32,
+            "sampling": "pk",
             "people_per_batch": 4,
             "images_per_person": 3,
             "pairs": {"number": 200},
@@ -305,7 +306,6 @@ def test_build_recognition_trainer__too_few_people_for_a_step_are_refused(
     people: Path, tmp_path: Path
 ) -> None:
     config = config_of(people, tmp_path)
-    assert config.data.sampling == "pk"
     config = config.model_copy(update={"data": config.data.model_copy(update={"people_per_batch": 13})})
     with pytest.raises(ConfigError, match=r"data.people_per_batch = 13: .* has 12. Choose a smaller one"):
         build_recognition_trainer(config, torch.device("cpu"))

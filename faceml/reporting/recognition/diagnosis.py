@@ -57,8 +57,8 @@ def _at_chance(record: dict[str, Any], num_people: int) -> Iterator[Finding]:
     yield Finding(
         "at chance",
         f"The training accuracy is at chance: in epoch {record['epoch']} "
-        f"{percent(record['train/accuracy'], 2)} of the training images were nearest to the centre of their "
-        f"own person; chance level for {num_people:,} people is {percent(1 / num_people, 2)}.",
+        f"{percent(record['train/accuracy'], 3)} of the training images were nearest to the centre of their "
+        f"own person; chance level for {num_people:,} people is {percent(1 / num_people, 3)}.",
     )
 
 

@@ -53,8 +53,8 @@ def test_diagnose_recognition__explains_the_failure_of_naive_batches_with_number
         "at chance", "verification at chance", "little apart", "fading", "seen once",
     ]  # fmt: skip
     chance, coin, apart, fading, once = (finding.text for finding in found)
-    assert "in epoch 2 0.01" in chance
-    assert "chance level for 10,575 people is 0.01" in chance
+    assert "in epoch 2 0.010" in chance
+    assert "chance level for 10,575 people is 0.009" in chance
     assert "51.0" in coin
     assert (
         "standard deviation of 2.88, but the logit of the correct person exceeds the mean of the others by "
