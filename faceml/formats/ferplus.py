@@ -28,6 +28,8 @@ EXPRESSIONS = {
 NO_EXPRESSION = ("unknown", "nf")
 """Votes for an unknown expression, and for an image that is no face."""
 VOTES = tuple(f"votes_{name}" for name in EXPRESSIONS.values())
+MOST_VOTES = 127
+"""Most votes for an expression: the columns are int8."""
 FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
 """Folders that the authors' script writes the images to."""
 
@@ -86,6 +88,12 @@ class FerPlus(DataFormat):
                 )
             if isinstance(row, BrokenRecord):
                 yield row
+            elif not isinstance(pixels, BrokenRecord) and pixels["usage"] != row["usage"]:
+                raise ConfigError(
+                    f"{self._pixels}: {pixels['row']} is of {pixels['usage']}, in {self._votes} of "
+                    f"{row['usage']}. Both files belong together, row by row; take those of the original "
+                    "archives."
+                )
             else:
                 yield pixels if isinstance(pixels, BrokenRecord) else self._labelled(row, pixels)
 
@@ -96,8 +104,8 @@ class FerPlus(DataFormat):
         if not name:
             return BrokenRecord(row["row"], "removed by FER+, without a name")
         numbers = [row[column] for column in (*EXPRESSIONS, *NO_EXPRESSION)]
-        if not all(number.isdecimal() for number in numbers):
-            return BrokenRecord(row["row"], "the votes are no numbers")
+        if not all(number.isdecimal() and int(number) <= MOST_VOTES for number in numbers):
+            return BrokenRecord(row["row"], f"the votes are no numbers up to {MOST_VOTES}")
         labels = label_votes([int(number) for number in numbers])
         if pixels is not None:
             return packed_image(pixels, name, labels)

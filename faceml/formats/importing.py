@@ -51,8 +51,9 @@ def import_data_set(
             summary.add(record, counted)
             if isinstance(record, ImportedImage):
                 write_row({"image_id": record.image_id, **record.labels})
-                if record.encode is not None and position >= state.done:
-                    with atomic_file(output / IMAGES_FOLDER / record.image_id, sync=False) as file:
+                image = output / IMAGES_FOLDER / record.image_id
+                if record.encode is not None and (position >= state.done or not image.is_file()):
+                    with atomic_file(image, sync=False) as file:
                         file.write_bytes(record.encode())
                     summary.written += 1
             state.advance(position + 1)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from faceml.images.limits import DecodeLimits
 from faceml.stderr_filter import StderrFilter
 
 RgbImage = npt.NDArray[np.uint8]
+MAX_GRAY = 255
 """uint8 of shape (H, W, 3), colour order RGB."""
 
 DecodeFailure = Literal["empty_file", "undecodable", "too_large"]
@@ -130,14 +131,24 @@ def as_rgb(image: Image.Image) -> RgbImage:
     """Convert an image of Pillow to uint8 RGB of shape (H, W, 3), upright and on white; may modify it."""
     with suppress(*_UNREADABLE):  # a broken EXIF block gives no orientation
         ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I"):  # gray values of 16 bits, which Pillow would clip
-        gray = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(gray[..., None], 3, axis=2)
+    if image.mode.startswith(("I", "F")):  # gray values that Pillow would clip
+        return np.repeat(_gray_of_8_bits(np.asarray(image), image.mode)[..., None], 3, axis=2)
     if image.has_transparency_data:
         page = Image.new("RGBA", image.size, BACKGROUND)
         page.alpha_composite(image.convert("RGBA"))
         image = page
     return np.array(image.convert("RGB"))
+
+
+def _gray_of_8_bits(values: npt.NDArray[Any], mode: str) -> npt.NDArray[np.uint8]:
+    """Scale gray values to 0 … 255: those of 16 bits, or of 32 bits in the range 0 … 255, 65,535 or 1."""
+    largest = values.max(initial=0)
+    if mode == "F":
+        values = values * 255.0 if largest <= 1.0 else values
+    elif mode != "I" or largest > MAX_GRAY:
+        values = values >> 8
+    scaled: npt.NDArray[np.uint8] = np.nan_to_num(values).clip(0, MAX_GRAY).astype(np.uint8)
+    return scaled
 
 
 def encode_jpeg(image: RgbImage, quality: int) -> bytes:

@@ -24,12 +24,15 @@ class InputImage(NamedTuple):
     drawn: str
 
 
-def find_images(places: Sequence[str], extensions: Sequence[str]) -> list[InputImage]:
+def find_images(
+    places: Sequence[str], extensions: Sequence[str], follow_links: bool = False
+) -> list[InputImage]:
     """Return the given images and those below the given folders, in order.
 
     Args:
         places: Images and folders, absolute paths or URIs.
         extensions: Extensions of images in a folder; a given file may have any extension.
+        follow_links: Follow symbolic links to folders.
 
     Raises:
         ConfigError: Nothing is given, a place does not exist, or a folder has no images.
@@ -40,7 +43,7 @@ def find_images(places: Sequence[str], extensions: Sequence[str]) -> list[InputI
     return [
         InputImage(image, _drawn_name(name, taken))
         for place in places
-        for image, name in _list_images(place, extensions)
+        for image, name in _list_images(place, extensions, follow_links)
     ]
 
 
@@ -63,9 +66,11 @@ def _drawn_name(name: str, taken: dict[str, int]) -> str:
     return drawn
 
 
-def _list_images(place: str, extensions: Sequence[str]) -> list[tuple[str, str]]:
+def _list_images(place: str, extensions: Sequence[str], follow_links: bool) -> list[tuple[str, str]]:
+    if place.encode(errors="replace").decode() != place:
+        raise ConfigError(f"{place!a}: the name is not UTF-8. Rename the file.")
     if StorageFolder(place).exists():
-        names = list_images(StorageRoots(place), extensions)["image_id"].to_pylist()
+        names = list_images(StorageRoots(place), extensions, follow_links)["image_id"].to_pylist()
         if not names:
             raise ConfigError(f"{place}: no images below it. data.extensions are {', '.join(extensions)}.")
         return [(place_below(place, *name.split("/")), name) for name in names]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from faceml.config import ConfigError, Engine, PredictConfig
+from faceml.config import ConfigError, DetectedFaces, Engine, PredictConfig, parse_config
 from faceml.landmarks import DetectorOptions, SecondLook, build_face_detection
 from faceml.prediction.predictor import FacePredictor
 from faceml.runs import BEST_MODEL_FILE
@@ -25,7 +25,7 @@ def load(
     second_look: bool = True,
     confirm: bool = True,
     engine: Engine = "mediapipe",
-    landmarker: Path | None = None,
+    landmarker: str | Path | None = None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
     flip_test: bool = False,
@@ -48,12 +48,24 @@ def load(
         flip_test: Average the outputs for each face and its mirror image.
 
     Raises:
-        ConfigError: The model does not exist or cannot be used.
+        ConfigError: The model does not exist or cannot be used, or an argument is out of its range.
     """
-    options = DetectorOptions(
-        landmarker, max_faces, min_detection_confidence, zoom_levels, second_look, confirm, engine
-    )
-    return open_predictor(model, options if finds_faces else None, batch_size, device, flip_test)
+    if batch_size < 1:
+        raise ConfigError(f"batch_size: {batch_size}: must be at least 1.")
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: {device}: PyTorch sees no GPU. Use device='cpu'.")
+    faces = {
+        "kind": "detected",
+        "engine": engine,
+        "max_faces": max_faces,
+        "min_detection_confidence": min_detection_confidence,
+        "zoom_levels": zoom_levels,
+        "second_look": second_look,
+        "confirm": confirm,
+        "model_path": None if landmarker is None else str(landmarker),
+    }
+    options = build_face_detection(parse_config(DetectedFaces, faces)) if finds_faces else None
+    return open_predictor(model, options, batch_size, device, flip_test)
 
 
 def open_predictor(

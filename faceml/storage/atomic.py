@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from faceml.config import ConfigError
 from faceml.storage.errors import translate_full_disk, translate_unwritable
 
 PARTIAL_SUFFIX = ".partial"
@@ -26,13 +27,15 @@ def atomic_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
             or the complete new file. Without it, writing many small files is 8 times as fast.
 
     Raises:
-        ConfigError: Its folder cannot be made or written to.
+        ConfigError: `path` is a folder, or its folder cannot be made or written to.
         StoppedError: No space is left, there or within the block.
 
     Example:
         >>> with atomic_file(folder / "summary.json") as partial:
         ...     partial.write_text("{}")
     """
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder. Choose another name for the file.")
     partial = _partial_path(path)
     with translate_full_disk(_permanent(path.parent)), ExitStack() as cleanup:
         make_folder(path.parent)

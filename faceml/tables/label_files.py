@@ -208,7 +208,9 @@ def _value_type(place: str, field: pa.Field) -> pa.DataType:
 
 
 def _without_nan(name: str, kind: pa.DataType) -> str:
-    """Return the SQL expression of a column in which NaN, and a list with NaN or null, is null."""
+    """Return the SQL expression of a column where NaN, blank text and a list with NaN or null are null."""
+    if pa.types.is_string(kind):
+        return f"nullif(trim({name}), '')"
     if pa.types.is_floating(kind):
         return f"case when not isnan({name}) then {name} end"
     if pa.types.is_nested(kind):

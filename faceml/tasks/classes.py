@@ -1,6 +1,7 @@
 """Classes of a classification task: their names in the order of the logits, aliases, and those left out."""
 
 import difflib
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from faceml.errors import flatten_message, translate_errors
 from faceml.page import first_names
 from faceml.storage import StorageFolder, split_place
 from faceml.tasks.spellings import distinct_texts, folded, names_by_spelling, other_spellings, text_of
+
+logger = logging.getLogger(__name__)
 
 AFFECTNET8 = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """The expressions of AffectNet, in the order of its folders 0 to 7."""
@@ -73,8 +76,9 @@ class Classes:
         if None in found:
             rows = np.bincount(positions[positions >= 0], minlength=len(texts)).tolist()
             counts = zip(texts, found, rows, strict=True)
-            raise self._unknown({text: row for text, name, row in counts if not name}, where, setting)
-        codes = np.array([*(code_of_name[name] for name in found if name), UNKNOWN], dtype=np.int64)
+            raise self._unknown({text: row for text, name, row in counts if name is None}, where, setting)
+        known = [code_of_name[name] for name in found if name is not None]
+        codes = np.array([*known, UNKNOWN], dtype=np.int64)
         encoded: npt.NDArray[np.int64] = codes[positions]  # position -1 is that of null, and of `UNKNOWN`
         return encoded
 
@@ -180,9 +184,7 @@ def build_classes(
         all_aliases[alias] = _resolve(name, names, f"{setting}.aliases: '{alias}: {name}'")
     names = names_by_spelling(listed, numbered, all_aliases)
     others = {folded(text): text for text in found} | {text: text for text in leave_out if text.isdecimal()}
-    left_out = frozenset(
-        _resolve(text, others | names, f"{setting}.leave_out: '{text}'") for text in leave_out
-    )
+    left_out = frozenset(_to_leave_out(text, others | names, f"{setting}.leave_out") for text in leave_out)
     kept = tuple(name for name in listed if name not in left_out)
     if len(kept) < 2:
         raise ConfigError(
@@ -232,6 +234,14 @@ def _read_names(place: str, key: str) -> list[Any]:
     if not isinstance(names, list):
         raise ConfigError(f"{key}: {place}: must be a list of names.")
     return names
+
+
+def _to_leave_out(text: str, names: Mapping[str, str], setting: str) -> str:
+    """Return the class or value to leave out; one of the validation split alone is as it is spelled."""
+    if folded(text) in names or difflib.get_close_matches(folded(text), names, n=1):
+        return _resolve(text, names, f"{setting}: '{text}'")
+    logger.warning("%s: '%s' is neither a class nor in the training split.", setting, text)
+    return text
 
 
 def _resolve(text: str, names: Mapping[str, str], subject: str) -> str:

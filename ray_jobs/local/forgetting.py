@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from faceml.runs import Derived, find_derived
@@ -60,7 +59,7 @@ def show(erasure: Erasure, console: Console) -> None:
     table.add_column("images", justify="right")
     table.add_column("cached files", justify="right")
     for each in erasure.removed:
-        table.add_row(escape(each.table), f"{len(each.images):,}", f"{len(each.copies):,}")
+        table.add_row(each.table, f"{len(each.images):,}", f"{len(each.copies):,}")
     console.print(table)
     images = list(dict.fromkeys(image for each in erasure.removed for image in each.images))
     console.print(

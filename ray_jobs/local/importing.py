@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from faceml.config import ConfigError
@@ -65,7 +64,7 @@ def show(
         logger.warning("%s records are left out: %s (%s)", f"{number:,}", reason, names)
     console.print(f"{summary.images:,} images. Next:")
     for line in [*map(str, jobs), *data.advice(output)]:
-        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+        console.print(f"  {line}", soft_wrap=True, highlight=False)
 
 
 def _label_tables(summary: ImportSummary) -> list[Table]:
@@ -73,12 +72,12 @@ def _label_tables(summary: ImportSummary) -> list[Table]:
     tables = []
     splits = list(summary.splits)
     for column, by_value in (summary.labels or {"": {}}).items():
-        table = Table(title=f"Images by {escape(column)}" if column else "Images", title_justify="left")
-        table.add_column(escape(column))
+        table = Table(title=f"Images by {column}" if column else "Images", title_justify="left")
+        table.add_column(column)
         for split in splits:
-            table.add_column(escape(split or "images"), justify="right")
+            table.add_column(split or "images", justify="right")
         for value, counts in sorted(by_value.items(), key=lambda item: (item[0] == UNKNOWN, item[0])):
-            table.add_row(escape(value), *(f"{counts[split]:,}" for split in splits))
+            table.add_row(value, *(f"{counts[split]:,}" for split in splits))
         table.add_section()
         table.add_row("all", *(f"{summary.splits[split]:,}" for split in splits))
         tables.append(table)

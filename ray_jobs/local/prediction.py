@@ -48,7 +48,7 @@ def run(config: PredictConfig) -> PredictionCounts:
         refuse_run_folder("output.file", output.file.parent)
     if output.drawn:
         refuse_run_folder("output.drawn", output.drawn)
-    images = find_images(config.data.paths, config.data.extensions)
+    images = find_images(config.data.paths, config.data.extensions, config.data.follow_links)
     if config.output.drawn:
         refuse_overwriting(images, config.output.drawn)
     predictor = build_predictor(config)

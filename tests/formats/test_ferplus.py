@@ -105,3 +105,6 @@ def test_ferplus__refuses_files_that_do_not_belong_together(tmp_path: Path) -> N
     write_fer2013(tmp_path / "fer2013.csv", [(0, EMPTY, "Training")] * 2)
     with pytest.raises(ConfigError, match="has not as many rows as"):
         import_data_set(open_format("ferplus", tmp_path), tmp_path / "out")
+    write_fer2013(tmp_path / "fer2013.csv", [(0, EMPTY, "PrivateTest")])
+    with pytest.raises(ConfigError, match=r"line 2 is of PrivateTest, in .* of Training"):
+        import_data_set(open_format("ferplus", tmp_path), tmp_path / "other")

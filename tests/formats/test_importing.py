@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,9 @@ def test_import_data_set__writes_nothing_twice(tmp_path: Path, faces: Path) -> N
     summary = import_data_set(open_format("fer2013", faces), tmp_path / "out")
     assert (summary.images, summary.written) == (20, 0)
     assert contents(tmp_path / "out") == before
+    shutil.rmtree(tmp_path / "out" / "images")
+    assert import_data_set(open_format("fer2013", faces), tmp_path / "out").written == 20
+    assert contents(tmp_path / "out") == before, "deleted images are written again"
 
 
 def test_import_data_set__writes_all_images_of_a_source_that_changed(tmp_path: Path, faces: Path) -> None:

@@ -130,6 +130,15 @@ def test_decode_image__16_bit_png_keeps_the_upper_byte() -> None:
     np.testing.assert_allclose(image, np.repeat((gray / 257)[..., None], 3, axis=2), atol=1)
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"), [(1, np.int32), (257, np.int32), (1 / 255, np.float32), (1, np.float32)]
+)
+def test_as_rgb__gray_values_of_32_bits_are_scaled_by_their_range(values: float, dtype: type) -> None:
+    gray = np.arange(256).reshape(16, 16)
+    image = as_rgb(Image.fromarray((gray * values).astype(dtype)))
+    np.testing.assert_allclose(image, np.repeat(gray[..., None], 3, axis=2), atol=1)
+
+
 def test_decode_image__palette_and_transparency_come_out_as_rgb() -> None:
     flat = np.zeros((8, 8, 3), dtype=np.uint8)
     flat[:4], flat[4:] = (255, 0, 0), (0, 0, 255)

@@ -1,5 +1,6 @@
 """Which images paths and folders name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,22 @@ def test_find_images__lists_folders_and_takes_named_files_whatever_they_are(albu
     assert [image.place for image in found] == [
         str(album / name) for name in ("a.jpg", "b/a.JPG", "b/c.png", "note.txt")
     ]
+
+
+def test_find_images__follows_links_to_folders_if_told_to(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "d.png").touch()
+    (album / "linked").symlink_to(tmp_path / "other")
+    assert "linked/d.png.jpg" not in [image.drawn for image in find_images([str(album)], ENDINGS)]
+    followed = find_images([str(album)], ENDINGS, follow_links=True)
+    assert "linked/d.png.jpg" in [image.drawn for image in followed]
+
+
+def test_find_images__a_name_that_is_not_utf8_is_refused(album: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (album / name).touch()
+    with pytest.raises(ConfigError, match=r"caf.*the name is not UTF-8"):
+        find_images([str(album / name)], ENDINGS)
 
 
 def test_find_images__gives_each_copy_a_name_of_its_own(album: Path) -> None:

@@ -256,3 +256,16 @@ def test_predict__of_other_tasks_has_no_expression_and_places_points_in_the_phot
         for name in ("expression", "confidence", "probabilities", "landmarks"):
             with pytest.raises(AttributeError, match=r"the model has no task '(expression|landmarks)'; see"):
                 getattr(face, name)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("batch_size", 0), ("max_faces", -1), ("min_detection_confidence", 2.0), ("engine", "x"),
+        ("zoom_levels", 0), ("landmarker", "nowhere.task"),
+    ],
+)  # fmt: skip
+def test_load__names_an_argument_out_of_its_range(run_folder: Path, argument: str, value: Any) -> None:
+    name = "model_path|landmarker" if argument == "landmarker" else argument
+    with pytest.raises(ConfigError, match=name):
+        faceml.load(run_folder, **{argument: value})

@@ -49,6 +49,11 @@ def test_atomic_file__a_partial_file_does_not_match_a_glob_for_the_ending(tmp_pa
         assert not list(tmp_path.glob("*.parquet"))
 
 
+def test_atomic_file__a_folder_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path}: is a folder"), atomic_file(tmp_path):
+        pass
+
+
 def test_atomic_file__partial_files_are_known_by_their_names(tmp_path: Path) -> None:
     with atomic_file(tmp_path / "table.parquet") as first, atomic_file(tmp_path / "table.parquet") as second:
         first.write_text("first")

@@ -120,6 +120,7 @@ def test_join_labels__keeps_the_types_of_parquet(tmp_path: Path) -> None:
         "decimal": (pa.array(["0.5", None, "1"]).cast(pa.decimal128(5, 2)), pa.float64(), [0.5, None, 1.0]),
         "category": (pa.array(["x", None, "x"]).dictionary_encode(), pa.string(), ["x", None, "x"]),
         "large": (pa.array(["x", None, "y"], pa.large_string()), pa.string(), ["x", None, "y"]),
+        "blank": (pa.array(["x", " ", ""]), pa.string(), ["x", None, None]),
         "logical": (pa.array([True, None, False]), pa.bool_(), [True, None, False]),
         "nothing": (pa.nulls(3), pa.float64(), [None, None, None]),
         "votes": (votes, pa.list_(pa.float32(), 2), [[0.5, 0.5], None, [1.0, 0.0]]),

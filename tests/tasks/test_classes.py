@@ -214,6 +214,21 @@ def test_build_classes__leaves_out_numbers_and_values_that_are_no_class() -> Non
     assert (found.names, codes(found, 9, 8, 3)) == (("1", "2", "3"), [LEFT_OUT, LEFT_OUT, 2])
 
 
+def test_encode__blank_values_that_are_left_out_move_no_other_class() -> None:
+    built = classes(values=["0", "3", "", "6", "1"], leave_out=[""])
+    assert built.encode(pa.array(["0", "3", "", "6", "1", None]), "column").tolist() == [
+        0, 3, LEFT_OUT, 6, 1, UNKNOWN,
+    ]  # fmt: skip
+
+
+def test_build_classes__a_value_of_the_validation_split_alone_can_be_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    built = classes(["calm", "tense"], values=["calm", "tense"], leave_out=["zzz"])
+    assert built.encode(pa.array(["calm", "zzz"]), "column").tolist() == [0, LEFT_OUT]
+    assert f"{SETTING}.leave_out: 'zzz' is neither a class nor in the training split" in caplog.text
+
+
 def test_build_classes__a_name_to_leave_out_that_is_nowhere_is_refused() -> None:
     told = complaint(lambda: classes(values=["unsure"], leave_out=["contemt"]))
     assert told.startswith(
