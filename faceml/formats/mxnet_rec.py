@@ -27,7 +27,7 @@ class MxnetRec(DataFormat):
 
     The images become `train/0000045/00000123.jpg`, by number of the person and of the record. Those of every
     50th person, by number, become `val/0000050/…`. Of n < 2,000 people it is every n // 40-th instead, but at
-    most every fifth. Only insightface's first record has n.
+    most every fifth. insightface's first record has n; without it, the people are counted.
     """
 
     name = "mxnet-rec"
@@ -42,11 +42,13 @@ class MxnetRec(DataFormat):
                 raise ConfigError(f"{self._file}: is no file of MXNet. Name {FILE_NAME}, or its folder.")
             first = next(read_records(stream))
             header = None if isinstance(first, Damage) else _read_header(first)
-        self._end_of_images, self._step = 0, LARGEST_STEP
+        self._end_of_images = 0
         if header is not None and header.is_index:
             self._end_of_images, end_of_people = map(int, header.labels)
             people = end_of_people - self._end_of_images
-            self._step = min(LARGEST_STEP, max(SMALLEST_STEP, people // PEOPLE_HELD_OUT))
+        else:
+            people = self._count_people()
+        self._step = min(LARGEST_STEP, max(SMALLEST_STEP, people // PEOPLE_HELD_OUT))
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -78,6 +80,12 @@ class MxnetRec(DataFormat):
         if number < self._end_of_images - 1 and not (header is not None and header.is_index):
             missing = f"records {number + 1:,} to {self._end_of_images - 1:,}"
             yield self._broken(missing, "missing at the end, the file is cut off")
+
+    def _count_people(self) -> int:
+        """Return the number of different labels."""
+        with self._file.open("rb") as stream:
+            headers = (_read_header(each) for each in read_records(stream) if not isinstance(each, Damage))
+            return len({header.labels[0] for header in headers if header is not None})
 
     def _read_image(
         self, name: str, record: Record, header: "_Header | None"

@@ -86,6 +86,14 @@ def test_mxnet_rec__reads_files_of_im2rec_without_an_index_record(tmp_path: Path
     }
 
 
+def test_mxnet_rec__counts_the_people_of_im2rec(tmp_path: Path) -> None:
+    images = random_images(20)
+    records = [pack(float(person), 0, image) for person, image in enumerate(images, start=1)]
+    write_records(tmp_path / "a.rec", records)
+    summary = import_records(tmp_path / "a.rec", tmp_path / "out")
+    assert summary.splits == {"train": 16, "val": 4}  # people 5, 10, 15 and 20
+
+
 @pytest.mark.parametrize(
     "image",
     [
