@@ -49,7 +49,8 @@ def find_model_bundle(configured: Path | None = None, cache: Path | None = None)
     packaged = _packaged_bundle()
     if packaged is not None:
         return _checked(packaged, "the landmark model of an installed package")
-    with translate_errors((OSError, HTTPException), lambda error: _download_failure(cached, error)):
+    failures = (ConfigError, OSError, HTTPException)  # the first: the cache cannot be written to
+    with translate_errors(failures, lambda error: _download_failure(cached, error)):
         _download(cached)
     return cached
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STATE_FILE = "training_state.pt"
 MODEL_FILE = "model.pt"
 IS_FINAL = "is_final"
-"""Key of a model's file: true if the model is that of the last epoch, whatever its metrics."""
+"""Key of the file of a model that is that of the last epoch, whatever its metrics; other files lack it."""
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:

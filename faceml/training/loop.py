@@ -144,7 +144,8 @@ class Trainer(Generic[ModelT]):
 
     def save_model(self, metrics: Metrics, path: Path, *, is_final: bool = False) -> None:
         """Write the trained model into a file; `is_final` states that its epoch was not selected."""
-        write_state(self._model_checkpoint(self.model, metrics) | {IS_FINAL: is_final}, path)
+        more = {IS_FINAL: True} if is_final else {}
+        write_state(self._model_checkpoint(self.model, metrics) | more, path)
 
     def resume(self, folder: str | Path) -> None:
         """Restore the state that `save` wrote into a folder, given by its path or URI."""
