@@ -190,7 +190,7 @@ class RunFolder:
         before, after = self.config, load_yaml(config)
         grown = grown_keys(before or {}, after, may_grow)
         if self.is_finished and not (grown or may_be_finished):
-            more = f", or go on with it by a larger {' or '.join(may_grow)}" if may_grow else ""
+            more = f", or continue it with more {' or '.join(may_grow)}" if may_grow else ""
             raise ConfigError(
                 f"run.folder: {self.place} holds a finished run. Choose another folder or remove it{more}."
             )

@@ -172,7 +172,7 @@ def test_begin__a_finished_run_is_extended_by_larger_numbers_lists_and_sections(
     for config, complaint in [
         (
             "{weighting: {}, epochs: 3, seeds: [0], arms: {a: {x: 1}}, b: 8}",
-            "Choose another folder or remove it, or go on with it by a ",
+            "Choose another folder or remove it, or continue it with more ",
         ),
         ("{weighting: {}, epochs: 2, seeds: [0], arms: {a: {x: 1}}, b: 8}", "holds a finished run"),
         ("{weighting: {}, epochs: 3, seeds: [1, 2], arms: {a: {x: 1}}, b: 8}", "holds a finished run"),

@@ -87,7 +87,7 @@ def test_train__skips_the_steps_of_a_poisonous_image_if_asked(poisoned_faces: Pa
     assert multitask.run(longer)["epochs"] == 3, "a finished training goes on"
     assert read_metrics(Path(settings.run.folder))[:2] == records
     with pytest.raises(
-        ConfigError, match=r"holds a finished run\. .* go on with it by a larger training\.epochs"
+        ConfigError, match=r"holds a finished run\. .* continue it with more training\.epochs"
     ):
         multitask.run(longer)
 
