@@ -13,7 +13,12 @@ from faceml.training import is_recognition, load_trained_model, load_trained_rec
 
 RESIZE_OPSET = 18
 """First ONNX operator set with antialiased resizing."""
-WHOLE_IMAGE = "uint8 RGB of shape (batch, height, width, 3), whole decoded images of any size, upright"
+FRAMED_FACE = (
+    "uint8 RGB of shape (batch, height, width, 3), decoded images of any size, upright, each with one face "
+    "framed as in training; detection and cropping are not part of this graph. `framing`, if the model has "
+    "it, gives the mean landmarks of the training images, in fractions of width and height, and their width "
+    "divided by their height"
+)
 ALIGNED_FACE = (
     "uint8 RGB of shape (batch, height, width, 3), faces aligned by a similarity transform of their five "
     "landmarks onto the template of `preprocessing` (in 112 px); alignment is not part of this graph"
@@ -61,13 +66,16 @@ def load_exportable(place: str | Path, opset: int = RESIZE_OPSET) -> Exportable:
         )
     trained = load_trained_model(place)
     tasks = trained.tasks
-    names = {"tasks": describe_tasks(tasks), **short_contract(tasks)}
+    more = {"tasks": describe_tasks(tasks), **short_contract(tasks)}
+    if trained.framing is not None:
+        means = dict(zip(trained.framed_by.names, trained.framing.landmarks, strict=True))
+        more["framing"] = {"landmarks": means, "aspect": trained.framing.aspect}
     return Exportable(
         MultitaskGraph(trained.model, trained.preprocessing, tasks, has_resize=has_resize).eval(),
         trained.preprocessing,
         tasks,
         trained.framed_by,
-        _metadata(trained.preprocessing, input=WHOLE_IMAGE, **names),
+        _metadata(trained.preprocessing, input=FRAMED_FACE, **more),
     )
 
 

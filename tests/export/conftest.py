@@ -13,6 +13,7 @@ from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.onnx_file import write_onnx
 from faceml.export.program import export_program
 from faceml.images.decoding import encode_jpeg
+from faceml.images.framing import Framing
 from faceml.tables.landmark_table import write_shard
 from faceml.tables.schema import landmark_schema, table_metadata
 from tests.random_model import OTHERS, POSE, WITH_POSE, write_random_model
@@ -48,7 +49,9 @@ def one_thread() -> Iterator[None]:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `best_model.pt` of `faceml train`."""
     file = tmp_path_factory.mktemp("trained") / "best_model.pt"
-    write_random_model(file, TASKS, SIDE, num_landmarks=10)
+    points = np.random.default_rng(0).uniform(0.2, 0.8, (3, 10, 2))
+    framing = Framing.of(points, np.array([[90.0, 120.0]] * 3))
+    write_random_model(file, TASKS, SIDE, num_landmarks=10, framing=framing)
     return file
 
 

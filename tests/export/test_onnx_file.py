@@ -17,9 +17,11 @@ from faceml.export.exportable import Exportable, load_exportable
 from faceml.export.graph import RecognitionGraph, eager_inference
 from faceml.export.onnx_file import open_onnx, read_metadata, write_int8, write_onnx
 from faceml.export.program import export_program
+from faceml.images.framing import Framing
 from faceml.models.recognition import FaceResNet
 from faceml.tables.landmark_sets import LANDMARK_SETS
 from faceml.tasks.classes import AFFECTNET8
+from faceml.training.trained_model import load_trained_model
 from tests.export.conftest import SHAPES
 
 
@@ -68,7 +70,17 @@ def test_write_onnx__metadata_describe_inputs_and_outputs(exportable: Exportable
     assert json.loads(metadata["preprocessing"]) == exportable.preprocessing.fingerprint()
     assert metadata["opset"] == "18"
     assert metadata["faceml_version"] == "0.1.0"
-    assert "whole decoded images" in metadata["input"]
+    assert "one face framed as in training" in metadata["input"]
+
+
+def test_write_onnx__metadata_frame_a_face_as_the_training_did(checkpoint: Path, onnx_file: Path) -> None:
+    framing = json.loads(read_metadata(onnx_file)["framing"])
+    expected = load_trained_model(checkpoint).framing
+    assert expected is not None
+    assert list(framing["landmarks"]) == list(LANDMARK_SETS[10].names)
+    found = Framing.from_plain({**framing, "landmarks": framing["landmarks"].values()})
+    points = np.random.default_rng(0).uniform(100, 300, (10, 2))
+    assert found.box(points) == expected.box(points)
 
 
 @pytest.mark.parametrize("kind", ["multitask", "recognition"])
