@@ -3,15 +3,18 @@
 import logging
 import os
 import signal
+import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import ray
 
-from faceml.config import Config, refuse_outputs_below, refuse_paths_of_one_node
+from faceml.config import Config, ConfigError, refuse_outputs_below, refuse_paths_of_one_node
 from faceml.errors import StoppedError, catch_errors, flatten_message, translate_errors
 from ray_jobs.cluster.exit_status import SignalExit, keep_signal_handlers
 from ray_jobs.cluster.local_ray import (
@@ -24,6 +27,9 @@ from ray_jobs.cluster.log import include_loggers
 from ray_jobs.cluster.placement import cluster_nodes
 
 logger = logging.getLogger(__name__)
+
+CONNECT_S = 30
+"""Time in which the head node of a cluster answers a connection, in s."""
 
 
 class RayCluster:
@@ -97,6 +103,7 @@ def _connect(address: str) -> None:
     """Connect to a cluster, or start one.
 
     Raises:
+        ConfigError: No cluster can be reached at the address, or it is none.
         StoppedError: The processes of a cluster on this machine did not start in the time that Ray gives.
         SignalExit: SIGTERM arrived, at which Ray exits with a status of its own while it starts.
     """
@@ -110,7 +117,30 @@ def _connect(address: str) -> None:
         if address == "local":
             start_local_cluster(**options)
         else:
-            ray.init(address, **options)
+            with translate_errors((OSError, ValueError), _unreachable(address)):
+                _reach(address)
+            with translate_errors((ConnectionError, ValueError), _unreachable(address)):
+                ray.init(address, **options)
+
+
+def _reach(address: str) -> None:
+    """Connect to the port of an address, which Ray tries for minutes without saying why.
+
+    Raises:
+        OSError: The host is not known, or nothing listens there.
+        ValueError: The port is no number.
+    """
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), timeout=CONNECT_S).close()
+
+
+def _unreachable(address: str) -> Callable[[Exception], ConfigError]:
+    return lambda error: ConfigError(
+        f"RAY_ADDRESS: no Ray cluster can be reached at {address!r} "
+        f"({flatten_message(error).partition('. ')[0].rstrip('.')}). Name the address of its head node, such "
+        "as HOST:6379, or unset RAY_ADDRESS to use this machine alone."
+    )
 
 
 def _translate_timeout(error: Exception) -> StoppedError | None:

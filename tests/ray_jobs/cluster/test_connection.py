@@ -95,6 +95,19 @@ def test_disconnect__processes_end_within_the_block(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "host:port", "127.0.0.1:9"])
+def test_train__an_address_that_is_none_of_a_cluster_is_named_in_one_line(
+    start: Callable[..., Job], noisy_faces: Path, tmp_path: Path, address: str
+) -> None:
+    job = start("train", *settings_of(noisy_faces, tmp_path / "run"), environment={"RAY_ADDRESS": address})
+    output = job.finish()
+    assert job.process.returncode == 2, output
+    assert "Traceback" not in output
+    (line,) = (line for line in output.splitlines() if "RAY_ADDRESS" in line)
+    assert line.startswith(f"RAY_ADDRESS: no Ray cluster can be reached at '{address}' (")
+    assert line.endswith("or unset RAY_ADDRESS to use this machine alone.")
+
+
 def test_idle_agent__ends_with_its_parent() -> None:
     agent = f"import subprocess; print(subprocess.Popen({list(IDLE_AGENT)}).pid, flush=True); input()"
     parent = subprocess.Popen(
